@@ -1,0 +1,77 @@
+// Values without I/O: bytes, hashes, compression, ids.
+#include <gtest/gtest.h>
+
+#include "streams/base/bytes.h"
+#include "streams/base/compress.h"
+#include "streams/base/hash.h"
+#include "streams/base/ids.h"
+#include "streams/base/result.h"
+
+namespace maily {
+namespace {
+
+// Values of org.apache.kafka.common.utils.UtilsTest.testMurmur2, made positive.
+TEST(Murmur2, MatchesKafka) {
+  EXPECT_EQ(Murmur2("21"), static_cast<uint32_t>(-973932308) & 0x7fffffff);
+  EXPECT_EQ(Murmur2("foobar"), static_cast<uint32_t>(-790332482) & 0x7fffffff);
+  EXPECT_EQ(Murmur2("a-little-bit-long-string"), static_cast<uint32_t>(-985981536) & 0x7fffffff);
+  EXPECT_EQ(Murmur2("a-little-bit-longer-string"), static_cast<uint32_t>(-1486304829) & 0x7fffffff);
+  EXPECT_EQ(Murmur2("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8"), static_cast<uint32_t>(-58897971) & 0x7fffffff);
+  EXPECT_EQ(Murmur2("abc"), 479470107U);
+}
+
+TEST(Cursor, NeverReadsPastTheEnd) {
+  std::string bytes;
+  PutFixed<uint32_t>(bytes, 7);
+  PutVarint(bytes, 300);
+  PutBytes(bytes, "hello");
+  PutOrdered<uint16_t>(bytes, 0x0102);
+  Cursor cursor(bytes);
+  EXPECT_EQ(cursor.Fixed<uint32_t>(), 7U);
+  EXPECT_EQ(cursor.Varint(), 300U);
+  EXPECT_EQ(cursor.Bytes(), "hello");
+  EXPECT_EQ(cursor.Ordered<uint16_t>(), 0x0102);
+  EXPECT_TRUE(cursor.ok() && cursor.AtEnd());
+  EXPECT_EQ(cursor.Fixed<uint64_t>(), 0U);
+  EXPECT_FALSE(cursor.ok());
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    Cursor cut(std::string_view(bytes).substr(0, size));
+    cut.Fixed<uint32_t>();
+    cut.Varint();
+    cut.Bytes();
+    cut.Ordered<uint16_t>();
+    EXPECT_FALSE(cut.ok()) << size;
+  }
+}
+
+TEST(Compress, RefusesMoreThanTheLimitAndDamage) {
+  const std::string raw(100'000, 'x');
+  std::string packed;
+  CompressTo(packed, raw);
+  EXPECT_EQ(Decompress(packed, raw.size()).value(), raw);
+  EXPECT_EQ(Decompress(packed, raw.size() - 1).error().code, Code::kCorrupt);
+  EXPECT_EQ(Decompress(packed.substr(0, packed.size() - 3), raw.size()).error().code, Code::kCorrupt);
+  EXPECT_EQ(Decompress("no frame", 100).error().code, Code::kCorrupt);
+}
+
+TEST(Ids, HexRoundTrip) {
+  const auto id = CommandId::FromHex("000102030405060708090a0b0c0d0eff");
+  EXPECT_EQ(id.ToHex(), "000102030405060708090a0b0c0d0eff");
+  EXPECT_TRUE(CommandId::FromHex("xyz").IsZero());
+}
+
+Result<int> Half(int n) {
+  if (n % 2 != 0) return Fail(Code::kInvalid, "{} is odd", n);
+  return n / 2;
+}
+Result<int> Quarter(int n) {
+  MAILY_TRY(const int half, Half(n));
+  return Half(half);
+}
+TEST(Result, TryReturnsTheFirstError) {
+  EXPECT_EQ(Quarter(8).value(), 2);
+  EXPECT_EQ(Quarter(6).error().message, "3 is odd");
+}
+
+}  // namespace
+}  // namespace maily

@@ -1,0 +1,35 @@
+// The way in to the commands topic: gathers what is sent while the last append of a partition is in flight, never for a timer,
+// into one record a partition, and tells when it is durable, and where.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "streams/command/command.h"
+#include "streams/port/env.h"
+#include "streams/port/log.h"
+
+namespace maily::command {
+
+// Called once a command, on a thread of the log: where it stands, or why it could not be appended. An error says nothing about
+// whether it is there. Must not block.
+using Sent = std::move_only_function<void(Result<CommandAt>)>;
+
+// Thread: any. One a process is enough; its queue is bounded by `bytes_max` over all partitions.
+class Sender {
+ public:
+  // `bytes_max`: commands waiting or in flight; beyond it Send answers kRetry at once.
+  Sender(Log& log, size_t bytes_max);
+  ~Sender();  // waits for appends in flight
+
+  // Copies the command. `sync`: kSoon if the caller waits for the decision (the frame's sync covers it), kNow if durability itself
+  // is the answer. A record that carries both is synced now.
+  void Send(PartitionId partition, const Command& command, Sync sync, Sent sent);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace maily::command

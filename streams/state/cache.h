@@ -1,0 +1,69 @@
+// The write-back cache under all tables of one partition: typed entries in memory over a Kv, dirty in two generations.
+//
+// A decision is open between Begin and Commit/Undo: Undo gives every entry touched since Begin its old value. Freeze closes the current
+// dirty generation; WriteFrozen turns it into one batch. Entries of the frozen generation that are edited again are copied first, so that
+// the frozen values are what is written. Clean entries are evicted beyond the limit (CLOCK); dirty ones never.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "streams/base/result.h"
+#include "streams/base/type_number.h"
+#include "streams/port/kv.h"
+
+namespace maily::state {
+
+// What the cache must know of a message type; table.h makes it.
+struct TypeOps {
+  TypeNumber type;
+  void* (*create)();
+  void* (*copy)(const void*);
+  void (*destroy)(void*);
+  bool (*append)(const void*, std::string*);
+  bool (*parse)(void*, std::string_view);
+  size_t (*bytes)(const void*);
+};
+
+// Lives on the task's executor. Not thread-safe. In the Kv an entry is stored under type (2 bytes, big-endian) ‖ key.
+class Cache {
+ public:
+  // `bytes_max`: of clean entries and dirty ones together; dirty ones are counted and never evicted.
+  Cache(Kv& kv, size_t bytes_max);
+  ~Cache();
+
+  // See Table and View. A read error of the Kv, or bytes that do not parse, is kept in error() and the entry counts as absent: the task
+  // looks at error() before it journals anything, and stops.
+  const void* Find(const TypeOps& ops, std::string_view key);
+  void* Edit(const TypeOps& ops, std::string_view key);
+  void Erase(const TypeOps& ops, std::string_view key);
+  void Scan(const TypeOps& ops, std::string_view prefix, std::string_view from,
+            const std::function<bool(std::string_view, const void*)>& visit);
+
+  // Opens a decision; at most one at a time.
+  void Begin();
+  void Commit();
+  void Undo();
+
+  // Dirty bytes of the current generation, of both together, and of everything.
+  size_t dirty_bytes() const;
+  size_t bytes() const;
+
+  // Closes the current dirty generation. CHECK: there is no frozen one.
+  void Freeze();
+  bool has_frozen() const;
+  // The frozen generation as changes, appended to `batch`; afterwards they count as clean. Call Write on the Kv, then Thaw(true); if the
+  // write failed, Thaw(false) makes them dirty again.
+  void CollectFrozen(KvBatch& batch);
+  void Thaw(bool written);
+
+  const Error* error() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace maily::state
