@@ -1,0 +1,54 @@
+// The table of all message types, read from the descriptors: a type is written down once, in its .proto.
+//
+// A message of maily/<noun>/v1/{commands,events,state}.proto with the option (maily.type) is a type; one without it exists only as a field
+// of others. Thread: any; the table is built at first use and never changes. Built with a CHECK: numbers and short names are unique, and
+// a number lies in the range of its noun and kind.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "streams/base/type_number.h"
+
+namespace google::protobuf {
+class Descriptor;
+}
+
+namespace maily::schema {
+
+enum class Kind : uint8_t { kCommand, kEvent, kState };
+
+// "command", "event", "state".
+std::string_view KindName(Kind kind);
+
+struct Type {
+  TypeNumber number = 0;
+  uint32_t level = 0;  // writers use the type only once the platform's level is at least this
+  Kind kind = Kind::kCommand;
+  std::string_view noun;       // "contacts"
+  std::string_view name;       // "UpsertContact"
+  std::string_view full_name;  // "maily.contacts.v1.UpsertContact"
+  const google::protobuf::Descriptor* descriptor = nullptr;
+};
+
+// All types, ascending by number.
+std::span<const Type> Types();
+// The type of that number, or null.
+const Type* FindType(TypeNumber number);
+// The type of that short or full name, or null.
+const Type* FindType(std::string_view name);
+// The number that `descriptor` carries. CHECK: it has one.
+TypeNumber NumberOf(const google::protobuf::Descriptor& descriptor);
+
+}  // namespace maily::schema
+
+namespace maily {
+
+// The definition for Protobuf messages; streams/ specialises it for types of its own (1-99).
+template <class M>
+TypeNumber TypeNumberOf() {
+  static const TypeNumber number = schema::NumberOf(*M::descriptor());
+  return number;
+}
+
+}  // namespace maily
