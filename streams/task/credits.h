@@ -1,0 +1,73 @@
+// Volatile allowances: an effect grants, a slice spends. The one thing of this folder that effects include.
+//
+// Not commands and not state: zero at every take-over, so planning never runs ahead of what can be sent.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace maily::task {
+
+// Of one partition; lives on its executor.
+class Credits {
+ public:
+  // Allows `n` more attempts at `site`, and wakes the task if it was waiting for one.
+  void Grant(std::string_view site, uint32_t n) {
+    Entry& entry = At(site);
+    entry.available += n;
+    if (entry.wanted && entry.available > 0) {
+      entry.wanted = false;
+      if (granted_) granted_();
+    }
+  }
+  // Spends one. False: none is left, and the site is marked as wanted.
+  bool Take(std::string_view site) {
+    Entry& entry = At(site);
+    if (entry.available == 0) {
+      if (!entry.wanted) {
+        entry.wanted = true;
+        if (wanted_) wanted_(site);
+      }
+      return false;
+    }
+    --entry.available;
+    return true;
+  }
+  // Takes back up to `n` unspent ones; gives how many it got. For an effect that stops or rebalances.
+  uint32_t Withdraw(std::string_view site, uint32_t n) {
+    Entry& entry = At(site);
+    const uint32_t taken = n < entry.available ? n : entry.available;
+    entry.available -= taken;
+    return taken;
+  }
+  uint32_t available(std::string_view site) { return At(site).available; }
+  // True if a slice found none since the last grant.
+  bool wanted(std::string_view site) { return At(site).wanted; }
+
+  // Set by the task: called when a waiting site got credits.
+  void OnGranted(std::function<void()> granted) { granted_ = std::move(granted); }
+  // Set by the effect: called when a slice wants credits and there are none.
+  void OnWanted(std::function<void(std::string_view site)> wanted) { wanted_ = std::move(wanted); }
+
+ private:
+  struct Entry {
+    std::string site;
+    uint32_t available = 0;
+    bool wanted = false;
+  };
+  Entry& At(std::string_view site) {
+    for (Entry& entry : entries_) {
+      if (entry.site == site) return entry;
+    }
+    entries_.push_back(Entry{std::string(site), 0, false});
+    return entries_.back();
+  }
+  std::vector<Entry> entries_;  // a handful of sites a partition
+  std::function<void()> granted_;
+  std::function<void(std::string_view)> wanted_;
+};
+
+}  // namespace maily::task

@@ -1,0 +1,39 @@
+// Which partitions run here: a task and a tail for each, pinned to an executor; tells effects who leads, with which epoch.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "streams/journal/tail.h"
+#include "streams/task/task.h"
+
+namespace maily::task {
+
+// Thread: any, unless said.
+class Host {
+ public:
+  // Called on the partition's executor.
+  struct Listener {
+    std::function<void(PartitionId, Executor&, Epoch, const journal::Position&, state::Cache&, Credits&, journal::Tail&)> led;
+    std::function<void(PartitionId)> stopped;
+  };
+  // Partition p runs on executors[p % size].
+  Host(const TaskEnvironment& environment, std::vector<Executor*> executors, Listener listener);
+  ~Host();
+
+  // Takes all partitions: assignment is a hint, the claim is the fence.
+  void Start();
+  // Hands every partition over; calls `done` once, on some executor.
+  void Stop(Job done);
+  journal::Tail& tail(PartitionId partition);
+  std::vector<Task::Status> status() const;
+  // True once every partition is led here.
+  bool AllLeading() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace maily::task

@@ -1,0 +1,427 @@
+// See task.h.
+#include "streams/task/task.h"
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+
+#include "streams/command/receiver.h"
+#include "streams/journal/writer.h"
+#include "streams/link/link.h"
+#include "streams/observe/logging.h"
+#include "streams/task/careful.h"
+#include "streams/task/decide.h"
+
+namespace maily::task {
+namespace {
+
+constexpr Duration kDecideBudget = Milliseconds(5);
+constexpr size_t kCommandsBetweenClockReads = 32;
+constexpr size_t kTimersMax = 64;  // fired in one turn
+constexpr size_t kSlicesMax = 8;   // taken in one turn when no command waits
+
+}  // namespace
+
+const char* TaskStateName(TaskState state) {
+  switch (state) {
+    case TaskState::kClosed: return "closed";
+    case TaskState::kRestoring: return "restoring";
+    case TaskState::kLeading: return "leading";
+    case TaskState::kDraining: return "draining";
+    case TaskState::kFailed: return "failed";
+  }
+  return "failed";
+}
+
+struct Task::Impl : std::enable_shared_from_this<Impl> {
+  // What is answered once the frame that holds it is accepted.
+  struct Answer {
+    CommandId id;
+    command::Reply reply;
+  };
+  // A frame that is being decided, or in flight.
+  struct Building {
+    journal::FrameDraft draft;
+    std::vector<Answer> answers;
+    std::vector<std::pair<PartitionId, uint64_t>> outbox;
+    bool alone = false;  // careful: nothing may join
+  };
+
+  Impl(PartitionId partition_in, const TaskEnvironment& environment_in, journal::Tail& tail_in, Executor& executor_in, TaskListener listener_in)
+      : partition(partition_in), environment(environment_in), tail(tail_in), executor(executor_in), listener(std::move(listener_in)) {}
+
+  bool leading() const { return state == TaskState::kLeading; }
+
+  void Enter(TaskState to) {
+    const bool legal = (state == TaskState::kClosed && to == TaskState::kRestoring) ||
+                       (state == TaskState::kRestoring && (to == TaskState::kLeading || to == TaskState::kClosed)) ||
+                       (state == TaskState::kLeading && to == TaskState::kDraining) || (state == TaskState::kDraining && to == TaskState::kClosed) ||
+                       (state == TaskState::kFailed && to == TaskState::kClosed) || to == TaskState::kFailed;
+    MAILY_CHECK(legal, "partition {}: {} -> {}", partition.value(), TaskStateName(state), TaskStateName(to));
+    state = to;
+    shared_state = to;
+  }
+
+  void Fail(const Error& error) {
+    if (state == TaskState::kFailed || state == TaskState::kClosed) return;
+    Enter(TaskState::kFailed);
+    {
+      const std::lock_guard lock(error_mutex);
+      error_text = error.ToString();
+    }
+    observe::Log(observe::Level::kError, "partition task stopped", {{"partition", partition.value()}, {"error", error.ToString()}});
+    Release();
+    if (listener.failed) listener.failed(error);
+    if (stop_done) executor.Post(std::exchange(stop_done, nullptr));
+  }
+
+  // Drops everything that is not accepted, and all that hangs on leadership.
+  void Release() {
+    ++generation;
+    watch.reset();
+    if (links) links->Stop();
+    links.reset();
+    if (was_led && listener.stopped) listener.stopped();
+    was_led = false;
+    for (const Building* frame : {&current, &flying}) {
+      for (const Answer& answer : frame->answers) environment.replies.Abandon(answer.id);
+    }
+    current = {};
+    flying = {};
+    receiver.reset();
+    writer.reset();
+    engine.reset();
+    store.reset();
+  }
+
+  void Lead() {
+    Enter(TaskState::kRestoring);
+    auto kv = environment.stores.Open(fmt::format("state-{}", partition.value()), KvDurability::kOnFlush);
+    if (!kv) return Fail(kv.error());
+    state::Store::Options options;
+    options.cache_bytes_max = environment.cache_bytes_max;
+    options.fold_version = environment.pipeline.FoldVersion();
+    auto opened = state::Store::Open(std::move(*kv), environment.log.settings().log_id, partition, options);
+    if (!opened) return Fail(opened.error());
+    store = std::move(*opened);
+    careful.emplace(environment.careful_slots, partition.value());
+    engine = std::make_unique<Engine>(environment.pipeline, store->cache(),
+                                      Engine::Options{partition, environment.log.settings().partition_count, environment.build,
+                                                      environment.keyring, &credits});
+    writer = std::make_unique<journal::Writer>(environment.log, tail, executor, environment.entropy,
+                                               journal::Writer::Options{partition, environment.owner, environment.build, 1});
+    restored_from = store->position();
+    last_flush = environment.clock.Steady();
+    const uint64_t mine = ++generation;
+    auto self = shared_from_this();
+    writer->Lead(
+        restored_from, [self](const journal::AcceptedFrame& frame) { return self->Restore(frame); },
+        [self, mine](Result<Epoch> led) {
+          if (self->generation == mine) self->Led(std::move(led));
+        });
+  }
+
+  Result<void> Restore(const journal::AcceptedFrame& frame) {
+    MAILY_TRY_VOID(engine->Restore(frame));
+    if (const Error* error = store->cache().error()) return *error;
+    restored_bytes += frame.body.size();
+    // A long restore keeps its memory bounded as a leader does.
+    if (store->cache().dirty_bytes() > environment.cache_bytes_max / 2) {
+      store->Freeze(frame.after);
+      MAILY_TRY_VOID(store->WriteFrozen());
+    }
+    return Ok();
+  }
+
+  void Led(Result<Epoch> led) {
+    if (!led) return Fail(led.error());
+    if (stop_done) {  // stopped while restoring
+      Release();
+      Enter(TaskState::kClosed);
+      executor.Post(std::exchange(stop_done, nullptr));
+      return;
+    }
+    Enter(TaskState::kLeading);
+    engine->work().Load();
+    engine->TakeOutboxMarks();
+    const journal::Position& at = writer->position();
+    now = at.time;
+    epoch = led->value();
+    lsn = at.lsn.value();
+    const ReadTo to = environment.log.ordered_across_partitions() ? ReadTo::kWritten : ReadTo::kDurable;
+    const journal::SourcePosition* source = at.Source(0);
+    const CommandAt last{partition, source == nullptr ? 0 : source->generation, source == nullptr ? Offset() : source->offset,
+                         source == nullptr ? 0 : source->index};
+    receiver = std::make_unique<command::Receiver>(environment.log, partition, to, source != nullptr && source->any ? &last : nullptr);
+    auto self = shared_from_this();
+    credits = Credits();
+    credits.OnGranted([weak = weak_from_this()] {
+      if (auto task = weak.lock(); task && task->leading()) {
+        task->engine->work().WakeAll();
+        task->Wake();
+      }
+    });
+    links = std::make_unique<link::Links>(partition, environment.log.settings().partition_count, engine->outbox(), environment.sender,
+                                          environment.replies, environment.entropy, executor);
+    was_led = true;
+    time_known = false;
+    observe::Log(observe::Level::kInfo, "partition led",
+        {{"partition", partition.value()}, {"epoch", epoch.load()}, {"lsn", lsn.load()}, {"restored_bytes", restored_bytes}});
+    if (listener.led) listener.led(*led, at, store->cache(), credits);
+    links->Lead();
+    watch = environment.log.WatchTail({Topic::kCommands, partition}, to, [weak = weak_from_this(), executor_pointer = &executor] {
+      // One posted wake-up at a time is enough: it reads everything there is.
+      if (auto task = weak.lock(); task && !task->signalled.exchange(true)) {
+        executor_pointer->Post([weak] {
+          if (auto posted = weak.lock()) {
+            posted->signalled = false;
+            if (posted->leading()) posted->Step();
+          }
+        });
+      }
+    });
+    FlushTimer();
+    Step();
+  }
+
+  void Wake() {
+    if (awake) return;
+    awake = true;
+    executor.Post([weak = weak_from_this(), mine = generation] {
+      auto self = weak.lock();
+      if (!self || self->generation != mine) return;
+      self->awake = false;
+      if (self->leading()) self->Step();
+    });
+  }
+
+  // Step 1-3 of the loop.
+  void Step() {
+    if (holding) return;  // a flush waits for the frame in flight: nothing may be decided before it is frozen
+    const Duration start = environment.clock.Steady();
+    bool more = false;
+    bool took = false;
+    size_t count = 0;
+    // 1. External commands.
+    while (!Full()) {
+      const command::Received* received = receiver->Peek();
+      if (received == nullptr) {
+        if (const command::Unreadable* record = receiver->unreadable()) {
+          Advance(record->time);
+          current.draft.SetTime(now);
+          engine->Unreadable(*record, current.draft);
+          current.draft.Consumed(record->at);
+          receiver->Pop();
+          took = true;
+          continue;
+        }
+        break;
+      }
+      if (careful->active(received->at)) {
+        if (!current.draft.empty() || !flying.draft.empty()) break;  // alone in its frame
+        current.alone = true;
+      }
+      took = true;
+      Decide(*received);
+      receiver->Pop();
+      if (current.alone) break;
+      if (++count % kCommandsBetweenClockReads == 0 && environment.clock.Steady() - start > kDecideBudget) {
+        more = true;
+        break;
+      }
+    }
+    if (const Error* error = receiver->error()) return Fail(*error);
+    // 2. Work and timers, on journal time: only once this leadership has seen what time it is.
+    if (time_known && !current.alone && !Full()) {
+      current.draft.SetTime(now);
+      if (took) engine->work().WakeAll();
+      if (engine->FireTimers(now, kTimersMax, current.draft) == kTimersMax) more = true;
+      for (size_t i = 0; i < kSlicesMax && !Full(); ++i) {
+        const bool progress = engine->Slice(now, current.draft);
+        if (!progress) break;
+        if (i + 1 == kSlicesMax || environment.clock.Steady() - start > kDecideBudget) {
+          more = true;
+          break;
+        }
+      }
+      for (auto& mark : engine->TakeOutboxMarks()) current.outbox.push_back(mark);
+    }
+    if (const Error* error = store->cache().error()) return Fail(*error);
+    // 3. Append.
+    if (!current.draft.empty() && flying.draft.empty()) Append();
+    if (more && !Full()) Wake();
+  }
+
+  bool Full() const { return current.alone || current.draft.bytes() >= journal::kFrameBytesAim; }
+
+  void Advance(Instant time) {
+    if (time > now) now = time;
+    time_known = true;
+  }
+
+  void Decide(const command::Received& received) {
+    Advance(received.time);
+    current.draft.SetTime(now);
+    const bool poison = current.alone && careful->Enter(received.at);
+    const Engine::Decided decided =
+        poison ? engine->Reject(received, "poison", "this command ended the process three times; it was not decided", current.draft)
+               : engine->Command(received, now, current.draft);
+    current.draft.Consumed(received.at);
+    ++commands_decided;
+    if (!environment.replies.Empty()) {
+      current.answers.push_back(
+          {received.command.id, {static_cast<uint16_t>(decided.outcome), std::string(decided.answer), received.at}});
+    }
+    for (auto& mark : engine->TakeOutboxMarks()) current.outbox.push_back(mark);
+  }
+
+  void Append() {
+    flying = std::exchange(current, {});
+    journal_bytes += flying.draft.bytes();
+    if (FlushDue()) holding = true;
+    journal::FrameDraft draft = flying.draft;  // the writer owns its copy; ours tells what the frame consumed
+    writer->Append(std::move(draft), [weak = weak_from_this(), mine = generation](Result<journal::Position> accepted) {
+      auto self = weak.lock();
+      if (self && self->generation == mine) self->Accepted(std::move(accepted));
+    });
+  }
+
+  // Step 4.
+  void Accepted(Result<journal::Position> accepted) {
+    if (!accepted) {
+      if (accepted.error().code == Code::kFenced) return Fenced(accepted.error());
+      return Fail(accepted.error());
+    }
+    const Building done = std::exchange(flying, {});
+    lsn = accepted->lsn.value();
+    if (done.draft.consumed()) careful->Passed(done.draft.last());
+    for (const Answer& answer : done.answers) environment.replies.Answer(answer.id, answer.reply);
+    for (const auto& [to, upto] : done.outbox) links->Release(to, upto);
+    if (holding) {
+      holding = false;
+      if (auto flushed = Flush(*accepted); !flushed) return Fail(flushed.error());
+    }
+    if (state == TaskState::kDraining) return Drain();
+    Step();
+  }
+
+  void Fenced(const Error& error) {
+    observe::Log(observe::Level::kWarn, "partition fenced: another owner leads it", {{"partition", partition.value()}, {"error", error.message}});
+    Fail(error);
+  }
+
+  bool FlushDue() const {
+    return journal_bytes >= environment.flush_journal_bytes || store->cache().dirty_bytes() >= environment.cache_bytes_max / 2 || flush_asked;
+  }
+
+  Result<void> Flush(const journal::Position& at) {
+    flush_asked = false;
+    journal_bytes = 0;
+    last_flush = environment.clock.Steady();
+    store->Freeze(at);
+    return store->WriteFrozen();
+  }
+
+  void FlushTimer() {
+    executor.After(environment.flush_interval, [weak = weak_from_this(), mine = generation] {
+      auto self = weak.lock();
+      if (!self || self->generation != mine || !self->leading()) return;
+      if (self->store->cache().dirty_bytes() > 0) {
+        if (self->flying.draft.empty() && self->current.draft.empty()) {
+          if (auto flushed = self->Flush(self->writer->position()); !flushed) return self->Fail(flushed.error());
+        } else {
+          self->flush_asked = true;
+        }
+      }
+      self->FlushTimer();
+    });
+  }
+
+  void Stop(Job done) {
+    stop_done = std::move(done);
+    switch (state) {
+      case TaskState::kRestoring:
+        return;  // Led or Fail goes on
+      case TaskState::kLeading:
+        Enter(TaskState::kDraining);
+        return Drain();
+      case TaskState::kFailed:
+        Enter(TaskState::kClosed);
+        break;
+      default:
+        break;
+    }
+    executor.Post(std::exchange(stop_done, nullptr));
+  }
+
+  void Drain() {
+    if (!flying.draft.empty()) return;
+    if (!current.draft.empty()) return Append();
+    if (auto flushed = Flush(writer->position()); !flushed) return Fail(flushed.error());
+    careful->Clean();
+    Release();
+    Enter(TaskState::kClosed);
+    observe::Log(observe::Level::kInfo, "partition handed over", {{"partition", partition.value()}});
+    executor.Post(std::exchange(stop_done, nullptr));
+  }
+
+  const PartitionId partition;
+  const TaskEnvironment& environment;
+  journal::Tail& tail;
+  Executor& executor;
+  TaskListener listener;
+
+  TaskState state = TaskState::kClosed;
+  uint64_t generation = 0;  // grows with every leadership, so that late callbacks of an old one are dropped
+  bool was_led = false;
+  std::unique_ptr<state::Store> store;
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<journal::Writer> writer;
+  std::unique_ptr<command::Receiver> receiver;
+  std::unique_ptr<link::Links> links;
+  std::unique_ptr<TailWatch> watch;
+  std::optional<Careful> careful;
+  Credits credits;
+  journal::Position restored_from;
+  size_t restored_bytes = 0;
+
+  Building current;
+  Building flying;
+  Instant now;              // journal time
+  bool time_known = false;  // a command of this leadership has told the time
+  bool awake = false;
+  bool holding = false;     // a flush is due: wait for the frame in flight
+  bool flush_asked = false;
+  size_t journal_bytes = 0;
+  Duration last_flush;
+  Job stop_done;
+
+  // Self-synchronised: read by status() on any thread.
+  std::atomic<bool> signalled = false;
+  std::atomic<TaskState> shared_state = TaskState::kClosed;
+  std::atomic<uint64_t> epoch = 0;
+  std::atomic<uint64_t> lsn = 0;
+  std::atomic<uint64_t> commands_decided = 0;
+  mutable std::mutex error_mutex;
+  std::string error_text;
+};
+
+Task::Task(PartitionId partition, const TaskEnvironment& environment, journal::Tail& tail, Executor& executor, TaskListener listener)
+    : impl_(std::make_shared<Impl>(partition, environment, tail, executor, std::move(listener))) {}
+
+Task::~Task() = default;
+void Task::Lead() { impl_->Lead(); }
+void Task::Stop(Job done) { impl_->Stop(std::move(done)); }
+
+Task::Status Task::status() const {
+  Status status;
+  status.state = impl_->shared_state;
+  status.epoch = impl_->epoch;
+  status.lsn = impl_->lsn;
+  status.decided = impl_->commands_decided;
+  const std::lock_guard lock(impl_->error_mutex);
+  status.error = impl_->error_text;
+  return status;
+}
+
+}  // namespace maily::task

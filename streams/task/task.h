@@ -1,0 +1,89 @@
+// The partition task: the one thread of decisions of one partition.
+//
+//   closed ──Lead()──▶ restoring ──claim accepted──▶ leading ──Stop()──▶ draining ──last frame accepted──▶ closed
+//                          │                            │                                                    ▲
+//                          └────────── error ───────────┴── fenced, diverged, corrupt ──▶ failed ──Stop()────┘
+//
+// The loop, numbered in the body: 1 take external commands, for at most kDecideBudget of deciding or until the frame is full; 2 one slice
+// of one work item, round-robin over tenants, and due timers; 3 append the frame, one in flight, the next under construction;
+// 4 only after acceptance: answer callers, let links send, flush the state when it is time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "streams/command/replies.h"
+#include "streams/command/sender.h"
+#include "streams/journal/tail.h"
+#include "streams/port/env.h"
+#include "streams/port/log.h"
+#include "streams/port/slots.h"
+#include "streams/state/store.h"
+#include "streams/task/credits.h"
+#include "streams/task/pipeline.h"
+
+namespace maily::task {
+
+enum class TaskState { kClosed, kRestoring, kLeading, kDraining, kFailed };
+const char* TaskStateName(TaskState state);
+
+// What a task needs from the process; all outlive it.
+struct TaskEnvironment {
+  Log& log;
+  Clock& clock;
+  Entropy& entropy;
+  KvStores& stores;
+  Slots& careful_slots;  // one a partition
+  command::Sender& sender;
+  command::Replies& replies;
+  const Pipeline& pipeline;
+  keyring::Keyring* keyring = nullptr;
+  std::string owner;   // endpoint of this process
+  std::string build;
+  // Of each task: entries kept in memory; beyond it clean ones are evicted.
+  size_t cache_bytes_max = 16 << 20;
+  // A flush is due after this many journal bytes of this task, or this much time.
+  size_t flush_journal_bytes = 4 << 20;
+  Duration flush_interval = Seconds(60);
+};
+
+// What the host hears, on the task's executor.
+struct TaskListener {
+  // Leads from now on, before anything is decided: `position` is what the cache stands for.
+  std::function<void(Epoch epoch, const journal::Position& position, state::Cache& cache, Credits& credits)> led;
+  // Does not lead any more.
+  std::function<void()> stopped;
+  std::function<void(const Error&)> failed;
+};
+
+// Lives on `executor`: all calls there, but for the inquiries marked so.
+class Task {
+ public:
+  Task(PartitionId partition, const TaskEnvironment& environment, journal::Tail& tail, Executor& executor, TaskListener listener);
+  ~Task();
+
+  // Opens the store, restores, claims, leads.
+  void Lead();
+  // Drains, flushes, closes; then calls `done`.
+  void Stop(Job done);
+
+  // Thread: any.
+  struct Status {
+    TaskState state = TaskState::kClosed;
+    uint64_t epoch = 0;
+    uint64_t lsn = 0;
+    uint64_t decided = 0;        // commands decided since the start
+    uint64_t command_lag = 0;    // records of the commands topic not decided yet
+    uint64_t link_lag = 0;
+    size_t state_bytes = 0;      // in memory
+    std::string error;
+  };
+  Status status() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace maily::task
