@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Installs what is missing to build, test and run Maily on a bare Debian 12 machine. Does nothing if nothing is missing.
+set -euo pipefail
+
+packages=(
+  g++ cmake ninja-build ccache mold pkg-config git python3 xz-utils curl ca-certificates
+  librocksdb-dev libboost1.81-dev libprotobuf-dev protobuf-compiler libssl-dev libzstd-dev libxxhash-dev libsqlite3-dev sqlite3
+  nlohmann-json3-dev libspdlog-dev libfmt-dev libyaml-cpp-dev libcli11-dev libicu-dev libcsv-dev prometheus-cpp-dev
+  libgtest-dev libgmock-dev
+)
+[ "${1:-}" = "--bench" ] && packages+=(postfix wrk)
+[ "${1:-}" = "--lint" ] && packages+=(clang-format-19)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
+echo "setup: installing ${missing[*]}" >&2
+sudo=""
+if [ "$(id -u)" -ne 0 ]; then sudo="sudo"; fi
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""All tests: unit, contract, model and flow tests under dev, then short demo, bad input, simulation and kill -9 under release.
+
+Prints one line a test and ends with `N passed, N failed`. Exits non-zero if one failed.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+RELEASE = "build/release/app/maily"
+
+# What runs under release: name, command. Each is bounded and stops by itself.
+END_TO_END = [
+    ("demo 2000", ["python3", "tests/e2e/hillstrom.py", "--maily", RELEASE, "--once", "--contacts", "2000"]),
+    ("bad_input", ["python3", "tests/e2e/bad_input.py", "--maily", RELEASE]),
+    ("second_serve", ["python3", "tests/e2e/second_serve.py", "--maily", RELEASE]),
+    ("full_disk", ["python3", "tests/e2e/full_disk.py", "--maily", RELEASE]),
+    ("torture simulate", ["build/release/tests/sim/sim_campaign", "--count", "200"]),
+    ("torture crash", ["python3", "tests/crash/crash.py", "--maily", RELEASE, "--count", "20"]),
+]
+
+
+def run(command, timeout):
+    started = time.monotonic()
+    try:
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, text=True,
+                              errors="replace", stdin=subprocess.DEVNULL)
+        code, output = done.returncode, done.stdout
+    except subprocess.TimeoutExpired as error:
+        code, output = 124, (error.stdout or b"").decode(errors="replace") if isinstance(error.stdout, bytes) else (error.stdout or "")
+        output += f"\ntimed out after {timeout} s"
+    return code, output, time.monotonic() - started
+
+
+def build(preset):
+    code, output, seconds = run(["./dev", "build", "--preset", preset], 5000)
+    print(f"build {preset}: {'ok' if code == 0 else 'FAILED'} ({seconds:.0f} s)", flush=True)
+    if code != 0:
+        print(output[-8000:])
+    return code == 0
+
+
+def unit(preset):
+    """Runs ctest; gives (passed, failed) counting each GoogleTest case where the program says how many it ran."""
+    os.makedirs(os.path.join(ROOT, "build/test"), exist_ok=True)
+    report = os.path.join(ROOT, f"build/test/unit-{preset}.xml")
+    code, output, seconds = run(["ctest", "--preset", preset, "-j2", "--output-junit", report], 3000)
+    passed = failed = 0
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        text = "".join(node.text or "" for node in case.iter("system-out"))
+        cases = re.findall(r"\[  PASSED  \] (\d+) test", text)
+        broken = re.findall(r"^\[  FAILED  \] (\d+) tests?, listed below", text, re.M)
+        ok = case.get("status") == "run"
+        passed += int(cases[-1]) if cases else (1 if ok else 0)
+        failed += int(broken[-1]) if broken else (0 if ok else 1)
+        if not ok:
+            print(f"FAILED {case.get('name')}\n{text[-6000:]}", flush=True)
+    print(f"unit tests ({preset}): {passed} passed, {failed} failed ({seconds:.0f} s)", flush=True)
+    if code != 0 and failed == 0:
+        print(output[-4000:])
+        failed = 1
+    return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="dev", help="preset of the unit tests")
+    arguments = parser.parse_args()
+    passed = failed = 0
+    steps = [("layers", ["python3", "scripts/layers.py"])]
+    if build(arguments.preset):
+        ok, bad = unit(arguments.preset)
+        passed, failed = passed + ok, failed + bad
+    else:
+        failed += 1
+    if build("release"):
+        steps += [(name, command) for name, command in END_TO_END if os.path.exists(os.path.join(ROOT, command[1 if command[0] == "python3" else 0]))]
+    else:
+        failed += 1
+    for name, command in steps:
+        code, output, seconds = run(command, 900)
+        print(f"{name}: {'ok' if code == 0 else 'FAILED'} ({seconds:.0f} s)", flush=True)
+        if code == 0:
+            passed += 1
+        else:
+            failed += 1
+            print(output[-8000:], flush=True)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
