@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "streams/base/hash.h"
 #include "streams/base/result.h"
 #include "streams/base/type_number.h"
 #include "streams/port/kv.h"
@@ -34,7 +35,8 @@ class Cache {
   Cache(Kv& kv, size_t bytes_max);
   ~Cache();
 
-  // See Table and View. A read error of the Kv, or bytes that do not parse, is kept in error() and the entry counts as absent: the task
+  // See Table and View. Pointers stay valid while a decision is open, except that Edit and Erase replace the value of their own key; no
+  // entry is evicted before its end. Absence is remembered like a value, so asking twice for what is not there reads once. A read error of the Kv, or bytes that do not parse, is kept in error() and the entry counts as absent: the task
   // looks at error() before it journals anything, and stops.
   const void* Find(const TypeOps& ops, std::string_view key);
   void* Edit(const TypeOps& ops, std::string_view key);
@@ -42,22 +44,29 @@ class Cache {
   void Scan(const TypeOps& ops, std::string_view prefix, std::string_view from,
             const std::function<bool(std::string_view, const void*)>& visit);
 
-  // Opens a decision; at most one at a time.
+  // Opens a decision; at most one at a time, and no Freeze or Thaw before its end. Edits outside of a decision cannot be undone.
   void Begin();
   void Commit();
   void Undo();
 
-  // Dirty bytes of the current generation, of both together, and of everything.
+  // Bytes in memory, measured when an entry is read, and at its 1st, 2nd, 4th, … edit: of the current dirty generation, of the frozen
+  // one, and of everything.
   size_t dirty_bytes() const;
+  size_t frozen_bytes() const;
   size_t bytes() const;
+  // How many decisions were undone: what was derived from entries since may be stale.
+  uint64_t undos() const;
 
   // Closes the current dirty generation. CHECK: there is no frozen one.
   void Freeze();
   bool has_frozen() const;
-  // The frozen generation as changes, appended to `batch`; afterwards they count as clean. Call Write on the Kv, then Thaw(true); if the
-  // write failed, Thaw(false) makes them dirty again.
+  // The frozen generation as changes, appended to `batch`. Call Write on the Kv, then Thaw(true), after which they count as clean; if the
+  // write failed, Thaw(false) makes them dirty again. What was made and erased within a generation is not in it.
   void CollectFrozen(KvBatch& batch);
   void Thaw(bool written);
+
+  // Sum mod 2^128 of XXH3_128 over (type ‖ key ‖ 0 ‖ value) of all entries, as if everything had been written. Reads the whole Kv.
+  Result<Hash128> Digest();
 
   const Error* error() const;
 

@@ -1,0 +1,64 @@
+// A Kv in memory for the tests of this folder: counts reads, fails on demand, forgets what was not flushed.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "streams/port/kv.h"
+
+namespace maily::state {
+
+// What outlives the process: shared by the handles that open it one after another.
+struct Disk {
+  std::map<std::string, std::string> flushed;
+};
+
+class MapKv : public Kv {
+ public:
+  explicit MapKv(Disk& disk) : disk_(disk), map_(disk.flushed) {}
+
+  Result<std::optional<std::string>> Get(std::string_view key) override {
+    ++gets;
+    if (fail_reads) return Fail(Code::kCorrupt, "told to fail");
+    const auto found = map_.find(std::string(key));
+    if (found == map_.end()) return std::optional<std::string>();
+    return std::optional<std::string>(found->second);
+  }
+  Result<void> Scan(std::string_view from, std::string_view to,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    ++scans;
+    if (fail_reads) return Fail(Code::kCorrupt, "told to fail");
+    for (auto at = map_.lower_bound(std::string(from)); at != map_.end() && (to.empty() || at->first < to); ++at) {
+      if (!visit(at->first, at->second)) break;
+    }
+    return Ok();
+  }
+  Result<void> Write(const KvBatch& batch) override {
+    if (fail_writes) return Fail(Code::kRetry, "told to fail");
+    for (const KvBatch::Change& change : batch.changes) {
+      if (change.value) {
+        map_[change.key] = *change.value;
+      } else {
+        map_.erase(change.key);
+      }
+    }
+    return Ok();
+  }
+  Result<void> Flush() override {
+    if (fail_writes) return Fail(Code::kRetry, "told to fail");
+    disk_.flushed = map_;
+    return Ok();
+  }
+  uint64_t SizeOnDisk() override { return map_.size(); }
+
+  int gets = 0;
+  int scans = 0;
+  bool fail_reads = false;
+  bool fail_writes = false;
+
+ private:
+  Disk& disk_;
+  std::map<std::string, std::string> map_;
+};
+
+}  // namespace maily::state
