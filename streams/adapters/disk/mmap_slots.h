@@ -1,0 +1,39 @@
+// Slots in a memory-mapped file: what is written is in the page cache at once, so it outlives kill -9, without a system call.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "streams/base/result.h"
+#include "streams/port/slots.h"
+
+namespace maily::disk {
+
+// The file: 16 bytes {"MAILYSL1", slot count}, then for each slot two copies of 80 bytes
+// {checksum 8, sequence 4, length 4, bytes 64}, little-endian. A write goes to the older copy, so that a process killed half-way
+// through leaves the slot as it was before.
+class MmapSlots : public Slots {
+ public:
+  // Makes the file if there is none, with its blocks allocated: a full disk is met here (kRetry) and not by a write. A file with
+  // fewer slots grows; one with more keeps them all, so that a smaller restart still reads the old ones. kCorrupt: not such a file.
+  // At most one process may have it open.
+  static Result<std::unique_ptr<MmapSlots>> Open(const std::string& path, size_t count);
+  ~MmapSlots() override;
+
+  size_t count() const override { return count_; }
+  std::string Read(size_t slot) const override;
+  void Write(size_t slot, std::string_view bytes) override;
+  // The kernel's random boot id, 36 characters.
+  std::string boot_id() const override { return boot_id_; }
+
+ private:
+  MmapSlots(char* memory, size_t size, size_t count, std::string boot_id)
+      : memory_(memory), size_(size), count_(count), boot_id_(std::move(boot_id)) {}
+
+  char* const memory_;
+  const size_t size_;
+  const size_t count_;
+  const std::string boot_id_;
+};
+
+}  // namespace maily::disk
