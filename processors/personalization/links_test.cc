@@ -1,0 +1,60 @@
+// Which links are found, with which exact target.
+#include "processors/personalization/links.h"
+
+#include <gtest/gtest.h>
+
+namespace maily::personalization {
+namespace {
+
+using Expected = std::vector<std::string>;
+
+Expected Targets(const std::vector<LinkPlace>& places) {
+  Expected targets;
+  for (const LinkPlace& place : places) targets.push_back(place.target);
+  return targets;
+}
+Expected Html(std::string_view html) { return Targets(FindLinksInHtml(html)); }
+Expected Text(std::string_view text) { return Targets(FindLinksInText(text)); }
+
+TEST(Links, FindsHrefsOfAnchorsHoweverSpelled) {
+  EXPECT_EQ(Html(R"(<a href="https://a.example/?x=1&amp;y=2&amp;amp;z">x</a>)"), (Expected{"https://a.example/?x=1&y=2&amp;z"}));
+  EXPECT_EQ(Html("<A class='b>c' HREF = 'HTTP://A.example/p q'><a\nhref=https://b.example/x>"), (Expected{"https://b.example/x"}));
+  EXPECT_EQ(Html("<a href='  https://a.example  ' href='https://second.example'>"), (Expected{"https://a.example"}));
+  EXPECT_EQ(Html("<a data-href=\"https://no.example\" title=\"> href='https://no.example'\" href=\"https://yes.example\"/>"),
+            (Expected{"https://yes.example"}));
+}
+
+TEST(Links, LeavesEverythingElse) {
+  EXPECT_EQ(Html("<a href='mailto:x@y.example'><a href='#top'><a href='tel:1'><a href='/rel'><a href='javascript:x'><a href='https://'>"),
+            Expected{});
+  EXPECT_EQ(Html("<area href='https://x.example'><link href='https://x.example'><abbr href='https://x.example'>https://x.example"),
+            Expected{});
+  EXPECT_EQ(Html("<!-- <a href='https://x.example'> --><style>a{<a href='https://x.example'>}</style><script>'<a "
+                 "href=\"https://x.example\">'</script>"),
+            Expected{});
+  EXPECT_EQ(Html("<a href='{{ unsubscribe_url }}'><a href='https://x.example/{{ contact.id }}'>"), Expected{});
+  EXPECT_EQ(Html("<a href='https://x.example"), Expected{});
+  EXPECT_EQ(Html("<a href=\"https://x.example/\r\nSet-Cookie: a\">"), Expected{});
+}
+
+TEST(Links, FindsBareUrlsInText) {
+  EXPECT_EQ(Text("see https://a.example/x_(y)). Or <http://b.example?q=1&r=2>, \"https://c.example\"!\nhttps://d.example."),
+            (Expected{"https://a.example/x_(y)", "http://b.example?q=1&r=2", "https://c.example", "https://d.example"}));
+  EXPECT_EQ(Text("xhttps://a.example http:/b https:// mailto:a@b.example https://a.example/{{ contact.id }}/x {{ unsubscribe_url }}"),
+            Expected{});
+}
+
+TEST(Links, TableHasDistinctTargetsInOrder) {
+  EXPECT_EQ(LinkTable("<a href='https://b.example/?a&amp;b'><a href='https://a.example'><a href='https://b.example/?a&b'>",
+                      "https://c.example https://b.example/?a&b"),
+            (Expected{"https://b.example/?a&b", "https://a.example", "https://c.example"}));
+}
+
+TEST(Links, TableIsBounded) {
+  std::string text;
+  for (size_t i = 0; i < kLinksMax + 5; ++i) text += fmt::format("https://a.example/{} ", i);
+  EXPECT_EQ(LinkTable("", text).size(), kLinksMax);
+}
+
+}  // namespace
+}  // namespace maily::personalization

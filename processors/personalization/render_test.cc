@@ -1,0 +1,131 @@
+// What a filled-in mail looks like, and that values stay values.
+#include "processors/personalization/render.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <random>
+
+#include "processors/personalization/links.h"
+
+namespace maily::personalization {
+namespace {
+
+// Links become "T0", "T1", …
+Rendered RenderOne(const Source& source, const std::vector<std::string_view>& attributes, std::string_view pixel = "P") {
+  const auto table = LinkTable(source.html, source.text);
+  auto compiled = Compiled::Compile(source, table);
+  EXPECT_TRUE(compiled.has_value());
+  std::vector<std::string> links;
+  for (size_t i = 0; i < table.size(); ++i) links.push_back(fmt::format("T{}?a&b", i));
+  Rendered out;
+  const auto done = compiled->Render({.attributes = attributes, .email = "a@b.example", .postal_address = "1 <Street>", .company = "A&B"},
+                                     {.links = links, .open_pixel = pixel, .unsubscribe = "U?a&b"}, out);
+  EXPECT_TRUE(done.has_value());
+  return out;
+}
+
+TEST(Render, FillsAllPartsAndEscapesInHtmlOnly) {
+  const Rendered out = RenderOne({.subject = "For {{ contact.name }}",
+                                  .html = "<body><a href=\"https://x.example/?a=1&amp;b=2\">{{ contact.name }}</a> {{ company }} "
+                                          "<a href='{{ unsubscribe_url }}'>{{ postal_address }}</a></BODY></html>",
+                                  .text = "{{contact.name}} https://x.example/?a=1&b=2. {{ unsubscribe_url }} {{ contact.email }}"},
+                                 {"<O'B & \"co\">"});
+  EXPECT_EQ(out.subject, "For <O'B & \"co\">");
+  EXPECT_EQ(out.html,
+            "<body><a href=\"T0?a&amp;b\">&lt;O&#39;B &amp; &quot;co&quot;&gt;</a> A&amp;B <a href='U?a&amp;b'>1 &lt;Street&gt;</a>"
+            "<img src=\"P\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0\"></BODY></html>");
+  EXPECT_EQ(out.text, "<O'B & \"co\"> T0?a&b. U?a&b a@b.example");
+}
+
+TEST(Render, PixelStandsAtTheEndWithoutABody) {
+  EXPECT_TRUE(RenderOne({.subject = "s", .html = "<p>{{ company }}", .text = ""}, {}).html.ends_with("border:0\">"));
+  EXPECT_EQ(RenderOne({.subject = "s", .html = "<p></body>", .text = ""}, {}, "").html, "<p></body>");
+  EXPECT_EQ(RenderOne({.subject = "s", .html = "", .text = "t"}, {}).html, "");
+}
+
+TEST(Render, AValueNeverBeginsALineOfTheSubject) {
+  EXPECT_EQ(RenderOne({.subject = "a {{ contact.x }}b{{ contact.y }}", .html = "", .text = "t"},
+                      {"1\r\nBcc: x@y.example\r\n", std::string_view("\0\n", 2)})
+                .subject,
+            "a 1 Bcc: x@y.example b ");
+  EXPECT_EQ(RenderOne({.subject = "s", .html = "{{ contact.x }}", .text = "{{ contact.x }}"}, {std::string_view("a\0b\nc", 5)}, "").html,
+            "ab\nc");
+}
+
+TEST(Render, AnEmptyValueLeavesNothing) {
+  EXPECT_EQ(RenderOne({.subject = "a{{ contact.x }}b", .html = "", .text = "t"}, {""}).subject, "ab");
+}
+
+TEST(Render, LinksOutsideTheStoredTableStayAsTheyAre) {
+  const std::vector<std::string> table{"https://b.example"};
+  auto compiled = Compiled::Compile({.subject = "s", .html = "", .text = "https://a.example https://b.example"}, table);
+  Rendered out;
+  const std::vector<std::string> links{"T"};
+  ASSERT_TRUE(compiled->Render({}, {.links = links, .open_pixel = "", .unsubscribe = ""}, out));
+  EXPECT_EQ(out.text, "https://a.example T");
+}
+
+TEST(Render, RefusesATemplateWithViolationsAndTooMuchOutput) {
+  EXPECT_EQ(Compiled::Compile({.subject = "{{", .html = "", .text = ""}, {}).error().code, Code::kInvalid);
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "{{ contact.x }}";
+  auto compiled = Compiled::Compile({.subject = "s", .html = "", .text = text}, {});
+  const std::string value(1001, 'x');
+  const std::vector<std::string_view> values{value};
+  Rendered out;
+  EXPECT_EQ(compiled->Render({.attributes = values}, {}, out).error().code, Code::kInvalid);
+}
+
+// With links and pixel replaced by their own source the output is the input: no byte is lost or doubled.
+TEST(Render, EveryByteOfTheTemplateIsKept) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  std::mt19937 random(seed);
+  const std::string_view tokens[] = {
+      "<a href='", "'>", "https://a.example", "http://b.example/x", " ", "{{ company }}", "</body>", "<", "\n", "&amp;", ".", ")",
+      "<!--",      "-->"};
+  for (int round = 0; round < 2000; ++round) {
+    std::string text;
+    for (auto n = random() % 16; n > 0; --n) text += tokens[random() % std::size(tokens)];
+    const auto table = LinkTable(text, text);
+    std::string expected = text;
+    for (size_t at; (at = expected.find("{{ company }}")) != std::string::npos;) expected.replace(at, 13, "C");
+    auto compiled = Compiled::Compile({.subject = "s", .html = text, .text = text}, table);
+    Rendered out;
+    ASSERT_TRUE(compiled->Render({.company = "C"}, {.links = table, .open_pixel = "", .unsubscribe = ""}, out));
+    EXPECT_EQ(out.text, expected);
+    if (text.find("&amp;") != std::string::npos) continue;
+    for (const auto& [escaped, plain] : {std::pair("&lt;", "<"), std::pair("&gt;", ">")}) {
+      for (size_t at; (at = out.html.find(escaped)) != std::string::npos;) out.html.replace(at, 4, plain);
+    }
+    EXPECT_EQ(out.html, expected);
+  }
+}
+
+TEST(Render, IsFast) {
+  std::string html = "<html><body><p>Dear {{ contact.first_name }},</p>";
+  for (int i = 0; i < 5; ++i)
+    html += fmt::format("<a href=\"https://shop.example/{}\">{}</a> {{{{ contact.first_name }}}}", i, std::string(1200, 'x'));
+  html += "<a href=\"{{ unsubscribe_url }}\">out</a>{{ postal_address }}</body></html>";
+  const std::string text = fmt::format("Hi {{{{ contact.first_name }}}} {} {{{{ unsubscribe_url }}}}", std::string(3500, 'y'));
+  const Source source{.subject = "For {{ contact.first_name }}", .html = html, .text = text};
+  auto compiled = Compiled::Compile(source, LinkTable(html, text));
+  const std::vector<std::string> links(compiled->link_count(), "https://t.example/c/0123456789012345678901234567890123456789");
+  const std::vector<std::string_view> values{"Ada"};
+  Rendered out;
+  constexpr int kRounds = 20'000;
+  const auto start = std::chrono::steady_clock::now();
+  size_t bytes = 0;
+  for (int i = 0; i < kRounds; ++i) {
+    ASSERT_TRUE(compiled->Render({.attributes = values, .postal_address = "1 Street"},
+                                 {.links = links, .open_pixel = "https://t.example/o/x.gif", .unsubscribe = "https://t.example/u/x"}, out));
+    bytes += out.html.size() + out.text.size();
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  fmt::print("{:.0f} renders/s of {} bytes\n", kRounds / seconds, bytes / kRounds);
+  EXPECT_GT(kRounds / seconds, 2000);  // far below any machine: catches only a quadratic mistake
+}
+
+}  // namespace
+}  // namespace maily::personalization
