@@ -1,0 +1,148 @@
+// One partition's state on disk: entries of the cache, and under type 0 what the store is and where it stands.
+#include "streams/state/store.h"
+
+#include <utility>
+
+#include "streams/base/bytes.h"
+
+namespace maily::state {
+namespace {
+
+// Entries of messages begin with a type from 1 on, so nothing of them comes before "\0\1".
+const std::string kMetaKey("\0\0meta", 6);
+const std::string kPositionKey("\0\0position", 10);
+constexpr uint32_t kFormat = 1;
+constexpr size_t kEmptyBatch = 10'000;  // deletes in one batch, while a store is emptied
+
+// meta = format u32 | log_id 16 | partition u16 | fold version. [format]
+struct Meta {
+  LogId log_id;
+  PartitionId partition;
+  std::string fold_version;
+};
+
+std::string EncodeMeta(const Meta& meta) {
+  std::string out;
+  PutFixed(out, kFormat);
+  out.append(meta.log_id.view());
+  PutFixed(out, meta.partition.value());
+  PutBytes(out, meta.fold_version);
+  return out;
+}
+
+Result<Meta> DecodeMeta(std::string_view bytes) {
+  Cursor cursor(bytes);
+  const auto format = cursor.Fixed<uint32_t>();
+  if (cursor.ok() && format != kFormat) {
+    return Fail(Code::kDiverged, "the state store has format {}, this build reads {}; rebuild it from the journal", format, kFormat);
+  }
+  Meta meta;
+  meta.log_id = LogId::From(cursor.Take(16));
+  meta.partition = PartitionId(cursor.Fixed<uint16_t>());
+  meta.fold_version = cursor.Bytes();
+  if (!cursor.ok() || !cursor.AtEnd()) return Fail(Code::kCorrupt, "the state store's description does not parse; rebuild it");
+  return meta;
+}
+
+// The description goes first: a crash in between leaves a store that is emptied again.
+Result<void> Empty(Kv& kv) {
+  KvBatch batch;
+  batch.Delete(kMetaKey);
+  batch.Delete(kPositionKey);
+  MAILY_TRY_VOID(kv.Write(batch));
+  std::string from;
+  for (bool more = true; more;) {
+    batch.changes.clear();
+    MAILY_TRY_VOID(kv.Scan(from, "", [&](std::string_view key, std::string_view) {
+      batch.Delete(std::string(key));
+      return batch.changes.size() < kEmptyBatch;
+    }));
+    more = batch.changes.size() == kEmptyBatch;
+    if (more) from = batch.changes.back().key;
+    MAILY_TRY_VOID(kv.Write(batch));
+  }
+  return kv.Flush();
+}
+
+}  // namespace
+
+struct Store::Impl {
+  Impl(std::unique_ptr<Kv> opened, size_t cache_bytes_max) : kv(std::move(opened)), cache(*kv, cache_bytes_max) {}
+
+  std::unique_ptr<Kv> kv;
+  Cache cache;
+  journal::Position position;
+  journal::Position frozen_position;
+  bool refolding = false;
+};
+
+Result<std::unique_ptr<Store>> Store::Open(std::unique_ptr<Kv> kv, const LogId& log_id, PartitionId partition, Options options) {
+  journal::Position position;
+  position.log_id = log_id;
+  position.partition = partition;
+  bool fresh = true;
+  bool refolding = false;
+  MAILY_TRY(const std::optional<std::string> meta_bytes, kv->Get(kMetaKey));
+  if (meta_bytes) {
+    MAILY_TRY(const Meta meta, DecodeMeta(*meta_bytes));
+    if (meta.log_id != log_id || meta.partition != partition) {
+      return Fail(Code::kDiverged, "the state store is of log {} partition {}, not of log {} partition {}; is this another log's directory?",
+                  meta.log_id.ToHex(), meta.partition.value(), log_id.ToHex(), partition.value());
+    }
+    if (meta.fold_version == options.fold_version) {
+      fresh = false;
+      MAILY_TRY(const std::optional<std::string> stored, kv->Get(kPositionKey));
+      if (stored) {
+        MAILY_TRY(position, journal::DecodePosition(*stored));
+        if (position.log_id != log_id || position.partition != partition) {
+          return Fail(Code::kCorrupt, "the state store of partition {} holds the position of another", partition.value());
+        }
+      }
+    } else {
+      refolding = true;
+    }
+  }
+  if (fresh) {
+    MAILY_TRY_VOID(Empty(*kv));
+    KvBatch batch;
+    batch.Put(kMetaKey, EncodeMeta({log_id, partition, options.fold_version}));
+    MAILY_TRY_VOID(kv->Write(batch));
+    MAILY_TRY_VOID(kv->Flush());
+  }
+  auto impl = std::make_unique<Impl>(std::move(kv), options.cache_bytes_max);
+  impl->position = std::move(position);
+  impl->refolding = refolding;
+  return std::unique_ptr<Store>(new Store(std::move(impl)));
+}
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+const journal::Position& Store::position() const { return impl_->position; }
+bool Store::refolding() const { return impl_->refolding; }
+Cache& Store::cache() { return impl_->cache; }
+
+void Store::Freeze(const journal::Position& at) {
+  impl_->cache.Freeze();
+  impl_->frozen_position = at;
+}
+
+bool Store::has_frozen() const { return impl_->cache.has_frozen(); }
+const journal::Position& Store::frozen_position() const { return impl_->frozen_position; }
+
+Result<void> Store::WriteFrozen() {
+  KvBatch batch;
+  impl_->cache.CollectFrozen(batch);
+  batch.Put(kPositionKey, journal::EncodePosition(impl_->frozen_position));
+  Result<void> written = impl_->kv->Write(batch);
+  if (written) written = impl_->kv->Flush();
+  // A batch that was written but not flushed is written once more, with a later position.
+  impl_->cache.Thaw(written.has_value());
+  if (written) impl_->position = impl_->frozen_position;
+  return written;
+}
+
+Result<Hash128> Store::Digest() { return impl_->cache.Digest(); }
+uint64_t Store::SizeOnDisk() { return impl_->kv->SizeOnDisk(); }
+
+}  // namespace maily::state
