@@ -1,0 +1,132 @@
+// See config.h.
+#include "app/config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <yaml-cpp/yaml.h>
+
+namespace maily::app {
+namespace {
+
+std::string VariableOf(std::string_view name) {
+  std::string variable = "MAILY_";
+  for (const char c : name) variable.push_back(static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c));
+  return variable;
+}
+
+std::string UnknownSetting(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Setting& setting : Settings()) names.emplace_back(setting.name);
+  const std::string nearest = NearestName(name, names);
+  return fmt::format("unknown setting '{}'{}", name, nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest));
+}
+
+}  // namespace
+
+const std::vector<Setting>& Settings() {
+  using enum Setting::Kind;
+  static const std::vector<Setting> settings = {
+      {"data", "maily-data", kText, 0, 0, "directory of the log, the state, the keys and the read models"},
+      {"listen", "127.0.0.1:8080", kText, 0, 0, "address of the HTTP API and of tracking links"},
+      {"tracking_base_url", "", kText, 0, 0, "what links in mails begin with; default http://<listen>"},
+      {"partitions", "16", kNumber, 1, 1024, "partitions of a new log; fixed once the data directory exists"},
+      {"workers", "2", kNumber, 1, 64, "threads that decide; partitions are pinned to them"},
+      {"http_threads", "1", kNumber, 1, 64, "threads that answer HTTP"},
+      {"relay", "127.0.0.1:2525", kText, 0, 0, "SMTP relay that mail is handed to, host:port"},
+      {"relay_connections", "16", kNumber, 1, 1000, "connections kept to the relay, over all workers"},
+      {"helo_name", "localhost", kText, 0, 0, "name given in EHLO"},
+      {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
+      {"flush_journal_mb", "64", kNumber, 1, 1 << 16, "journal written between flushes of the state, over all partitions, MiB; bounds a restart"},
+      {"command_queue_mb", "64", kNumber, 1, 1 << 16, "commands waiting to be appended, MiB; beyond it requests get 503"},
+      {"log_level", "info", kText, 0, 0, "debug, info, warn or error"},
+      {"shutdown_seconds", "30", kNumber, 1, 600, "time for a clean stop after SIGTERM"},
+  };
+  return settings;
+}
+
+Config::Config() {
+  for (const Setting& setting : Settings()) values_.push_back({std::string(setting.fallback)});
+}
+
+size_t Config::Index(std::string_view name) const {
+  for (size_t i = 0; i < Settings().size(); ++i) {
+    if (Settings()[i].name == name) return i;
+  }
+  MAILY_CHECK(false, "no setting {}", name);
+}
+
+Result<void> Config::Set(std::string_view name, const std::string& value, const std::string& source) {
+  for (size_t i = 0; i < Settings().size(); ++i) {
+    const Setting& setting = Settings()[i];
+    if (setting.name != name) continue;
+    if (setting.kind == Setting::Kind::kNumber) {
+      int64_t number = 0;
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+      if (error != std::errc() || end != value.data() + value.size() || number < setting.least || number > setting.most) {
+        return Fail(Code::kInvalid, "{}: {} must be a number from {} to {}, not '{}'", source, name, setting.least, setting.most, value);
+      }
+    }
+    if (setting.kind == Setting::Kind::kSwitch && value != "true" && value != "false") {
+      return Fail(Code::kInvalid, "{}: {} must be true or false, not '{}'", source, name, value);
+    }
+    values_[i] = {value, source};
+    return Ok();
+  }
+  return Fail(Code::kInvalid, "{}: {}", source, UnknownSetting(name));
+}
+
+Result<void> Config::LoadFile(const std::string& path) {
+  try {
+    const YAML::Node root = YAML::LoadFile(path);
+    if (root.IsNull()) return Ok();
+    if (!root.IsMap()) return Fail(Code::kInvalid, "{}:1: settings are 'name: value' lines", path);
+    for (const auto& item : root) {
+      const std::string source = fmt::format("{}:{}", path, item.first.Mark().line + 1);
+      if (!item.second.IsScalar()) return Fail(Code::kInvalid, "{}: {} must have one value", source, item.first.Scalar());
+      MAILY_TRY_VOID(Set(item.first.Scalar(), item.second.Scalar(), source));
+    }
+    return Ok();
+  } catch (const YAML::BadFile&) {
+    return Fail(Code::kNotFound, "{}: cannot be read", path);
+  } catch (const YAML::Exception& error) {
+    return Fail(Code::kInvalid, "{}:{}: {}", path, error.mark.line + 1, error.msg);
+  }
+}
+
+Result<void> Config::LoadEnvironment() {
+  for (const Setting& setting : Settings()) {
+    const std::string variable = VariableOf(setting.name);
+    if (const char* value = std::getenv(variable.c_str())) MAILY_TRY_VOID(Set(setting.name, value, variable));
+  }
+  return Ok();
+}
+
+const std::string& Config::Text(std::string_view name) const { return values_[Index(name)].text; }
+int64_t Config::Number(std::string_view name) const { return std::strtoll(Text(name).c_str(), nullptr, 10); }
+bool Config::Switch(std::string_view name) const { return Text(name) == "true"; }
+const std::string& Config::Source(std::string_view name) const { return values_[Index(name)].source; }
+
+std::string NearestName(std::string_view name, const std::vector<std::string>& names) {
+  std::string nearest;
+  size_t best = name.size() / 2 + 1;
+  for (const std::string& candidate : names) {
+    std::vector<size_t> row(candidate.size() + 1);
+    for (size_t j = 0; j <= candidate.size(); ++j) row[j] = j;
+    for (size_t i = 1; i <= name.size(); ++i) {
+      size_t diagonal = std::exchange(row[0], i);
+      for (size_t j = 1; j <= candidate.size(); ++j) {
+        const size_t change = diagonal + (name[i - 1] == candidate[j - 1] ? 0 : 1);
+        diagonal = row[j];
+        row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+      }
+    }
+    if (row.back() < best) {
+      best = row.back();
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace maily::app

@@ -1,0 +1,50 @@
+// Settings of `maily serve`: file, then MAILY_* variables, then flags; each value knows where it came from.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "streams/base/result.h"
+
+namespace maily::app {
+
+// A row of the one table of settings (config.cc). The flag is --name with dashes, the variable MAILY_NAME, the YAML key the name.
+struct Setting {
+  std::string_view name;
+  std::string_view fallback;
+  enum class Kind { kText, kNumber, kSwitch } kind;
+  int64_t least = 0;  // of numbers
+  int64_t most = 0;
+  std::string_view help;
+};
+const std::vector<Setting>& Settings();
+
+class Config {
+ public:
+  // Every setting at its default.
+  Config();
+  // kInvalid: an unknown key (naming file:line and the nearest name) or a value of the wrong kind.
+  Result<void> LoadFile(const std::string& path);
+  // All MAILY_<NAME> of the environment. kInvalid as above.
+  Result<void> LoadEnvironment();
+  Result<void> Set(std::string_view name, const std::string& value, const std::string& source);
+
+  const std::string& Text(std::string_view name) const;
+  int64_t Number(std::string_view name) const;
+  bool Switch(std::string_view name) const;
+  const std::string& Source(std::string_view name) const;  // "default", "maily.yaml:3", "MAILY_LISTEN", "--listen"
+
+ private:
+  struct Value {
+    std::string text;
+    std::string source = "default";
+  };
+  size_t Index(std::string_view name) const;
+  std::vector<Value> values_;
+};
+
+// The name in `names` nearest to `name` by edits, for "did you mean"; empty if none is near.
+std::string NearestName(std::string_view name, const std::vector<std::string>& names);
+
+}  // namespace maily::app

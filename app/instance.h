@@ -1,0 +1,44 @@
+// One `maily serve` a data directory, and what it may do to the world: sandbox, live or held.
+//
+// The lock names its holder. An identity record outside the data (in $XDG_STATE_HOME/maily, else ~/.local/state/maily) holds where this log
+// lives and the highest epoch it has claimed: data found at another path, or with a lower epoch, is a copy or a restored backup and starts
+// held, so that it opens no connection.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "streams/base/ids.h"
+#include "streams/base/result.h"
+#include "streams/port/live.h"
+
+namespace maily::app {
+
+class Instance {
+ public:
+  // Locks `data`, making it if needed. kConflict: another process holds it (its pid is named).
+  static Result<std::unique_ptr<Instance>> Open(const std::string& data);
+  ~Instance();
+
+  // Absolute.
+  const std::string& data() const { return data_; }
+
+  // Reads the mode: `log_id` and the highest epoch of any partition as found in the data. Why it is held, if it is, in held_reason().
+  Result<Mode> DecideMode(const LogId& log_id, uint64_t epoch);
+  const std::string& held_reason() const { return held_reason_; }
+  // Notes the highest epoch claimed.
+  Result<void> RecordEpoch(const LogId& log_id, uint64_t epoch);
+
+ private:
+  explicit Instance(std::string data, int lock) : data_(std::move(data)), lock_(lock) {}
+  std::string data_;
+  int lock_;
+  std::string held_reason_;
+};
+
+// `maily arm`: from the next start on the instance at `data` is live (or, with `live` false, a sandbox again). Also takes the data's present place
+// and epoch as its own: a held copy becomes a live instance.
+Result<void> Arm(const std::string& data, bool live);
+const char* ModeName(Mode mode);
+
+}  // namespace maily::app

@@ -1,0 +1,190 @@
+"""Starts the real program for end-to-end tests, and speaks HTTP to it. Standard library only; loopback only."""
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Failed(Exception):
+    """A check of the test did not hold."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+class Api:
+    """A kept HTTP connection with the API key; answers (status, parsed JSON or bytes, headers)."""
+
+    def __init__(self, port, key=None, timeout=120):
+        self.port, self.key, self.timeout = port, key, timeout
+        self.connection = None
+
+    def close(self):
+        if self.connection:
+            self.connection.close()
+            self.connection = None
+
+    def call(self, method, path, body=None, headers=None, raw=False):
+        headers = dict(headers or {})
+        if self.key:
+            headers.setdefault("Authorization", "Bearer " + self.key)
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            headers.setdefault("Content-Type", "application/json")
+        if isinstance(body, str):
+            body = body.encode()
+        for attempt in (1, 2):
+            try:
+                if self.connection is None:
+                    self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
+                self.connection.request(method, path, body=body, headers=headers)
+                answer = self.connection.getresponse()
+                data = answer.read()
+                break
+            except (http.client.RemoteDisconnected, ConnectionError, BrokenPipeError, http.client.CannotSendRequest):
+                self.close()
+                if attempt == 2:
+                    raise
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        if not raw and found.get("content-type", "").split(";")[0] in ("application/json", "application/problem+json"):
+            return answer.status, json.loads(data) if data else None, found
+        return answer.status, data, found
+
+    def ok(self, method, path, body=None, headers=None):
+        status, answer, _ = self.call(method, path, body, headers)
+        check(200 <= status < 300, f"{method} {path}: {status} {answer}")
+        return answer
+
+
+class Process:
+    """A real process with its output in a file."""
+
+    def __init__(self, command, log, env=None):
+        self.command, self.log_path = command, log
+        self.log = open(log, "ab")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, env=env)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
+
+    def stop(self, timeout=40):
+        if self.alive():
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise Failed(f"{self.command[1]} did not stop within {timeout} s after SIGTERM")
+        self.log.close()
+        return code
+
+    def tail(self, size=3000):
+        with open(self.log_path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - size))
+            return file.read().decode(errors="replace")
+
+
+def wait_for(what, test, seconds, process=None, every=0.05):
+    """Polls `test` until it gives something true; fails with the process's last words."""
+    end = time.monotonic() + seconds
+    while True:
+        value = test()
+        if value:
+            return value
+        if process is not None and not process.alive():
+            raise Failed(f"{what}: the process ended\n{process.tail()}")
+        if time.monotonic() > end:
+            raise Failed(f"{what}: not within {seconds} s\n{process.tail() if process else ''}")
+        time.sleep(every)  # between polls of another process
+
+
+class World:
+    """One closed world: a data directory, a sink and a server on loopback ports."""
+
+    def __init__(self, maily, name, keep=False, settings=None):
+        self.maily = os.path.abspath(maily)
+        base = os.path.join(ROOT, "build", name)
+        shutil.rmtree(base, ignore_errors=True)
+        os.makedirs(base)
+        self.base, self.keep = base, keep
+        self.data = os.path.join(base, "data")
+        self.port, self.smtp_port, self.sink_port = free_port(), free_port(), free_port()
+        self.env = dict(os.environ, XDG_STATE_HOME=os.path.join(base, "state"))
+        self.settings = settings or {}
+        self.server = self.sink = None
+
+    def start_sink(self, *extra):
+        self.sink = Process([self.maily, "sink", "--listen", f"127.0.0.1:{self.smtp_port}", "--http", f"127.0.0.1:{self.sink_port}",
+                             "--log", os.path.join(self.base, "received.log"), "--keep", os.path.join(self.base, "mails"), *extra],
+                            os.path.join(self.base, "sink.out"), self.env)
+        wait_for("sink", lambda: reachable(self.sink_port), 20, self.sink)
+
+    def start_server(self, wait=True):
+        command = [self.maily, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--relay", f"127.0.0.1:{self.smtp_port}"]
+        for name, value in self.settings.items():
+            command += [f"--{name}", str(value)]
+        self.server = Process(command, os.path.join(self.base, "server.out"), self.env)
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self, seconds=60):
+        def ready():
+            try:
+                return Api(self.port, timeout=5).call("GET", "/readyz")[0] == 200
+            except OSError:
+                return False
+        wait_for("server", ready, seconds, self.server)
+
+    def api(self):
+        with open(os.path.join(self.data, "admin.key"), encoding="ascii") as file:
+            return Api(self.port, file.read().strip())
+
+    def sink_api(self):
+        return Api(self.sink_port)
+
+    def cli(self, *arguments, check_code=True, stdin=None):
+        """Runs the command line against the server; gives (exit code, stdout, stderr)."""
+        env = dict(self.env, MAILY_SERVER=f"http://127.0.0.1:{self.port}", MAILY_KEY_FILE=os.path.join(self.data, "admin.key"))
+        done = subprocess.run([self.maily, *arguments], env=env, capture_output=True, text=True, input=stdin, timeout=600)
+        if check_code:
+            check(done.returncode == 0, f"maily {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.returncode, done.stdout, done.stderr
+
+    def close(self):
+        for process in (self.server, self.sink):
+            if process is not None and process.alive():
+                process.kill()
+
+
+def reachable(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def quote(text):
+    return urllib.parse.quote(text, safe="")
