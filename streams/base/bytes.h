@@ -40,6 +40,27 @@ void PutOrdered(std::string& out, T value) {
   for (size_t i = sizeof(T); i-- > 0;) out.push_back(static_cast<char>(value >> (8 * i)));
 }
 
+// The same into memory that the caller has made large enough: each returns one past what it wrote.
+template <class T>
+  requires std::is_integral_v<T>
+inline char* StoreFixed(char* out, T value) {
+  std::memcpy(out, &value, sizeof(T));
+  return out + sizeof(T);
+}
+inline char* StoreVarint(char* out, uint64_t value) {
+  while (value >= 0x80) {
+    *out++ = static_cast<char>(value | 0x80);
+    value >>= 7;
+  }
+  *out++ = static_cast<char>(value);
+  return out;
+}
+inline char* StoreRaw(char* out, std::string_view bytes) {
+  if (!bytes.empty()) std::memcpy(out, bytes.data(), bytes.size());
+  return out + bytes.size();
+}
+inline char* StoreBytes(char* out, std::string_view bytes) { return StoreRaw(StoreVarint(out, bytes.size()), bytes); }
+
 // Reads from the front of a view. After a read past the end ok() is false and every value is zero or empty.
 class Cursor {
  public:

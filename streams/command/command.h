@@ -46,20 +46,24 @@ class RecordBuilder {
   // False if it does not fit any more (then nothing was added). CHECK: a command over kCommandBytesMax.
   bool Add(const Command& command);
   uint32_t count() const { return count_; }
-  size_t bytes() const { return body_.size(); }
-  // The finished record; the builder is empty afterwards.
+  // Of the record as it would be finished now.
+  size_t bytes() const { return record_.size(); }
+  // The finished record; the builder is empty afterwards. A record without commands is allowed.
   std::string Finish(const LogId& log_id, uint32_t generation, PartitionId partition);
 
  private:
-  std::string body_;
+  std::string record_;  // space for the header, then the commands as they will be stored
   uint32_t count_ = 0;
 };
 
-// The encoded size of a command, at most.
+// The encoded size of a command, at most. Whoever takes commands from outside refuses those above kCommandBytesMax.
 size_t EncodedBytesMax(const Command& command);
 
 // A record read back. Commands point into `bytes`, which must outlive them.
 // kInvalid: no magic (a stray record). kCorrupt: magic, but a hash, the log_id, the partition or the body is wrong.
 Result<std::vector<Command>> ParseRecord(std::string_view bytes, const LogId& log_id, uint32_t generation, PartitionId partition);
+// The same into a vector whose memory is used again; empty after an error.
+Result<void> ParseRecordInto(std::vector<Command>& commands, std::string_view bytes, const LogId& log_id, uint32_t generation,
+                             PartitionId partition);
 
 }  // namespace maily::command

@@ -16,7 +16,7 @@ struct SourcePosition {
   uint16_t source = 0;
   uint32_t generation = 0;
   bool any = false;  // false: nothing of it was decided yet
-  Offset offset;
+  Offset offset{};
   uint32_t index = 0;
   bool operator==(const SourcePosition&) const = default;
 };

@@ -8,6 +8,7 @@
 
 #include "streams/journal/decision.h"
 #include "streams/journal/position.h"
+#include "streams/journal/reader.h"
 #include "streams/port/env.h"
 #include "streams/port/log.h"
 
@@ -31,7 +32,8 @@ class TailReader {
  public:
   virtual ~TailReader() = default;
   // The next accepted frame, or null if there is none up to the durable end. Skips fenced frames, duplicates, gaps and claims
-  // (claims move position() too). kCorrupt, kDiverged: a reader rule says stop; no frame comes any more.
+  // (claims move position() too). kCorrupt, kDiverged: a reader rule says stop; no frame comes any more. kFatal: a frame is of a level
+  // that this build cannot read: upgrade. kRetry: the log cannot be read now; call again later.
   virtual Result<FramePtr> Next() = 0;
   // Where it stands: after the last frame that Next returned, and claims that followed.
   virtual const Position& position() const = 0;
@@ -50,10 +52,18 @@ class Tail {
   // carries my (epoch, seq) and hashes to my chain; else kDiverged.
   Result<std::unique_ptr<TailReader>> Open(const Position& from);
 
+  // Records that the readers of this tail have skipped for this reason (rule 1 counts strays); each reader counts for itself, frames
+  // that it took from the cache excepted.
+  uint64_t skipped(SkipWhy why) const;
+
  private:
   struct Impl;
   std::shared_ptr<Impl> impl_;
 };
+
+// Unpacks a frame that Judge accepted: `step` as Judge gave it for the record at `offset`, read at `before`.
+// kCorrupt: its hashes are right and its body is not what this build can decode.
+Result<FramePtr> Unpack(const Position& before, const Step& step, Offset offset);
 
 // Writes the Genesis record of a partition's journal if it has none. kConflict: one with other settings is there.
 // Blocks until durable; called at creation of a log, before anything else.
