@@ -1,0 +1,76 @@
+// The keys that personal data is sealed with: a few of each tenant, and random ones of each subject. [format]
+//
+// A subject is whom data is about (a contact key, opaque bytes here). It may own several keys; destroying all of them erases what was
+// sealed with them, wherever copies of it are. So "key gone" (kNotFound) is a normal outcome, not a failure.
+//
+// In the Kv, numbers big-endian; every stored key is sealed:
+//   'r'                               MAC of the root key, so that another one is noticed
+//   't' tenant u32                    the five tenant keys, wrapped by the root key
+//   'k' tenant u32 key_id 8           a subject key, wrapped by the tenant's wrap key
+//   's' tenant u32 subject            key_ids of the subject, 8 bytes each; the last is the one to seal with
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "streams/base/ids.h"
+#include "streams/base/result.h"
+#include "streams/keyring/cipher.h"
+#include "streams/port/env.h"
+#include "streams/port/kv.h"
+
+namespace maily::keyring {
+
+using KeyId = std::array<uint8_t, 8>;
+
+struct TenantKeys {
+  Key identity;  // contact and domain keys are HMACs of it: never rotates
+  Key wrap;      // wraps the subject keys
+  Key token;     // signs what leaves in mails and answers
+  Key digest;    // of personal fields, to see what is unchanged
+  Key request;   // request hashes
+};
+
+struct SubjectKey {
+  KeyId key_id{};
+  Key key;
+};
+
+// Thread: any. Every write is durable when it returns.
+class Keyring {
+ public:
+  struct Options {
+    // Of opened subject keys kept in memory, least recently used go first; an entry counts 256 bytes and its subject twice.
+    size_t cache_bytes_max = 16 << 20;
+  };
+  // `kv` is opened with KvDurability::kOnWrite. kFatal: it was made with another root key.
+  static Result<std::unique_ptr<Keyring>> Open(std::unique_ptr<Kv> kv, const Key& root, Entropy& entropy, Options options);
+  ~Keyring();
+
+  // The keys of a tenant, made if it has none. The pointer stays valid as long as the Keyring.
+  Result<const TenantKeys*> Tenant(TenantId tenant);
+  // The same, but kNotFound if it has none: for tenants that outsiders name.
+  Result<const TenantKeys*> FindTenant(TenantId tenant);
+
+  // A key for every subject, in their order; those that have none get one, all in one synced batch. Two callers at once get the same.
+  Result<std::vector<SubjectKey>> GetOrCreate(TenantId tenant, std::span<const std::string_view> subjects);
+  Result<SubjectKey> GetOrCreate(TenantId tenant, std::string_view subject);
+
+  // The key of that id. kNotFound: it is gone, or never was.
+  Result<SubjectKey> Find(TenantId tenant, const KeyId& key_id);
+
+  // Destroys all keys of the subject; how many there were. Nobody opens what they sealed any more, from when this returns.
+  Result<size_t> Destroy(TenantId tenant, std::string_view subject);
+
+ private:
+  struct Impl;
+  explicit Keyring(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace maily::keyring
