@@ -30,8 +30,8 @@ struct Unreadable {
 // Lives on the task's executor; no lock inside.
 class Receiver {
  public:
-  // Reads from the command after `last` (offset, index); none = from the beginning. `to`: kWritten where the log keeps one order
-  // over all partitions, else kDurable.
+  // Reads from the command after `last` (offset, index); none, or one of an earlier generation = from the beginning. `to`: kWritten
+  // where the log keeps one order over all partitions, else kDurable. Records are read ahead, up to 1 MiB at a time.
   Receiver(Log& log, PartitionId partition, ReadTo to, const CommandAt* last);
 
   // The next command without taking it, or null: none now (then wait for the tail signal), or the next thing is unreadable.
@@ -41,7 +41,8 @@ class Receiver {
   const Unreadable* unreadable() const;
   // Takes what Peek showed.
   void Pop();
-  // Why reading stopped, if it did: kNotFound (trimmed away: commands were lost before they were decided), kCorrupt, kFatal.
+  // Why reading stopped, if it did: kNotFound (trimmed away: commands were lost before they were decided), kDiverged (`last` is beyond
+  // the end or of a later generation), kCorrupt, kFatal.
   const Error* error() const;
   // One past the offset of the record being read: what may be trimmed once everything before is decided.
   Offset next_offset() const;

@@ -18,11 +18,14 @@ struct Reply {
   CommandAt at;
 };
 
-// Thread: any. Bounded by `waiting_max`.
+// Thread: any. Bounded by `waiting_max`. An executor given to Await outlives this object.
 class Replies {
  public:
   explicit Replies(size_t waiting_max);
+  // Answers everyone who still waits with kRetry.
   ~Replies();
+  Replies(const Replies&) = delete;
+  Replies& operator=(const Replies&) = delete;
 
   // Calls `done` once on `executor`: with the reply, or with kRetry after `timeout` ("not yet": the command may still be decided),
   // or at once with kRetry if too many wait.
@@ -31,8 +34,7 @@ class Replies {
   void Answer(const CommandId& id, Reply reply);
   // True if nobody waits at all: lets a task skip the work of answering.
   bool Empty() const;
-  // Answers everyone who waits for commands of this partition's task with kRetry: it stopped leading.
-  // (Commands are told apart by what Await was given.)
+  // Answers whoever waits for `id` with kRetry: its task stopped leading, so that nobody knows here how it is decided.
   void Abandon(const CommandId& id);
 
  private:
