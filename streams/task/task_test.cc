@@ -1,0 +1,231 @@
+// The partition task on the embedded log: decides, answers, links, restores, rejects poison.
+#include "streams/task/task.h"
+
+#include <filesystem>
+#include <future>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "streams/adapters/asio/asio_env.h"
+#include "streams/adapters/disk/mmap_slots.h"
+#include "streams/adapters/rocks/options.h"
+#include "streams/adapters/rocks/rocks_kv.h"
+#include "streams/adapters/rocks/rocks_log.h"
+#include "streams/journal/rejected.h"
+#include "streams/state/key.h"
+#include "streams/task/host.h"
+
+namespace maily::task {
+namespace {
+
+// A noun of one number a key: Add{key, n} -> Added; a total is carried home; 13 is refused; 66 throws.
+struct Number {
+  std::string name;
+  uint64_t n = 0;
+  bool AppendToString(std::string* out) const {
+    PutBytes(*out, name);
+    PutVarint(*out, n);
+    return true;
+  }
+  std::string SerializeAsString() const {
+    std::string out;
+    AppendToString(&out);
+    return out;
+  }
+  bool ParseFromArray(const void* data, int size) {
+    Cursor cursor(std::string_view(static_cast<const char*>(data), static_cast<size_t>(size)));
+    name = cursor.Bytes();
+    n = cursor.Varint();
+    return cursor.ok() && cursor.AtEnd();
+  }
+  size_t SpaceUsedLong() const { return sizeof(*this); }
+};
+struct Add : Number {};
+struct Added : Number {};
+struct Total : Number {};
+struct TotalTaken : Number {};
+struct HomeTotal : Number {};
+
+}  // namespace
+}  // namespace maily::task
+
+namespace maily {
+template <>
+TypeNumber TypeNumberOf<task::Add>() { return 900; }
+template <>
+TypeNumber TypeNumberOf<task::Added>() { return 930; }
+template <>
+TypeNumber TypeNumberOf<task::TotalTaken>() { return 931; }
+template <>
+TypeNumber TypeNumberOf<task::Total>() { return 970; }
+template <>
+TypeNumber TypeNumberOf<task::HomeTotal>() { return 971; }
+}  // namespace maily
+
+namespace maily::task {
+namespace {
+
+Pipeline CounterPipeline() {
+  Noun noun("counters", 1);
+  noun.Owns<Total, HomeTotal>();
+  noun.Decides<Add>(+[](Context& context, const Add& add) {
+    if (add.n == 13) return context.Refuse(journal::Outcome::kConflict, "unlucky", "13 is not added");
+    if (add.n == 66) throw std::runtime_error("boom");
+    Added added;
+    added.name = add.name;
+    added.n = add.n;
+    context.Emit(added);
+    context.Answer("total", context.view<Total>().Find(state::Key(context.tenant(), std::string_view(add.name)))->n);
+  });
+  noun.Evolves<Added>(+[](Fold& fold, const Added& added) { fold.table<Total>().Edit(state::Key(fold.tenant(), std::string_view(added.name))).n += added.n; });
+  noun.Decides<Added>(+[](Context& context, const Added& added) {
+    TotalTaken taken;
+    taken.n = added.n;
+    context.Emit(taken);
+  });
+  noun.Evolves<TotalTaken>(+[](Fold& fold, const TotalTaken& taken) { fold.table<HomeTotal>().Edit(state::Key(fold.tenant())).n += taken.n; });
+  std::vector<Noun> nouns;
+  nouns.push_back(std::move(noun));
+  return Pipeline(std::move(nouns), {{TypeNumberOf<Added>(), CarryTo::kHome}}, [](TenantId, uint16_t) { return PartitionId(0); });
+}
+
+class TaskTest : public ::testing::Test {
+ protected:
+  TaskTest() : directory_(std::filesystem::temp_directory_path() / fmt::format("maily-task-{}", ::getpid())) {
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directories(directory_);
+  }
+  ~TaskTest() override { std::filesystem::remove_all(directory_); }
+
+  // A process: everything that dies with it.
+  struct Running {
+    explicit Running(const std::filesystem::path& directory)
+        : resources(rocks::Limits{}), pipeline(CounterPipeline()), log(OpenLog(directory, resources, clock)), stores((directory / "state").string(), resources),
+          slots(std::move(disk::MmapSlots::Open((directory / "careful").string(), 4)).value()), workers("task", 2), sender(*log, 16 << 20), replies(10'000),
+          environment{*log, clock, entropy, stores, *slots, sender, replies, pipeline, nullptr, "test", "test"} {
+      for (uint16_t p = 0; p < log->settings().partition_count; ++p) journal::WriteGenesis(*log, PartitionId(p)).value();
+      Host::Listener listener;
+      listener.led = [this](PartitionId partition, Executor&, Epoch, const journal::Position&, state::Cache& cache, Credits&, journal::Tail&) {
+        const std::lock_guard lock(mutex);
+        caches[partition.value()] = &cache;
+        if (++led == log->settings().partition_count) all_led.set_value();
+      };
+      host = std::make_unique<Host>(environment, std::vector<Executor*>{&workers.at(0), &workers.at(1)}, listener);
+      host->Start();
+      all_led.get_future().wait();
+    }
+    static std::unique_ptr<Log> OpenLog(const std::filesystem::path& directory, const rocks::Resources& resources, Clock& clock) {
+      LogSettings wanted;
+      wanted.partition_count = 4;
+      wanted.log_id.bytes[0] = 7;
+      return std::move(rocks::RocksLog::Open((directory / "log").string(), wanted, resources, clock)).value();
+    }
+    void Stop() {
+      std::promise<void> stopped;
+      host->Stop([&] { stopped.set_value(); });
+      stopped.get_future().wait();
+      workers.Stop();
+    }
+    uint64_t Read(uint16_t partition, TypeNumber type, const std::string& key) {
+      std::promise<uint64_t> value;
+      workers.at(partition % 2).Post([&] {
+        if (type == TypeNumberOf<Total>()) {
+          const Total* total = state::View<Total>(*caches[partition]).Find(key);
+          value.set_value(total == nullptr ? 0 : total->n);
+        } else {
+          const HomeTotal* total = state::View<HomeTotal>(*caches[partition]).Find(key);
+          value.set_value(total == nullptr ? 0 : total->n);
+        }
+      });
+      return value.get_future().get();
+    }
+    command::Reply Send(const std::string& name, uint64_t n, const std::string& natural_key = "", TypeNumber type = TypeNumberOf<Add>()) {
+      Add add;
+      add.name = name;
+      add.n = n;
+      const std::string payload = type == TypeNumberOf<Add>() ? add.SerializeAsString() : "";
+      command::Command command;
+      command.id = entropy.NextId<CommandId>();
+      command.type = type;
+      command.tenant = TenantId(1);
+      command.key = name;
+      command.actor = "test";
+      command.natural_key = natural_key;
+      command.payload = payload;
+      std::promise<command::Reply> reply;
+      replies.Await(command.id, workers.at(0), Seconds(20), [&](Result<command::Reply> answer) { reply.set_value(answer.value()); });
+      sender.Send(PartitionOf(name, log->settings().partition_count), command, Sync::kSoon, [](const Result<CommandAt>&) {});
+      return reply.get_future().get();
+    }
+
+    rocks::Resources resources;
+    asio_net::SystemClock clock;
+    asio_net::SystemEntropy entropy;
+    Pipeline pipeline;
+    std::unique_ptr<Log> log;
+    rocks::RocksKvStores stores;
+    std::unique_ptr<disk::MmapSlots> slots;
+    asio_net::Workers workers;
+    command::Sender sender;
+    command::Replies replies;
+    TaskEnvironment environment;
+    std::mutex mutex;
+    std::array<state::Cache*, 4> caches{};
+    size_t led = 0;
+    std::promise<void> all_led;
+    std::unique_ptr<Host> host;
+  };
+
+  const std::filesystem::path directory_;
+};
+
+uint16_t Outcome(journal::Outcome outcome) { return static_cast<uint16_t>(outcome); }
+
+TEST_F(TaskTest, DecidesAnswersRestoresAndCarriesHome) {
+  const auto total_key = [](std::string_view name) { return state::Key(TenantId(1), name); };
+  uint64_t home = 0;
+  {
+    Running running(directory_);
+    EXPECT_EQ(running.Send("a", 2).answer, "{\"total\":2}");
+    EXPECT_EQ(running.Send("a", 3).answer, "{\"total\":5}");
+    EXPECT_EQ(running.Send("b", 4).answer, "{\"total\":4}");
+    const command::Reply refused = running.Send("a", 13);
+    EXPECT_EQ(refused.outcome, Outcome(journal::Outcome::kConflict));
+    EXPECT_EQ(refused.answer, R"({"code":"unlucky","message":"13 is not added"})");
+    // A decider that fails, an unknown type: rejected, and the partition goes on.
+    EXPECT_EQ(running.Send("a", 66).outcome, Outcome(journal::Outcome::kRejected));
+    EXPECT_EQ(running.Send("a", 1, "", 555).outcome, Outcome(journal::Outcome::kRejected));
+    EXPECT_EQ(running.Send("a", 1).answer, "{\"total\":6}");
+    // A request that comes again meets its first copy.
+    EXPECT_EQ(running.Send("a", 10, "once").answer, "{\"total\":16}");
+    const command::Reply again = running.Send("a", 10, "once");
+    EXPECT_EQ(again.outcome, Outcome(journal::Outcome::kDuplicate));
+    EXPECT_EQ(again.answer, "{\"total\":16}");
+    while (home < 20) home = running.Read(0, TypeNumberOf<HomeTotal>(), state::Key(TenantId(1)));
+    EXPECT_EQ(home, 20U);
+    running.Stop();
+  }
+  {
+    // A clean stop, then one without: the destructor of Running does not hand over.
+    Running running(directory_);
+    const uint16_t of_a = PartitionOf("a", 4).value();
+    EXPECT_EQ(running.Read(of_a, TypeNumberOf<Total>(), total_key("a")), 16U);
+    EXPECT_EQ(running.Send("a", 10, "once").outcome, Outcome(journal::Outcome::kDuplicate));
+    EXPECT_EQ(running.Send("a", 4).answer, "{\"total\":20}");
+    while (home < 24) home = running.Read(0, TypeNumberOf<HomeTotal>(), state::Key(TenantId(1)));
+    running.workers.Stop();
+  }
+  Running running(directory_);
+  EXPECT_EQ(running.Send("a", 1).answer, "{\"total\":21}");
+  EXPECT_EQ(running.Read(0, TypeNumberOf<HomeTotal>(), state::Key(TenantId(1))) / 24, 1U);
+  running.Stop();
+}
+
+TEST(Pipeline, PrintsWhoDecidesWhat) {
+  const std::string text = CounterPipeline().ToText([](TypeNumber type) { return fmt::format("type-{}", type); });
+  EXPECT_NE(text.find("decides  type-900, type-930"), std::string::npos) << text;
+  EXPECT_NE(text.find("to home  type-930"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace maily::task
