@@ -1,0 +1,161 @@
+// One RocksDB database a store; recovers from a full disk by Resume (no WAL) or by reopening (WAL).
+#include "streams/adapters/rocks/rocks_kv.h"
+
+#include <atomic>
+#include <filesystem>
+#include <mutex>
+#include <rocksdb/write_batch.h>
+#include <shared_mutex>
+
+#include "streams/adapters/rocks/handles.h"
+#include "streams/adapters/rocks/options_internal.h"
+
+namespace maily::rocks {
+namespace {
+
+class RocksKv : public Kv {
+ public:
+  RocksKv(std::string path, const Resources& resources, KvDurability durability)
+      : path_(std::move(path)), resources_(resources.impl()), on_write_(durability == KvDurability::kOnWrite) {}
+
+  Result<void> OpenDatabase() {
+    const rocksdb::Options options = resources_.KvStore();
+    const rocksdb::Status status = db_.Open(options, path_, {{rocksdb::kDefaultColumnFamilyName, options}});
+    if (!status.ok()) return ToError(status, "opening the store", path_);
+    return {};
+  }
+
+  Result<std::optional<std::string>> Get(std::string_view key) override {
+    const std::shared_lock lock(mutex_);
+    MAILY_TRY_VOID(IsOpen());
+    rocksdb::PinnableSlice value;
+    const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), ToSlice(key), &value);
+    if (status.ok()) return std::optional<std::string>(std::string(ToView(value)));
+    if (status.IsNotFound()) return std::optional<std::string>();
+    return ToError(status, "reading the store", path_);
+  }
+
+  Result<void> Scan(std::string_view from, std::string_view to,
+                    const std::function<bool(std::string_view key, std::string_view value)>& visit) override {
+    const std::shared_lock lock(mutex_);
+    MAILY_TRY_VOID(IsOpen());
+    rocksdb::ReadOptions options;
+    const rocksdb::Slice upper = ToSlice(to);
+    if (!to.empty()) options.iterate_upper_bound = &upper;
+    options.fill_cache = !to.empty();  // a scan to the end reads everything, once
+    const std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(options));
+    for (iterator->Seek(ToSlice(from)); iterator->Valid(); iterator->Next()) {
+      if (!visit(ToView(iterator->key()), ToView(iterator->value()))) return {};
+    }
+    if (!iterator->status().ok()) return ToError(iterator->status(), "reading the store", path_);
+    return {};
+  }
+
+  Result<void> Write(const KvBatch& changes) override {
+    MAILY_TRY_VOID(Recover());
+    size_t bytes = 64;
+    for (const KvBatch::Change& change : changes.changes) bytes += change.key.size() + (change.value ? change.value->size() : 0) + 16;
+    rocksdb::WriteBatch batch(bytes);
+    for (const KvBatch::Change& change : changes.changes) {
+      const rocksdb::Status status = change.value ? batch.Put(change.key, *change.value) : batch.Delete(change.key);
+      MAILY_CHECK(status.ok(), "{}", status.ToString());
+    }
+    rocksdb::WriteOptions options;
+    options.sync = on_write_;
+    options.disableWAL = !on_write_;
+    const std::shared_lock lock(mutex_);
+    MAILY_TRY_VOID(IsOpen());
+    return Done(db_->Write(options, &batch), "writing to the store");
+  }
+
+  Result<void> Flush() override {
+    MAILY_TRY_VOID(Recover());
+    const std::shared_lock lock(mutex_);
+    MAILY_TRY_VOID(IsOpen());
+    return Done(db_->Flush(rocksdb::FlushOptions()), "flushing the store");
+  }
+
+  uint64_t SizeOnDisk() override {
+    const std::shared_lock lock(mutex_);
+    uint64_t bytes = 0;
+    if (db_.is_open()) db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &bytes);
+    return bytes;
+  }
+
+ private:
+  Result<void> IsOpen() const {
+    if (db_.is_open()) return {};
+    return Fail(Code::kRetry, "the store {} could not be reopened after a full disk yet", path_);
+  }
+
+  Result<void> Done(const rocksdb::Status& status, std::string_view what) {
+    if (status.ok()) return {};
+    const Error error = ToError(status, what, path_);
+    if (error.code == Code::kRetry) {
+      stalled_ = true;
+    } else {
+      failed_ = true;
+    }
+    return error;
+  }
+
+  // Makes a store writable again that a full disk has stopped.
+  Result<void> Recover() {
+    if (failed_) return Fail(Code::kFatal, "the store {} failed before; see the first error", path_);
+    if (!stalled_) return {};
+    const std::lock_guard exclusive(mutex_);
+    if (!stalled_) return {};
+    if (!on_write_) {
+      if (const rocksdb::Status status = db_->Resume(); !status.ok()) return ToError(status, "resuming the store", path_);
+    } else {
+      // RocksDB 7.8 never writes again to a WAL file on which a write failed. Everything acknowledged is synced, so nothing is lost.
+      db_.Close();
+      MAILY_TRY_VOID(OpenDatabase());
+    }
+    stalled_ = false;
+    return {};
+  }
+
+  const std::string path_;
+  const Resources::Impl& resources_;
+  const bool on_write_;
+  std::shared_mutex mutex_;  // exclusive only while the store recovers
+  Database db_;
+  std::atomic<bool> stalled_ = false;
+  std::atomic<bool> failed_ = false;
+};
+
+Result<void> CheckName(const std::string& name) {
+  if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos) {
+    return Fail(Code::kInvalid, "\"{}\" is not the name of a store", name);
+  }
+  return {};
+}
+
+}  // namespace
+
+RocksKvStores::RocksKvStores(std::string base, const Resources& resources) : base_(std::move(base)), resources_(resources) {}
+
+Result<std::unique_ptr<Kv>> RocksKvStores::Open(const std::string& name, KvDurability durability) {
+  MAILY_TRY_VOID(CheckName(name));
+  std::error_code ignored;  // RocksDB reports a directory that is not there
+  std::filesystem::create_directories(base_, ignored);
+  auto store = std::make_unique<RocksKv>(base_ + "/" + name, resources_, durability);
+  MAILY_TRY_VOID(store->OpenDatabase());
+  return std::unique_ptr<Kv>(std::move(store));
+}
+
+Result<void> RocksKvStores::Destroy(const std::string& name) {
+  MAILY_TRY_VOID(CheckName(name));
+  const std::string path = base_ + "/" + name;
+  if (!std::filesystem::exists(path)) return {};
+  if (const rocksdb::Status status = rocksdb::DestroyDB(path, resources_.impl().KvStore()); !status.ok()) {
+    return ToError(status, "removing the store", path);
+  }
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) return Fail(Code::kRetry, "removing the directory {}: {}", path, error.message());
+  return {};
+}
+
+}  // namespace maily::rocks
