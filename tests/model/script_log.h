@@ -1,6 +1,7 @@
 // A log, an executor and chance for unit tests of commands and journal: nothing happens unless the test says so.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -104,7 +105,7 @@ class ScriptLog final : public Log {
   bool ordered_across_partitions() const override { return true; }
   std::string durability_class() const override { return "memory"; }
 
-  int reads = 0;
+  std::atomic<int> reads = 0;
 
  private:
   void Signal(TopicPartition at) {
