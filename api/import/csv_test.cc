@@ -1,0 +1,152 @@
+// Tests the bounded CSV reader on the files that people really have.
+#include "api/import/csv.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+namespace maily::import {
+namespace {
+
+struct Outcome {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+  std::vector<uint64_t> lines;
+  std::vector<CsvReject> rejects;
+  bool failed = false;
+};
+
+Outcome Read(std::string_view file, size_t piece = 7) {
+  Outcome outcome;
+  const auto copy = [](const CsvRow& row) { return std::vector<std::string>(row.fields.begin(), row.fields.end()); };
+  CsvReader reader({}, {.header = [&](const CsvRow& row) {
+                          outcome.header = copy(row);
+                          return true;
+                        },
+                        .row = [&](const CsvRow& row) {
+                          outcome.rows.push_back(copy(row));
+                          outcome.lines.push_back(row.line);
+                        },
+                        .reject = [&](CsvReject reject) { outcome.rejects.push_back(std::move(reject)); }});
+  for (size_t at = 0; at < file.size(); at += piece) reader.Feed(file.substr(at, piece));
+  reader.Finish();
+  outcome.failed = reader.failed();
+  return outcome;
+}
+
+using Rows = std::vector<std::vector<std::string>>;
+
+TEST(Csv, BomCrlfQuotedCommasAndNewlinesAreUnderstood) {
+  const Outcome o = Read("\xEF\xBB\xBF" "email,name\r\na@x.io,\"Doe, \"\"Al\"\"\"\r\nb@x.io,\"two\r\nlines\"\r\n\r\nc@x.io,\r\n");
+  EXPECT_EQ(o.header, (std::vector<std::string>{"email", "name"}));
+  EXPECT_EQ(o.rows, (Rows{{"a@x.io", "Doe, \"Al\""}, {"b@x.io", "two\r\nlines"}, {"c@x.io", ""}}));
+  EXPECT_EQ(o.lines, (std::vector<uint64_t>{2, 3, 6}));
+  EXPECT_TRUE(o.rejects.empty());
+}
+
+TEST(Csv, OtherDelimitersAndLineEndsAreFound) {
+  for (const std::string d : {",", ";", "\t", "|"}) {
+    for (const std::string end : {"\n", "\r", "\r\n"}) {
+      const Outcome o = Read("email" + d + "city" + end + "a@x.io" + d + "Rome" + end + "b@x.io" + d + "Oslo");
+      EXPECT_EQ(o.rows, (Rows{{"a@x.io", "Rome"}, {"b@x.io", "Oslo"}})) << d;
+      EXPECT_EQ(o.lines, (std::vector<uint64_t>{2, 3}));
+    }
+  }
+}
+
+TEST(Csv, Utf16WithBomIsDecoded) {
+  const auto encode = [](std::u16string_view text, bool big) {
+    std::string out = big ? "\xFE\xFF" : "\xFF\xFE";
+    for (const char16_t unit : text) {
+      const char high = static_cast<char>(unit >> 8), low = static_cast<char>(unit & 0xFF);
+      out += big ? std::string{high, low} : std::string{low, high};
+    }
+    return out;
+  };
+  for (const bool big : {false, true}) {
+    const Outcome o = Read(encode(u"email,name\nä@x.io,\U0001F600\n", big), 1);
+    EXPECT_EQ(o.rows, (Rows{{"ä@x.io", "\xF0\x9F\x98\x80"}}));
+    EXPECT_EQ(Read(encode(std::u16string(u"email,name\na@x.io,") + char16_t(0xD800) + u"\nb@x.io,B\n", big)).rejects.at(0).code, "invalid_utf8");
+  }
+}
+
+TEST(Csv, EachBadRowIsListedAndTheGoodOnesGoIn) {
+  const std::string big(1'000'000, 'x');
+  std::string file = "email,name\n";
+  file += "a@x.io\n";                                   // 2: a column is missing
+  file += "b@x.io,B,more\n";                            // 3: one too many
+  file += std::string("c@x.io,\0C\n", 10);              // 4
+  file += "d@x.io,\xC3\x28\n";                          // 5
+  file += "e@x.io," + big + "\n";                       // 6
+  file += "f@x.io,\"" + big + "\"\n";                   // 7
+  file += "g@x.io,\"G\"G\n";                            // 8
+  file += "good@x.io,Good\n";                           // 9
+  file += "h@x.io,\"" + std::string(70'000, 'y') + "\"\n";  // 10
+  file += "last@x.io";                                  // 11: cut off
+  for (const size_t piece : {5, 4096, 1 << 20}) {
+    const Outcome o = Read(file, piece);
+    EXPECT_EQ(o.rows, (Rows{{"good@x.io", "Good"}}));
+    EXPECT_EQ(o.lines, std::vector<uint64_t>{9});
+    std::vector<std::string> codes;
+    std::vector<uint64_t> lines;
+    std::vector<uint32_t> columns;
+    for (const CsvReject& reject : o.rejects) {
+      codes.push_back(reject.code);
+      lines.push_back(reject.line);
+      columns.push_back(reject.column);
+      EXPECT_LE(reject.raw.size(), 200u);
+      EXPECT_FALSE(reject.reason.empty());
+    }
+    EXPECT_EQ(codes, (std::vector<std::string>{"columns", "columns", "nul", "invalid_utf8", "too_large", "too_large", "quote", "too_large", "truncated"}));
+    EXPECT_EQ(lines, (std::vector<uint64_t>{2, 3, 4, 5, 6, 7, 8, 10, 11}));
+    EXPECT_EQ(columns, (std::vector<uint32_t>{1, 3, 2, 2, 2, 2, 2, 2, 1}));
+  }
+}
+
+TEST(Csv, AnOpenQuoteCostsOneLine) {
+  std::string file = "email,name\na@x.io,\"open\n";
+  for (int i = 0; i < 20'000; ++i) file += "c" + std::to_string(i) + "@x.io,Name\n";
+  const Outcome o = Read(file, 10'000);
+  EXPECT_EQ(o.rows.size(), 20'000u);
+  ASSERT_EQ(o.rejects.size(), 1u);
+  EXPECT_EQ(o.rejects[0].line, 2u);
+  EXPECT_EQ(o.rejects[0].raw, "a@x.io,\"open");
+  EXPECT_EQ(o.lines.back(), 20'002u);
+
+  const Outcome end = Read("email,name\na@x.io,A\nb@x.io,\"open\nc@x.io,C\n");
+  EXPECT_EQ(end.rows, (Rows{{"a@x.io", "A"}, {"c@x.io", "C"}}));
+  EXPECT_EQ(end.rejects.at(0).code, "truncated");
+  EXPECT_EQ(end.rejects.at(0).line, 3u);
+
+  const Outcome closed = Read("email,name\na@x.io,\"open\nb@x.io,\"B\"\nc@x.io,C\n");
+  EXPECT_EQ(closed.rows, (Rows{{"b@x.io", "B"}, {"c@x.io", "C"}}));
+  EXPECT_EQ(closed.rejects.size(), 1u);
+}
+
+TEST(Csv, AnEmptyFileHasNoHeader) {
+  EXPECT_TRUE(Read("").failed);
+  EXPECT_TRUE(Read("\n\n").failed);
+  EXPECT_FALSE(Read("email").failed);
+  EXPECT_TRUE(Read("email,\"na").failed);
+}
+
+TEST(Csv, RandomBytesNeverLoseALineOrTheReader) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  constexpr std::string_view kAlphabet = "ab@\",;\r\n\n\"x\xC3\xA4";
+  for (int round = 0; round < 300; ++round) {
+    std::string file = "email,name\n";
+    for (int i = 0; i < 400; ++i) file.push_back(kAlphabet[random() % kAlphabet.size()]);
+    const Outcome a = Read(file, 1);
+    const Outcome b = Read(file, file.size());
+    EXPECT_EQ(a.rows, b.rows);
+    EXPECT_EQ(a.lines, b.lines);
+    EXPECT_EQ(a.rejects.size(), b.rejects.size());
+  }
+}
+
+}  // namespace
+}  // namespace maily::import
