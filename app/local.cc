@@ -1,0 +1,183 @@
+// Subcommands that need no server: config, arm, topology, schema, doctor.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <google/protobuf/descriptor.h>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sys/statvfs.h>
+
+#include "app/config.h"
+#include "app/instance.h"
+#include "app/remote.h"
+#include "app/serve.h"
+#include "app/subcommand.h"
+#include "processors/pipeline.h"
+#include "schemas/types.h"
+
+namespace maily::app {
+namespace {
+
+using nlohmann::json;
+
+std::string TypeName(TypeNumber number) {
+  if (const schema::Type* type = schema::FindType(number)) return fmt::format("{}.{}", type->noun, type->name);
+  return fmt::format("type {}", number);
+}
+
+int ExplainConfig(const Common& common, const ConfigFlags& flags) {
+  auto config = flags.Resolve();
+  if (!config) return PrintError(common, config.error());
+  json items = json::array();
+  for (const Setting& setting : Settings()) {
+    items.push_back({{"name", setting.name}, {"value", config->Text(setting.name)}, {"source", config->Source(setting.name)}, {"help", setting.help}});
+  }
+  if (common.json) {
+    std::printf("%s\n", json({{"items", items}}).dump().c_str());
+    return kExitOk;
+  }
+  for (const json& item : items) {
+    std::printf("%-20s %-24s %-16s %s\n", item["name"].get<std::string>().c_str(), item["value"].get<std::string>().c_str(),
+                item["source"].get<std::string>().c_str(), item["help"].get<std::string>().c_str());
+  }
+  return kExitOk;
+}
+
+struct Finding {
+  std::string check;
+  std::string level;  // ok, warn, fail
+  std::string detail;
+  std::string fix;
+};
+
+// Reads only.
+std::vector<Finding> Examine(const Config& config) {
+  std::vector<Finding> findings;
+  const std::string data = config.Text("data");
+  std::error_code error;
+  if (!std::filesystem::exists(data, error)) {
+    findings.push_back({"data", "warn", data + " does not exist yet", "maily serve --data " + data});
+    return findings;
+  }
+  struct statvfs disk {};
+  if (::statvfs(data.c_str(), &disk) == 0) {
+    const double used = 100.0 - 100.0 * static_cast<double>(disk.f_bavail) / static_cast<double>(disk.f_blocks);
+    const char* level = used > 90 ? "fail" : (used > 80 ? "warn" : "ok");
+    findings.push_back({"disk", level, fmt::format("{:.0f} % used", used), used > 80 ? "free space on the file system of " + data : ""});
+  }
+  const auto key = std::filesystem::status(data + "/admin.key", error).permissions();
+  const bool open = (key & (std::filesystem::perms::group_all | std::filesystem::perms::others_all)) != std::filesystem::perms::none;
+  findings.push_back({"admin key", open ? "fail" : "ok", open ? "others may read it" : "only its owner may read it", open ? "chmod 600 " + data + "/admin.key" : ""});
+  findings.push_back({"durability", "ok", "embedded log, fsync before every acknowledgement: survives kill -9 and loss of power, not loss of the disk", ""});
+  ServerFlags flags;
+  flags.server = "http://" + config.Text("listen");
+  flags.key_file = data + "/admin.key";
+  const auto server = flags.Resolve();
+  const auto ready = server ? Ask(*server, "GET", "/readyz", "", "") : Result<HttpAnswer>(server.error());
+  if (!ready) {
+    findings.push_back({"server", "warn", "not reachable at " + flags.server, "maily serve --data " + data});
+  } else {
+    findings.push_back({"server", ready->status == 200 ? "ok" : "warn", fmt::format("readyz answers {}", ready->status), ""});
+  }
+  return findings;
+}
+
+int Doctor(const Common& common, const ConfigFlags& flags) {
+  auto config = flags.Resolve();
+  if (!config) return PrintError(common, config.error());
+  bool found = false;
+  json items = json::array();
+  for (const Finding& finding : Examine(*config)) {
+    found = found || finding.level == "fail";
+    items.push_back({{"check", finding.check}, {"level", finding.level}, {"detail", finding.detail}, {"fix", finding.fix}});
+    if (!common.json) {
+      std::printf("%-5s %-12s %s%s%s\n", finding.level.c_str(), finding.check.c_str(), finding.detail.c_str(), finding.fix.empty() ? "" : " -> ",
+                  finding.fix.c_str());
+    }
+  }
+  if (common.json) std::printf("%s\n", json({{"items", items}}).dump().c_str());
+  return found ? kExitDifference : kExitOk;
+}
+
+json TypeJson(const schema::Type& type) {
+  return {{"type", type.number}, {"name", type.full_name}, {"noun", type.noun}, {"kind", schema::KindName(type.kind)}, {"level", type.level}};
+}
+
+}  // namespace
+
+void AddConfig(CLI::App& app, Chosen& chosen) {
+  app.require_subcommand(1);
+  CLI::App* explain = app.add_subcommand("explain", "every setting, its value and where that comes from; example: maily config explain --output json");
+  explain->fallthrough();
+  auto flags = std::make_shared<ConfigFlags>();
+  flags->AddTo(*explain);
+  explain->callback([&chosen, flags] { chosen = [flags](const Common& common) { return ExplainConfig(common, *flags); }; });
+}
+
+void AddArm(CLI::App& app, Chosen& chosen) {
+  app.footer("Example: maily arm --data ./maily-data --yes; takes effect at the next start");
+  auto data = std::make_shared<std::string>("maily-data");
+  auto sandbox = std::make_shared<bool>(false);
+  app.add_option("--data", *data, "data directory")->capture_default_str();
+  app.add_flag("--sandbox", *sandbox, "take it back: loopback addresses only");
+  app.callback([&chosen, data, sandbox] {
+    chosen = [data, sandbox](const Common& common) -> int {
+      if (!*sandbox && !Confirm(common, "From its next start this instance may send mail to the world.")) return kExitRefused;
+      if (auto armed = Arm(*data, !*sandbox); !armed) return PrintError(common, armed.error());
+      std::puts(common.json ? R"({"armed":true})" : (*sandbox ? "sandbox from the next start" : "live from the next start"));
+      return kExitOk;
+    };
+  });
+}
+
+void AddTopology(CLI::App& app, Chosen& chosen) {
+  app.footer("Example: maily topology --dot | dot -Tsvg > topology.svg");
+  auto dot = std::make_shared<bool>(false);
+  app.add_flag("--dot", *dot, "as a graph for Graphviz");
+  app.callback([&chosen, dot] {
+    chosen = [dot](const Common&) {
+      const task::Pipeline pipeline = processors::MakePipeline();
+      std::fputs((*dot ? pipeline.ToDot(TypeName) : pipeline.ToText(TypeName)).c_str(), stdout);
+      return static_cast<int>(kExitOk);
+    };
+  });
+}
+
+void AddSchema(CLI::App& app, Chosen& chosen) {
+  app.require_subcommand(1);
+  CLI::App* list = app.add_subcommand("list", "all types; example: maily schema list --output json");
+  list->fallthrough();
+  list->callback([&chosen] {
+    chosen = [](const Common& common) {
+      json items = json::array();
+      for (const schema::Type& type : schema::Types()) {
+        items.push_back(TypeJson(type));
+        if (!common.json) fmt::print("{:4}  {:<8} {}\n", type.number, schema::KindName(type.kind), type.full_name);
+      }
+      if (common.json) std::printf("%s\n", json({{"items", items}}).dump().c_str());
+      return static_cast<int>(kExitOk);
+    };
+  });
+  CLI::App* show = app.add_subcommand("show", "one type as a message definition; example: maily schema show maily.sends.v1.AttemptOpened");
+  show->fallthrough();
+  auto name = std::make_shared<std::string>();
+  show->add_option("type", *name, "full name or number")->required();
+  show->callback([&chosen, name] {
+    chosen = [name](const Common& common) {
+      for (const schema::Type& type : schema::Types()) {
+        if (type.full_name != *name && std::to_string(type.number) != *name) continue;
+        std::printf("%s\n", common.json ? TypeJson(type).dump().c_str() : type.descriptor->DebugString().c_str());
+        return static_cast<int>(kExitOk);
+      }
+      return PrintError(common, Fail(Code::kNotFound, "no type '{}'; see maily schema list", *name));
+    };
+  });
+}
+
+void AddDoctor(CLI::App& app, Chosen& chosen) {
+  app.footer("Example: maily doctor --data ./maily-data; exit 4 if something fails");
+  auto flags = std::make_shared<ConfigFlags>();
+  flags->AddTo(app);
+  app.callback([&chosen, flags] { chosen = [flags](const Common& common) { return Doctor(common, *flags); }; });
+}
+
+}  // namespace maily::app

@@ -1,0 +1,293 @@
+// See remote.h.
+#include "app/remote.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "api/http/client.h"
+
+namespace maily::app {
+namespace {
+
+using nlohmann::json;
+
+// How a flag or argument gets into the request.
+enum class As { kPath, kQuery, kText, kNumber, kSwitch, kList, kFileText, kWhole };
+
+struct Field {
+  const char* name;    // of the argument (no dashes) or flag (--name), and of {name} in the path
+  const char* member;  // of the JSON body or the query
+  As as;
+  bool required;
+  const char* help;
+};
+
+struct Row {
+  const char* group;
+  const char* name;
+  const char* help;  // with an example
+  const char* method;
+  const char* path;
+  std::vector<Field> fields;
+};
+
+const std::vector<Row>& Rows() {
+  static const Field kId{"id", "id", As::kPath, true, "its id"};
+  static const Field kSize{"--page-size", "page_size", As::kQuery, false, "rows of a page"};
+  static const Field kPage{"--page-token", "page_token", As::kQuery, false, "next_page_token of the page before"};
+  static const std::vector<Row> rows = {
+      {"tenant", "create", "maily tenant create acme", "POST", "/v1/tenants", {{"name", "name", As::kText, true, "lower-case letters, digits, dashes"}}},
+      {"tenant", "list", "maily tenant list", "GET", "/v1/tenants", {}},
+      {"tenant", "settings", "maily tenant settings", "GET", "/v1/settings", {}},
+      {"tenant", "configure", "maily tenant configure --sender news@example.com --company Shop --postal-address '1 Main St'", "PUT", "/v1/settings",
+       {{"--sender", "senders", As::kList, false, "an address that may stand in From; repeat it for more"},
+        {"--company", "company", As::kText, false, "who sends"},
+        {"--postal-address", "postal_address", As::kText, false, "at the foot of marketing mail"}}},
+      {"tenant", "attributes", "maily tenant attributes", "GET", "/v1/attributes", {}},
+      {"tenant", "register", "maily tenant register recency --type integer", "POST", "/v1/attributes",
+       {{"name", "name", As::kText, true, "of the attribute"},
+        {"--type", "type", As::kText, true, "text, integer, number or boolean"},
+        {"--personal", "personal", As::kSwitch, false, "sealed at rest; cannot be used in conditions"}}},
+      {"key", "create", "maily key create --label shop --scope ingest", "POST", "/v1/keys",
+       {{"--label", "label", As::kText, true, "what it is for"}, {"--scope", "scopes", As::kList, true, "admin, read, write or ingest; repeat it for more"}}},
+      {"key", "list", "maily key list", "GET", "/v1/keys", {}},
+      {"key", "revoke", "maily key revoke k1", "DELETE", "/v1/keys/{id}", {kId}},
+      {"contact", "upsert", "maily contact upsert --file contact.json", "POST", "/v1/contacts", {{"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
+      {"contact", "show", "maily contact show 281474976710657", "GET", "/v1/contacts/{id}", {kId}},
+      {"contact", "find", "maily contact find ann@example.com", "GET", "/v1/contacts", {{"email", "email", As::kQuery, true, "its address"}}},
+      {"contact", "list", "maily contact list --page-size 50", "GET", "/v1/contacts", {kSize, kPage}},
+      {"list", "create", "maily list create customers", "POST", "/v1/lists", {{"name", "name", As::kText, true, "its name"}}},
+      {"list", "list", "maily list list", "GET", "/v1/lists", {}},
+      {"list", "show", "maily list show 1", "GET", "/v1/lists/{id}", {kId}},
+      {"template", "save", "maily template save --name spring --subject Hi --html spring.html --text spring.txt", "POST", "/v1/templates",
+       {{"--name", "name", As::kText, true, "a new version if it exists"},
+        {"--subject", "subject", As::kText, true, "may hold placeholders"},
+        {"--html", "html", As::kFileText, true, "file with the HTML part"},
+        {"--text", "text", As::kFileText, true, "file with the text part"}}},
+      {"template", "list", "maily template list", "GET", "/v1/templates", {}},
+      {"template", "show", "maily template show 1", "GET", "/v1/templates/{id}", {kId}},
+      {"campaign", "create", "maily campaign create --file campaign.json", "POST", "/v1/campaigns", {{"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
+      {"campaign", "list", "maily campaign list", "GET", "/v1/campaigns", {kSize, kPage}},
+      {"campaign", "show", "maily campaign show 1", "GET", "/v1/campaigns/{id}", {kId}},
+      {"campaign", "report", "maily campaign report 1", "GET", "/v1/campaigns/{id}/report", {kId}},
+      {"campaign", "skips", "maily campaign skips 1", "GET", "/v1/campaigns/{id}/skips", {kId}},
+      {"campaign", "launch", "maily campaign launch 1", "POST", "/v1/campaigns/{id}:launch", {kId}},
+      {"campaign", "pause", "maily campaign pause 1", "POST", "/v1/campaigns/{id}:pause", {kId}},
+      {"campaign", "resume", "maily campaign resume 1", "POST", "/v1/campaigns/{id}:resume", {kId}},
+      {"campaign", "cancel", "maily campaign cancel 1", "POST", "/v1/campaigns/{id}:cancel", {kId}},
+      {"suppression", "add", "maily suppression add ann@example.com --reason manual", "POST", "/v1/suppressions",
+       {{"email", "email", As::kText, true, "the address"}, {"--reason", "reason", As::kText, false, "why"}}},
+      {"suppression", "remove", "maily suppression remove ann@example.com", "DELETE", "/v1/suppressions", {{"email", "email", As::kQuery, true, "the address"}}},
+      {"suppression", "list", "maily suppression list", "GET", "/v1/suppressions", {kSize, kPage}},
+      {"deadletter", "list", "maily deadletter list", "GET", "/v1/deadletters", {kSize, kPage}},
+      {"projection", "list", "maily projection list", "GET", "/v1/projections", {}},
+      {"projection", "verify", "maily projection verify (digests of the read models)", "GET", "/v1/projections/digests", {}},
+      {"projection", "rebuild", "maily projection rebuild campaigns", "POST", "/v1/projections/{group}:rebuild", {{"group", "group", As::kPath, true, "see maily projection list"}}},
+  };
+  return rows;
+}
+
+Result<std::string> ReadFile(const std::string& path) {
+  if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return Fail(Code::kInvalid, "{}: cannot be read", path);
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+struct Values {
+  ServerFlags server;
+  std::vector<std::string> texts;
+  std::vector<std::vector<std::string>> lists;
+  std::vector<char> switches;
+};
+
+int Run(const Common& common, const Row& row, const Values& values) {
+  auto server = values.server.Resolve();
+  if (!server) return PrintError(common, server.error());
+  std::string path = row.path;
+  std::string query;
+  std::string whole;
+  json body = json::object();
+  for (size_t i = 0; i < row.fields.size(); ++i) {
+    const Field& field = row.fields[i];
+    const std::string& text = values.texts[i];
+    if (field.as == As::kSwitch) {
+      body[field.member] = values.switches[i] != 0;
+    } else if (field.as == As::kList) {
+      if (!values.lists[i].empty()) body[field.member] = values.lists[i];
+    } else if (text.empty()) {
+      continue;
+    } else if (field.as == As::kPath) {
+      const std::string placeholder = std::string("{") + field.name + "}";
+      path.replace(path.find(placeholder), placeholder.size(), PercentEncode(text));
+    } else if (field.as == As::kQuery) {
+      query += std::string(query.empty() ? "?" : "&") + field.member + "=" + PercentEncode(text);
+    } else if (field.as == As::kFileText || field.as == As::kWhole) {
+      auto content = ReadFile(text);
+      if (!content) return PrintError(common, content.error());
+      if (field.as == As::kWhole) {
+        whole = *content;
+      } else {
+        body[field.member] = *content;
+      }
+    } else {
+      body[field.member] = text;
+    }
+  }
+  const bool has_body = std::string_view(row.method) == "POST" || std::string_view(row.method) == "PUT";
+  auto answer = Ask(*server, row.method, path + query, !whole.empty() ? whole : (has_body ? body.dump() : ""), has_body ? "application/json" : "");
+  if (!answer) return PrintError(common, answer.error());
+  return PrintAnswer(common, *answer);
+}
+
+std::string Cell(const json& value) {
+  if (value.is_null()) return "";
+  if (value.is_string()) return value.get<std::string>();
+  return value.dump();
+}
+
+// Rows of objects as a table; the columns are those of the first.
+void PrintTable(const json& items) {
+  if (items.empty()) {
+    std::puts("(none)");
+    return;
+  }
+  std::vector<std::string> columns;
+  for (const auto& [name, value] : items[0].items()) columns.push_back(name);
+  std::vector<size_t> widths;
+  for (const std::string& column : columns) {
+    size_t width = column.size();
+    for (const json& item : items) width = std::max(width, std::min<size_t>(Cell(item.value(column, json())).size(), 60));
+    widths.push_back(width);
+  }
+  for (size_t i = 0; i < columns.size(); ++i) std::printf("%-*s%s", static_cast<int>(widths[i]), columns[i].c_str(), i + 1 < columns.size() ? "  " : "\n");
+  for (const json& item : items) {
+    for (size_t i = 0; i < columns.size(); ++i) {
+      std::printf("%-*s%s", static_cast<int>(widths[i]), Cell(item.value(columns[i], json())).c_str(), i + 1 < columns.size() ? "  " : "\n");
+    }
+  }
+}
+
+}  // namespace
+
+void ServerFlags::AddTo(CLI::App& app) {
+  app.add_option("--server", server, "where Maily serves; default $MAILY_SERVER or http://127.0.0.1:8080");
+  app.add_option("--key-file", key_file, "file with the API key; default $MAILY_KEY_FILE, or $MAILY_KEY itself, or maily-data/admin.key");
+}
+
+Result<Server> ServerFlags::Resolve() const {
+  const auto environment = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  Server resolved;
+  resolved.url = !server.empty() ? server : environment("MAILY_SERVER");
+  if (resolved.url.empty()) resolved.url = "http://127.0.0.1:8080";
+  std::string file = !key_file.empty() ? key_file : environment("MAILY_KEY_FILE");
+  if (file.empty()) {
+    resolved.key = environment("MAILY_KEY");
+    if (!resolved.key.empty()) return resolved;
+    const std::string data = environment("MAILY_DATA");
+    file = (data.empty() ? "maily-data" : data) + "/admin.key";
+  }
+  MAILY_TRY(resolved.key, ReadFile(file));
+  while (!resolved.key.empty() && (resolved.key.back() == '\n' || resolved.key.back() == '\r')) resolved.key.pop_back();
+  return resolved;
+}
+
+int PrintAnswer(const Common& common, const HttpAnswer& answer) {
+  const json parsed = json::parse(answer.body, nullptr, false);
+  const bool ok = answer.status >= 200 && answer.status < 300;
+  if (common.json || parsed.is_discarded()) {
+    if (!answer.body.empty()) std::printf("%s\n", answer.body.c_str());
+  } else if (ok) {
+    if (parsed.is_object() && parsed.contains("items") && parsed["items"].is_array()) {
+      PrintTable(parsed["items"]);
+      if (const std::string next = parsed.value("next_page_token", ""); !next.empty()) std::printf("more: --page-token %s\n", next.c_str());
+    } else if (parsed.is_object()) {
+      for (const auto& [name, value] : parsed.items()) {
+        if (value.is_array() && !value.empty() && value[0].is_object()) {
+          std::printf("%s:\n", name.c_str());
+          PrintTable(value);
+        } else {
+          std::printf("%s: %s\n", name.c_str(), Cell(value).c_str());
+        }
+      }
+    }
+  }
+  if (ok) return kExitOk;
+  if (parsed.is_object()) {
+    std::fprintf(stderr, "maily: %s (%s, HTTP %d)\n", parsed.value("message", "").c_str(), parsed.value("code", "").c_str(), answer.status);
+    if (!common.json && parsed.contains("details")) {
+      for (const json& detail : parsed["details"]) {
+        std::fprintf(stderr, "  %s: %s %s\n", detail.value("path", "").c_str(), detail.value("code", "").c_str(), detail.value("hint", "").c_str());
+      }
+    }
+  } else {
+    std::fprintf(stderr, "maily: HTTP %d\n", answer.status);
+  }
+  return answer.status == 409 || answer.status == 412 || answer.status == 428 ? kExitRefused : (answer.status == 503 ? kExitUnreachable : kExitFailed);
+}
+
+bool Confirm(const Common& common, const std::string& question) {
+  if (common.yes) return true;
+  if (::isatty(STDIN_FILENO) == 0) {
+    std::fprintf(stderr, "maily: %s Give --yes to do it without a terminal.\n", question.c_str());
+    return false;
+  }
+  std::fprintf(stderr, "%s [y/N] ", question.c_str());
+  std::string line;
+  std::getline(std::cin, line);
+  return line == "y" || line == "Y" || line == "yes";
+}
+
+std::string PercentEncode(const std::string& text) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
+      out.push_back(c);
+    } else {
+      out += {'%', kDigits[static_cast<unsigned char>(c) >> 4], kDigits[c & 15]};
+    }
+  }
+  return out;
+}
+
+void AddRemote(CLI::App& app, Chosen& chosen) {
+  for (const Row& row : Rows()) {
+    CLI::App* group = app.get_subcommand_no_throw(row.group);
+    if (group == nullptr) {
+      group = app.add_subcommand(row.group, std::string(row.group) + "s of a running server");
+      group->require_subcommand(1);
+      group->fallthrough();
+    }
+    CLI::App* sub = group->add_subcommand(row.name, std::string("example: ") + row.help);
+    sub->fallthrough();
+    auto values = std::make_shared<Values>();
+    values->texts.resize(row.fields.size());
+    values->lists.resize(row.fields.size());
+    values->switches.resize(row.fields.size());
+    values->server.AddTo(*sub);
+    for (size_t i = 0; i < row.fields.size(); ++i) {
+      const Field& field = row.fields[i];
+      CLI::Option* option = nullptr;
+      if (field.as == As::kSwitch) {
+        option = sub->add_flag_callback(field.name, [values, i] { values->switches[i] = 1; }, field.help);
+      } else if (field.as == As::kList) {
+        option = sub->add_option(field.name, values->lists[i], field.help);
+      } else {
+        option = sub->add_option(field.name, values->texts[i], field.help);
+      }
+      if (field.required) option->required();
+    }
+    sub->callback([&chosen, &row, values] { chosen = [&row, values](const Common& common) { return Run(common, row, *values); }; });
+  }
+}
+
+}  // namespace maily::app

@@ -1,0 +1,134 @@
+// `maily sink`: the SMTP server of sink.h and a few pages to look at what came.
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "api/http/problem.h"
+#include "api/http/server.h"
+#include "app/endpoint.h"
+#include "app/signals.h"
+#include "app/sink.h"
+#include "app/subcommand.h"
+#include "streams/adapters/asio/asio_env.h"
+#include "streams/adapters/asio/asio_net.h"
+#include "streams/observe/logging.h"
+
+namespace maily::app {
+namespace {
+
+using http::Method;
+using http::Request;
+using http::Respond;
+using http::Response;
+
+constexpr size_t kListMax = 1'000'000;  // of one CSV answer
+constexpr size_t kPageMax = 200;        // of the HTML list
+
+std::string EscapeHtml(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<') {
+      out += "&lt;";
+    } else if (c == '&') {
+      out += "&amp;";
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+uint64_t QueryNumber(const Request& request, std::string_view name) { return std::strtoull(request.Query(name).value_or("0").c_str(), nullptr, 10); }
+
+Response ReceivedCsv(const Sink& sink, uint64_t after) {
+  std::string out = "number,received_at_us,recipient,message_id,bytes\n";
+  for (const ReceivedMail& mail : sink.List(after, kListMax)) {
+    out += fmt::format("{},{},{},{},{}\n", mail.number, mail.received_at_us, mail.recipient, mail.message_id, mail.bytes);
+  }
+  Response response = Response::Text(200, std::move(out));
+  return response;
+}
+
+Response ListPage(const Sink& sink) {
+  const auto counts = sink.counts();
+  std::string out = fmt::format("<!doctype html><title>maily sink</title><h1>{} mails, {} recipients</h1><ul>", counts.mails, counts.distinct_recipients);
+  for (const ReceivedMail& mail : sink.List(counts.mails > kPageMax ? counts.mails - kPageMax : 0, kPageMax)) {
+    out += fmt::format("<li><a href=\"/messages/{}\">{}: {}</a> ({} bytes)", mail.number, mail.number, EscapeHtml(mail.recipient), mail.bytes);
+  }
+  return Response::Html(200, out + "</ul>");
+}
+
+http::Router MakeRouter(const Sink& sink) {
+  http::Router router;
+  router.Add({.method = Method::kGet, .pattern = "/", .handler = [&sink](const Request&, Respond respond) { respond(ListPage(sink)); }});
+  router.Add({.method = Method::kGet, .pattern = "/counts", .handler = [&sink](const Request&, Respond respond) {
+                const auto counts = sink.counts();
+                respond(Response::Json(200, nlohmann::json({{"mails", counts.mails}, {"distinct_recipients", counts.distinct_recipients},
+                                                            {"connections", counts.connections}, {"rejected", counts.rejected}, {"dropped", counts.dropped}})
+                                                .dump()));
+              }});
+  router.Add({.method = Method::kGet, .pattern = "/received", .handler = [&sink](const Request& request, Respond respond) {
+                respond(ReceivedCsv(sink, QueryNumber(request, "after")));
+              }});
+  router.Add({.method = Method::kGet, .pattern = "/messages/{number}", .handler = [&sink](const Request& request, Respond respond) {
+                auto message = sink.Message(std::strtoull(std::string(request.Param("number")).c_str(), nullptr, 10));
+                if (!message) return respond(Response::Text(404, message.error().message + "\n"));
+                if (request.Query("format").value_or("") == "raw") return respond(Response::Text(200, std::move(*message)));
+                respond(Response::Html(200, "<!doctype html><title>mail</title><pre>" + EscapeHtml(*message) + "</pre>"));
+              }});
+  return router;
+}
+
+struct Flags {
+  std::string listen = "127.0.0.1:2525";
+  std::string http = "127.0.0.1:2580";
+  SinkOptions options;
+  std::vector<std::string> rules;
+};
+
+int Run(const Common& common, Flags flags) {
+  BlockStopSignals();
+  auto listen = ParseEndpoint(flags.listen);
+  if (!listen) return PrintError(common, listen.error());
+  auto pages = ParseEndpoint(flags.http);
+  if (!pages) return PrintError(common, pages.error());
+  for (const std::string& rule : flags.rules) {
+    const size_t equals = rule.find('=');
+    if (equals == std::string::npos) return PrintError(common, Fail(Code::kInvalid, "--reply '{}' is not SUFFIX=REPLY", rule));
+    flags.options.rules.push_back({rule.substr(0, equals), rule.substr(equals + 1)});
+  }
+  flags.options.listen = *listen;
+  asio_net::SystemClock clock;
+  asio_net::Worker worker("sink");
+  asio_net::AsioNet net(worker);
+  auto sink = Sink::Start(net, worker, clock, flags.options);
+  if (!sink) return PrintError(common, sink.error());
+  http::ServerOptions options;
+  options.listen = *pages;
+  auto server = http::Server::Start(options, MakeRouter(**sink));
+  if (!server) return PrintError(common, server.error());
+  observe::Log(observe::Level::kInfo, "sink ready", {{"smtp", (*sink)->local().ToString()}, {"http", (*server)->local().ToString()}});
+  WaitForStopSignal(-1);
+  (*server)->Stop(Seconds(1));
+  const auto counts = (*sink)->counts();
+  worker.Stop();
+  observe::Log(observe::Level::kInfo, "sink stopped", {{"mails", counts.mails}, {"distinct_recipients", counts.distinct_recipients}});
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddSink(CLI::App& app, Chosen& chosen) {
+  auto flags = std::make_shared<Flags>();
+  app.footer("Example: maily sink --listen 127.0.0.1:2525 --keep mails --log received.csv");
+  app.add_option("--listen", flags->listen, "address of the SMTP server")->capture_default_str();
+  app.add_option("--http", flags->http, "address of its pages")->capture_default_str();
+  app.add_option("--log", flags->options.log_path, "CSV file with a line for each mail, written before the mail is answered");
+  app.add_option("--keep", flags->options.keep_path, "file that keeps whole mails");
+  app.add_option("--reply", flags->rules, "SUFFIX=REPLY: what RCPT answers to addresses that end in SUFFIX, e.g. '@soft.test=451 4.2.0 busy'");
+  app.add_option("--drop-after-dot", flags->options.drop_after_dot, "share of mails that are taken and not answered, 0 to 1");
+  app.add_option("--seed", flags->options.seed, "of that chance");
+  app.callback([&chosen, flags] { chosen = [flags](const Common& common) { return Run(common, *flags); }; });
+}
+
+}  // namespace maily::app
