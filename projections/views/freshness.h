@@ -17,10 +17,10 @@ namespace maily::projections {
 
 // The last command of a partition's own topic whose decision a group shows.
 struct Reached {
-  PartitionId partition;
+  PartitionId partition = {};
   bool any = false;  // false: none yet
   uint32_t generation = 0;
-  Offset offset;
+  Offset offset = {};
   uint32_t index = 0;
 };
 

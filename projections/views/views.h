@@ -34,7 +34,7 @@ struct Rows {
 // What a group lets be asked.
 struct GroupQueries {
   std::string group;
-  std::vector<std::string_view> queries_sql;  // texts of queries.sql files
+  std::vector<std::string_view> queries_sql = {};  // texts of queries.sql files
 };
 
 // What one query needs; for documentation and the CLI.
