@@ -21,6 +21,7 @@ class FaultFileSystem : public rocksdb::FileSystemWrapper {
 
   // From now on nothing reaches the disk any more, and nothing may be acknowledged.
   void LosePower() { dead_ = true; }
+  bool power_is_lost() const { return dead_; }
   // Of the unsynced end of every file a random part stays; behind it comes nothing, or zeros. Then the machine is up again.
   void Restart(std::minstd_rand& random) {
     const std::lock_guard lock(mutex_);

@@ -84,7 +84,6 @@ rocksdb::ColumnFamilyOptions Resources::Impl::LogFamily() const {
 rocksdb::Options Resources::Impl::KvStore() const {
   rocksdb::Options options(AnyDatabase(*this), rocksdb::ColumnFamilyOptions());
   options.max_open_files = limits.kv_open_files_max;
-  options.atomic_flush = true;
   options.avoid_flush_during_shutdown = true;  // what was not flushed is rebuilt from the journal
   options.write_buffer_manager = state_memtables;
   options.write_buffer_size = limits.state_memtable_bytes;

@@ -2,8 +2,10 @@
 #include "streams/adapters/rocks/rocks_kv.h"
 
 #include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <mutex>
+#include <rocksdb/listener.h>
 #include <rocksdb/write_batch.h>
 #include <shared_mutex>
 
@@ -13,13 +15,42 @@
 namespace maily::rocks {
 namespace {
 
+// After Resume, Flush of RocksDB 7.8 may return before it has flushed: this tells when it has, or has failed.
+class FlushWatch : public rocksdb::EventListener {
+ public:
+  void OnFlushCompleted(rocksdb::DB* /*db*/, const rocksdb::FlushJobInfo& /*flush*/) override { Tell(rocksdb::Status()); }
+  void OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status* error) override { Tell(*error); }
+
+  // Until no memtable of `db` waits to be flushed.
+  rocksdb::Status Wait(rocksdb::DB& db) {
+    std::unique_lock lock(mutex_);
+    error_ = rocksdb::Status();
+    uint64_t waiting = 0;
+    while (error_.ok() && db.GetIntProperty(rocksdb::DB::Properties::kNumImmutableMemTable, &waiting) && waiting > 0) {
+      changed_.wait_for(lock, std::chrono::milliseconds(10));  // RocksDB tells a little before or after it counts
+    }
+    return error_;
+  }
+
+ private:
+  void Tell(const rocksdb::Status& error) {
+    const std::lock_guard lock(mutex_);
+    if (!error.ok()) error_ = error;
+    changed_.notify_all();
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  rocksdb::Status error_;
+};
+
 class RocksKv : public Kv {
  public:
   RocksKv(std::string path, const Resources& resources, KvDurability durability)
       : path_(std::move(path)), resources_(resources.impl()), on_write_(durability == KvDurability::kOnWrite) {}
 
   Result<void> OpenDatabase() {
-    const rocksdb::Options options = resources_.KvStore();
+    rocksdb::Options options = resources_.KvStore();
+    options.listeners.push_back(flush_watch_);
     const rocksdb::Status status = db_.Open(options, path_, {{rocksdb::kDefaultColumnFamilyName, options}});
     if (!status.ok()) return ToError(status, "opening the store", path_);
     return {};
@@ -72,7 +103,9 @@ class RocksKv : public Kv {
     MAILY_TRY_VOID(Recover());
     const std::shared_lock lock(mutex_);
     MAILY_TRY_VOID(IsOpen());
-    return Done(db_->Flush(rocksdb::FlushOptions()), "flushing the store");
+    rocksdb::Status status = db_->Flush(rocksdb::FlushOptions());
+    if (status.ok()) status = flush_watch_->Wait(*db_);
+    return Done(status, "flushing the store");
   }
 
   uint64_t SizeOnDisk() override {
@@ -119,6 +152,7 @@ class RocksKv : public Kv {
   const std::string path_;
   const Resources::Impl& resources_;
   const bool on_write_;
+  const std::shared_ptr<FlushWatch> flush_watch_ = std::make_shared<FlushWatch>();
   std::shared_mutex mutex_;  // exclusive only while the store recovers
   Database db_;
   std::atomic<bool> stalled_ = false;
