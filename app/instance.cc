@@ -107,6 +107,11 @@ Result<Mode> Instance::DecideMode(const LogId& log_id, uint64_t epoch) {
   return mode.starts_with("live") ? Mode::kLive : Mode::kSandbox;
 }
 
+uint64_t Instance::RecordedEpoch() const {
+  const nlohmann::json identity = nlohmann::json::parse(ReadWhole(data_ + "/IDENTITY"), nullptr, false);
+  return identity.is_object() ? identity.value("epoch", uint64_t{0}) : 0;
+}
+
 Result<void> Instance::RecordEpoch(const LogId& log_id, uint64_t epoch) {
   // The copy beside the data tells `arm` which log this is; the one outside is what counts.
   MAILY_TRY_VOID(WriteWhole(data_ + "/IDENTITY", nlohmann::json({{"log_id", log_id.ToHex()}, {"epoch", epoch}}).dump() + "\n"));

@@ -26,6 +26,8 @@ class Instance {
   // Reads the mode: `log_id` and the highest epoch of any partition as found in the data. Why it is held, if it is, in held_reason().
   Result<Mode> DecideMode(const LogId& log_id, uint64_t epoch);
   const std::string& held_reason() const { return held_reason_; }
+  // The highest epoch that the data itself knows of; 0 = it was never led.
+  uint64_t RecordedEpoch() const;
   // Notes the highest epoch claimed.
   Result<void> RecordEpoch(const LogId& log_id, uint64_t epoch);
 

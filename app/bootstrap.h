@@ -1,0 +1,28 @@
+// First start: the tenant `default`, and one API key in a file that only its owner may read.
+#pragma once
+
+#include <string>
+
+#include "streams/base/result.h"
+#include "streams/command/replies.h"
+#include "streams/command/sender.h"
+#include "streams/keyring/keyring.h"
+#include "streams/port/env.h"
+
+namespace maily::app {
+
+struct BootstrapNeeds {
+  command::Sender& sender;
+  command::Replies& replies;
+  Entropy& entropy;
+  Clock& clock;
+  Executor& executor;
+  keyring::Keyring& keyring;
+  uint16_t partition_count;
+};
+
+// Does nothing if `key_path` exists. Blocks until the key is decided; safe to repeat after a crash at any point: at worst a key that
+// nobody knows is left behind.
+Result<void> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path);
+
+}  // namespace maily::app

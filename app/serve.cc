@@ -1,0 +1,366 @@
+// See serve.h.
+#include "app/serve.h"
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "api/http/server.h"
+#include "app/bootstrap.h"
+#include "app/endpoint.h"
+#include "app/instance.h"
+#include "app/operate.h"
+#include "app/signals.h"
+#include "processors/effects/clock.h"
+#include "processors/effects/runner.h"
+#include "processors/effects/smtp/delivery.h"
+#include "processors/pipeline.h"
+#include "projections/projector/projection.h"
+#include "projections/read_models.h"
+#include "projections/sql/sqlite/sqlite.h"
+#include "streams/adapters/asio/asio_env.h"
+#include "streams/adapters/asio/asio_net.h"
+#include "streams/adapters/disk/mmap_slots.h"
+#include "streams/adapters/rocks/options.h"
+#include "streams/adapters/rocks/rocks_kv.h"
+#include "streams/adapters/rocks/rocks_log.h"
+#include "streams/keyring/keyring.h"
+#include "streams/keyring/root_key.h"
+#include "streams/observe/logging.h"
+#include "streams/observe/metrics.h"
+#include "streams/task/decide.h"
+#include "streams/task/host.h"
+
+#ifndef MAILY_BUILD
+#define MAILY_BUILD "unknown"
+#endif
+
+namespace maily::app {
+
+// The only maker of the right to reach the world.
+class LiveRuntime {
+ public:
+  explicit LiveRuntime(Mode mode) : mode_(mode) {}
+  LiveCapability Capability() const { return LiveCapability(mode_); }
+
+ private:
+  const Mode mode_;
+};
+
+namespace {
+
+constexpr size_t kWaitingMax = 200'000;  // commands that somebody waits for
+
+// What must stay alive until the end, in the order in which it is made; destroyed in reverse.
+struct Runtime {
+  std::unique_ptr<Instance> instance;
+  asio_net::SystemClock clock;
+  asio_net::SystemEntropy entropy;
+  std::unique_ptr<rocks::Resources> resources;
+  std::unique_ptr<Log> log;
+  std::unique_ptr<rocks::RocksKvStores> state_stores;
+  std::unique_ptr<rocks::RocksKvStores> key_stores;
+  std::unique_ptr<keyring::Keyring> keyring;
+  std::unique_ptr<disk::MmapSlots> careful_slots;
+  std::vector<std::unique_ptr<disk::MmapSlots>> smtp_slots;  // one file a worker
+
+  std::unique_ptr<asio_net::Workers> workers;       // partitions: tasks, links, effects
+  std::unique_ptr<asio_net::Worker> views_worker;   // projections
+  std::unique_ptr<asio_net::Worker> disk_worker;    // what may wait for the disk
+  std::unique_ptr<asio_net::Worker> api_worker;     // answers of the API
+
+  std::unique_ptr<command::Sender> sender;
+  std::unique_ptr<command::Replies> replies;
+  std::unique_ptr<task::Pipeline> pipeline;
+  std::unique_ptr<task::TaskEnvironment> environment;
+  std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
+  std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
+  std::unique_ptr<effects::Runner> runner;
+  std::unique_ptr<task::Host> host;
+
+  std::unique_ptr<sql::Databases> databases;
+  std::unique_ptr<projections::Views> views;
+  std::vector<std::unique_ptr<projections::Projection>> projections;
+  std::unique_ptr<api::Dependencies> api;
+  std::unique_ptr<http::Server> server;
+
+  std::atomic<uint64_t> highest_epoch = 0;
+  std::atomic<bool> ready = false;
+};
+
+// Waits until callbacks on other threads have come.
+class Latch {
+ public:
+  void Done() {
+    const std::lock_guard lock(mutex_);
+    --left_;
+    changed_.notify_all();
+  }
+  void Expect(size_t n) { left_ += static_cast<int64_t>(n); }
+  bool WaitFor(Duration timeout) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::microseconds(timeout.us), [&] { return left_ <= 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int64_t left_ = 0;
+};
+
+Result<void> OpenStorage(Runtime& run, const Config& config) {
+  const std::string& data = run.instance->data();
+  rocks::Limits limits;
+  run.resources = std::make_unique<rocks::Resources>(limits);
+  LogSettings wanted;
+  wanted.log_id = run.entropy.NextId<LogId>();
+  // A directory that exists keeps its count; asking for another one by name is refused.
+  const bool asked = config.Source("partitions") != "default";
+  wanted.partition_count = asked || !std::filesystem::exists(data + "/log") ? static_cast<uint16_t>(config.Number("partitions")) : 0;
+  MAILY_TRY(run.log, rocks::RocksLog::Open(data + "/log", wanted, *run.resources, run.clock));
+  const uint16_t partitions = run.log->settings().partition_count;
+  for (uint16_t p = 0; p < partitions; ++p) MAILY_TRY_VOID(journal::WriteGenesis(*run.log, PartitionId(p)));
+
+  run.key_stores = std::make_unique<rocks::RocksKvStores>(data + "/keys", *run.resources);
+  MAILY_TRY(auto key_kv, run.key_stores->Open("keyring", KvDurability::kOnWrite));
+  MAILY_TRY(const keyring::Key root, keyring::LoadOrCreateRootKey(data + "/keys/root.key", run.entropy));
+  MAILY_TRY(run.keyring, keyring::Keyring::Open(std::move(key_kv), root, run.entropy, {}));
+  run.state_stores = std::make_unique<rocks::RocksKvStores>(data + "/state", *run.resources);
+  std::filesystem::create_directories(data + "/slots");
+  MAILY_TRY(run.careful_slots, disk::MmapSlots::Open(data + "/slots/careful", partitions));
+  return Ok();
+}
+
+Result<void> OpenViews(Runtime& run) {
+  sql::SqliteOptions options;
+  options.directory = run.instance->data() + "/views";
+  MAILY_TRY(run.databases, sql::OpenSqlite(options));
+  return Ok();
+}
+
+void StartProjections(Runtime& run, Latch& latch, std::string& failure) {
+  run.views = std::make_unique<projections::Views>(*run.databases, projections::Queries());
+  projections::ProjectionEnvironment environment{.databases = *run.databases, .executor = *run.views_worker, .background = run.disk_worker.get(),
+                                                 .clock = run.clock, .partition_count = run.log->settings().partition_count,
+                                                 .open_reader = {}, .journal_end = {}, .keyring = run.keyring.get()};
+  environment.open_reader = [&run](PartitionId partition, const journal::Position& from) { return run.host->tail(partition).Open(from); };
+  environment.journal_end = [&run](PartitionId partition) { return run.log->Ends({Topic::kJournal, partition}).durable.value(); };
+  for (const projections::Group& group : projections::Groups()) {
+    run.projections.push_back(std::make_unique<projections::Projection>(environment, group, *run.views));
+    latch.Expect(1);
+    run.projections.back()->Report(observe::Metrics::Process());
+    run.projections.back()->Start([&latch, &failure](const Result<void>& started) {
+      if (!started) failure = started.error().ToString();
+      latch.Done();
+    });
+  }
+}
+
+Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& live) {
+  const auto workers = static_cast<size_t>(config.Number("workers"));
+  const uint16_t partitions = run.log->settings().partition_count;
+  run.workers = std::make_unique<asio_net::Workers>("task", workers);
+  run.views_worker = std::make_unique<asio_net::Worker>("views");
+  run.disk_worker = std::make_unique<asio_net::Worker>("disk");
+  run.api_worker = std::make_unique<asio_net::Worker>("api");
+  run.sender = std::make_unique<command::Sender>(*run.log, static_cast<size_t>(config.Number("command_queue_mb")) << 20);
+  run.replies = std::make_unique<command::Replies>(kWaitingMax);
+  run.pipeline = std::make_unique<task::Pipeline>(processors::MakePipeline());
+  run.environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
+      *run.log, run.clock, run.entropy, *run.state_stores, *run.careful_slots, *run.sender, *run.replies, *run.pipeline, run.keyring.get(),
+      config.Text("listen"), MAILY_BUILD});
+  run.environment->cache_bytes_max = (static_cast<size_t>(config.Number("state_cache_mb")) << 20) / partitions;
+  run.environment->flush_journal_bytes = (static_cast<size_t>(config.Number("flush_journal_mb")) << 20) / partitions;
+
+  MAILY_TRY(const Endpoint relay, ParseEndpoint(config.Text("relay")));
+  const auto connections = static_cast<size_t>(config.Number("relay_connections"));
+  const std::string base_url = config.Text("tracking_base_url").empty() ? "http://" + config.Text("listen") : config.Text("tracking_base_url");
+  for (size_t w = 0; w < workers; ++w) {
+    MAILY_TRY(auto slots, disk::MmapSlots::Open(fmt::format("{}/slots/smtp-{}", run.instance->data(), w), smtp::kSlotsPerWorker));
+    run.smtp_slots.push_back(std::move(slots));
+    run.dialers.push_back(std::make_unique<asio_net::AsioDialer>(run.workers->at(w), live.Capability()));
+    smtp::SharedOptions options;
+    options.relay = relay;
+    options.connections = std::max<size_t>(1, connections / workers);
+    options.helo = config.Text("helo_name");
+    options.tracking_base_url = base_url;
+    run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.smtp_slots.back(), run.workers->at(w), run.clock, run.entropy, *run.sender,
+                                        *run.keyring));
+  }
+  run.runner = std::make_unique<effects::Runner>(partitions, [&run, workers](PartitionId partition, Executor& executor) {
+    std::vector<std::unique_ptr<effects::Effect>> list;
+    list.push_back(std::make_unique<effects::ClockEffect>(run.clock, run.entropy, executor, *run.sender, task::kTickCommand));
+    list.push_back(smtp::MakeDelivery(run.smtp[partition.value() % workers], partition));
+    return list;
+  });
+  task::Host::Listener listener;
+  listener.led = [&run](PartitionId partition, Executor& executor, Epoch epoch, const journal::Position& position, state::Cache& cache,
+                        task::Credits& credits, journal::Tail& tail) {
+    uint64_t highest = run.highest_epoch;
+    while (highest < epoch.value() && !run.highest_epoch.compare_exchange_weak(highest, epoch.value())) {
+    }
+    run.runner->Led(executor, {partition, epoch, position, &cache, &credits}, tail);
+  };
+  listener.stopped = [&run](PartitionId partition) { run.runner->Stopped(partition); };
+  std::vector<Executor*> executors;
+  for (size_t w = 0; w < workers; ++w) executors.push_back(&run.workers->at(w));
+  run.host = std::make_unique<task::Host>(*run.environment, executors, listener);
+  return Ok();
+}
+
+Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
+  run.api = std::make_unique<api::Dependencies>(api::Dependencies{.log = *run.log,
+                                                                  .clock = run.clock,
+                                                                  .entropy = run.entropy,
+                                                                  .executor = *run.api_worker,
+                                                                  .sender = *run.sender,
+                                                                  .replies = *run.replies,
+                                                                  .keyring = *run.keyring,
+                                                                  .views = *run.views});
+  run.api->ready = [&run] { return run.ready.load() && run.host->AllLeading(); };
+  http::Router router = api::MakeRouter(*run.api);
+  OperatorRoutes routes;
+  routes.mode = ModeName(mode);
+  routes.held_reason = run.instance->held_reason();
+  routes.host = run.host.get();
+  for (const auto& projection : run.projections) routes.projections.push_back(projection.get());
+  AddOperatorRoutes(router, *run.api, routes);
+  http::ServerOptions options;
+  MAILY_TRY(options.listen, ParseEndpoint(config.Text("listen")));
+  options.threads = static_cast<size_t>(config.Number("http_threads"));
+  MAILY_TRY(run.server, http::Server::Start(options, std::move(router)));
+  return Ok();
+}
+
+// Hands over in the order of the flow of data: no more requests, no more decisions, then the readers.
+bool Stop(Runtime& run, Duration timeout) {
+  const Duration start = run.clock.Steady();
+  const auto left = [&] { return Duration{std::max<int64_t>(1000, timeout.us - (run.clock.Steady() - start).us)}; };
+  run.server->Stop(Seconds(2));
+  Latch tasks;
+  tasks.Expect(1);
+  run.host->Stop([&tasks] { tasks.Done(); });
+  bool clean = tasks.WaitFor(left());
+  Latch groups;
+  groups.Expect(run.projections.size());
+  for (const auto& projection : run.projections) projection->Stop([&groups] { groups.Done(); });
+  clean = groups.WaitFor(left()) && clean;
+  run.workers->Stop();
+  run.views_worker->Stop();
+  run.disk_worker->Stop();
+  run.api_worker->Stop();
+  return clean;
+}
+
+int Refuse(const Common& common, const Error& error) {
+  PrintError(common, error);
+  return error.code == Code::kInvalid ? kExitUsage : kExitRefused;
+}
+
+}  // namespace
+
+void ConfigFlags::AddTo(CLI::App& app) {
+  app.add_option("--config", file, "YAML file with settings");
+  for (const Setting& setting : Settings()) {
+    std::string flag = "--" + std::string(setting.name);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    app.add_option_function<std::string>(
+        flag, [this, name = std::string(setting.name)](const std::string& value) { flags[name] = value; },
+        fmt::format("{}{}", setting.help, setting.fallback.empty() ? "" : fmt::format(" [{}]", setting.fallback)));
+  }
+}
+
+Result<Config> ConfigFlags::Resolve() const {
+  Config config;
+  if (!file.empty()) MAILY_TRY_VOID(config.LoadFile(file));
+  MAILY_TRY_VOID(config.LoadEnvironment());
+  for (const auto& [name, value] : flags) {
+    std::string flag = "--" + name;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    MAILY_TRY_VOID(config.Set(name, value, flag));
+  }
+  return config;
+}
+
+int Serve(const Common& common, const Config& config) {
+  BlockStopSignals();
+  const auto level = observe::LevelFromName(config.Text("log_level"));
+  if (!level) return Refuse(common, Fail(Code::kInvalid, "log_level: '{}' is not debug, info, warn or error", config.Text("log_level")));
+  observe::SetLevel(*level);
+  auto listen = ParseEndpoint(config.Text("listen"));
+  if (!listen) return Refuse(common, listen.error());
+
+  Runtime run;
+  auto instance = Instance::Open(config.Text("data"));
+  if (!instance) return Refuse(common, instance.error());
+  run.instance = std::move(*instance);
+  if (auto opened = OpenStorage(run, config); !opened) return Refuse(common, opened.error());
+  auto mode = run.instance->DecideMode(run.log->settings().log_id, run.instance->RecordedEpoch());
+  if (!mode) return Refuse(common, mode.error());
+  const LiveRuntime live(*mode);
+  if (auto opened = OpenViews(run); !opened) return Refuse(common, opened.error());
+  if (auto made = MakeHost(run, config, live); !made) return Refuse(common, made.error());
+  Latch views;
+  std::string failure;
+  StartProjections(run, views, failure);
+  if (auto started = StartApi(run, config, *mode); !started) {
+    run.workers->Stop();
+    run.views_worker->Stop();
+    run.disk_worker->Stop();
+    run.api_worker->Stop();
+    return Refuse(common, started.error());
+  }
+  observe::Log(observe::Level::kInfo, "listening",
+               {{"http", run.server->local().ToString()}, {"data", run.instance->data()}, {"mode", ModeName(*mode)}, {"held_reason", run.instance->held_reason()}});
+  run.host->Start();
+
+  // Ready once every partition is led, every view answers, and the tenant `default` has a key.
+  std::atomic<bool> bootstrapped = false;
+  std::thread bootstrap([&] {
+    while (!run.host->AllLeading() && !bootstrapped) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    if (bootstrapped) return;  // stopped meanwhile
+    if (auto recorded = run.instance->RecordEpoch(run.log->settings().log_id, run.highest_epoch); !recorded) {
+      observe::Log(observe::Level::kError, "the identity of this instance cannot be recorded", {{"error", recorded.error()}});
+    }
+    if (auto made = Bootstrap(*run.api, run.log->settings().partition_count, run.instance->data() + "/admin.key"); !made) {
+      observe::Log(observe::Level::kError, "bootstrap failed", {{"error", made.error()}});
+      return;
+    }
+    views.WaitFor(Hours(24));
+    if (!failure.empty()) observe::Log(observe::Level::kError, "a projection cannot work", {{"error", failure}});
+    run.ready = failure.empty();
+    observe::Log(observe::Level::kInfo, "ready", {{"mode", ModeName(*mode)}});
+  });
+
+  const int signal = WaitForStopSignal(-1);
+  observe::Log(observe::Level::kInfo, "stopping", {{"signal", signal}});
+  run.ready = false;
+  bootstrapped = true;
+  const bool clean = Stop(run, Seconds(config.Number("shutdown_seconds")));
+  bootstrap.join();
+  observe::Log(observe::Level::kInfo, "stopped", {{"clean", clean}});
+  return clean ? kExitOk : kExitFailed;
+}
+
+void AddServe(CLI::App& app, Chosen& chosen) {
+  app.footer("Example: maily serve --data ./maily-data --relay 127.0.0.1:2525\nSettings: flag > MAILY_<NAME> > --config file; see maily config explain.");
+  auto flags = std::make_shared<ConfigFlags>();
+  flags->AddTo(app);
+  app.callback([&chosen, flags] {
+    chosen = [flags](const Common& common) {
+      auto config = flags->Resolve();
+      return config ? Serve(common, *config) : Refuse(common, config.error());
+    };
+  });
+}
+
+}  // namespace maily::app
