@@ -1,0 +1,362 @@
+// See message.h.
+#include "processors/effects/smtp/message.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "schemas/tracking_id.h"
+#include "streams/base/bytes.h"
+#include "streams/keyring/cipher.h"
+
+namespace maily::smtp {
+namespace {
+
+constexpr uint8_t kMessageIdVersion = 1;
+constexpr size_t kMacBytes = 10;
+constexpr size_t kEncodedWordBytes =
+    45;  // of UTF-8 in one encoded word: 60 characters of base64 and 12 around them, at most 75 (RFC 2047 §2)
+constexpr size_t kLineMax = 76;
+
+std::string Mac(const keyring::TenantKeys& keys, std::string_view bytes) {
+  return keyring::HmacSha256(keys.token, {"maily message", bytes}, kMacBytes);
+}
+
+// RFC 4648 base32 in lower case: survives software that changes the case of Message-IDs.
+std::string ToBase32(std::string_view bytes) {
+  static constexpr char kDigits[] = "abcdefghijklmnopqrstuvwxyz234567";
+  std::string out;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : bytes) {
+    bits = (bits << 8) | static_cast<uint8_t>(c);
+    for (count += 8; count >= 5; count -= 5) out.push_back(kDigits[(bits >> (count - 5)) & 31]);
+  }
+  if (count > 0) out.push_back(kDigits[(bits << (5 - count)) & 31]);
+  return out;
+}
+
+// Empty if it is no base32.
+std::string FromBase32(std::string_view text) {
+  std::string out;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    uint32_t digit = 0;
+    if (c >= 'a' && c <= 'z') {
+      digit = static_cast<uint32_t>(c - 'a');
+    } else if (c >= 'A' && c <= 'Z') {
+      digit = static_cast<uint32_t>(c - 'A');
+    } else if (c >= '2' && c <= '7') {
+      digit = static_cast<uint32_t>(c - '2' + 26);
+    } else {
+      return {};
+    }
+    bits = (bits << 5) | digit;
+    count += 5;
+    if (count >= 8) {
+      count -= 8;
+      out.push_back(static_cast<char>(bits >> count));
+    }
+  }
+  return out;
+}
+
+bool IsControl(char c) { return static_cast<uint8_t>(c) < 0x20 || c == 0x7F; }
+bool IsAscii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
+}
+bool IsAlnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool IsAtext(char c) {
+  return IsAlnum(c) || static_cast<uint8_t>(c) >= 0x80 || std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
+}
+std::string_view Trim(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+void AppendBase64(std::string_view bytes, std::string& out) {
+  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t group = 0;
+    const size_t n = std::min<size_t>(3, bytes.size() - i);
+    for (size_t k = 0; k < 3; ++k) group = (group << 8) | (k < n ? static_cast<uint8_t>(bytes[i + k]) : 0);
+    for (size_t k = 0; k < 4; ++k) out.push_back(k <= n ? kDigits[(group >> (18 - 6 * k)) & 63] : '=');
+  }
+}
+
+// Encoded words, one a line after the first; no UTF-8 character is cut in two (RFC 2047 §5).
+void AppendEncodedWords(std::string_view text, std::string& out) {
+  bool first = true;
+  while (!text.empty()) {
+    size_t size = std::min(text.size(), kEncodedWordBytes);
+    while (size < text.size() && size > 1 && (static_cast<uint8_t>(text[size]) & 0xC0) == 0x80) --size;
+    if (!std::exchange(first, false)) out += "\r\n ";
+    out += "=?utf-8?B?";
+    AppendBase64(text.substr(0, size), out);
+    out += "?=";
+    text.remove_prefix(size);
+  }
+}
+
+// "Name <address>" with the name quoted or encoded as it needs.
+void AppendMailbox(std::string_view header, const Mailbox& mailbox, std::string& out) {
+  out += header;
+  out += ": ";
+  if (!mailbox.name.empty()) {
+    if (!IsAscii(mailbox.name) || mailbox.name.find("=?") != std::string::npos || mailbox.name.size() > 60) {
+      AppendEncodedWords(mailbox.name, out);
+    } else if (std::all_of(mailbox.name.begin(), mailbox.name.end(), [](char c) { return IsAtext(c) || c == ' '; })) {
+      out += mailbox.name;
+    } else {
+      out.push_back('"');
+      for (const char c : mailbox.name) {
+        if (c == '"' || c == '\\') out.push_back('\\');
+        out.push_back(c);
+      }
+      out.push_back('"');
+    }
+    out += mailbox.name.size() + mailbox.address.size() > 60 ? "\r\n " : " ";
+  }
+  out += "<" + mailbox.address + ">\r\n";
+}
+
+// Bytes that quoted-printable may leave as they are, wherever they stand in a line; space, tab and '.' depend on where.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (size_t c = 33; c < 127; ++c) plain[c] = c != '=' && c != '.';
+  return plain;
+}();
+
+}  // namespace
+
+std::string EncodeMessageId(const SendId& id, std::string_view domain, const keyring::TenantKeys& keys) {
+  std::string bytes;
+  PutFixed(bytes, kMessageIdVersion);
+  PutVarint(bytes, id.tenant.value());
+  PutVarint(bytes, id.partition.value());
+  PutVarint(bytes, id.campaign_id);
+  PutVarint(bytes, id.ordinal);
+  bytes += Mac(keys, bytes);
+  return fmt::format("<m{}@{}>", ToBase32(bytes), domain);
+}
+
+Result<SendId> DecodeMessageId(std::string_view message_id, keyring::Keyring& keyring) {
+  const Error foreign = Fail(Code::kInvalid, "no Message-ID of this platform");
+  message_id = Trim(message_id);
+  if (message_id.starts_with('<')) message_id.remove_prefix(1);
+  const std::string_view local = message_id.substr(0, message_id.find('@'));
+  if (local.size() < 2 || local.size() > 100 || (local[0] != 'm' && local[0] != 'M')) return foreign;
+  const std::string bytes = FromBase32(local.substr(1));
+  if (bytes.size() <= kMacBytes) return foreign;
+  const std::string_view body = std::string_view(bytes).substr(0, bytes.size() - kMacBytes);
+  Cursor cursor(body);
+  const auto version = cursor.Fixed<uint8_t>();
+  const uint64_t tenant = cursor.Varint();
+  const uint64_t partition = cursor.Varint();
+  SendId id;
+  id.campaign_id = cursor.Varint();
+  id.ordinal = cursor.Varint();
+  if (!cursor.ok() || !cursor.AtEnd() || version != kMessageIdVersion || tenant > std::numeric_limits<uint32_t>::max() ||
+      partition > std::numeric_limits<uint16_t>::max()) {
+    return foreign;
+  }
+  id.tenant = TenantId(static_cast<uint32_t>(tenant));
+  id.partition = PartitionId(static_cast<uint16_t>(partition));
+  const auto keys = keyring.FindTenant(id.tenant);
+  if (!keys) return keys.error().code == Code::kNotFound ? foreign : keys.error();
+  if (!keyring::ConstantTimeEqual(std::string_view(bytes).substr(body.size()), Mac(**keys, body))) return foreign;
+  return id;
+}
+
+bool IsPlainAddress(std::string_view address) {
+  const size_t at = address.rfind('@');
+  if (at == std::string_view::npos || at == 0 || at > 64 || address.size() > 254) return false;
+  const std::string_view local = address.substr(0, at);
+  const std::string_view domain = address.substr(at + 1);
+  const auto dots_are_fine = [](std::string_view part) {
+    return !part.empty() && part.front() != '.' && part.back() != '.' && part.find("..") == std::string_view::npos;
+  };
+  return dots_are_fine(local) && dots_are_fine(domain) &&
+         std::all_of(local.begin(), local.end(), [](char c) { return IsAtext(c) || c == '.'; }) &&
+         std::all_of(domain.begin(), domain.end(),
+                     [](char c) { return IsAlnum(c) || c == '-' || c == '.' || static_cast<uint8_t>(c) >= 0x80; });
+}
+
+Result<Mailbox> ParseMailbox(std::string_view text) {
+  const Error wrong = Fail(Code::kInvalid, "\"{}\" is no mailbox like Shop <news@example.com>", text.substr(0, 200));
+  if (std::any_of(text.begin(), text.end(), IsControl)) return Fail(Code::kInvalid, "a mailbox has control characters");
+  text = Trim(text);
+  Mailbox mailbox;
+  if (text.ends_with('>')) {
+    const size_t open = text.rfind('<');
+    if (open == std::string_view::npos) return wrong;
+    mailbox.address = text.substr(open + 1, text.size() - open - 2);
+    std::string_view name = Trim(text.substr(0, open));
+    const bool quoted = name.size() >= 2 && name.starts_with('"') && name.ends_with('"');
+    if (quoted) name = name.substr(1, name.size() - 2);
+    for (size_t i = 0; i < name.size(); ++i) {
+      if (quoted && name[i] == '\\' && i + 1 < name.size()) ++i;
+      mailbox.name.push_back(name[i]);
+    }
+  } else {
+    mailbox.address = text;
+  }
+  if (!IsPlainAddress(mailbox.address) || mailbox.name.size() > 200) return wrong;
+  return mailbox;
+}
+
+std::string FormatDate(Instant at) {
+  static constexpr const char* kDays[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  int64_t seconds = at.us / 1'000'000;
+  if (at.us % 1'000'000 < 0) --seconds;
+  int64_t days = seconds / 86400;
+  if (seconds % 86400 < 0) --days;
+  const int64_t of_day = seconds - days * 86400;
+  // Days to civil date: Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
+  const int64_t shifted = days + 719468;
+  const int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+  const int64_t doe = shifted - era * 146097;
+  const int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+  const int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+  const int64_t mp = (5 * doy + 2) / 153;
+  const int64_t day = doy - (153 * mp + 2) / 5 + 1;
+  const int64_t month = mp < 10 ? mp + 3 : mp - 9;
+  const int64_t year = yoe + era * 400 + (month <= 2 ? 1 : 0);
+  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} +0000", kDays[((days % 7) + 7) % 7], day, kMonths[month - 1], year,
+                     of_day / 3600, of_day / 60 % 60, of_day % 60);
+}
+
+void AppendHeader(std::string_view name, std::string_view value, std::string& out) {
+  out += name;
+  out += ": ";
+  value = Trim(value);
+  // Plain ASCII that fits a line stays readable; everything else is encoded, which also keeps runs of spaces.
+  if (IsAscii(value) && !std::any_of(value.begin(), value.end(), IsControl) && value.find("=?") == std::string_view::npos &&
+      name.size() + 2 + value.size() <= kLineMax) {
+    out += value;
+  } else {
+    AppendEncodedWords(value, out);
+  }
+  out += "\r\n";
+}
+
+void AppendQuotedPrintable(std::string_view text, std::string& out) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  size_t line = out.size();  // where the present line begins
+  const auto room = [&](size_t bytes) {
+    if (out.size() - line + bytes <= kLineMax - 1) return;
+    out += "=\r\n";
+    line = out.size();
+  };
+  for (size_t i = 0; i < text.size();) {
+    size_t run = i;
+    const size_t run_max = std::min(text.size(), i + (kLineMax - 1) - std::min<size_t>(kLineMax - 1, out.size() - line));
+    while (run < run_max && kPlain[static_cast<uint8_t>(text[run])]) ++run;
+    if (run > i) {
+      out.append(text, i, run - i);
+      i = run;
+      continue;
+    }
+    const char c = text[i];
+    if (c == '\r' || c == '\n') {
+      i += c == '\r' && i + 1 < text.size() && text[i + 1] == '\n' ? 2 : 1;
+      out += "\r\n";
+      line = out.size();
+      continue;
+    }
+    ++i;
+    const bool ends_line = i == text.size() || text[i] == '\r' || text[i] == '\n';
+    // A dot is left alone but at the front of a line: some servers handle stuffed dots wrongly.
+    if (kPlain[static_cast<uint8_t>(c)] || ((c == ' ' || c == '\t') && !ends_line) || (c == '.' && out.size() > line)) {
+      room(1);
+      if (c != '.' || out.size() > line) {
+        out.push_back(c);
+        continue;
+      }
+    }
+    room(3);
+    out.push_back('=');
+    out.push_back(kHex[static_cast<uint8_t>(c) >> 4]);
+    out.push_back(kHex[static_cast<uint8_t>(c) & 15]);
+  }
+  if (out.size() > line) out += "\r\n";
+}
+
+Result<Mailing> Mailing::Make(const Options& options) {
+  MAILY_TRY(Mailbox from, ParseMailbox(options.from));
+  MAILY_TRY(personalization::Compiled compiled, personalization::Compiled::Compile(options.source, options.links));
+  const std::string_view base = options.tracking_base_url;
+  if ((!base.starts_with("https://") && !base.starts_with("http://")) || base.ends_with('/') || base.size() > 400 ||
+      std::any_of(base.begin(), base.end(),
+                  [](char c) { return c == ' ' || c == '<' || c == '>' || IsControl(c) || static_cast<uint8_t>(c) >= 0x80; })) {
+    return Fail(Code::kInvalid, "tracking_base_url \"{}\" is no http(s) address without a slash at its end", base.substr(0, 200));
+  }
+  Mailing mailing(std::move(compiled), std::move(from));
+  mailing.tenant_ = options.tenant;
+  mailing.campaign_id_ = options.campaign_id;
+  mailing.postal_address_ = options.postal_address;
+  mailing.company_ = options.company;
+  mailing.base_url_ = base;
+  std::string& fixed = mailing.fixed_headers_;
+  AppendMailbox("From", mailing.from_, fixed);
+  if (!options.reply_to.empty()) {
+    MAILY_TRY(const Mailbox reply_to, ParseMailbox(options.reply_to));
+    AppendMailbox("Reply-To", reply_to, fixed);
+  }
+  fixed += fmt::format("List-ID: <list-{}.t{}.{}>\r\n", options.list_id, options.tenant.value(), mailing.from_.domain());
+  fixed += fmt::format("Feedback-ID: c{}:t{}:campaign:maily\r\n", options.campaign_id, options.tenant.value());
+  fixed += "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nMIME-Version: 1.0\r\n";
+  return mailing;
+}
+
+Result<void> Mailing::Compose(const Recipient& to, const keyring::TenantKeys& keys, std::string& out) const {
+  if (!IsPlainAddress(to.address)) return Fail(Code::kInvalid, "the recipient's address cannot stand in a mail");
+  const auto url = [&](char path, schema::TrackingKind kind, uint32_t link) {
+    return fmt::format("{}/{}/{}", base_url_, path,
+                       schema::EncodeTrackingId({kind, tenant_, to.partition, campaign_id_, to.ordinal, link}, keys));
+  };
+  std::vector<std::string> links(compiled_.link_count());
+  for (size_t i = 0; i < links.size(); ++i) links[i] = url('c', schema::TrackingKind::kClick, static_cast<uint32_t>(i));
+  const std::string pixel = url('o', schema::TrackingKind::kOpen, 0) + ".gif";
+  const std::string unsubscribe = url('u', schema::TrackingKind::kUnsubscribe, 0);
+
+  personalization::Rendered rendered;
+  MAILY_TRY_VOID(
+      compiled_.Render({.attributes = to.attributes, .email = to.address, .postal_address = postal_address_, .company = company_},
+                       {.links = links, .open_pixel = pixel, .unsubscribe = unsubscribe}, rendered));
+  if (rendered.html.empty() && rendered.text.empty()) return Fail(Code::kInvalid, "the mail is empty for this recipient");
+
+  out.clear();
+  out.reserve(1500 + (rendered.html.size() + rendered.text.size()) * 11 / 10);
+  const std::string message_id = EncodeMessageId({tenant_, to.partition, campaign_id_, to.ordinal}, from_.domain(), keys);
+  out += "Date: " + FormatDate(to.date) + "\r\n";
+  AppendMailbox("To", {.name = {}, .address = std::string(to.address)}, out);
+  AppendHeader("Subject", rendered.subject, out);
+  out += "Message-ID: " + message_id + "\r\n";
+  out += fixed_headers_;
+  out += "List-Unsubscribe: <" + unsubscribe + ">\r\n";
+
+  const auto part = [&](std::string_view type, std::string_view body) {
+    out += fmt::format("Content-Type: text/{}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", type);
+    AppendQuotedPrintable(body, out);
+  };
+  if (rendered.html.empty()) {
+    part("plain", rendered.text);
+  } else if (rendered.text.empty()) {
+    part("html", rendered.html);
+  } else {
+    // "=_" cannot stand in quoted-printable text (RFC 2045 §6.7), so the boundary never meets a body.
+    const std::string boundary = "=_" + message_id.substr(1, message_id.find('@') - 1);
+    out += fmt::format("Content-Type: multipart/alternative;\r\n boundary=\"{}\"\r\n\r\n--{}\r\n", boundary, boundary);
+    part("plain", rendered.text);
+    out += fmt::format("--{}\r\n", boundary);
+    part("html", rendered.html);
+    out += fmt::format("--{}--\r\n", boundary);
+  }
+  return Ok();
+}
+
+}  // namespace maily::smtp

@@ -1,0 +1,95 @@
+// The mail itself: the same bytes on every attempt, because nothing in it depends on when and where it is made. Pure; thread: any.
+//
+// multipart/alternative (text, then HTML) or the one part there is; UTF-8, quoted-printable, so 7-bit lines of at most 76 characters;
+// headers of at most 998, CRLF everywhere. No value can begin a header: addresses and names are checked, subjects cleaned and encoded.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "processors/personalization/render.h"
+#include "streams/base/ids.h"
+#include "streams/base/result.h"
+#include "streams/base/time.h"
+#include "streams/keyring/keyring.h"
+
+namespace maily::smtp {
+
+// Which send a mail is of; its Message-ID says so, for years. [format]
+//   <m BASE32 @ domain of From>, BASE32 = lower case, no padding, of: version u8 = 1 | varints: tenant, partition, campaign, ordinal | MAC
+//   10 MAC = first 80 bits of HMAC-SHA256(the tenant's token key, "maily message" ‖ all bytes before it)
+struct SendId {
+  TenantId tenant;
+  PartitionId partition;
+  uint64_t campaign_id = 0;
+  uint64_t ordinal = 0;
+  auto operator<=>(const SendId&) const = default;
+};
+// With the angle brackets.
+std::string EncodeMessageId(const SendId& id, std::string_view domain, const keyring::TenantKeys& keys);
+// Takes it with or without angle brackets, whatever the domain. kInvalid: not one of ours, forged, or damaged.
+Result<SendId> DecodeMessageId(std::string_view message_id, keyring::Keyring& keyring);
+
+// "Shop <news@example.com>", "\"Shop, Inc.\" <news@example.com>" or "news@example.com".
+struct Mailbox {
+  std::string name;  // may be empty; UTF-8
+  std::string address;
+  std::string_view domain() const { return std::string_view(address).substr(address.rfind('@') + 1); }
+};
+// kInvalid: no such thing, or with control characters.
+Result<Mailbox> ParseMailbox(std::string_view text);
+// An address that may stand in a header and an envelope as it is: dot-atom @ domain, both possibly with UTF-8 letters.
+bool IsPlainAddress(std::string_view address);
+
+// What all mails of a campaign share, compiled once.
+class Mailing {
+ public:
+  struct Options {
+    TenantId tenant;
+    uint64_t campaign_id = 0;
+    uint64_t list_id = 0;
+    std::string_view from;
+    std::string_view reply_to;  // empty = none
+    personalization::Source source;
+    std::span<const std::string> links;  // the template version's
+    std::string_view postal_address;
+    std::string_view company;
+    std::string_view tracking_base_url;  // "https://t.example.com", without a slash at the end
+  };
+  // kInvalid: From, Reply-To, the template or the base URL.
+  static Result<Mailing> Make(const Options& options);
+
+  const std::vector<std::string>& attributes() const { return compiled_.attributes(); }
+  const std::string& from_address() const { return from_.address; }
+
+  struct Recipient {
+    PartitionId partition;
+    uint64_t ordinal = 0;
+    std::string_view address;
+    std::span<const std::string_view> attributes;  // in the order of attributes(); empty = no value
+    Instant date;                                  // of the first attempt
+  };
+  // Puts the whole message into `out`, not dot-stuffed. kInvalid: not possible for this recipient, and never will be.
+  Result<void> Compose(const Recipient& to, const keyring::TenantKeys& keys, std::string& out) const;
+
+ private:
+  Mailing(personalization::Compiled compiled, Mailbox from) : compiled_(std::move(compiled)), from_(std::move(from)) {}
+
+  personalization::Compiled compiled_;
+  Mailbox from_;
+  TenantId tenant_;
+  uint64_t campaign_id_ = 0;
+  std::string postal_address_;
+  std::string company_;
+  std::string base_url_;
+  std::string fixed_headers_;  // From, Reply-To, List-ID, Feedback-ID, …: equal in every mail
+};
+
+// Building blocks, seen by tests.
+void AppendQuotedPrintable(std::string_view text, std::string& out);  // RFC 2045 §6.7; any line ends become CRLF; ends with CRLF
+void AppendHeader(std::string_view name, std::string_view value, std::string& out);  // RFC 2047 and folding where needed
+std::string FormatDate(Instant at);                                                  // RFC 5322 §3.3, UTC
+
+}  // namespace maily::smtp

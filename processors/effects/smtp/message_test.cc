@@ -1,0 +1,349 @@
+// The bytes of a mail: golden, parsed back by Python's e-mail package, and hostile values.
+#include "processors/effects/smtp/message.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "processors/effects/smtp/fixture.h"
+#include "processors/personalization/links.h"
+#include "schemas/tracking_id.h"
+
+namespace maily::smtp {
+namespace {
+
+constexpr Instant kDate{1'763'700'000'000'000};  // 2025-11-21T04:40:00Z
+
+Mailing MakeMailing(const personalization::Source& source, std::string_view from = "Shop <news@shop.example>") {
+  auto mailing = Mailing::Make({.tenant = TenantId(1),
+                                .campaign_id = 7,
+                                .list_id = 3,
+                                .from = from,
+                                .reply_to = "",
+                                .source = source,
+                                .links = personalization::LinkTable(source.html, source.text),
+                                .postal_address = "1 High St, Town",
+                                .company = "Shop Ltd",
+                                .tracking_base_url = "https://t.example"});
+  EXPECT_TRUE(mailing.has_value()) << mailing.error().ToString();
+  return *mailing;
+}
+
+std::string Compose(const Mailing& mailing, Keys& keys, std::vector<std::string_view> values = {},
+                    std::string_view address = "ada@b.example") {
+  std::string out;
+  const auto done = mailing.Compose({.partition = PartitionId(5), .ordinal = 1234, .address = address, .attributes = values, .date = kDate},
+                                    keys.Of(1), out);
+  EXPECT_TRUE(done.has_value()) << done.error().ToString();
+  return out;
+}
+
+TEST(Message, TheSameBytesEveryTime) {
+  Keys keys;
+  const Mailing mailing =
+      MakeMailing({.subject = "Hello {{ contact.first_name }}",
+                   .html = "<html><body><p>Hi {{ contact.first_name }} <a href=\"https://shop.example/?a=1&amp;b=2\">go</a>\n"
+                           "<a href='{{ unsubscribe_url }}'>out</a> {{ postal_address }}</body></html>",
+                   .text = "Hi {{ contact.first_name }}\nhttps://shop.example/?a=1&b=2\n{{ unsubscribe_url }} {{ postal_address }}\n"});
+  const std::string mail = Compose(mailing, keys, {"Ada"});
+  EXPECT_EQ(mail, Compose(mailing, keys, {"Ada"}));
+  // Tenant keys come from the fixture's counting entropy, so tokens and Message-ID are golden too. [format]
+  std::string expected = R"(Date: Fri, 21 Nov 2025 04:40:00 +0000
+To: <ada@b.example>
+Subject: Hello Ada
+Message-ID: <maeaqkb6sbgkx5fzbvi6y6rfdfy@shop.example>
+From: Shop <news@shop.example>
+List-ID: <list-3.t1.shop.example>
+Feedback-ID: c7:t1:campaign:maily
+List-Unsubscribe-Post: List-Unsubscribe=One-Click
+MIME-Version: 1.0
+List-Unsubscribe: <https://t.example/u/AQEDAQUH0gkAoqAxFkhV4EiMfQ>
+Content-Type: multipart/alternative;
+ boundary="=_maeaqkb6sbgkx5fzbvi6y6rfdfy"
+
+--=_maeaqkb6sbgkx5fzbvi6y6rfdfy
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: quoted-printable
+
+Hi Ada
+https://t.example/c/AQECAQUH0gkA5O2Df6YCwIYHSQ
+https://t.example/u/AQEDAQUH0gkAoqAxFkhV4EiMfQ 1 High St, Town
+--=_maeaqkb6sbgkx5fzbvi6y6rfdfy
+Content-Type: text/html; charset=utf-8
+Content-Transfer-Encoding: quoted-printable
+
+<html><body><p>Hi Ada <a href=3D"https://t.example/c/AQECAQUH0gkA5O2Df6YCwI=
+YHSQ">go</a>
+<a href=3D'https://t.example/u/AQEDAQUH0gkAoqAxFkhV4EiMfQ'>out</a> 1 High S=
+t, Town<img src=3D"https://t.example/o/AQEBAQUH0gkA99od6x-gChcZFg.gif" widt=
+h=3D"1" height=3D"1" alt=3D"" style=3D"display:block;border:0"></body></htm=
+l>
+--=_maeaqkb6sbgkx5fzbvi6y6rfdfy--
+)";
+  for (size_t at = 0; (at = expected.find('\n', at)) != std::string::npos; at += 2) expected.insert(at, 1, '\r');
+  EXPECT_EQ(mail, expected);
+}
+
+TEST(Message, EveryUrlOfTheMailIsATokenOfThisSend) {
+  Keys keys;
+  const Mailing mailing =
+      MakeMailing({.subject = "s", .html = "<a href='https://x.example/1'>1</a>", .text = "https://x.example/2 https://x.example/1"});
+  std::string mail = Compose(mailing, keys);
+  for (size_t at; (at = mail.find("=\r\n")) != std::string::npos;) mail.erase(at, 3);
+  std::vector<std::string> found;
+  for (size_t at = 0; (at = mail.find("https://t.example/", at)) != std::string::npos; at += 18) {
+    const char path = mail[at + 18];
+    const size_t end = mail.find_first_of(" '\">\r", at);
+    std::string token = mail.substr(at + 20, end - at - 20);
+    if (path == 'o') {
+      // The dot of ".gif" may be encoded if a line was broken before it.
+      const size_t dot = token.find_first_of(".=");
+      token.resize(dot);
+    }
+    const auto id = schema::DecodeTrackingId(token, *keys.ring);
+    ASSERT_TRUE(id.has_value()) << token;
+    EXPECT_EQ(id->campaign_id, 7u);
+    EXPECT_EQ(id->ordinal, 1234u);
+    EXPECT_EQ(id->partition, PartitionId(5));
+    found.push_back(fmt::format("{}{}", path, id->link));
+  }
+  EXPECT_EQ(found, (std::vector<std::string>{"u0", "c1", "c0", "c0", "o0"}));
+}
+
+TEST(Message, MessageIdsNameTheSendAndCannotBeForged) {
+  Keys keys;
+  const SendId id{TenantId(3), PartitionId(15), 1'000'000, (uint64_t{1} << 47) + 5};
+  const std::string text = EncodeMessageId(id, "shop.example", keys.Of(3));
+  EXPECT_EQ(*DecodeMessageId(text, *keys.ring), id);
+  EXPECT_EQ(*DecodeMessageId(text.substr(1, text.size() - 2), *keys.ring), id);
+  std::string upper = text;
+  for (char& c : upper) c = static_cast<char>(std::toupper(c));
+  EXPECT_EQ(*DecodeMessageId(upper, *keys.ring), id);
+  for (size_t i = 2; i < text.find('@') - 1; ++i) {
+    std::string damaged = text;
+    damaged[i] = damaged[i] == 'a' ? 'b' : 'a';
+    EXPECT_FALSE(DecodeMessageId(damaged, *keys.ring).has_value()) << i;
+  }
+  for (const char* foreign : {"", "<>", "<m@x>", "<x@y.example>", "<maaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@x>", "<m1890-._@x>"}) {
+    EXPECT_EQ(DecodeMessageId(foreign, *keys.ring).error().code, Code::kInvalid) << foreign;
+  }
+}
+
+TEST(Message, MailboxesAreParsedOrRefused) {
+  EXPECT_EQ(ParseMailbox(" news@a.example ")->address, "news@a.example");
+  EXPECT_EQ(ParseMailbox("\"Shop, \\\"Inc\\\"\" <n@a.example>")->name, "Shop, \"Inc\"");
+  EXPECT_EQ(ParseMailbox("Läden <n@a.example>")->domain(), "a.example");
+  for (const char* bad : {"", "x", "a@", "@a", "a@b>", "<a@b", "a b@c.example", "a@b.example, c@d.example", "A <a@b\r\n>",
+                          "A\n<a@b.example>", "a..b@c.example", "a@-.", "a,b@c.example"}) {
+    EXPECT_FALSE(ParseMailbox(bad).has_value()) << bad;
+  }
+}
+
+TEST(Message, RefusesRecipientsThatCannotStandInAHeader) {
+  Keys keys;
+  const Mailing mailing = MakeMailing({.subject = "s", .html = "", .text = "t"});
+  std::string out;
+  for (const char* bad : {"", "a", "a@b\r\nBcc: x@y", "a,b@c.example", "<a@b.example>", "\"a b\"@c.example", "a@b c"}) {
+    EXPECT_EQ(
+        mailing.Compose({.partition = {}, .ordinal = 1, .address = bad, .attributes = {}, .date = kDate}, keys.Of(1), out).error().code,
+        Code::kInvalid);
+  }
+}
+
+TEST(Message, Dates) {
+  EXPECT_EQ(FormatDate({0}), "Thu, 01 Jan 1970 00:00:00 +0000");
+  EXPECT_EQ(FormatDate({951'782'400'000'000}), "Tue, 29 Feb 2000 00:00:00 +0000");
+  EXPECT_EQ(FormatDate({4'102'444'799'999'999}), "Thu, 31 Dec 2099 23:59:59 +0000");
+}
+
+// Decodes quoted-printable the plain way.
+std::string Decode(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '=') {
+      out.push_back(text[i]);
+    } else if (text.substr(i, 3) == "=\r\n") {
+      i += 2;
+    } else {
+      out.push_back(static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16)));
+      i += 2;
+    }
+  }
+  return out;
+}
+
+void ExpectWireSafe(std::string_view mail) {
+  size_t line = 0;
+  for (size_t i = 0; i < mail.size(); ++i) {
+    ASSERT_LT(static_cast<uint8_t>(mail[i]), 0x80);
+    ASSERT_NE(mail[i], '\0');
+    if (mail[i] == '\n') {
+      ASSERT_TRUE(i > 0 && mail[i - 1] == '\r');
+      ASSERT_LE(i - 1 - line, 998u);
+      line = i + 1;
+    }
+    if (mail[i] == '\r') {
+      ASSERT_TRUE(i + 1 < mail.size() && mail[i + 1] == '\n');
+    }
+  }
+  ASSERT_TRUE(mail.ends_with("\r\n"));
+}
+
+TEST(Message, QuotedPrintableKeepsEveryByte) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  std::mt19937 random(seed);
+  const std::string_view tokens[] = {
+      "a", " ", "\t", ".", "=", "\r\n", "ü", "\x80", "From ", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "\x7f"};
+  for (int round = 0; round < 3000; ++round) {
+    std::string text;
+    for (auto n = random() % 30; n > 0; --n) text += tokens[random() % std::size(tokens)];
+    std::string out;
+    AppendQuotedPrintable(text, out);
+    if (!text.empty()) ExpectWireSafe(out);
+    for (size_t begin = 0; begin < out.size();) {
+      const size_t end = out.find("\r\n", begin);
+      EXPECT_LE(end - begin, 76u);
+      if (end > begin) {
+        EXPECT_TRUE(out[end - 1] != ' ' && out[end - 1] != '\t' && out[begin] != '.');
+      }
+      begin = end + 2;
+    }
+    if (!text.empty() && !text.ends_with("\r\n")) text += "\r\n";
+    EXPECT_EQ(Decode(out), text);
+  }
+  std::string out;
+  AppendQuotedPrintable("a\nb\rc\r\nd", out);
+  EXPECT_EQ(out, "a\r\nb\r\nc\r\nd\r\n");
+}
+
+// What Python's parser reads, as lines "name: value".
+std::string ParseWithPython(const std::string& mail) {
+  const auto path = std::filesystem::temp_directory_path() / fmt::format("maily_message_test_{}.eml", ::getpid());
+  std::ofstream(path, std::ios::binary) << mail;
+  const std::string script =
+      "import email, email.policy, sys\n"
+      "m = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.SMTP)\n"
+      "assert not m.defects, m.defects\n"
+      "print(sorted(k.lower() for k in m.keys()))\n"
+      "for name in ('subject', 'from', 'to', 'date'):\n"
+      "  print(m[name]); assert not m[name].defects, m[name].defects\n"
+      "for part in m.walk():\n"
+      "  assert not part.defects, part.defects\n"
+      "  print(part.get_content_type())\n"
+      "  if not part.is_multipart(): print(part.get_content().rstrip('\\n'))\n";
+  std::string out;
+  FILE* pipe = ::popen(fmt::format("python3 -c \"{}\" {} 2>&1", script, path.string()).c_str(), "r");
+  if (pipe == nullptr) return "no python3";
+  char buffer[4096];
+  while (const size_t n = std::fread(buffer, 1, sizeof(buffer), pipe)) out.append(buffer, n);
+  ::pclose(pipe);
+  std::filesystem::remove(path);
+  return out;
+}
+
+TEST(Message, PythonReadsWhatWasMeant) {
+  Keys keys;
+  const std::string long_name = "Ädä " + std::string(120, 'x') + "  and ß€𝄞 more";
+  const Mailing mailing =
+      MakeMailing({.subject = "Für {{ contact.n }}", .html = "<p>{{ contact.n }} = 1</p>", .text = ".dot {{ contact.n }} = 1 \nFrom x"},
+                  "\"Läden, groß\" <news@shop.example>");
+  const std::string mail = Compose(mailing, keys, {long_name});
+  ExpectWireSafe(mail);
+  const std::string expected =
+      "['content-type', 'date', 'feedback-id', 'from', 'list-id', 'list-unsubscribe', 'list-unsubscribe-post', 'message-id', "
+      "'mime-version', 'subject', "
+      "'to']\n"
+      "Für " +
+      long_name +
+      "\n\"Läden, groß\" <news@shop.example>\nada@b.example\nFri, 21 Nov 2025 04:40:00 +0000\nmultipart/alternative\ntext/plain\n.dot " +
+      long_name + " = 1 \nFrom x\ntext/html\n<p>" + long_name + " = 1</p>";
+  std::string read = ParseWithPython(mail);
+  const size_t pixel = read.find("<img");
+  ASSERT_NE(pixel, std::string::npos) << read;
+  read.resize(pixel);
+  const size_t to = read.find("<ada@b.example>");  // some versions print the brackets
+  if (to != std::string::npos) read.replace(to, 15, "ada@b.example");
+  EXPECT_EQ(read, expected);
+}
+
+TEST(Message, NoValueMakesAHeader) {
+  Keys keys;
+  const Mailing mailing = MakeMailing({.subject = "Hi {{ contact.n }}", .html = "<p>{{ contact.n }}</p>", .text = "t{{ contact.n }}"});
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  std::mt19937 random(seed);
+  const std::string_view tokens[] = {
+      "\r\n", "\n", "\r",   "Bcc: a@b.example",       "\r\n\r\n", ".\r\n", "=?utf-8?B?", "?=", " ", "\t", "\0x",
+      "\x0b", "ü",  "--=_", "Content-Type: text/evil"};
+  for (int round = 0; round < 500; ++round) {
+    std::string value;
+    for (auto n = random() % 10; n > 0; --n) value += tokens[random() % std::size(tokens)];
+    const std::string mail = Compose(mailing, keys, {value});
+    ExpectWireSafe(mail);
+    const std::string_view head = std::string_view(mail).substr(0, mail.find("\r\n\r\n"));
+    size_t headers = 0;
+    for (size_t at = 0; at != std::string_view::npos && at < head.size();) {
+      if (head[at] != ' ') {
+        ++headers;
+        EXPECT_EQ(head.substr(at, 4) == "Bcc:", false);
+      }
+      at = head.find("\r\n", at);
+      if (at != std::string_view::npos) at += 2;
+    }
+    EXPECT_EQ(headers, 11u) << head;
+  }
+}
+
+TEST(Message, OnePartStandsAlone) {
+  Keys keys;
+  const std::string text = Compose(MakeMailing({.subject = "s", .html = "", .text = "only"}), keys);
+  EXPECT_TRUE(text.ends_with("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nonly\r\n"));
+  EXPECT_NE(Compose(MakeMailing({.subject = "s", .html = "<p>", .text = ""}), keys).find("Content-Type: text/html;"), std::string::npos);
+}
+
+TEST(Message, AWrongCampaignIsRefusedOnce) {
+  const auto make = [](std::string_view from, std::string_view base, std::string_view text) {
+    return Mailing::Make({.tenant = TenantId(1),
+                          .campaign_id = 1,
+                          .list_id = 0,
+                          .from = from,
+                          .reply_to = "",
+                          .source = {.subject = "s", .html = "", .text = text},
+                          .links = {},
+                          .postal_address = "",
+                          .company = "",
+                          .tracking_base_url = base})
+        .has_value();
+  };
+  EXPECT_TRUE(make("a@b.example", "http://127.0.0.1:8080", "t"));
+  EXPECT_FALSE(make("nobody", "http://127.0.0.1:8080", "t"));
+  EXPECT_FALSE(make("a@b.example", "ftp://x", "t"));
+  EXPECT_FALSE(make("a@b.example", "http://x/", "t"));
+  EXPECT_FALSE(make("a@b.example", "http://x", "{{"));
+}
+
+TEST(Message, ComposingIsFast) {
+  Keys keys;
+  std::string html = "<html><body>";
+  for (int i = 0; i < 3; ++i)
+    html += fmt::format("<a href=\"https://shop.example/{}\">{}</a>{{{{ contact.n }}}}\n", i, std::string(2000, 'x'));
+  const Mailing mailing = MakeMailing({.subject = "s", .html = html, .text = std::string(3500, 'y')});
+  const std::vector<std::string_view> values{"Ada"};
+  std::string out;
+  constexpr int kRounds = 3000;
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kRounds; ++i) {
+    ASSERT_TRUE(mailing.Compose({.partition = PartitionId(5), .ordinal = 1, .address = "a@b.example", .attributes = values, .date = kDate},
+                                keys.Of(1), out));
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  fmt::print("{:.0f} mails/s of {} bytes\n", kRounds / seconds, out.size());
+  EXPECT_GT(kRounds / seconds, 300);
+}
+
+}  // namespace
+}  // namespace maily::smtp

@@ -1,0 +1,138 @@
+// One SMTP client conversation (RFC 5321, 2920, 1870, 2034, 6531) without I/O: bytes go in, bytes and verdicts come out.
+//
+//   greeting ─220─▶ hello ─250─▶ ready ──Start()──▶ envelope ─354─▶ body ─2xx─▶ ready
+//                     │ 5xx: HELO  ▲                   │ refused      │ refused
+//                     └────────────┤◀──── reset ◀──────┴──────────────┘          every state ──421, garbage, lost, late──▶ dead
+//                                  └─Quit()─▶ quit ──▶ dead
+//
+// The driver's loop: feed what was read with Receive; write what TakeOutput gives; after each call look at TakeVerdict and state(). The
+// body goes out whole, as one output that ends with the final dot: once the driver hands that one to the wire, nobody knows without a
+// reply whether the mail was taken. Not thread-safe; no clock: the driver enforces wait_limit().
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "streams/base/time.h"
+
+namespace maily::smtp {
+
+// Where in the conversation something happened; the names are those of sends.v1.RecordAttempt.stage.
+enum class Stage : uint8_t { kConnect, kGreeting, kEhlo, kMail, kRcpt, kData, kBody, kDot };
+std::string_view StageName(Stage stage);
+
+// How one mail came out.
+struct Verdict {
+  enum class Kind : uint8_t {
+    kNotTried,   // the connection went away before MAIL was answered: try it on another
+    kDelivered,  // 2xx after the final dot
+    kDeferred,   // 4xx, garbage, or lost before the final dot
+    kBounced,    // 5xx, or the peer cannot take this mail at all
+    kUnknown,    // lost after the final dot
+  };
+  Kind kind = Kind::kDeferred;
+  Stage stage = Stage::kConnect;
+  uint16_t code = 0;          // of the reply that decided; 0 = there was none
+  std::string enhanced = {};  // "5.1.1", or empty
+  std::string text = {};      // the reply's lines without codes, joined by a space, at most kReplyTextBytesMax
+};
+
+// How long to wait for what (RFC 5321 §4.5.3.2).
+struct Timeouts {
+  Duration greeting = Seconds(300);
+  Duration command = Seconds(300);  // EHLO, MAIL, RCPT, RSET
+  Duration data = Seconds(120);     // for 354
+  Duration dot = Seconds(600);      // writing the body and waiting for the last reply
+  Duration quit = Seconds(5);
+};
+
+struct Envelope {
+  std::string_view mail_from;  // empty = the null sender
+  std::string_view rcpt_to;
+};
+
+class Session {
+ public:
+  static constexpr size_t kLineBytesMax = 4096;    // of a reply line; RFC 5321 asks for 512, peers send more
+  static constexpr size_t kReplyBytesMax = 65536;  // of all lines of one reply
+  static constexpr size_t kReplyTextBytesMax = 500;
+
+  enum class State : uint8_t { kGreeting, kHello, kReady, kEnvelope, kBody, kReset, kQuit, kDead };
+
+  // `helo`: what this host calls itself; a name or address literal, ASCII.
+  Session(std::string helo, const Timeouts& timeouts);
+
+  void Receive(std::string_view bytes);
+  // The connection was closed or broken, or wait_limit() has passed.
+  void Lost(std::string_view why);
+
+  // Hands over the next mail. `data`: the whole message, CRLF lines, not dot-stuffed; must live until the verdict. CHECK: state() is ready.
+  void Start(const Envelope& envelope, std::string_view data);
+  // Ends politely. CHECK: state() is ready.
+  void Quit();
+
+  // Bytes to write now; empty = none. `has_dot`: these end with the final dot.
+  struct Output {
+    std::string bytes;
+    bool has_dot = false;
+  };
+  Output TakeOutput();
+  // The verdict on the mail that was started, once.
+  std::optional<Verdict> TakeVerdict();
+
+  State state() const { return state_; }
+  // How long the present wait may last; zero = for ever (ready).
+  Duration wait_limit() const;
+  // Why it is dead.
+  const Verdict& failure() const { return failure_; }
+
+ private:
+  struct Reply {
+    int code = 0;
+    std::string text;
+    std::string enhanced;
+  };
+  void OnLine(std::string_view line);
+  void OnReply(Reply reply);
+  void OnGreeting(const Reply& reply);
+  void OnHello(const Reply& reply);
+  void OnEnvelope(const Reply& reply);
+  void OnBody(const Reply& reply);
+  void OnCapability(std::string_view line);
+  void SendEnvelopeStep();
+  void SendBody();
+  void Refused(const Reply& reply, Stage stage);
+  void EndEnvelope();
+  void Decide(Verdict verdict);
+  void Die(Verdict verdict);
+  Verdict Describe(const Reply& reply, Verdict::Kind kind, Stage stage) const;
+  Stage WaitingFor() const;
+
+  const std::string helo_;
+  const Timeouts timeouts_;
+  State state_ = State::kGreeting;
+  bool helo_tried_ = false;
+  bool pipelining_ = false;
+  bool smtputf8_ = false;
+  uint64_t size_limit_ = 0;  // 0 = none told
+
+  std::string line_;  // an unfinished line
+  Reply reply_;       // an unfinished reply
+  size_t reply_bytes_ = 0;
+  std::string output_;
+  bool output_has_dot_ = false;
+
+  // Of the mail under way.
+  std::string commands_[3];  // MAIL, RCPT, DATA
+  int sent_ = 0;             // commands handed out
+  int answered_ = 0;         // commands answered
+  std::string_view data_;
+  std::optional<Verdict> refusal_;  // of the envelope; decided when all replies are in
+  bool open_ = false;               // a mail has no verdict yet
+  std::optional<Verdict> verdict_;
+  Verdict failure_;
+};
+
+}  // namespace maily::smtp
