@@ -1,7 +1,6 @@
 // The identity of an e-mail address, by ICU where it is not plain ASCII.
 #include "schemas/address.h"
 
-#include <cstdint>
 #include <unicode/bytestream.h>
 #include <unicode/idna.h>
 #include <unicode/locid.h>
@@ -11,12 +10,14 @@
 #include <unicode/ustring.h>
 #include <unicode/utf8.h>
 
+#include <cstdint>
+
 namespace maily::schema {
 namespace {
 
-constexpr size_t kLocalMax = 64;     // octets, RFC 5321 §4.5.3.1.1
-constexpr size_t kAddressMax = 254;  // octets, RFC 5321 §4.5.3.1.3 less the angle brackets
-constexpr size_t kInputMax = 1024;   // octets looked at, spaces around it included
+constexpr size_t kLocalMax = 64;                                    // octets, RFC 5321 §4.5.3.1.1
+constexpr size_t kAddressMax = 254;                                 // octets, RFC 5321 §4.5.3.1.3 less the angle brackets
+constexpr size_t kInputMax = 1024;                                  // octets looked at, spaces around it included
 constexpr std::string_view kAtomSpecials = "!#$%&'*+-/=?^_`{|}~.";  // RFC 5322 §3.2.3, and the dot between atoms
 
 bool IsAsciiAlnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
@@ -122,9 +123,9 @@ bool IsPlainDomain(std::string_view lower) {
 const icu::IDNA& Uts46() {
   static const icu::IDNA* const idna = [] {
     UErrorCode status = U_ZERO_ERROR;
-    const icu::IDNA* made = icu::IDNA::createUTS46Instance(UIDNA_NONTRANSITIONAL_TO_ASCII | UIDNA_NONTRANSITIONAL_TO_UNICODE |
-                                                               UIDNA_USE_STD3_RULES | UIDNA_CHECK_BIDI | UIDNA_CHECK_CONTEXTJ,
-                                                           status);
+    const icu::IDNA* made = icu::IDNA::createUTS46Instance(
+        UIDNA_NONTRANSITIONAL_TO_ASCII | UIDNA_NONTRANSITIONAL_TO_UNICODE | UIDNA_USE_STD3_RULES | UIDNA_CHECK_BIDI | UIDNA_CHECK_CONTEXTJ,
+        status);
     MAILY_CHECK(U_SUCCESS(status), "ICU has no UTS #46: {}", u_errorName(status));
     return made;
   }();
@@ -150,7 +151,8 @@ Result<std::string> NormaliseDomain(std::string_view domain) {
     if ((errors & (UIDNA_ERROR_LEADING_HYPHEN | UIDNA_ERROR_TRAILING_HYPHEN)) != 0) {
       return Fail(Code::kInvalid, "a part of the domain begins or ends with a hyphen");
     }
-    if (errors != 0 || ascii.empty() || ascii.back() == '.') return Fail(Code::kInvalid, "the domain is no valid (international) domain name");
+    if (errors != 0 || ascii.empty() || ascii.back() == '.')
+      return Fail(Code::kInvalid, "the domain is no valid (international) domain name");
   }
   const std::string_view top = std::string_view(ascii).substr(ascii.rfind('.') + 1);
   if (top.find_first_not_of("0123456789") == std::string_view::npos) {

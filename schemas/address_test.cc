@@ -14,12 +14,24 @@ std::string Normalised(std::string_view text) {
 TEST(Address, SameMailbox) {
   EXPECT_EQ(Normalised("Ann@Example.com"), "ann@example.com");
   EXPECT_EQ(Normalised("ann@EXAMPLE.com"), "ann@example.com");
-  EXPECT_EQ(Normalised(" \t\xC2\xA0" "ann@example.com\r\n"), "ann@example.com");
-  EXPECT_EQ(Normalised("\xEF\xBB\xBF" "ann@example.com"), "ann@example.com");
-  EXPECT_EQ(Normalised("ann@B\xC3\xBC" "cher.example"), "ann@xn--bcher-kva.example");
+  EXPECT_EQ(Normalised(" \t\xC2\xA0"
+                       "ann@example.com\r\n"),
+            "ann@example.com");
+  EXPECT_EQ(Normalised("\xEF\xBB\xBF"
+                       "ann@example.com"),
+            "ann@example.com");
+  EXPECT_EQ(Normalised("ann@B\xC3\xBC"
+                       "cher.example"),
+            "ann@xn--bcher-kva.example");
   EXPECT_EQ(Normalised("ann@XN--Bcher-KVA.example"), "ann@xn--bcher-kva.example");
-  EXPECT_EQ(Normalised("ann@bu\xCC\x88" "cher.example"), "ann@xn--bcher-kva.example") << "decomposed";
-  EXPECT_EQ(Normalised("ann@example\xE3\x80\x82" "com"), "ann@example.com") << "ideographic full stop";
+  EXPECT_EQ(Normalised("ann@bu\xCC\x88"
+                       "cher.example"),
+            "ann@xn--bcher-kva.example")
+      << "decomposed";
+  EXPECT_EQ(Normalised("ann@example\xE3\x80\x82"
+                       "com"),
+            "ann@example.com")
+      << "ideographic full stop";
   EXPECT_EQ(Normalised("J\xC3\x96RG@example.com"), Normalised("jo\xCC\x88rg@example.com"));
   EXPECT_EQ(Normalised("I@example.com"), "i@example.com") << "no Turkish dotless i";
   EXPECT_EQ(ParseAddress(" Ann@Example.com ")->spelled, "Ann@Example.com");
@@ -29,7 +41,9 @@ TEST(Address, SameMailbox) {
 TEST(Address, AnotherMailbox) {
   EXPECT_NE(Normalised("ann+x@example.com"), Normalised("ann@example.com"));
   EXPECT_NE(Normalised("a.nn@example.com"), Normalised("ann@example.com"));
-  EXPECT_EQ(Normalised("ann@stra\xC3\x9F" "e.example"), "ann@xn--strae-oqa.example");
+  EXPECT_EQ(Normalised("ann@stra\xC3\x9F"
+                       "e.example"),
+            "ann@xn--strae-oqa.example");
   EXPECT_EQ(Normalised("ann@strasse.example"), "ann@strasse.example");
 }
 
@@ -44,19 +58,42 @@ TEST(Address, Accepted) {
 
 TEST(Address, RefusedWithAHint) {
   const std::string label(63, 'd');
-  for (const std::string& text : {std::string(), std::string("  "), std::string("ann"), std::string("ann@"), std::string("@example.com"),
-                                  std::string("ann@b@example.com"), std::string("ann@example..com"), std::string("ann@.example.com"),
-                                  std::string("ann@example.com."), std::string(".ann@example.com"), std::string("ann.@example.com"),
-                                  std::string("a..nn@example.com"), std::string(65, 'a') + "@example.com",
-                                  "ann@" + label + "." + label + "." + label + "." + label + ".com", "ann@" + label + "d.com",
-                                  std::string("a\x01nn@example.com"), std::string("ann@exa\nmple.com"), std::string("ann@example.com\0", 16),
-                                  std::string("ann\x7F@example.com"), std::string("ann@[192.0.2.1]"), std::string("ann@[IPv6:::1]"),
-                                  std::string("ann@192.0.2.1"), std::string("Ann <ann@example.com>"), std::string("<ann@example.com>"),
-                                  std::string("ann b@example.com"), std::string("\"ann\"@example.com"), std::string("ann@exa mple.com"),
-                                  std::string("ann@-example.com"), std::string("ann@example-.com"), std::string("ann@exa_mple.com"),
-                                  std::string("ann,bob@example.com"), std::string("ann@example.com,bob@example.com"),
-                                  std::string("ann@xn--a.example"), std::string("\xFF\xFE@example.com"),
-                                  std::string("ann\xE2\x80\x8B@example.com"), std::string("ann\xE2\x80\xAE@example.com"),
+  for (const std::string& text : {std::string(),
+                                  std::string("  "),
+                                  std::string("ann"),
+                                  std::string("ann@"),
+                                  std::string("@example.com"),
+                                  std::string("ann@b@example.com"),
+                                  std::string("ann@example..com"),
+                                  std::string("ann@.example.com"),
+                                  std::string("ann@example.com."),
+                                  std::string(".ann@example.com"),
+                                  std::string("ann.@example.com"),
+                                  std::string("a..nn@example.com"),
+                                  std::string(65, 'a') + "@example.com",
+                                  "ann@" + label + "." + label + "." + label + "." + label + ".com",
+                                  "ann@" + label + "d.com",
+                                  std::string("a\x01nn@example.com"),
+                                  std::string("ann@exa\nmple.com"),
+                                  std::string("ann@example.com\0", 16),
+                                  std::string("ann\x7F@example.com"),
+                                  std::string("ann@[192.0.2.1]"),
+                                  std::string("ann@[IPv6:::1]"),
+                                  std::string("ann@192.0.2.1"),
+                                  std::string("Ann <ann@example.com>"),
+                                  std::string("<ann@example.com>"),
+                                  std::string("ann b@example.com"),
+                                  std::string("\"ann\"@example.com"),
+                                  std::string("ann@exa mple.com"),
+                                  std::string("ann@-example.com"),
+                                  std::string("ann@example-.com"),
+                                  std::string("ann@exa_mple.com"),
+                                  std::string("ann,bob@example.com"),
+                                  std::string("ann@example.com,bob@example.com"),
+                                  std::string("ann@xn--a.example"),
+                                  std::string("\xFF\xFE@example.com"),
+                                  std::string("ann\xE2\x80\x8B@example.com"),
+                                  std::string("ann\xE2\x80\xAE@example.com"),
                                   std::string(100'000, 'a') + "@example.com"}) {
     const Result<Address> address = ParseAddress(text);
     ASSERT_FALSE(address) << text;
@@ -67,7 +104,11 @@ TEST(Address, RefusedWithAHint) {
 }
 
 TEST(Address, NormalisingTwiceChangesNothing) {
-  for (const char* text : {"J\xC3\x96RG@B\xC3\xBC" "cher.example", "\xC4\xB0smail@example.com", "\xE1\xBA\x9E@stra\xC3\x9F" "e.example",
+  for (const char* text : {"J\xC3\x96RG@B\xC3\xBC"
+                           "cher.example",
+                           "\xC4\xB0smail@example.com",
+                           "\xE1\xBA\x9E@stra\xC3\x9F"
+                           "e.example",
                            "\xCE\xA3\xCE\xA3@example.com"}) {
     const std::string once = Normalised(text);
     EXPECT_EQ(Normalised(once), once);

@@ -2,6 +2,7 @@
 #include "schemas/codec.h"
 
 #include <google/protobuf/descriptor.h>
+
 #include <limits>
 
 namespace maily::schema {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <google/protobuf/message.h>
+
 #include <memory>
 #include <string>
 #include <string_view>

@@ -1,11 +1,12 @@
 // JSON <-> messages: a checking SAX parser, and a walk by reflection either way.
 #include "schemas/json.h"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <google/protobuf/descriptor.h>
-#include <google/protobuf/message.h>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -200,8 +201,8 @@ class Reader {
   template <class T>
   Result<T> ReadInteger(const json& value, const std::string& path) {
     const auto out_of_range = [&] {
-      return Problem(problem_, JsonFault::kValue, path, fmt::format("out of range: {} to {}", std::numeric_limits<T>::min(),
-                                                                    std::numeric_limits<T>::max()));
+      return Problem(problem_, JsonFault::kValue, path,
+                     fmt::format("out of range: {} to {}", std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
     };
     if (value.is_number_unsigned() || (value.is_number_integer() && value.get<int64_t>() >= 0)) {
       const auto number = value.get<uint64_t>();
@@ -236,7 +237,9 @@ class Reader {
       if (!box) return Problem(problem_, JsonFault::kValue, path, "expected base64url without padding");
       return box;
     }
-    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+    const auto digit = [](char c) {
+      return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    };
     std::string bytes;
     for (size_t i = 0; i < text.size(); i += 2) {
       const int high = digit(text[i]);
@@ -335,14 +338,22 @@ ordered_json WriteField(const Message& message, const FieldDescriptor& field, in
     return index < 0 ? (reflection.*one)(message, &field) : (reflection.*repeated)(message, &field, index);
   };
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: return get(&Reflection::GetInt32, &Reflection::GetRepeatedInt32);
-    case FieldDescriptor::CPPTYPE_UINT32: return get(&Reflection::GetUInt32, &Reflection::GetRepeatedUInt32);
-    case FieldDescriptor::CPPTYPE_INT64: return Integer<int64_t>(get(&Reflection::GetInt64, &Reflection::GetRepeatedInt64));
-    case FieldDescriptor::CPPTYPE_UINT64: return Integer<uint64_t>(get(&Reflection::GetUInt64, &Reflection::GetRepeatedUInt64));
-    case FieldDescriptor::CPPTYPE_DOUBLE: return get(&Reflection::GetDouble, &Reflection::GetRepeatedDouble);
-    case FieldDescriptor::CPPTYPE_FLOAT: return get(&Reflection::GetFloat, &Reflection::GetRepeatedFloat);
-    case FieldDescriptor::CPPTYPE_BOOL: return get(&Reflection::GetBool, &Reflection::GetRepeatedBool);
-    case FieldDescriptor::CPPTYPE_ENUM: return Lower(get(&Reflection::GetEnum, &Reflection::GetRepeatedEnum)->name());
+    case FieldDescriptor::CPPTYPE_INT32:
+      return get(&Reflection::GetInt32, &Reflection::GetRepeatedInt32);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return get(&Reflection::GetUInt32, &Reflection::GetRepeatedUInt32);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return Integer<int64_t>(get(&Reflection::GetInt64, &Reflection::GetRepeatedInt64));
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return Integer<uint64_t>(get(&Reflection::GetUInt64, &Reflection::GetRepeatedUInt64));
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return get(&Reflection::GetDouble, &Reflection::GetRepeatedDouble);
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return get(&Reflection::GetFloat, &Reflection::GetRepeatedFloat);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return get(&Reflection::GetBool, &Reflection::GetRepeatedBool);
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return Lower(get(&Reflection::GetEnum, &Reflection::GetRepeatedEnum)->name());
     case FieldDescriptor::CPPTYPE_STRING: {
       std::string text = get(&Reflection::GetString, &Reflection::GetRepeatedString);
       if (field.type() != FieldDescriptor::TYPE_BYTES) return text;

@@ -2,6 +2,7 @@
 #include "schemas/json.h"
 
 #include <gtest/gtest.h>
+
 #include <nlohmann/json.hpp>
 
 #include "maily/campaigns/v1/commands.pb.h"
@@ -77,7 +78,8 @@ TEST(Json, ErrorsNameThePlace) {
   using Create = campaigns::v1::CreateCampaign;
   EXPECT_EQ(Wrong<Upsert>(R"({"attributes":[{"name":"a"},{"nme":"b"}]})"),
             "value $.attributes[1].nme: there is no such field; did you mean \"name\"?");
-  EXPECT_EQ(Wrong<campaigns::v1::LaunchCampaign>(R"({"zzzzzzzzzzz":1})"), "value $.zzzzzzzzzzz: there is no such field; known are campaign_id");
+  EXPECT_EQ(Wrong<campaigns::v1::LaunchCampaign>(R"({"zzzzzzzzzzz":1})"),
+            "value $.zzzzzzzzzzz: there is no such field; known are campaign_id");
   EXPECT_EQ(Wrong<Upsert>(R"({"attributes":[{"name":7}]})"), "value $.attributes[0].name: expected a string, got a number");
   EXPECT_EQ(Wrong<Upsert>(R"({"attributes":{}})"), "value $.attributes: expected an array, got an object");
   EXPECT_EQ(Wrong<Upsert>(R"({"attributes":[1]})"), "value $.attributes[0]: expected an object, got a number");
@@ -88,8 +90,10 @@ TEST(Json, ErrorsNameThePlace) {
   EXPECT_EQ(Wrong<Create>(R"({"spec":{"arms":[{"weight":4294967296}]}})"), "value $.spec.arms[0].weight: out of range: 0 to 4294967295");
   EXPECT_EQ(Wrong<Create>(R"({"spec":{"arms":[{"holdout":"yes"}]}})"), "value $.spec.arms[0].holdout: expected a boolean, got a string");
   EXPECT_EQ(Wrong<Upsert>(R"({"contact_key":"0"})"), "value $.contact_key: expected an even number of hexadecimal digits");
-  EXPECT_EQ(Wrong<Upsert>(R"({"attributes":[{"text":"a","integer":1}]})"), "value $.attributes[0].text: only one of integer and text may be given");
-  EXPECT_EQ(Wrong<sends::v1::RecordAttempt>(R"({"result":"deliverd"})"), "value $.result: there is no such value; did you mean \"delivered\"?");
+  EXPECT_EQ(Wrong<Upsert>(R"({"attributes":[{"text":"a","integer":1}]})"),
+            "value $.attributes[0].text: only one of integer and text may be given");
+  EXPECT_EQ(Wrong<sends::v1::RecordAttempt>(R"({"result":"deliverd"})"),
+            "value $.result: there is no such value; did you mean \"delivered\"?");
   EXPECT_EQ(Wrong<Upsert>(R"([])"), "value $: expected an object, got an array");
 }
 

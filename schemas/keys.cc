@@ -41,9 +41,7 @@ uint64_t PackContactId(const ContactId& id) {
   return (uint64_t{id.partition.value()} << 48) | id.ordinal;
 }
 
-ContactId UnpackContactId(uint64_t packed) {
-  return {PartitionId(static_cast<uint16_t>(packed >> 48)), packed & kOrdinalMax};
-}
+ContactId UnpackContactId(uint64_t packed) { return {PartitionId(static_cast<uint16_t>(packed >> 48)), packed & kOrdinalMax}; }
 
 PartitionId PartitionOfContact(std::string_view contact_key, uint16_t partition_count) { return PartitionOf(contact_key, partition_count); }
 

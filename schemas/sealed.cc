@@ -1,9 +1,10 @@
 // Boxes, and the walk over a message's personal fields.
 #include "schemas/sealed.h"
 
-#include <cstring>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
+
+#include <cstring>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -118,7 +119,8 @@ Result<std::string> Open(keyring::Keyring& keyring, TenantId tenant, std::string
   std::memcpy(key_id.data(), box.data(), key_id.size());
   MAILY_TRY(const keyring::SubjectKey key, keyring.Find(tenant, key_id));
   const std::string associated = Associated(tenant, box.substr(0, key_id.size()), field_id);
-  return keyring::Unseal(key.key, box.substr(key_id.size(), keyring::kNonceBytes), box.substr(key_id.size() + keyring::kNonceBytes), associated);
+  return keyring::Unseal(key.key, box.substr(key_id.size(), keyring::kNonceBytes), box.substr(key_id.size() + keyring::kNonceBytes),
+                         associated);
 }
 
 void SealPersonal(Message& message, TenantId tenant, const keyring::SubjectKey& key, Entropy& entropy) {

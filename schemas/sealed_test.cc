@@ -2,6 +2,7 @@
 #include "schemas/sealed.h"
 
 #include <gtest/gtest.h>
+
 #include <map>
 #include <random>
 
@@ -54,8 +55,7 @@ class TestKv : public Kv {
 
 struct Fixture {
   TestEntropy entropy;
-  std::unique_ptr<keyring::Keyring> ring =
-      keyring::Keyring::Open(std::make_unique<TestKv>(), keyring::Key(), entropy, {}).value();
+  std::unique_ptr<keyring::Keyring> ring = keyring::Keyring::Open(std::make_unique<TestKv>(), keyring::Key(), entropy, {}).value();
   keyring::SubjectKey key = ring->GetOrCreate(TenantId(1), "ann").value();
 };
 

@@ -21,10 +21,10 @@ enum class TrackingKind : uint8_t { kOpen = 1, kClick = 2, kUnsubscribe = 3 };
 struct TrackingId {
   TrackingKind kind = TrackingKind::kOpen;
   TenantId tenant;
-  PartitionId partition;      // where the contact lives
+  PartitionId partition;  // where the contact lives
   uint64_t campaign_id = 0;
-  uint64_t ordinal = 0;       // of the contact
-  uint32_t link = 0;          // index in the template version's links; clicks only
+  uint64_t ordinal = 0;  // of the contact
+  uint32_t link = 0;     // index in the template version's links; clicks only
   bool operator==(const TrackingId&) const = default;
 };
 

@@ -1,9 +1,10 @@
 // The table of all message types: every file once, every type from its file's descriptor.
 #include "schemas/types.h"
 
+#include <google/protobuf/descriptor.h>
+
 #include <algorithm>
 #include <array>
-#include <google/protobuf/descriptor.h>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -130,9 +131,12 @@ const Table& TheTable() {
 
 std::string_view KindName(Kind kind) {
   switch (kind) {
-    case Kind::kCommand: return "command";
-    case Kind::kEvent: return "event";
-    case Kind::kState: return "state";
+    case Kind::kCommand:
+      return "command";
+    case Kind::kEvent:
+      return "event";
+    case Kind::kState:
+      return "state";
   }
   return "state";
 }

@@ -3,6 +3,7 @@
 
 #include <google/protobuf/descriptor.h>
 #include <gtest/gtest.h>
+
 #include <set>
 
 #include "maily/contacts/v1/commands.pb.h"

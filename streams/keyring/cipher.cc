@@ -1,11 +1,12 @@
 // The cryptography of the platform, by OpenSSL 3: algorithms fetched once, contexts kept a thread.
 #include "streams/keyring/cipher.h"
 
-#include <cstring>
-#include <memory>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+
+#include <cstring>
+#include <memory>
 
 namespace maily::keyring {
 namespace {

@@ -1,12 +1,13 @@
 // The cryptography of the platform: SHA-256, HMAC-SHA256, AES-256-GCM. The only file with OpenSSL. Thread: any.
 #pragma once
 
+#include <strings.h>
+
 #include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
-#include <strings.h>
 
 #include "streams/base/result.h"
 

@@ -224,7 +224,8 @@ Result<std::vector<SubjectKey>> Keyring::GetOrCreate(TenantId tenant, std::span<
       continue;
     }
     KeyId id;
-    if (ids->size() < id.size() || ids->size() % id.size() != 0) return Fail(Code::kCorrupt, "keyring: {} stored bytes are no key ids", ids->size());
+    if (ids->size() < id.size() || ids->size() % id.size() != 0)
+      return Fail(Code::kCorrupt, "keyring: {} stored bytes are no key ids", ids->size());
     std::memcpy(id.data(), ids->data() + ids->size() - id.size(), id.size());
     const std::string id_place = TenantKey('k', tenant, View(id));
     MAILY_TRY(const std::optional<std::string> stored, impl.kv->Get(id_place));

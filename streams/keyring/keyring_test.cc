@@ -1,15 +1,16 @@
 // Ciphers against published vectors; keys that are durable, shared by all callers, and gone when destroyed.
 #include "streams/keyring/keyring.h"
 
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <gtest/gtest.h>
 #include <map>
 #include <random>
 #include <set>
-#include <sys/stat.h>
 #include <thread>
 
 #include "streams/keyring/cipher.h"
@@ -119,13 +120,14 @@ TEST(Cipher, Aes256GcmOfItsSpecification) {
   EXPECT_EQ(Hex(out), "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919");
   const Key key = Key::From(Unhex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308"));
   const std::string nonce = Unhex("cafebabefacedbaddecaf888");
-  const std::string plain = Unhex(
-      "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39");
+  const std::string plain =
+      Unhex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39");
   const std::string associated = Unhex("feedfacedeadbeeffeedfacedeadbeefabaddad2");
   out.clear();
   SealTo(out, key, nonce, plain, associated);
-  EXPECT_EQ(Hex(out), "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
-                      "76fc6ece0f4e1768cddf8853bb2d551b");
+  EXPECT_EQ(Hex(out),
+            "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+            "76fc6ece0f4e1768cddf8853bb2d551b");
   EXPECT_EQ(*Unseal(key, nonce, out, associated), plain);
 }
 
@@ -160,7 +162,8 @@ TEST(Keyring, TenantKeysAreMadeOnceAndComeBack) {
     const TenantKeys* keys = f.ring->Tenant(TenantId(1)).value();
     identity = keys->identity.view();
     EXPECT_EQ(f.ring->Tenant(TenantId(1)).value(), keys);
-    std::set<std::string_view> distinct{keys->identity.view(), keys->wrap.view(), keys->token.view(), keys->digest.view(), keys->request.view()};
+    std::set<std::string_view> distinct{keys->identity.view(), keys->wrap.view(), keys->token.view(), keys->digest.view(),
+                                        keys->request.view()};
     EXPECT_EQ(distinct.size(), 5u);
     EXPECT_NE(f.ring->Tenant(TenantId(2)).value()->identity.view(), identity);
   }
@@ -298,7 +301,10 @@ TEST(Cipher, DISABLED_Speed) {
   const std::string nonce(12, 'n');
   std::string out;
   measure("HMAC of 20 bytes", [&] { HmacSha256(key, {"c000001@example.com"}); });
-  measure("seal 20 bytes", [&] { out.clear(); SealTo(out, key, nonce, "c000001@example.com", "associated data"); });
+  measure("seal 20 bytes", [&] {
+    out.clear();
+    SealTo(out, key, nonce, "c000001@example.com", "associated data");
+  });
   measure("unseal 20 bytes", [&] { Unseal(key, nonce, out, "associated data").value(); });
 }
 

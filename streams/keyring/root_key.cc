@@ -1,12 +1,13 @@
 // The root key's file: written beside, synced, then linked into place, so that it is never half there.
 #include "streams/keyring/root_key.h"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
-#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
 
 namespace maily::keyring {
 namespace {
@@ -60,7 +61,8 @@ Result<void> Create(const std::string& path, Entropy& entropy) {
 Result<Key> Read(const File& file, const std::string& path) {
   struct stat status{};
   if (::fstat(file.fd(), &status) != 0) return Failure("stat", path);
-  if ((status.st_mode & 077) != 0) return Fail(Code::kFatal, "root key {}: others may read it (mode {:o}); chmod 600 it", path, status.st_mode & 0777);
+  if ((status.st_mode & 077) != 0)
+    return Fail(Code::kFatal, "root key {}: others may read it (mode {:o}); chmod 600 it", path, status.st_mode & 0777);
   char text[256];
   const ssize_t size = ::read(file.fd(), text, sizeof(text));
   if (size < 0) return Failure("read", path);

@@ -53,8 +53,8 @@ struct Entry {
 
   static Entry* New(const TypeOps& ops, std::string_view key, uint64_t hash) {
     void* memory = ::operator new(sizeof(Entry) + key.size());
-    Entry* entry = new (memory) Entry{.ops = &ops, .value = nullptr, .frozen = nullptr, .hash = hash,
-                                      .key_bytes = static_cast<uint32_t>(key.size())};
+    Entry* entry =
+        new (memory) Entry{.ops = &ops, .value = nullptr, .frozen = nullptr, .hash = hash, .key_bytes = static_cast<uint32_t>(key.size())};
     std::memcpy(static_cast<void*>(entry + 1), key.data(), key.size());
     return entry;
   }
@@ -341,8 +341,13 @@ void Cache::Impl::Unshare(Entry* entry, void* new_value) {
 // Before the first change of an entry in a decision: remembers how to take it back, and makes it dirty.
 void Cache::Impl::Touch(Entry* entry, bool edit) {
   const bool remember = open && !entry->touched;
-  UndoRecord record{.entry = entry, .kind = UndoKind::kRestore, .was_dirty = entry->dirty, .was_edited = edit,
-                    .old_edits = entry->edits, .old_bytes = entry->bytes, .old_value = nullptr};
+  UndoRecord record{.entry = entry,
+                    .kind = UndoKind::kRestore,
+                    .was_dirty = entry->dirty,
+                    .was_edited = edit,
+                    .old_edits = entry->edits,
+                    .old_bytes = entry->bytes,
+                    .old_value = nullptr};
   if (entry->frozen_state == Frozen::kShared) {
     record.kind = UndoKind::kUnshare;
     Unshare(entry, edit && entry->value != nullptr ? entry->ops->copy(entry->value) : nullptr);
@@ -443,8 +448,8 @@ void Cache::Scan(const TypeOps& ops, std::string_view prefix, std::string_view f
       }
     }
   };
-  const auto scanned = impl.kv.Scan(
-      KvKey(ops.type, begin), AfterPrefix(KvKey(ops.type, prefix)), [&](std::string_view kv_key, std::string_view value) {
+  const auto scanned =
+      impl.kv.Scan(KvKey(ops.type, begin), AfterPrefix(KvKey(ops.type, prefix)), [&](std::string_view kv_key, std::string_view value) {
         const std::string_view key = kv_key.substr(2);
         visit_cached_before(&key);
         if (!go_on) return false;

@@ -36,8 +36,9 @@ class Cache {
   ~Cache();
 
   // See Table and View. Pointers stay valid while a decision is open, except that Edit and Erase replace the value of their own key; no
-  // entry is evicted before its end. Absence is remembered like a value, so asking twice for what is not there reads once. A read error of the Kv, or bytes that do not parse, is kept in error() and the entry counts as absent: the task
-  // looks at error() before it journals anything, and stops.
+  // entry is evicted before its end. Absence is remembered like a value, so asking twice for what is not there reads once. A read error of
+  // the Kv, or bytes that do not parse, is kept in error() and the entry counts as absent: the task looks at error() before it journals
+  // anything, and stops.
   const void* Find(const TypeOps& ops, std::string_view key);
   void* Edit(const TypeOps& ops, std::string_view key);
   void Erase(const TypeOps& ops, std::string_view key);

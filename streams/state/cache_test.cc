@@ -1,8 +1,9 @@
 // The cache against a plain map, under random edits, undos, freezes, failed writes and reopenings.
 #include "streams/state/cache.h"
 
-#include <chrono>
 #include <gtest/gtest.h>
+
+#include <chrono>
 #include <random>
 
 #include "streams/state/key.h"

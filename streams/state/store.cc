@@ -86,7 +86,8 @@ Result<std::unique_ptr<Store>> Store::Open(std::unique_ptr<Kv> kv, const LogId& 
   if (meta_bytes) {
     MAILY_TRY(const Meta meta, DecodeMeta(*meta_bytes));
     if (meta.log_id != log_id || meta.partition != partition) {
-      return Fail(Code::kDiverged, "the state store is of log {} partition {}, not of log {} partition {}; is this another log's directory?",
+      return Fail(Code::kDiverged,
+                  "the state store is of log {} partition {}, not of log {} partition {}; is this another log's directory?",
                   meta.log_id.ToHex(), meta.partition.value(), log_id.ToHex(), partition.value());
     }
     if (meta.fold_version == options.fold_version) {

@@ -69,9 +69,9 @@ class Timers {
 
   Cache* cache_;
   Table<TimerEntry> table_;
-  int64_t no_earlier_us_ = 0;   // nothing is armed before this
-  bool exact_ = false;          // something is armed at no_earlier_us_ (or nothing at all, if it is kNever)
-  uint64_t undos_ = 0;          // of the cache, when the two above were known to be right
+  int64_t no_earlier_us_ = 0;  // nothing is armed before this
+  bool exact_ = false;         // something is armed at no_earlier_us_ (or nothing at all, if it is kNever)
+  uint64_t undos_ = 0;         // of the cache, when the two above were known to be right
 };
 
 }  // namespace maily::state

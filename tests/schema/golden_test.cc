@@ -3,12 +3,13 @@
 //   golden/<noun>.txt, a line a message: number <space> name <space> hex of the bytes <space> the message as JSON
 // The message has every field set, by reflection. A line is never changed or removed. `schema_golden_test --add` appends a line for every
 // type that has none, or that has a field which its last line does not show.
-#include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 #include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <set>
@@ -84,13 +85,20 @@ void FillField(Message& message, const FieldDescriptor& field, uint32_t seed, in
     add ? (reflection.*add_one)(&message, &field, value) : (reflection.*set_one)(&message, &field, value);
   };
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: return set(&Reflection::SetInt32, &Reflection::AddInt32, -static_cast<int32_t>(seed));
-    case FieldDescriptor::CPPTYPE_INT64: return set(&Reflection::SetInt64, &Reflection::AddInt64, -int64_t{seed} * 1'000'003);
-    case FieldDescriptor::CPPTYPE_UINT32: return set(&Reflection::SetUInt32, &Reflection::AddUInt32, seed * 257);
-    case FieldDescriptor::CPPTYPE_UINT64: return set(&Reflection::SetUInt64, &Reflection::AddUInt64, uint64_t{seed} * 1'000'003);
-    case FieldDescriptor::CPPTYPE_DOUBLE: return set(&Reflection::SetDouble, &Reflection::AddDouble, seed + 0.125);
-    case FieldDescriptor::CPPTYPE_FLOAT: return set(&Reflection::SetFloat, &Reflection::AddFloat, static_cast<float>(seed) + 0.25F);
-    case FieldDescriptor::CPPTYPE_BOOL: return set(&Reflection::SetBool, &Reflection::AddBool, true);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return set(&Reflection::SetInt32, &Reflection::AddInt32, -static_cast<int32_t>(seed));
+    case FieldDescriptor::CPPTYPE_INT64:
+      return set(&Reflection::SetInt64, &Reflection::AddInt64, -int64_t{seed} * 1'000'003);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return set(&Reflection::SetUInt32, &Reflection::AddUInt32, seed * 257);
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return set(&Reflection::SetUInt64, &Reflection::AddUInt64, uint64_t{seed} * 1'000'003);
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return set(&Reflection::SetDouble, &Reflection::AddDouble, seed + 0.125);
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return set(&Reflection::SetFloat, &Reflection::AddFloat, static_cast<float>(seed) + 0.25F);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return set(&Reflection::SetBool, &Reflection::AddBool, true);
     case FieldDescriptor::CPPTYPE_ENUM: {
       const int count = field.enum_type()->value_count();
       const auto* value = field.enum_type()->value(count > 1 ? 1 + static_cast<int>(seed) % (count - 1) : 0);
@@ -99,7 +107,7 @@ void FillField(Message& message, const FieldDescriptor& field, uint32_t seed, in
     }
     case FieldDescriptor::CPPTYPE_STRING: {
       const std::string value = field.type() == FieldDescriptor::TYPE_BYTES ? std::string("\x00\xFF", 2) + static_cast<char>(seed)
-                                                                              : fmt::format("{} {}", field.name(), seed);
+                                                                            : fmt::format("{} {}", field.name(), seed);
       add ? reflection.AddString(&message, &field, value) : reflection.SetString(&message, &field, value);
       return;
     }
