@@ -8,11 +8,11 @@
 #include <future>
 #include <unistd.h>
 
+#include "api/gateway/auth.h"
 #include "maily/tenants/v1/commands.pb.h"
 #include "schemas/keys.h"
 #include "schemas/types.h"
 #include "streams/journal/decision.h"
-#include "streams/keyring/cipher.h"
 
 namespace maily::app {
 namespace {
@@ -36,16 +36,6 @@ Result<command::Reply> Ask(const BootstrapNeeds& needs, TenantId tenant, Partiti
   return promise.get_future().get();
 }
 
-std::string Random(Entropy& entropy, size_t characters) {
-  static constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-  std::string out;
-  while (out.size() < characters) {
-    const uint64_t byte = entropy.Next() & 63;
-    if (byte < 62) out.push_back(kAlphabet[byte]);
-  }
-  return out;
-}
-
 }  // namespace
 
 Result<void> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path) {
@@ -57,12 +47,10 @@ Result<void> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path)
   if (created.outcome != static_cast<uint16_t>(journal::Outcome::kDone) && created.outcome != static_cast<uint16_t>(journal::Outcome::kConflict)) {
     return Fail(Code::kFatal, "tenant `default` was not made: {}", created.answer);
   }
-  const std::string key_id = Random(needs.entropy, 8);
-  const std::string key = fmt::format("mk_{}_{}", key_id, Random(needs.entropy, 32));
+  const gateway::NewApiKey key = gateway::MakeApiKey(needs.entropy);
   tenants::v1::CreateApiKey make;
-  make.set_key_id(key_id);
-  const auto hash = keyring::Sha256(key);
-  make.set_secret_hash(hash.data(), hash.size());
+  make.set_key_id(key.key_id);
+  make.set_secret_hash(key.hash.data(), key.hash.size());
   make.add_scopes("admin");
   make.set_label("first start");
   MAILY_TRY(const command::Reply made, Ask(needs, kDefaultTenant, schema::HomeOf(kDefaultTenant, needs.partition_count), make));
@@ -70,7 +58,7 @@ Result<void> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path)
   const std::string beside = key_path + ".new";
   const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) return Fail(Code::kRetry, "{}: {}", beside, std::strerror(errno));
-  const std::string line = key + "\n";
+  const std::string line = key.text + "\n";
   const bool written = ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(file) == 0;
   ::close(file);
   if (!written || ::rename(beside.c_str(), key_path.c_str()) != 0) return Fail(Code::kRetry, "{}: {}", key_path, std::strerror(errno));

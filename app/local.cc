@@ -135,7 +135,7 @@ void AddTopology(CLI::App& app, Chosen& chosen) {
   app.add_flag("--dot", *dot, "as a graph for Graphviz");
   app.callback([&chosen, dot] {
     chosen = [dot](const Common&) {
-      const task::Pipeline pipeline = processors::MakePipeline();
+      const task::Pipeline pipeline = MakePipeline();
       std::fputs((*dot ? pipeline.ToDot(TypeName) : pipeline.ToText(TypeName)).c_str(), stdout);
       return static_cast<int>(kExitOk);
     };

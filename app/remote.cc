@@ -173,7 +173,36 @@ void PrintTable(const json& items) {
   }
 }
 
+http::Method MethodOf(std::string_view name) {
+  using enum http::Method;
+  for (const http::Method method : {kGet, kHead, kPost, kPut, kPatch, kDelete}) {
+    if (http::MethodName(method) == name) return method;
+  }
+  return kOther;
+}
+
 }  // namespace
+
+Result<HttpAnswer> Ask(const Server& server, const std::string& method, const std::string& path, const std::string& body,
+                       const std::string& content_type, std::function<std::string()> pieces) {
+  MAILY_TRY(http::Client client, http::Client::FromUrl(server.url));
+  http::Call call;
+  call.method = MethodOf(method);
+  call.target = path;
+  if (!server.key.empty()) call.headers.Add("authorization", "Bearer " + server.key);
+  if (!content_type.empty()) call.headers.Add("content-type", content_type);
+  call.body = body;
+  if (pieces) call.upload = [&pieces]() -> Result<std::string> { return pieces(); };
+  MAILY_TRY(const http::Response response, client.Send(call));
+  HttpAnswer answer;
+  answer.status = response.status;
+  answer.body = response.body;
+  for (size_t i = 0; i < response.headers.size(); ++i) {
+    const auto [name, value] = response.headers.at(i);
+    answer.headers[std::string(name)] = value;
+  }
+  return answer;
+}
 
 void ServerFlags::AddTo(CLI::App& app) {
   app.add_option("--server", server, "where Maily serves; default $MAILY_SERVER or http://127.0.0.1:8080");
@@ -261,7 +290,8 @@ std::string PercentEncode(const std::string& text) {
 
 void AddRemote(CLI::App& app, Chosen& chosen) {
   for (const Row& row : Rows()) {
-    CLI::App* group = app.get_subcommand_no_throw(row.group);
+    CLI::App* group = nullptr;
+    for (CLI::App* known : app.get_subcommands([&row](const CLI::App* sub) { return sub->get_name() == row.group; })) group = known;
     if (group == nullptr) {
       group = app.add_subcommand(row.group, std::string(row.group) + "s of a running server");
       group->require_subcommand(1);

@@ -91,6 +91,8 @@ struct Runtime {
   std::unique_ptr<projections::Views> views;
   std::vector<std::unique_ptr<projections::Projection>> projections;
   std::unique_ptr<api::Dependencies> api;
+  std::unique_ptr<gateway::Auth> auth;  // of the operators' routes
+  OperatorNeeds operators;
   std::unique_ptr<http::Server> server;
 
   std::atomic<uint64_t> highest_epoch = 0;
@@ -174,7 +176,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   run.api_worker = std::make_unique<asio_net::Worker>("api");
   run.sender = std::make_unique<command::Sender>(*run.log, static_cast<size_t>(config.Number("command_queue_mb")) << 20);
   run.replies = std::make_unique<command::Replies>(kWaitingMax);
-  run.pipeline = std::make_unique<task::Pipeline>(processors::MakePipeline());
+  run.pipeline = std::make_unique<task::Pipeline>(MakePipeline());
   run.environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
       *run.log, run.clock, run.entropy, *run.state_stores, *run.careful_slots, *run.sender, *run.replies, *run.pipeline, run.keyring.get(),
       config.Text("listen"), MAILY_BUILD});
@@ -228,12 +230,14 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
                                                                   .views = *run.views});
   run.api->ready = [&run] { return run.ready.load() && run.host->AllLeading(); };
   http::Router router = api::MakeRouter(*run.api);
-  OperatorRoutes routes;
-  routes.mode = ModeName(mode);
-  routes.held_reason = run.instance->held_reason();
-  routes.host = run.host.get();
-  for (const auto& projection : run.projections) routes.projections.push_back(projection.get());
-  AddOperatorRoutes(router, *run.api, routes);
+  run.operators.auth = run.auth.get();
+  run.operators.mode = ModeName(mode);
+  run.operators.held_reason = run.instance->held_reason();
+  run.operators.build = MAILY_BUILD;
+  run.operators.host = run.host.get();
+  run.operators.executor = run.disk_worker.get();
+  for (const auto& projection : run.projections) run.operators.projections.push_back(projection.get());
+  AddOperatorRoutes(router, run.operators);
   http::ServerOptions options;
   MAILY_TRY(options.listen, ParseEndpoint(config.Text("listen")));
   options.threads = static_cast<size_t>(config.Number("http_threads"));
@@ -331,7 +335,8 @@ int Serve(const Common& common, const Config& config) {
     if (auto recorded = run.instance->RecordEpoch(run.log->settings().log_id, run.highest_epoch); !recorded) {
       observe::Log(observe::Level::kError, "the identity of this instance cannot be recorded", {{"error", recorded.error()}});
     }
-    if (auto made = Bootstrap(*run.api, run.log->settings().partition_count, run.instance->data() + "/admin.key"); !made) {
+    const BootstrapNeeds needs{*run.sender, *run.replies, run.entropy, run.clock, *run.api_worker, *run.keyring, run.log->settings().partition_count};
+    if (auto made = Bootstrap(needs, run.instance->data() + "/admin.key"); !made) {
       observe::Log(observe::Level::kError, "bootstrap failed", {{"error", made.error()}});
       return;
     }

@@ -1,0 +1,231 @@
+// See operate.h.
+#include "app/operate.h"
+
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "api/http/problem.h"
+#include "schemas/codec.h"
+#include "schemas/json.h"
+#include "schemas/types.h"
+#include "streams/journal/rejected.h"
+
+namespace maily::app {
+namespace {
+
+using http::Method;
+using http::Request;
+using http::Respond;
+using http::Response;
+using nlohmann::json;
+
+constexpr size_t kJournalBytesMax = 1 << 20;  // of one answer
+
+Response Refuse(const Request& request, const Error& error) {
+  return http::ToResponse(http::ProblemOf(error), request.trace_id, request.path());
+}
+
+// Runs `then` if the caller has an admin key.
+void AsAdmin(const OperatorNeeds& needs, Request request, Respond respond, std::function<void(Request, Respond)> then) {
+  const std::string authorization(request.headers["authorization"]);
+  auto shared = std::make_shared<std::pair<Request, Respond>>(std::move(request), std::move(respond));
+  needs.auth->Authenticate(authorization, [shared, then = std::move(then)](const Result<gateway::Caller>& caller) {
+    auto& [asked, answer] = *shared;
+    if (!caller) {
+      http::Problem problem = http::ProblemOf(caller.error());
+      if (caller.error().code == Code::kInvalid) {
+        problem.status = 401;
+        problem.code = "unauthorized";
+        problem.headers.Add("www-authenticate", "Bearer");
+      }
+      return answer(http::ToResponse(problem, asked.trace_id, asked.path()));
+    }
+    if (!caller->May(gateway::Scope::kAdmin)) {
+      return answer(http::ToResponse({.status = 403, .code = "forbidden", .message = "this needs a key with scope admin"}, asked.trace_id, asked.path()));
+    }
+    then(std::move(asked), std::move(answer));
+  });
+}
+
+json InstanceJson(const OperatorNeeds& needs) {
+  json partitions = json::array();
+  uint16_t number = 0;
+  for (const task::Task::Status& status : needs.host->status()) {
+    partitions.push_back({{"partition", number++}, {"state", task::TaskStateName(status.state)}, {"epoch", status.epoch}, {"lsn", status.lsn},
+                          {"decided", status.decided}, {"error", status.error}});
+  }
+  return {{"mode", needs.mode}, {"held_reason", needs.held_reason}, {"build", needs.build}, {"partitions", partitions}};
+}
+
+json ProjectionJson(const projections::ProjectionStatus& status) {
+  json item = {{"name", status.group}, {"live", status.live}, {"previous", status.previous}, {"lag_records", status.lag_records},
+               {"lag_seconds", static_cast<double>(status.lag.us) / 1e6}, {"stopped", status.stopped}};
+  if (status.rebuild) {
+    item["rebuild"] = {{"database", status.rebuild->database}, {"phase", std::string(projections::RebuildPhaseName(status.rebuild->phase))},
+                       {"records_done", status.rebuild->records_done}, {"records_total", status.rebuild->records_total},
+                       {"seconds", static_cast<double>(status.rebuild->elapsed.us) / 1e6},
+                       {"remaining_seconds", static_cast<double>(status.rebuild->remaining.us) / 1e6},
+                       {"digests_equal", status.rebuild->compared}, {"error", status.rebuild->error}};
+  }
+  return item;
+}
+
+projections::Projection* Find(const OperatorNeeds& needs, std::string_view group) {
+  for (projections::Projection* projection : needs.projections) {
+    if (projection->Status().group == group) return projection;
+  }
+  return nullptr;
+}
+
+// Every group's digest; answers once all have come.
+void Digests(const OperatorNeeds& needs, const Request& request, Respond respond) {
+  struct Gather {
+    std::mutex mutex;
+    size_t left;
+    json groups = json::array();
+    std::string error;
+    Respond respond;
+    Request request;
+  };
+  auto gather = std::make_shared<Gather>();
+  gather->left = needs.projections.size();
+  gather->respond = std::move(respond);
+  gather->request = request;
+  for (projections::Projection* projection : needs.projections) {
+    const std::string group = projection->Status().group;
+    projection->Digest([gather, group](const Result<projections::VerifiedDigest>& digest) {
+      const std::lock_guard lock(gather->mutex);
+      if (digest) {
+        json tables = json::array();
+        for (const auto& table : digest->digest.tables) tables.push_back({{"table", table.table}, {"rows", table.rows}});
+        gather->groups.push_back({{"name", group}, {"digest", digest->digest.ToHex()}, {"tables", tables}});
+      } else {
+        gather->error = digest.error().ToString();
+      }
+      if (--gather->left > 0) return;
+      if (!gather->error.empty()) return gather->respond(Refuse(gather->request, Fail(Code::kRetry, "{}", gather->error)));
+      gather->respond(Response::Json(200, json({{"groups", gather->groups}}).dump()));
+    });
+  }
+}
+
+std::string TimeText(Instant at) {
+  const std::time_t seconds = at.us / 1'000'000;
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
+                     utc.tm_sec, at.us % 1'000'000);
+}
+
+// One line a event, as a CloudEvent in JSON; sealed fields stay sealed.
+std::string EventLine(PartitionId partition, const journal::AcceptedFrame& frame, uint64_t lsn, size_t index, const journal::Decision& decision,
+                      const journal::Event& event) {
+  const schema::Type* type = schema::FindType(event.type);
+  json line = {{"specversion", "1.0"}, {"id", fmt::format("{}-{}.{}", partition.value(), lsn, index)}, {"source", fmt::format("/partitions/{}", partition.value())},
+               {"type", type == nullptr ? fmt::format("maily.internal.{}", event.type) : std::string(type->full_name)}, {"time", TimeText(frame.time)},
+               {"tenant", decision.tenant.value()}, {"traceid", decision.trace.ToHex()}, {"causationid", decision.cause.command_id.ToHex()},
+               {"actor", std::string(decision.actor)}};
+  if (type != nullptr) {
+    if (const auto message = schema::Decode(event.type, event.payload)) {
+      line["data"] = json::parse(schema::ToJson(**message, schema::PersonalAs::kSealed), nullptr, false);
+    }
+  } else if (event.type == TypeNumberOf<journal::CommandRejected>()) {
+    journal::CommandRejected rejected;
+    if (rejected.ParseFromArray(event.payload.data(), static_cast<int>(event.payload.size()))) {
+      line["type"] = "maily.CommandRejected";
+      line["data"] = {{"code", rejected.code}, {"reason", rejected.reason}, {"command_type", rejected.type}, {"build", rejected.build}};
+    }
+  }
+  return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+std::string FromHex(std::string_view hex) {
+  std::string bytes;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::strtol(std::string(hex.substr(i, 2)).c_str(), nullptr, 16)));
+  return bytes;
+}
+
+std::string ToHex(std::string_view bytes) {
+  std::string hex;
+  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
+  return hex;
+}
+
+// Events of one partition after a place, and the place to go on from (header Maily-Next).
+Response Journal(const OperatorNeeds& needs, const Request& request) {
+  const auto partition = std::strtoul(request.Query("partition").value_or("0").c_str(), nullptr, 10);
+  if (partition >= needs.host->status().size()) return Refuse(request, Fail(Code::kNotFound, "no partition {}", partition));
+  const PartitionId id(static_cast<uint16_t>(partition));
+  const std::string from = request.Query("from").value_or("");
+  journal::Position position;
+  if (from.empty()) {
+    for (projections::Projection* projection : needs.projections) {
+      for (const journal::Position& at : projection->Status().positions) {
+        if (at.partition == id) position = at;
+      }
+    }
+  } else if (from != "beginning") {
+    auto decoded = journal::DecodePosition(FromHex(from));
+    if (!decoded) return Refuse(request, Fail(Code::kInvalid, "from: not a place; leave it out for new events, or give 'beginning'"));
+    position = *decoded;
+  }
+  auto reader = needs.host->tail(id).Open(position);
+  if (!reader) return Refuse(request, reader.error());
+  Response response;
+  while (response.body.size() < kJournalBytesMax) {
+    auto frame = (*reader)->Next();
+    if (!frame) return Refuse(request, frame.error());
+    if (*frame == nullptr) break;
+    uint64_t lsn = (*frame)->first_lsn.value();
+    for (const journal::Decision& decision : (*frame)->decisions) {
+      size_t index = 0;
+      for (const journal::Event& event : decision.events) response.body += EventLine(id, **frame, lsn, index++, decision, event);
+      ++lsn;
+    }
+  }
+  response.headers.Add("content-type", "application/x-ndjson");
+  response.headers.Add("maily-next", ToHex(journal::EncodePosition((*reader)->position())));
+  return response;
+}
+
+}  // namespace
+
+void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
+  const auto add = [&](Method method, std::string pattern, std::function<void(Request, Respond)> handler) {
+    router.Add({.method = method, .pattern = std::move(pattern), .handler = [&needs, handler](Request request, Respond respond) {
+                  AsAdmin(needs, std::move(request), std::move(respond), handler);
+                }});
+  };
+  add(Method::kGet, "/v1/instance", [&needs](const Request&, Respond respond) { respond(Response::Json(200, InstanceJson(needs).dump())); });
+  add(Method::kGet, "/v1/projections", [&needs](const Request&, Respond respond) {
+    json items = json::array();
+    for (projections::Projection* projection : needs.projections) items.push_back(ProjectionJson(projection->Status()));
+    respond(Response::Json(200, json({{"items", items}}).dump()));
+  });
+  add(Method::kGet, "/v1/projections/digests", [&needs](const Request& request, Respond respond) { Digests(needs, request, std::move(respond)); });
+  add(Method::kPost, "/v1/projections/{group}:rebuild", [&needs](const Request& request, Respond respond) {
+    projections::Projection* projection = Find(needs, request.Param("group"));
+    if (projection == nullptr) return respond(Refuse(request, Fail(Code::kNotFound, "no projection group '{}'", request.Param("group"))));
+    if (const auto status = projection->Status(); status.rebuild && status.rebuild->phase < projections::RebuildPhase::kDone) {
+      return respond(Refuse(request, Fail(Code::kConflict, "a rebuild of '{}' is running", status.group)));
+    }
+    projection->Rebuild(projections::Projection::Then::kSwitch, [](const Result<projections::RebuildStatus>&) {});
+    Response response = Response::Json(202, json({{"status", "building"}, {"progress", "/v1/projections"}}).dump());
+    response.headers.Add("location", "/v1/projections");
+    respond(std::move(response));
+  });
+  add(Method::kPost, "/v1/projections/{group}:rollback", [&needs](Request request, Respond respond) {
+    projections::Projection* projection = Find(needs, request.Param("group"));
+    if (projection == nullptr) return respond(Refuse(request, Fail(Code::kNotFound, "no projection group '{}'", request.Param("group"))));
+    projection->Rollback([request = std::move(request), respond = std::make_shared<Respond>(std::move(respond))](const Result<void>& done) {
+      (*respond)(done ? Response::Json(200, R"({"status":"live"})") : Refuse(request, done.error()));
+    });
+  });
+  add(Method::kGet, "/v1/journal", [&needs](Request request, Respond respond) {
+    auto shared = std::make_shared<std::pair<Request, Respond>>(std::move(request), std::move(respond));
+    needs.executor->Post([&needs, shared] { shared->second(Journal(needs, shared->first)); });
+  });
+}
+
+}  // namespace maily::app

@@ -1,0 +1,29 @@
+// What operators ask a running server: its mode, its partitions and projections, digests, rebuilds, and what is journaled.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "api/gateway/auth.h"
+#include "api/http/router.h"
+#include "projections/projector/projection.h"
+#include "streams/task/host.h"
+
+namespace maily::app {
+
+struct OperatorNeeds {
+  gateway::Auth* auth = nullptr;
+  std::string mode;
+  std::string held_reason;
+  std::string build;
+  task::Host* host = nullptr;
+  Executor* executor = nullptr;  // may wait for the disk
+  std::vector<projections::Projection*> projections;
+};
+
+// GET /v1/instance, GET /v1/projections, GET /v1/projections/digests, POST /v1/projections/{group}:rebuild, POST …:rollback,
+// GET /v1/journal?partition=&from=. All need an admin key; `needs` must outlive the router.
+void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs);
+
+}  // namespace maily::app
