@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <deque>
 #include <map>
-#include <set>
 #include <vector>
 
 #include "streams/base/result.h"
