@@ -23,6 +23,7 @@
 #include "processors/effects/clock.h"
 #include "processors/effects/runner.h"
 #include "processors/effects/smtp/delivery.h"
+#include "processors/effects/smtp/message.h"
 #include "processors/pipeline.h"
 #include "projections/projector/projection.h"
 #include "projections/read_models.h"
@@ -71,12 +72,14 @@ struct Runtime {
   std::unique_ptr<rocks::RocksKvStores> key_stores;
   std::unique_ptr<keyring::Keyring> keyring;
   std::unique_ptr<disk::MmapSlots> careful_slots;
-  std::vector<std::unique_ptr<disk::MmapSlots>> smtp_slots;  // one file a worker
+  std::unique_ptr<disk::MmapSlots> smtp_slots;
+  std::unique_ptr<smtp::AttemptSlots> attempt_slots;
 
   std::unique_ptr<asio_net::Workers> workers;       // partitions: tasks, links, effects
   std::unique_ptr<asio_net::Worker> views_worker;   // projections
   std::unique_ptr<asio_net::Worker> disk_worker;    // what may wait for the disk
-  std::unique_ptr<asio_net::Worker> api_worker;     // answers of the API
+  std::unique_ptr<asio_net::Worker> api_worker;     // answers of the API: never blocks
+  std::unique_ptr<asio_net::Worker> query_worker;   // queries, and keys that become durable
 
   std::unique_ptr<command::Sender> sender;
   std::unique_ptr<command::Replies> replies;
@@ -139,6 +142,8 @@ Result<void> OpenStorage(Runtime& run, const Config& config) {
   run.state_stores = std::make_unique<rocks::RocksKvStores>(data + "/state", *run.resources);
   std::filesystem::create_directories(data + "/slots");
   MAILY_TRY(run.careful_slots, disk::MmapSlots::Open(data + "/slots/careful", partitions));
+  MAILY_TRY(run.smtp_slots, disk::MmapSlots::Open(data + "/slots/smtp", smtp::SlotCount(partitions)));
+  run.attempt_slots = std::make_unique<smtp::AttemptSlots>(*run.smtp_slots, partitions);
   return Ok();
 }
 
@@ -150,13 +155,13 @@ Result<void> OpenViews(Runtime& run) {
 }
 
 void StartProjections(Runtime& run, Latch& latch, std::string& failure) {
-  run.views = std::make_unique<projections::Views>(*run.databases, projections::Queries());
+  run.views = std::make_unique<projections::Views>(*run.databases, projections::ReadModelQueries());
   projections::ProjectionEnvironment environment{.databases = *run.databases, .executor = *run.views_worker, .background = run.disk_worker.get(),
                                                  .clock = run.clock, .partition_count = run.log->settings().partition_count,
                                                  .open_reader = {}, .journal_end = {}, .keyring = run.keyring.get()};
   environment.open_reader = [&run](PartitionId partition, const journal::Position& from) { return run.host->tail(partition).Open(from); };
   environment.journal_end = [&run](PartitionId partition) { return run.log->Ends({Topic::kJournal, partition}).durable.value(); };
-  for (const projections::Group& group : projections::Groups()) {
+  for (const projections::Group& group : projections::ReadModelGroups()) {
     run.projections.push_back(std::make_unique<projections::Projection>(environment, group, *run.views));
     latch.Expect(1);
     run.projections.back()->Report(observe::Metrics::Process());
@@ -174,6 +179,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   run.views_worker = std::make_unique<asio_net::Worker>("views");
   run.disk_worker = std::make_unique<asio_net::Worker>("disk");
   run.api_worker = std::make_unique<asio_net::Worker>("api");
+  run.query_worker = std::make_unique<asio_net::Worker>("query");
   run.sender = std::make_unique<command::Sender>(*run.log, static_cast<size_t>(config.Number("command_queue_mb")) << 20);
   run.replies = std::make_unique<command::Replies>(kWaitingMax);
   run.pipeline = std::make_unique<task::Pipeline>(MakePipeline());
@@ -187,15 +193,13 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   const auto connections = static_cast<size_t>(config.Number("relay_connections"));
   const std::string base_url = config.Text("tracking_base_url").empty() ? "http://" + config.Text("listen") : config.Text("tracking_base_url");
   for (size_t w = 0; w < workers; ++w) {
-    MAILY_TRY(auto slots, disk::MmapSlots::Open(fmt::format("{}/slots/smtp-{}", run.instance->data(), w), smtp::kSlotsPerWorker));
-    run.smtp_slots.push_back(std::move(slots));
     run.dialers.push_back(std::make_unique<asio_net::AsioDialer>(run.workers->at(w), live.Capability()));
     smtp::SharedOptions options;
     options.relay = relay;
     options.connections = std::max<size_t>(1, connections / workers);
     options.helo = config.Text("helo_name");
     options.tracking_base_url = base_url;
-    run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.smtp_slots.back(), run.workers->at(w), run.clock, run.entropy, *run.sender,
+    run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy, *run.sender,
                                         *run.keyring));
   }
   run.runner = std::make_unique<effects::Runner>(partitions, [&run, workers](PartitionId partition, Executor& executor) {
@@ -220,16 +224,28 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
 }
 
 Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
-  run.api = std::make_unique<api::Dependencies>(api::Dependencies{.log = *run.log,
-                                                                  .clock = run.clock,
-                                                                  .entropy = run.entropy,
-                                                                  .executor = *run.api_worker,
-                                                                  .sender = *run.sender,
-                                                                  .replies = *run.replies,
-                                                                  .keyring = *run.keyring,
-                                                                  .views = *run.views});
-  run.api->ready = [&run] { return run.ready.load() && run.host->AllLeading(); };
+  run.api.reset(new api::Dependencies{.sender = *run.sender,
+                                      .replies = *run.replies,
+                                      .keyring = *run.keyring,
+                                      .views = *run.views,
+                                      .clock = run.clock,
+                                      .entropy = run.entropy,
+                                      .executor = *run.api_worker,
+                                      .blocking = *run.query_worker,
+                                      .log = run.log->settings(),
+                                      .read_message_id = {},
+                                      .not_ready = {},
+                                      .version = "0.1.0 (" MAILY_BUILD ")"});
+  run.api->read_message_id = [&run](std::string_view message_id) -> Result<api::ReceivedSend> {
+    MAILY_TRY(const smtp::SendId id, smtp::DecodeMessageId(message_id, *run.keyring));
+    return api::ReceivedSend{id.tenant, id.partition, id.campaign_id, id.ordinal};
+  };
+  run.api->not_ready = [&run]() -> std::string {
+    if (!run.host->AllLeading()) return "not every partition is led yet";
+    return run.ready ? "" : "the read models are not ready yet";
+  };
   http::Router router = api::MakeRouter(*run.api);
+  run.auth = std::make_unique<gateway::Auth>(gateway::KeysFromViews(*run.views), *run.query_worker, run.clock);
   run.operators.auth = run.auth.get();
   run.operators.mode = ModeName(mode);
   run.operators.held_reason = run.instance->held_reason();
@@ -261,6 +277,7 @@ bool Stop(Runtime& run, Duration timeout) {
   run.workers->Stop();
   run.views_worker->Stop();
   run.disk_worker->Stop();
+  run.query_worker->Stop();
   run.api_worker->Stop();
   return clean;
 }
@@ -320,6 +337,7 @@ int Serve(const Common& common, const Config& config) {
     run.workers->Stop();
     run.views_worker->Stop();
     run.disk_worker->Stop();
+    run.query_worker->Stop();
     run.api_worker->Stop();
     return Refuse(common, started.error());
   }
