@@ -1,0 +1,292 @@
+// See decide.h.
+#include "processors/campaigns/decide.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <vector>
+
+#include "maily/campaigns/v1/state.pb.h"
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/lists/v1/state.pb.h"
+#include "maily/templates/v1/state.pb.h"
+#include "maily/tenants/v1/state.pb.h"
+#include "processors/audience/arms.h"
+#include "processors/personalization/template.h"
+#include "schemas/types.h"
+#include "streams/state/key.h"
+
+namespace maily::campaigns {
+namespace {
+
+using journal::Outcome;
+
+std::string Joined(const std::vector<std::string>& sentences) {
+  std::string all;
+  for (const std::string& sentence : sentences) all += (all.empty() ? "" : "; ") + sentence;
+  return all;
+}
+
+bool HasControl(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+}
+
+// The address in "Shop <news@example.com>", or the whole if there are no brackets; in lower case.
+std::string AddressIn(std::string_view from) {
+  const size_t open = from.rfind('<');
+  const size_t close = from.rfind('>');
+  if (open != std::string_view::npos && close != std::string_view::npos && close > open) from = from.substr(open + 1, close - open - 1);
+  std::string address(from);
+  for (char& c : address) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return address;
+}
+
+bool IsAddress(std::string_view address) {
+  const size_t at = address.rfind('@');
+  return at != std::string_view::npos && at > 0 && at + 1 < address.size() && address.find_first_of(" <>,;\"") == std::string_view::npos;
+}
+
+const tenants::v1::Tenant& TenantOf(const task::Context& context) {
+  static const tenants::v1::Tenant kNew;
+  const auto* tenant = context.view<tenants::v1::Tenant>().Find(state::Key(context.tenant()));
+  return tenant == nullptr ? kNew : *tenant;
+}
+
+std::string_view StatusName(v1::CampaignStatus status) {
+  switch (status) {
+    case v1::DRAFT: return "a draft";
+    case v1::LAUNCHED: return "running";
+    case v1::STATUS_PAUSED: return "paused";
+    case v1::STATUS_CANCELLED: return "cancelled";
+    case v1::COMPLETED: return "completed";
+    case v1::REFUSED: return "refused";
+    default: return "in an unknown state";
+  }
+}
+
+std::string_view LegalMoves(v1::CampaignStatus status) {
+  switch (status) {
+    case v1::DRAFT: return "it can be launched or cancelled";
+    case v1::LAUNCHED: return "it can be paused or cancelled";
+    case v1::STATUS_PAUSED: return "it can be resumed or cancelled";
+    default: return "nothing can be done with it any more";
+  }
+}
+
+// The campaign if its status is one of `legal`; else null, and the command was refused.
+const v1::Campaign* CampaignIn(task::Context& context, uint64_t campaign_id, std::initializer_list<v1::CampaignStatus> legal,
+                               std::string_view code) {
+  const auto* campaign = context.view<v1::Campaign>().Find(state::Key(context.tenant(), campaign_id));
+  if (campaign == nullptr) {
+    context.Refuse(Outcome::kNotFound, "campaign_not_found", fmt::format("there is no campaign {}", campaign_id));
+    return nullptr;
+  }
+  if (std::ranges::find(legal, campaign->status()) == legal.end()) {
+    context.Refuse(Outcome::kConflict, code,
+                   fmt::format("campaign {} is {}; {}", campaign_id, StatusName(campaign->status()), LegalMoves(campaign->status())));
+    return nullptr;
+  }
+  return campaign;
+}
+
+bool HasUnsubscribeLink(const templates::v1::TemplateVersion& version) {
+  const auto parsed = personalization::Parse({version.subject(), version.html(), version.text()});
+  const auto has = [](const std::vector<personalization::Piece>& pieces) {
+    return std::ranges::any_of(pieces, [](const auto& piece) { return piece.kind == personalization::Piece::Kind::kUnsubscribeUrl; });
+  };
+  return (version.html().empty() || has(parsed.html)) && (version.text().empty() || has(parsed.text));
+}
+
+void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
+  sum.set_audience(sum.audience() + part.audience());
+  sum.set_to_send(sum.to_send() + part.to_send());
+  sum.set_delivered(sum.delivered() + part.delivered());
+  sum.set_bounced(sum.bounced() + part.bounced());
+  sum.set_unknown(sum.unknown() + part.unknown());
+  sum.set_skipped(sum.skipped() + part.skipped());
+  sum.set_holdout(sum.holdout() + part.holdout());
+  sum.set_failed(sum.failed() + part.failed());
+}
+
+const v1::CampaignRun* RunOf(const task::Context& context, uint64_t campaign_id) {
+  return context.view<v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
+}
+
+// In a partition: `to` is in force from now on, if the run is in one of `from`.
+void ChangeRun(task::Context& context, uint64_t campaign_id, std::initializer_list<v1::RunState> from, v1::RunState to) {
+  const v1::CampaignRun* run = RunOf(context, campaign_id);
+  if (run == nullptr || std::ranges::find(from, run->state()) == from.end()) return context.Unchanged();
+  v1::RunStateChanged changed;
+  changed.set_campaign_id(campaign_id);
+  changed.set_state(to);
+  context.Emit(changed);
+}
+
+}  // namespace
+
+// ---- In the home ----
+
+void Decide(task::Context& context, const v1::CreateCampaign& command) {
+  const v1::CampaignSpec& spec = command.spec();
+  const tenants::v1::Tenant& tenant = TenantOf(context);
+  std::vector<std::string> wrong;
+  if (spec.name().empty() || spec.name().size() > kNameBytesMax) wrong.push_back(fmt::format("the name has 1 to {} bytes", kNameBytesMax));
+  if (spec.template_id() == 0) wrong.push_back("template_id is missing");
+  if (spec.from().size() > kFromBytesMax || HasControl(spec.from()) || !IsAddress(AddressIn(spec.from()))) {
+    wrong.push_back("from is like \"Shop <news@example.com>\"");
+  }
+  if (!spec.reply_to().empty() && (spec.reply_to().size() > kFromBytesMax || HasControl(spec.reply_to()) || !IsAddress(AddressIn(spec.reply_to())))) {
+    wrong.push_back("reply_to is like \"Help <help@example.com>\"");
+  }
+  for (std::string& sentence : audience::CheckArms(spec, [&](std::string_view name) {
+         for (const auto& attribute : tenant.attributes()) {
+           if (attribute.name() == name) return attribute.personal() ? audience::Attribute::kPersonal : audience::Attribute::kUsable;
+         }
+         return audience::Attribute::kUnknown;
+       })) {
+    wrong.push_back(std::move(sentence));
+  }
+  if (!wrong.empty()) return context.Refuse(Outcome::kInvalid, "campaign_invalid", Joined(wrong));
+  const auto* counter = context.view<v1::CampaignCounter>().Find(state::Key(context.tenant()));
+  const uint64_t last = counter == nullptr ? 0 : counter->last_campaign_id();
+  if (last >= kCampaignsMax) {
+    return context.Refuse(Outcome::kInvalid, "too_many_campaigns", fmt::format("a tenant has at most {} campaigns", kCampaignsMax));
+  }
+  v1::CampaignCreated created;
+  created.set_campaign_id(last + 1);
+  *created.mutable_spec() = spec;
+  context.Emit(created);
+  context.Answer("campaign_id", created.campaign_id());
+  context.Answer("status", "draft");
+}
+
+void Decide(task::Context& context, const v1::LaunchCampaign& command) {
+  const v1::Campaign* campaign = CampaignIn(context, command.campaign_id(), {v1::DRAFT}, "campaign_not_draft");
+  if (campaign == nullptr) return;
+  const v1::CampaignSpec& spec = campaign->spec();
+  const tenants::v1::Tenant& tenant = TenantOf(context);
+  std::vector<std::string> wrong;
+  std::string_view code;
+  const auto add = [&](std::string_view its_code, std::string sentence) {
+    if (code.empty()) code = its_code;
+    wrong.push_back(std::move(sentence));
+  };
+  const auto* saved = context.view<templates::v1::Template>().Find(state::Key(context.tenant(), spec.template_id()));
+  const templates::v1::TemplateVersion* version =
+      saved == nullptr || saved->versions().empty() ? nullptr : &saved->versions(saved->versions_size() - 1);
+  if (version == nullptr) add("template_not_found", fmt::format("there is no template {}", spec.template_id()));
+  const std::string from = AddressIn(spec.from());
+  if (std::ranges::none_of(tenant.senders(), [&](const std::string& sender) { return AddressIn(sender) == from; })) {
+    add("from_not_verified", fmt::format("{} is not among the senders of this tenant; add it to the settings first", from));
+  }
+  if (tenant.postal_address().empty()) {
+    add("postal_address_missing", "marketing mail must name a postal address; set postal_address in the settings");
+  }
+  if (version != nullptr && !HasUnsubscribeLink(*version)) {
+    add("unsubscribe_link_missing", "every part of the template needs {{ unsubscribe_url }}");
+  }
+  if (spec.list_id() != 0 && context.view<lists::v1::List>().Find(state::Key(context.tenant(), spec.list_id())) == nullptr) {
+    add("list_not_found", fmt::format("there is no list {}", spec.list_id()));
+  }
+  if (!wrong.empty()) return context.Refuse(Outcome::kInvalid, code, Joined(wrong));
+
+  v1::CampaignLaunched launched;
+  launched.set_campaign_id(command.campaign_id());
+  *launched.mutable_spec() = spec;
+  *launched.mutable_template_version() = *version;
+  launched.set_postal_address(tenant.postal_address());
+  launched.set_company(tenant.company());
+  if (launched.ByteSizeLong() > kLaunchBytesMax) {
+    return context.Refuse(Outcome::kInvalid, "campaign_too_large",
+                          fmt::format("with its template it has {} bytes, more than {}", launched.ByteSizeLong(), kLaunchBytesMax));
+  }
+  context.Emit(launched);
+  context.Answer("campaign_id", command.campaign_id());
+  context.Answer("status", "running");
+  context.Answer("template_version", uint64_t{launched.template_version().number()});
+}
+
+void Decide(task::Context& context, const v1::PauseCampaign& command) {
+  if (CampaignIn(context, command.campaign_id(), {v1::LAUNCHED}, "campaign_not_running") == nullptr) return;
+  v1::CampaignPaused paused;
+  paused.set_campaign_id(command.campaign_id());
+  context.Emit(paused);
+  context.Answer("campaign_id", command.campaign_id());
+  context.Answer("status", "paused");
+}
+
+void Decide(task::Context& context, const v1::ResumeCampaign& command) {
+  if (CampaignIn(context, command.campaign_id(), {v1::STATUS_PAUSED}, "campaign_not_paused") == nullptr) return;
+  v1::CampaignResumed resumed;
+  resumed.set_campaign_id(command.campaign_id());
+  context.Emit(resumed);
+  context.Answer("campaign_id", command.campaign_id());
+  context.Answer("status", "running");
+}
+
+void Decide(task::Context& context, const v1::CancelCampaign& command) {
+  if (CampaignIn(context, command.campaign_id(), {v1::DRAFT, v1::LAUNCHED, v1::STATUS_PAUSED}, "campaign_ended") == nullptr) return;
+  v1::CampaignCancelled cancelled;
+  cancelled.set_campaign_id(command.campaign_id());
+  context.Emit(cancelled);
+  context.Answer("campaign_id", command.campaign_id());
+  context.Answer("status", "cancelled");
+}
+
+void Decide(task::Context& context, const v1::CampaignProgressed& progress) {
+  const std::string key = state::Key(context.tenant(), progress.campaign_id());
+  const auto campaigns = context.view<v1::Campaign>();
+  if (campaigns.Find(key) == nullptr) return context.Unchanged();
+  v1::ProgressTaken taken;
+  taken.set_campaign_id(progress.campaign_id());
+  *taken.mutable_progress() = progress;
+  context.Emit(taken);
+
+  const v1::Campaign& campaign = *campaigns.Find(key);  // as it is now
+  if (campaign.status() != v1::LAUNCHED && campaign.status() != v1::STATUS_PAUSED) return;
+  int planned = 0;
+  int settled = 0;
+  v1::CampaignCounts sum;
+  for (const v1::PartitionProgress& partition : campaign.partitions()) {
+    if (partition.planned()) ++planned;
+    if (partition.settled()) ++settled;
+    Add(sum, partition.counts());
+  }
+  if (planned == context.partition_count() && sum.audience() == 0) {
+    v1::CampaignRefused refused;
+    refused.set_campaign_id(progress.campaign_id());
+    refused.set_reason("empty_audience");
+    context.Emit(refused);
+  } else if (settled == context.partition_count()) {
+    v1::CampaignCompleted completed;
+    completed.set_campaign_id(progress.campaign_id());
+    *completed.mutable_counts() = sum;
+    context.Emit(completed);
+  }
+}
+
+// ---- In each partition ----
+
+void Decide(task::Context& context, const v1::CampaignLaunched& launched) {
+  if (RunOf(context, launched.campaign_id()) != nullptr) return context.Unchanged();
+  const auto* counter = context.view<contacts::v1::ContactCounter>().Find(state::Key(context.tenant()));
+  v1::CampaignOpened opened;
+  opened.set_campaign_id(launched.campaign_id());
+  *opened.mutable_spec() = launched.spec();
+  *opened.mutable_template_version() = launched.template_version();
+  opened.set_postal_address(launched.postal_address());
+  opened.set_company(launched.company());
+  opened.set_last_ordinal(counter == nullptr ? 0 : counter->last_ordinal());
+  context.Emit(opened);
+}
+
+void Decide(task::Context& context, const v1::CampaignPaused& paused) { ChangeRun(context, paused.campaign_id(), {v1::RUNNING}, v1::PAUSED); }
+
+void Decide(task::Context& context, const v1::CampaignResumed& resumed) { ChangeRun(context, resumed.campaign_id(), {v1::PAUSED}, v1::RUNNING); }
+
+void Decide(task::Context& context, const v1::CampaignCancelled& cancelled) {
+  ChangeRun(context, cancelled.campaign_id(), {v1::RUNNING, v1::PAUSED}, v1::CANCELLING);
+}
+
+}  // namespace maily::campaigns

@@ -1,0 +1,40 @@
+// Decides what is asked of campaigns in the tenant's home, and what the home announces in each partition.
+//
+//   draft ──launch──▶ running ──pause──▶ paused        running, paused ──all settled──▶ completed
+//     │                 │  ▲───resume──────┘ │         running, paused ──nobody in the audience──▶ refused
+//     └─────cancel──────┴───────cancel───────┴──▶ cancelled (takes the counts that still come)
+#pragma once
+
+#include "maily/campaigns/v1/commands.pb.h"
+#include "maily/campaigns/v1/events.pb.h"
+#include "streams/task/processor.h"
+
+namespace maily::campaigns {
+
+inline constexpr uint64_t kCampaignsMax = 1'000'000;   // of one tenant
+inline constexpr size_t kNameBytesMax = 200;
+inline constexpr size_t kFromBytesMax = 500;
+// Of what a launch carries to every partition: it arrives as one command (command::kCommandBytesMax, less its envelope).
+inline constexpr size_t kLaunchBytesMax = 60 * 1024;
+
+// In the home. Answers campaign_id (and status). Codes of refusal: "campaign_invalid" (every violation), "too_many_campaigns".
+void Decide(task::Context& context, const v1::CreateCampaign& command);
+// "campaign_not_found", "campaign_not_draft"; "template_not_found", "from_not_verified", "postal_address_missing",
+// "unsubscribe_link_missing", "list_not_found" (the code of the first, the message has all); "campaign_too_large".
+void Decide(task::Context& context, const v1::LaunchCampaign& command);
+// "campaign_not_found", "campaign_not_running".
+void Decide(task::Context& context, const v1::PauseCampaign& command);
+// "campaign_not_found", "campaign_not_paused".
+void Decide(task::Context& context, const v1::ResumeCampaign& command);
+// "campaign_not_found", "campaign_ended".
+void Decide(task::Context& context, const v1::CancelCampaign& command);
+// What a partition reports. Completes or refuses the campaign when the last one has settled or planned.
+void Decide(task::Context& context, const v1::CampaignProgressed& progress);
+
+// In each partition: what the home announced. A second copy changes nothing.
+void Decide(task::Context& context, const v1::CampaignLaunched& launched);
+void Decide(task::Context& context, const v1::CampaignPaused& paused);
+void Decide(task::Context& context, const v1::CampaignResumed& resumed);
+void Decide(task::Context& context, const v1::CampaignCancelled& cancelled);
+
+}  // namespace maily::campaigns

@@ -1,0 +1,79 @@
+// See evolve.h.
+#include "processors/campaigns/evolve.h"
+
+#include "maily/campaigns/v1/state.pb.h"
+#include "schemas/types.h"
+#include "streams/base/bytes.h"
+#include "streams/state/key.h"
+
+namespace maily::campaigns {
+namespace {
+
+v1::Campaign& EditCampaign(task::Fold& fold, uint64_t campaign_id) {
+  return fold.table<v1::Campaign>().Edit(state::Key(fold.tenant(), campaign_id));
+}
+
+}  // namespace
+
+std::string PlanSubject(uint64_t campaign_id) {
+  std::string subject;
+  PutOrdered<uint64_t>(subject, campaign_id);
+  return subject;
+}
+
+// ---- In the home ----
+
+void Evolve(task::Fold& fold, const v1::CampaignCreated& event) {
+  *EditCampaign(fold, event.campaign_id()).mutable_spec() = event.spec();
+  fold.table<v1::CampaignCounter>().Edit(state::Key(fold.tenant())).set_last_campaign_id(event.campaign_id());
+}
+
+void Evolve(task::Fold& fold, const v1::CampaignLaunched& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::LAUNCHED); }
+void Evolve(task::Fold& fold, const v1::CampaignPaused& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::STATUS_PAUSED); }
+void Evolve(task::Fold& fold, const v1::CampaignResumed& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::LAUNCHED); }
+void Evolve(task::Fold& fold, const v1::CampaignCancelled& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::STATUS_CANCELLED); }
+void Evolve(task::Fold& fold, const v1::CampaignCompleted& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::COMPLETED); }
+void Evolve(task::Fold& fold, const v1::CampaignRefused& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::REFUSED); }
+
+void Evolve(task::Fold& fold, const v1::ProgressTaken& event) {
+  auto& partitions = *EditCampaign(fold, event.campaign_id()).mutable_partitions();
+  const v1::CampaignProgressed& progress = event.progress();
+  int at = 0;
+  while (at < partitions.size() && partitions[at].partition() != progress.partition()) ++at;
+  v1::PartitionProgress& partition = at < partitions.size() ? partitions[at] : *partitions.Add();
+  partition.set_partition(progress.partition());
+  *partition.mutable_counts() = progress.counts();
+  partition.set_planned(progress.planned());
+  partition.set_settled(progress.settled());
+  partition.set_state(progress.state());
+}
+
+// ---- In each partition ----
+
+void Evolve(task::Fold& fold, const v1::CampaignOpened& event) {
+  v1::CampaignRun& run = fold.table<v1::CampaignRun>().Edit(state::Key(fold.tenant(), event.campaign_id()));
+  *run.mutable_spec() = event.spec();
+  *run.mutable_template_version() = event.template_version();
+  run.set_postal_address(event.postal_address());
+  run.set_company(event.company());
+  run.set_last_ordinal(event.last_ordinal());
+  run.set_state(v1::RUNNING);
+  fold.AddWork(kPlan, PlanSubject(event.campaign_id()));
+}
+
+void Evolve(task::Fold& fold, const v1::AudiencePlanned& event) {
+  fold.table<v1::CampaignRun>()
+      .Edit(state::Key(fold.tenant(), event.campaign_id()))
+      .set_planned_to(event.first_ordinal() + event.verdicts().size() - 1);
+}
+
+void Evolve(task::Fold& fold, const v1::RunStateChanged& event) {
+  fold.table<v1::CampaignRun>().Edit(state::Key(fold.tenant(), event.campaign_id())).set_state(event.state());
+  if (event.state() == v1::CANCELLING) fold.RemoveWork(kPlan, PlanSubject(event.campaign_id()));
+}
+
+void Evolve(task::Fold& fold, const v1::CampaignProgressed& event) {
+  if (event.planned()) fold.RemoveWork(kPlan, PlanSubject(event.campaign_id()));
+}
+
+}  // namespace maily::campaigns

@@ -1,0 +1,48 @@
+// See row.h.
+#include "processors/campaigns/row.h"
+
+#include "maily/campaigns/v1/state.pb.h"
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/lists/v1/state.pb.h"
+#include "maily/sends/v1/state.pb.h"
+#include "maily/suppressions/v1/state.pb.h"
+#include "maily/templates/v1/state.pb.h"
+#include "maily/tenants/v1/state.pb.h"
+#include "processors/campaigns/decide.h"
+#include "processors/campaigns/evolve.h"
+#include "processors/campaigns/slices.h"
+#include "schemas/types.h"
+
+namespace maily::campaigns {
+
+task::Noun Row() {
+  return task::Noun("campaigns", kEvolveVersion)
+      .Owns<v1::Campaign, v1::CampaignCounter, v1::CampaignRun>()
+      .Reads<tenants::v1::Tenant, templates::v1::Template, lists::v1::List, lists::v1::Subscriber, contacts::v1::Contact,
+             contacts::v1::ContactCounter, suppressions::v1::Suppression, sends::v1::SendRun>()
+      .Decides<v1::CreateCampaign>(Decide)
+      .Decides<v1::LaunchCampaign>(Decide)
+      .Decides<v1::PauseCampaign>(Decide)
+      .Decides<v1::ResumeCampaign>(Decide)
+      .Decides<v1::CancelCampaign>(Decide)
+      .Decides<v1::CampaignProgressed>(Decide)
+      .Decides<v1::CampaignLaunched>(Decide)
+      .Decides<v1::CampaignPaused>(Decide)
+      .Decides<v1::CampaignResumed>(Decide)
+      .Decides<v1::CampaignCancelled>(Decide)
+      .Evolves<v1::CampaignCreated>(Evolve)
+      .Evolves<v1::CampaignLaunched>(Evolve)
+      .Evolves<v1::CampaignPaused>(Evolve)
+      .Evolves<v1::CampaignResumed>(Evolve)
+      .Evolves<v1::CampaignCancelled>(Evolve)
+      .Evolves<v1::CampaignCompleted>(Evolve)
+      .Evolves<v1::CampaignRefused>(Evolve)
+      .Evolves<v1::ProgressTaken>(Evolve)
+      .Evolves<v1::CampaignOpened>(Evolve)
+      .Evolves<v1::AudiencePlanned>(Evolve)
+      .Evolves<v1::RunStateChanged>(Evolve)
+      .Evolves<v1::CampaignProgressed>(Evolve)
+      .Slices(kPlan, "plan the audience", Plan);
+}
+
+}  // namespace maily::campaigns

@@ -1,0 +1,138 @@
+// See slices.h.
+#include "processors/campaigns/slices.h"
+
+#include <algorithm>
+#include <array>
+
+#include "maily/campaigns/v1/events.pb.h"
+#include "maily/campaigns/v1/state.pb.h"
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/lists/v1/state.pb.h"
+#include "maily/sends/v1/state.pb.h"
+#include "maily/suppressions/v1/state.pb.h"
+#include "processors/audience/arms.h"
+#include "processors/compliance/gate.h"
+#include "schemas/types.h"
+#include "streams/base/bytes.h"
+#include "streams/state/key.h"
+
+namespace maily::campaigns {
+namespace {
+
+constexpr int kSendVerdict = 64;      // + arm [format]
+constexpr int kHoldoutVerdict = 128;  // + arm [format]
+
+// What is known of the contacts of one slice. Read by scans: they stay out of the cache, and a chunk lies together.
+class Slice {
+ public:
+  Slice(const task::Context& context, uint64_t campaign_id, const v1::CampaignRun& run, uint64_t first, uint64_t last)
+      : context_(context), run_(run), arms_(run.spec(), campaign_id), first_(first), last_(last) {}
+
+  std::string Verdicts() {
+    std::string verdicts(last_ - first_ + 1, '\0');
+    ReadSubscribers();
+    ReadContacts();
+    const auto suppressions = context_.view<suppressions::v1::Suppression>();
+    const std::string tenant = state::Key(context_.tenant());
+    bool any_suppressed = false;
+    suppressions.Scan(tenant, {}, [&](std::string_view, const auto&) {
+      any_suppressed = true;
+      return false;
+    });
+    for (size_t i = 0; i < verdicts.size(); ++i) {
+      Person& person = people_[i];
+      if (!person.exists || !person.standing.member) continue;
+      if (person.arm != audience::kNoArm && arms_.IsHoldout(person.arm)) {
+        verdicts[i] = static_cast<char>(kHoldoutVerdict + person.arm);
+        continue;
+      }
+      if (any_suppressed && !person.standing.unsubscribed) {
+        person.standing.suppressed = suppressions.Find(state::Key(context_.tenant(), std::string_view(person.contact_key))) != nullptr;
+      }
+      const v1::SkipReason reason = compliance::Gate(person.standing);
+      if (reason != v1::SKIP_REASON_UNSPECIFIED) {
+        verdicts[i] = static_cast<char>(reason);
+      } else {
+        verdicts[i] = static_cast<char>(person.arm == audience::kNoArm ? v1::NO_ARM : kSendVerdict + person.arm);
+      }
+    }
+    return verdicts;
+  }
+
+ private:
+  struct Person {
+    bool exists = false;
+    int arm = audience::kNoArm;
+    compliance::Standing standing;
+    std::string contact_key;
+  };
+
+  template <class T, class Visit>
+  void Read(Visit visit) {
+    const std::string tenant = state::Key(context_.tenant());
+    context_.view<T>().Scan(tenant, state::Key(context_.tenant(), first_), [&](std::string_view key, const T& entry) {
+      const auto ordinal = Cursor(key.substr(tenant.size())).Ordered<uint64_t>();
+      if (ordinal > last_) return false;
+      visit(people_[ordinal - first_], entry);
+      return ordinal < last_;
+    });
+  }
+  void ReadSubscribers() {
+    const uint64_t list_id = run_.spec().list_id();
+    for (Person& person : people_) person.standing.member = compliance::IsMember(nullptr, list_id);
+    Read<lists::v1::Subscriber>([&](Person& person, const lists::v1::Subscriber& subscriber) {
+      person.standing.member = compliance::IsMember(&subscriber, list_id);
+      person.standing.unsubscribed = compliance::IsUnsubscribed(&subscriber);
+    });
+  }
+  void ReadContacts() {
+    Read<contacts::v1::Contact>([&](Person& person, const contacts::v1::Contact& contact) {
+      person.exists = true;
+      if (!person.standing.member) return;
+      person.arm = arms_.Choose(contact);
+      person.contact_key = contact.contact_key();
+    });
+  }
+
+  const task::Context& context_;
+  const v1::CampaignRun& run_;
+  const audience::Arms arms_;
+  const uint64_t first_;
+  const uint64_t last_;
+  std::array<Person, kPlanOrdinals> people_;
+};
+
+void ReportPlanned(task::Context& context, uint64_t campaign_id, v1::RunState state) {
+  v1::CampaignProgressed progressed;
+  progressed.set_campaign_id(campaign_id);
+  progressed.set_partition(context.partition().value());
+  const auto* sends = context.view<sends::v1::SendRun>().Find(state::Key(context.tenant(), campaign_id));
+  if (sends != nullptr) *progressed.mutable_counts() = sends->counts();
+  progressed.set_planned(true);
+  progressed.set_state(state);
+  context.Emit(progressed);
+}
+
+}  // namespace
+
+task::SliceEnd Plan(task::Context& context, std::string_view subject) {
+  const auto campaign_id = Cursor(subject).Ordered<uint64_t>();
+  const v1::CampaignRun* run = context.view<v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
+  MAILY_CHECK(run != nullptr, "campaign {} of tenant {} is planned and not there", campaign_id, context.tenant().value());
+  if (run->state() != v1::RUNNING) return task::SliceEnd::kWaiting;
+  const uint64_t first = run->planned_to() + 1;
+  // Slices end at multiples of kPlanOrdinals, hence never cross a chunk.
+  const uint64_t last = std::min(run->last_ordinal(), (run->planned_to() / kPlanOrdinals + 1) * kPlanOrdinals);
+  const uint64_t end = run->last_ordinal();
+  if (first <= last) {
+    v1::AudiencePlanned planned;
+    planned.set_campaign_id(campaign_id);
+    planned.set_first_ordinal(first);
+    planned.set_verdicts(Slice(context, campaign_id, *run, first, last).Verdicts());
+    context.Emit(planned);
+  }
+  if (last >= end) ReportPlanned(context, campaign_id, v1::RUNNING);
+  return task::SliceEnd::kMore;
+}
+
+}  // namespace maily::campaigns

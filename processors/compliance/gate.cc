@@ -1,0 +1,32 @@
+// See gate.h.
+#include "processors/compliance/gate.h"
+
+#include <algorithm>
+
+#include "schemas/types.h"
+#include "streams/state/key.h"
+
+namespace maily::compliance {
+
+bool IsMember(const lists::v1::Subscriber* subscriber, uint64_t list_id) {
+  if (list_id == 0) return true;
+  return subscriber != nullptr && std::binary_search(subscriber->list_ids().begin(), subscriber->list_ids().end(), list_id);
+}
+
+bool IsUnsubscribed(const lists::v1::Subscriber* subscriber) { return subscriber != nullptr && subscriber->unsubscribed_at_us() != 0; }
+
+Standing Look(const state::View<lists::v1::Subscriber>& subscribers, const state::View<suppressions::v1::Suppression>& suppressions,
+              TenantId tenant, uint64_t ordinal, std::string_view contact_key, uint64_t list_id) {
+  const lists::v1::Subscriber* subscriber = subscribers.Find(state::Key(tenant, ordinal));
+  return {.member = IsMember(subscriber, list_id),
+          .unsubscribed = IsUnsubscribed(subscriber),
+          .suppressed = suppressions.Find(state::Key(tenant, contact_key)) != nullptr};
+}
+
+campaigns::v1::SkipReason Gate(const Standing& standing) {
+  if (standing.unsubscribed || !standing.member) return campaigns::v1::UNSUBSCRIBED;
+  if (standing.suppressed) return campaigns::v1::SUPPRESSED;
+  return campaigns::v1::SKIP_REASON_UNSPECIFIED;
+}
+
+}  // namespace maily::compliance

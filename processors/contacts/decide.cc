@@ -1,0 +1,152 @@
+// See decide.h.
+#include "processors/contacts/decide.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <vector>
+
+#include "maily/contacts/v1/events.pb.h"
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/lists/v1/state.pb.h"
+#include "schemas/keys.h"
+#include "schemas/types.h"
+#include "streams/state/key.h"
+
+namespace maily::contacts {
+namespace {
+
+using journal::Outcome;
+using v1::Attribute;
+
+// The last one of each name, in order.
+std::vector<const Attribute*> LastOfEachName(const google::protobuf::RepeatedPtrField<Attribute>& given) {
+  std::vector<const Attribute*> last;
+  last.reserve(static_cast<size_t>(given.size()));
+  for (int i = 0; i < given.size(); ++i) {
+    bool again = false;
+    for (int j = i + 1; j < given.size() && !again; ++j) again = given[j].name() == given[i].name();
+    if (!again) last.push_back(&given[i]);
+  }
+  return last;
+}
+
+const Attribute* Find(const v1::Contact& contact, std::string_view name) {
+  for (const Attribute& attribute : contact.attributes()) {
+    if (attribute.name() == name) return &attribute;
+  }
+  return nullptr;
+}
+
+// Of values that are not sealed: two seals of the same value differ.
+bool SameValue(const Attribute& a, const Attribute& b) {
+  if (a.value_case() != b.value_case()) return false;
+  switch (a.value_case()) {
+    case Attribute::kText:
+      return a.text() == b.text();
+    case Attribute::kInteger:
+      return a.integer() == b.integer();
+    case Attribute::kNumber:
+      return a.number() == b.number() || (a.number() != a.number() && b.number() != b.number());
+    case Attribute::kBoolean:
+      return a.boolean() == b.boolean();
+    case Attribute::kSealed:
+      return false;
+    case Attribute::VALUE_NOT_SET:
+      return true;
+  }
+  return false;
+}
+
+void Create(task::Context& context, const v1::UpsertContact& command) {
+  const v1::ContactCounter* counter = context.view<v1::ContactCounter>().Find(state::Key(context.tenant()));
+  thread_local v1::ContactCreated created;
+  created.Clear();
+  created.set_ordinal(counter == nullptr ? 1 : counter->last_ordinal() + 1);
+  MAILY_CHECK(created.ordinal() <= schema::kOrdinalMax, "tenant {} has no ordinals left in partition {}", context.tenant().value(),
+              context.partition().value());
+  created.set_contact_key(command.contact_key());
+  created.set_address(command.address());
+  created.set_domain_key(command.domain_key());
+  for (const Attribute* attribute : LastOfEachName(command.attributes())) {
+    if (attribute->value_case() != Attribute::VALUE_NOT_SET) *created.add_attributes() = *attribute;
+  }
+  created.set_personal_digest(command.personal_digest());
+  *created.mutable_join_lists() = command.join_lists();
+  created.set_source(command.source());
+  context.Emit(created);
+  context.Answer("contact_ordinal", created.ordinal());
+  context.Answer("partition", uint64_t{context.partition().value()});
+  context.Answer("result", "created");
+}
+
+// What differs from what is remembered.
+void Compare(const v1::UpsertContact& command, const v1::Contact& contact, v1::ContactChanged& changed) {
+  const auto given = LastOfEachName(command.attributes());
+  const bool digest_differs = command.personal_digest() != contact.personal_digest();
+  bool any_sealed = false;
+  for (const Attribute* attribute : given) {
+    const Attribute* known = Find(contact, attribute->name());
+    bool differs = false;
+    if (attribute->value_case() == Attribute::kSealed) {
+      any_sealed = true;
+      differs = digest_differs || known == nullptr || known->value_case() != Attribute::kSealed;
+    } else if (attribute->value_case() == Attribute::VALUE_NOT_SET) {
+      differs = known != nullptr;
+    } else {
+      differs = known == nullptr || !SameValue(*known, *attribute);
+    }
+    if (differs) *changed.add_attributes() = *attribute;
+  }
+  // Without a sealed attribute the digest is that of the address alone, which cannot change.
+  if (any_sealed && digest_differs) changed.set_personal_digest(command.personal_digest());
+}
+
+}  // namespace
+
+void Decide(task::Context& context, const v1::UpsertContact& command) {
+  if (command.contact_key().size() != schema::kContactKeyBytes || command.address().empty()) {
+    return context.Refuse(Outcome::kInvalid, "invalid_contact", fmt::format("a contact has a key of {} bytes and an address", schema::kContactKeyBytes));
+  }
+  if (command.attributes_size() > kAttributesMax) {
+    return context.Refuse(Outcome::kInvalid, "too_many_attributes",
+                          fmt::format("{} attributes at once are more than {}", command.attributes_size(), kAttributesMax));
+  }
+  if (command.join_lists_size() > kJoinListsMax) {
+    return context.Refuse(Outcome::kInvalid, "too_many_lists", fmt::format("a contact joins at most {} lists at once", kJoinListsMax));
+  }
+  const v1::ContactRef* ref = context.view<v1::ContactRef>().Find(state::Key(context.tenant(), command.contact_key()));
+  if (ref == nullptr) return Create(context, command);
+
+  const uint64_t ordinal = ref->ordinal();
+  const std::string key = state::Key(context.tenant(), ordinal);
+  const v1::Contact* contact = context.view<v1::Contact>().Find(key);
+  MAILY_CHECK(contact != nullptr, "contact {} of tenant {} is named and not there", ordinal, context.tenant().value());
+  thread_local v1::ContactChanged changed;
+  changed.Clear();
+  Compare(command, *contact, changed);
+  if (contact->ByteSizeLong() + changed.ByteSizeLong() > kContactBytesMax) {
+    return context.Refuse(Outcome::kInvalid, "contact_too_large", fmt::format("all that is remembered of a contact has at most {} bytes", kContactBytesMax));
+  }
+  if (command.join_lists_size() > 0) {
+    const lists::v1::Subscriber* subscriber = context.view<lists::v1::Subscriber>().Find(key);
+    for (const uint64_t list_id : command.join_lists()) {
+      const bool joined = subscriber != nullptr && std::ranges::binary_search(subscriber->list_ids(), list_id);
+      if (!joined && std::ranges::find(changed.join_lists(), list_id) == changed.join_lists().end()) changed.add_join_lists(list_id);
+    }
+    if (subscriber != nullptr && subscriber->list_ids_size() + changed.join_lists_size() > kListsMax) {
+      return context.Refuse(Outcome::kInvalid, "too_many_lists", fmt::format("a contact is a member of at most {} lists", kListsMax));
+    }
+  }
+  context.Answer("contact_ordinal", ordinal);
+  context.Answer("partition", uint64_t{context.partition().value()});
+  if (changed.ByteSizeLong() == 0) {
+    context.Answer("result", "unchanged");
+    return context.Unchanged();
+  }
+  changed.set_ordinal(ordinal);
+  changed.set_source(command.source());
+  context.Emit(changed);
+  context.Answer("result", "updated");
+}
+
+}  // namespace maily::contacts

@@ -1,0 +1,21 @@
+// See row.h.
+#include "processors/contacts/row.h"
+
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/lists/v1/state.pb.h"
+#include "processors/contacts/decide.h"
+#include "processors/contacts/evolve.h"
+#include "schemas/types.h"
+
+namespace maily::contacts {
+
+task::Noun Row() {
+  return task::Noun("contacts", kEvolveVersion)
+      .Owns<v1::Contact, v1::ContactRef, v1::ContactCounter>()
+      .Reads<lists::v1::Subscriber>()
+      .Decides<v1::UpsertContact>(Decide)
+      .Evolves<v1::ContactCreated>(Evolve)
+      .Evolves<v1::ContactChanged>(Evolve);
+}
+
+}  // namespace maily::contacts

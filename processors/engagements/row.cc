@@ -1,0 +1,28 @@
+// See row.h.
+#include "processors/engagements/row.h"
+
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/engagements/v1/state.pb.h"
+#include "maily/lists/v1/state.pb.h"
+#include "maily/sends/v1/state.pb.h"
+#include "processors/engagements/decide.h"
+#include "processors/engagements/evolve.h"
+#include "schemas/types.h"
+
+namespace maily::engagements {
+
+task::Noun Row() {
+  return task::Noun("engagements", kEvolveVersion)
+      .Owns<v1::EngagementCounts>()
+      .Reads<sends::v1::SendChunk, contacts::v1::ContactRef, lists::v1::Subscriber>()
+      .Decides<v1::RecordOpen>(Decide)
+      .Decides<v1::RecordClick>(Decide)
+      .Decides<v1::RecordUnsubscribe>(Decide)
+      .Decides<v1::RecordContactEvent>(Decide)
+      .Evolves<v1::Opened>(Evolve)
+      .Evolves<v1::Clicked>(Evolve)
+      .Evolves<v1::Unsubscribed>(Evolve)
+      .Evolves<v1::ContactEventRecorded>(Evolve);
+}
+
+}  // namespace maily::engagements

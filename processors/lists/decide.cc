@@ -1,0 +1,120 @@
+// See decide.h.
+#include "processors/lists/decide.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/lists/v1/events.pb.h"
+#include "maily/lists/v1/state.pb.h"
+#include "schemas/types.h"
+#include "streams/state/key.h"
+
+namespace maily::lists {
+namespace {
+
+using journal::Outcome;
+
+// The contact's ordinal, or 0: the command was refused.
+uint64_t OrdinalOrRefuse(task::Context& context, std::string_view contact_key) {
+  const auto* ref = context.view<contacts::v1::ContactRef>().Find(state::Key(context.tenant(), contact_key));
+  if (ref != nullptr) return ref->ordinal();
+  context.Refuse(Outcome::kNotFound, "unknown_contact", "there is no contact of that address");
+  return 0;
+}
+
+const v1::Subscriber* SubscriberOf(const task::Context& context, uint64_t ordinal) {
+  return context.view<v1::Subscriber>().Find(state::Key(context.tenant(), ordinal));
+}
+
+bool IsMember(const v1::Subscriber* subscriber, uint64_t list_id) {
+  return subscriber != nullptr && std::ranges::binary_search(subscriber->list_ids(), list_id);
+}
+
+void Join(task::Context& context, uint64_t ordinal, uint64_t list_id, std::string_view source) {
+  v1::MemberJoined joined;
+  joined.set_ordinal(ordinal);
+  joined.set_list_id(list_id);
+  joined.set_source(source.data(), source.size());
+  context.Emit(joined);
+}
+
+void JoinAll(task::Context& context, uint64_t ordinal, const google::protobuf::RepeatedField<uint64_t>& list_ids, std::string_view source) {
+  for (const uint64_t list_id : list_ids) {
+    if (!IsMember(SubscriberOf(context, ordinal), list_id)) Join(context, ordinal, list_id, source);
+  }
+}
+
+}  // namespace
+
+void Decide(task::Context& context, const v1::CreateList& command) {
+  if (command.name().empty() || command.name().size() > kListNameBytesMax) {
+    return context.Refuse(Outcome::kInvalid, "invalid_name", fmt::format("a list's name has 1 to {} bytes", kListNameBytesMax));
+  }
+  const std::string prefix = state::Key(context.tenant());
+  uint64_t taken = 0;
+  context.view<v1::List>().Scan(prefix, {}, [&](std::string_view key, const v1::List& list) {
+    if (list.name() == command.name()) taken = Cursor(key.substr(prefix.size())).Ordered<uint64_t>();
+    return taken == 0;
+  });
+  if (taken != 0) {
+    context.Refuse(Outcome::kConflict, "list_exists", fmt::format("there is a list \"{}\" already", command.name()));
+    context.Answer("list_id", taken);
+    return;
+  }
+  const v1::ListCounter* counter = context.view<v1::ListCounter>().Find(prefix);
+  const uint64_t last = counter == nullptr ? 0 : counter->last_list_id();
+  if (last >= kListsMax) {
+    return context.Refuse(Outcome::kInvalid, "too_many_lists", fmt::format("a tenant has at most {} lists", kListsMax));
+  }
+  v1::ListCreated created;
+  created.set_list_id(last + 1);
+  created.set_name(command.name());
+  context.Emit(created);
+  context.Answer("list_id", created.list_id());
+}
+
+void Decide(task::Context& context, const v1::JoinList& command) {
+  const uint64_t ordinal = OrdinalOrRefuse(context, command.contact_key());
+  if (ordinal == 0) return;
+  const v1::Subscriber* subscriber = SubscriberOf(context, ordinal);
+  if (IsMember(subscriber, command.list_id())) return context.Unchanged();
+  if (subscriber != nullptr && subscriber->list_ids_size() >= kListsOfContactMax) {
+    return context.Refuse(Outcome::kInvalid, "too_many_lists", fmt::format("a contact is a member of at most {} lists", kListsOfContactMax));
+  }
+  Join(context, ordinal, command.list_id(), "api");
+}
+
+void Decide(task::Context& context, const v1::LeaveList& command) {
+  const uint64_t ordinal = OrdinalOrRefuse(context, command.contact_key());
+  if (ordinal == 0) return;
+  if (!IsMember(SubscriberOf(context, ordinal), command.list_id())) return context.Unchanged();
+  v1::MemberLeft left;
+  left.set_ordinal(ordinal);
+  left.set_list_id(command.list_id());
+  context.Emit(left);
+}
+
+void Decide(task::Context& context, const v1::Resubscribe& command) {
+  const uint64_t ordinal = OrdinalOrRefuse(context, command.contact_key());
+  if (ordinal == 0) return;
+  if (command.proof().empty()) {
+    return context.Refuse(Outcome::kInvalid, "proof_missing", "say how the contact asked for it: a form, a mail, a call");
+  }
+  const v1::Subscriber* subscriber = SubscriberOf(context, ordinal);
+  if (subscriber == nullptr || subscriber->unsubscribed_at_us() == 0) return context.Unchanged();
+  v1::Resubscribed resubscribed;
+  resubscribed.set_ordinal(ordinal);
+  resubscribed.set_proof(command.proof());
+  context.Emit(resubscribed);
+}
+
+void React(task::Context& context, const contacts::v1::ContactCreated& event) {
+  JoinAll(context, event.ordinal(), event.join_lists(), event.source());
+}
+
+void React(task::Context& context, const contacts::v1::ContactChanged& event) {
+  JoinAll(context, event.ordinal(), event.join_lists(), event.source());
+}
+
+}  // namespace maily::lists

@@ -1,0 +1,28 @@
+// Decides what is asked of lists: CreateList in the tenant's home, the rest in the partition of the contact key.
+#pragma once
+
+#include "maily/contacts/v1/events.pb.h"
+#include "maily/lists/v1/commands.pb.h"
+#include "streams/task/processor.h"
+
+namespace maily::lists {
+
+inline constexpr uint64_t kListsMax = 10'000;            // of one tenant
+inline constexpr int kListsOfContactMax = 1'000;
+inline constexpr size_t kListNameBytesMax = 100;
+
+// Answers list_id. Codes of refusal: "invalid_name", "list_exists" (with its list_id), "too_many_lists".
+void Decide(task::Context& context, const v1::CreateList& command);
+// "unknown_contact", "too_many_lists". Whether the list exists is known in the home alone, and checked where the command is made.
+// Joining takes no opt-out back.
+void Decide(task::Context& context, const v1::JoinList& command);
+// "unknown_contact".
+void Decide(task::Context& context, const v1::LeaveList& command);
+// "unknown_contact", "proof_missing".
+void Decide(task::Context& context, const v1::Resubscribe& command);
+
+// The lists that a contact joins as it is made or changed.
+void React(task::Context& context, const contacts::v1::ContactCreated& event);
+void React(task::Context& context, const contacts::v1::ContactChanged& event);
+
+}  // namespace maily::lists

@@ -1,0 +1,18 @@
+// Folds what happened to lists, memberships and consent; also the opt-outs that come as engagements.
+#pragma once
+
+#include "maily/engagements/v1/events.pb.h"
+#include "maily/lists/v1/events.pb.h"
+#include "streams/task/processor.h"
+
+namespace maily::lists {
+
+inline constexpr uint32_t kEvolveVersion = 1;
+
+void Evolve(task::Fold& fold, const v1::ListCreated& event);
+void Evolve(task::Fold& fold, const v1::MemberJoined& event);
+void Evolve(task::Fold& fold, const v1::MemberLeft& event);
+void Evolve(task::Fold& fold, const v1::Resubscribed& event);
+void Evolve(task::Fold& fold, const engagements::v1::Unsubscribed& event);
+
+}  // namespace maily::lists

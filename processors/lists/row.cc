@@ -1,0 +1,29 @@
+// See row.h.
+#include "processors/lists/row.h"
+
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/lists/v1/state.pb.h"
+#include "processors/lists/decide.h"
+#include "processors/lists/evolve.h"
+#include "schemas/types.h"
+
+namespace maily::lists {
+
+task::Noun Row() {
+  return task::Noun("lists", kEvolveVersion)
+      .Owns<v1::List, v1::ListCounter, v1::Subscriber>()
+      .Reads<contacts::v1::ContactRef>()
+      .Decides<v1::CreateList>(Decide)
+      .Decides<v1::JoinList>(Decide)
+      .Decides<v1::LeaveList>(Decide)
+      .Decides<v1::Resubscribe>(Decide)
+      .Reacts<contacts::v1::ContactCreated>(React)
+      .Reacts<contacts::v1::ContactChanged>(React)
+      .Evolves<v1::ListCreated>(Evolve)
+      .Evolves<v1::MemberJoined>(Evolve)
+      .Evolves<v1::MemberLeft>(Evolve)
+      .Evolves<v1::Resubscribed>(Evolve)
+      .Evolves<engagements::v1::Unsubscribed>(Evolve);
+}
+
+}  // namespace maily::lists

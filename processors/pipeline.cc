@@ -1,0 +1,42 @@
+// See pipeline.h.
+#include "processors/pipeline.h"
+
+#include "maily/campaigns/v1/events.pb.h"
+#include "processors/campaigns/row.h"
+#include "processors/contacts/row.h"
+#include "processors/engagements/row.h"
+#include "processors/lists/row.h"
+#include "processors/sends/row.h"
+#include "processors/suppressions/row.h"
+#include "processors/templates/row.h"
+#include "processors/tenants/row.h"
+#include "schemas/keys.h"
+#include "schemas/types.h"
+
+namespace maily {
+
+using task::CarryTo;
+
+task::Pipeline MakePipeline() {
+  return task::Pipeline(
+      {
+          tenants::Row(),
+          contacts::Row(),
+          lists::Row(),
+          suppressions::Row(),
+          templates::Row(),
+          campaigns::Row(),
+          sends::Row(),
+          engagements::Row(),
+      },
+      {
+          {TypeNumberOf<campaigns::v1::CampaignLaunched>(), CarryTo::kAll},
+          {TypeNumberOf<campaigns::v1::CampaignPaused>(), CarryTo::kAll},
+          {TypeNumberOf<campaigns::v1::CampaignResumed>(), CarryTo::kAll},
+          {TypeNumberOf<campaigns::v1::CampaignCancelled>(), CarryTo::kAll},
+          {TypeNumberOf<campaigns::v1::CampaignProgressed>(), CarryTo::kHome},
+      },
+      schema::HomeOf);
+}
+
+}  // namespace maily

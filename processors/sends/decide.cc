@@ -1,0 +1,148 @@
+// See decide.h.
+#include "processors/sends/decide.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+
+#include "maily/campaigns/v1/state.pb.h"
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/sends/v1/events.pb.h"
+#include "maily/sends/v1/state.pb.h"
+#include "schemas/types.h"
+#include "streams/base/bytes.h"
+#include "streams/state/key.h"
+
+namespace maily::sends {
+namespace {
+
+using campaigns::v1::SkipReason;
+using journal::Outcome;
+
+constexpr std::array kDeferredDelays = {Seconds(60), Seconds(5 * 60), Seconds(15 * 60), Seconds(30 * 60), Seconds(60 * 60), Seconds(120 * 60)};
+constexpr std::array kUnreachableDelays = {Seconds(15), Seconds(30), Seconds(60), Seconds(120), Seconds(300)};
+
+template <class Event, class Command>
+Event About(const Command& command) {
+  Event event;
+  event.set_campaign_id(command.campaign_id());
+  event.set_ordinal(command.ordinal());
+  return event;
+}
+
+void Deliver(task::Context& context, const v1::RecordAttempt& command) {
+  auto delivered = About<v1::AttemptDelivered>(command);
+  delivered.set_attempt(command.attempt());
+  delivered.set_reply_code(command.reply_code());
+  delivered.set_reply_text(command.reply_text());
+  delivered.set_peer(command.peer());
+  context.Emit(delivered);
+}
+
+void Defer(task::Context& context, const v1::RecordAttempt& command, const v1::OpenAttempt& open) {
+  const Instant retry_at = context.now() + RetryDelay(command.stage(), open.tries());
+  if (retry_at - Instant{open.first_opened_at_us()} > kGiveUpAfter) {
+    auto expired = About<v1::SendExpired>(command);
+    expired.set_last_reply(command.reply_text());
+    return context.Emit(expired);
+  }
+  auto deferred = About<v1::AttemptDeferred>(command);
+  deferred.set_attempt(command.attempt());
+  deferred.set_reply_code(command.reply_code());
+  deferred.set_enhanced_code(command.enhanced_code());
+  deferred.set_reply_text(command.reply_text());
+  deferred.set_stage(command.stage());
+  deferred.set_retry_at_us(retry_at.us);
+  context.Emit(deferred);
+}
+
+void Bounce(task::Context& context, const v1::RecordAttempt& command) {
+  auto bounced = About<v1::AttemptBounced>(command);
+  bounced.set_attempt(command.attempt());
+  bounced.set_reply_code(command.reply_code());
+  bounced.set_enhanced_code(command.enhanced_code());
+  bounced.set_reply_text(command.reply_text());
+  bounced.set_recipient_invalid(IsRecipientInvalid(command.reply_code(), command.enhanced_code(), command.stage()));
+  const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), command.ordinal()));
+  if (contact != nullptr) bounced.set_contact_key(contact->contact_key());
+  context.Emit(bounced);
+}
+
+template <class Command>
+void Skip(task::Context& context, const Command& command, SkipReason reason, const std::string& detail) {
+  auto skipped = About<v1::SendSkipped>(command);
+  skipped.set_reason(reason);
+  skipped.set_detail(detail);
+  context.Emit(skipped);
+}
+
+}  // namespace
+
+Duration RetryDelay(std::string_view stage, uint32_t tries) {
+  if (stage == "connect" || stage == "greeting") return kUnreachableDelays[std::min<size_t>(tries, kUnreachableDelays.size() - 1)];
+  return kDeferredDelays[std::min<size_t>(tries, kDeferredDelays.size() - 1)];
+}
+
+bool IsRecipientInvalid(uint32_t reply_code, std::string_view enhanced_code, std::string_view stage) {
+  if (enhanced_code.empty()) return reply_code == 550 && stage == "rcpt";
+  const size_t dot = enhanced_code.find('.');
+  if (dot == std::string_view::npos) return false;
+  const std::string_view detail = enhanced_code.substr(dot + 1);
+  return detail == "1.1" || detail == "1.2" || detail == "1.3" || detail == "1.6" || detail == "1.10";
+}
+
+void Decide(task::Context& context, const v1::RecordAttempt& command) {
+  const auto* open = context.view<v1::OpenAttempt>().Find(state::Key(context.tenant(), command.campaign_id(), command.ordinal()));
+  if (open == nullptr || open->status() != v1::OPEN || open->attempt() != command.attempt()) return context.Unchanged();
+  switch (command.result()) {
+    case v1::DELIVERED:
+      return Deliver(context, command);
+    case v1::DEFERRED:
+      return Defer(context, command, *open);
+    case v1::BOUNCED:
+      return Bounce(context, command);
+    case v1::RESULT_UNKNOWN: {
+      auto unknown = About<v1::AttemptUnknown>(command);
+      unknown.set_attempt(command.attempt());
+      unknown.set_detail(command.reply_text());
+      return context.Emit(unknown);
+    }
+    case v1::NOT_RENDERED:
+      return Skip(context, command, campaigns::v1::RENDER_ERROR, command.reply_text());
+    case v1::ADDRESS_GONE:
+      return Skip(context, command, campaigns::v1::NO_ADDRESS, command.reply_text());
+    case v1::NEVER_SENT:
+      return context.Emit(About<v1::RetryDue>(command));
+    default:
+      return context.Refuse(Outcome::kInvalid, "invalid_result", fmt::format("there is no result {}", static_cast<int>(command.result())));
+  }
+}
+
+void Decide(task::Context& context, const v1::ResolveUnknown& command) {
+  const auto* open = context.view<v1::OpenAttempt>().Find(state::Key(context.tenant(), command.campaign_id(), command.ordinal()));
+  if (open == nullptr || open->status() != v1::UNKNOWN) {
+    return context.Refuse(Outcome::kConflict, "not_unknown",
+                          fmt::format("the send of campaign {} to contact {} is not unknown", command.campaign_id(), command.ordinal()));
+  }
+  auto resolved = About<v1::UnknownResolved>(command);
+  resolved.set_attempt(open->attempt());
+  resolved.set_delivered(command.delivered());
+  resolved.set_why(command.why());
+  context.Emit(resolved);
+  if (!command.delivered()) context.Emit(About<v1::RetryDue>(command));
+}
+
+void Retry(task::Context& context, std::string_view subject) {
+  Cursor cursor(subject);
+  v1::RetryDue due;
+  due.set_campaign_id(cursor.Ordered<uint64_t>());
+  due.set_ordinal(cursor.Ordered<uint64_t>());
+  const std::string key = state::Key(context.tenant(), due.campaign_id(), due.ordinal());
+  const auto* open = context.view<v1::OpenAttempt>().Find(key);
+  if (open == nullptr || open->status() != v1::WAITING || context.view<v1::RetryQueued>().Find(key) != nullptr) return;
+  const auto* run = context.view<campaigns::v1::CampaignRun>().Find(state::Key(context.tenant(), due.campaign_id()));
+  if (run != nullptr && run->state() == campaigns::v1::CANCELLING) return Skip(context, due, campaigns::v1::CANCELLED, "");
+  context.Emit(due);
+}
+
+}  // namespace maily::sends

@@ -1,0 +1,36 @@
+// Decides what an attempt came to, and what is done about it.
+//
+//   PENDING ──slice──▶ OPEN ──▶ SENT · HARD_BOUNCED · SKIPPED · EXPIRED        for good
+//                       │ ▲ └─▶ UNKNOWN ──resolved: received──▶ SENT; not received ──▶ WAITING
+//                       ▼ │ slice
+//                     WAITING (for a timer, then in the retry queue for a credit) ──▶ SKIPPED · EXPIRED
+#pragma once
+
+#include <string_view>
+
+#include "maily/sends/v1/commands.pb.h"
+#include "streams/base/time.h"
+#include "streams/task/processor.h"
+
+namespace maily::sends {
+
+// A mail that is deferred for this long since its first attempt is given up (RFC 5321 §4.5.4.1 asks for four to five days of a relay;
+// marketing mail is stale before).
+inline constexpr Duration kGiveUpAfter = Hours(48);
+
+// How long a mail waits that was deferred `tries` times before. A relay that cannot be reached is asked again sooner than one that says
+// "later": stage "connect" or "greeting".
+Duration RetryDelay(std::string_view stage, uint32_t tries);
+
+// The reply says that the address is bad for good: RFC 3463 §3.2 X.1.1, X.1.2, X.1.3, X.1.6, X.1.10 (RFC 7505), or 550 at RCPT with no such code.
+bool IsRecipientInvalid(uint32_t reply_code, std::string_view enhanced_code, std::string_view stage);
+
+// Counts only while that attempt is open; a stale result changes nothing.
+void Decide(task::Context& context, const v1::RecordAttempt& command);
+// Code of refusal: "not_unknown".
+void Decide(task::Context& context, const v1::ResolveUnknown& command);
+
+// Timer kRetryStep.
+void Retry(task::Context& context, std::string_view subject);
+
+}  // namespace maily::sends

@@ -1,0 +1,253 @@
+// See evolve.h.
+#include "processors/sends/evolve.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "schemas/types.h"
+#include "streams/base/bytes.h"
+#include "streams/state/key.h"
+
+namespace maily::sends {
+namespace {
+
+v1::SendStatus StatusOf(uint8_t verdict) {
+  if (verdict == 0 || verdict >= 192) return v1::NONE;
+  if (verdict < 64) return v1::SKIPPED;
+  return verdict < 128 ? v1::PENDING : v1::HELD_OUT;
+}
+
+// The state of one campaign's sending, edited.
+class Run {
+ public:
+  Run(task::Fold& fold, uint64_t campaign_id)
+      : fold_(fold), campaign_id_(campaign_id), run_(fold.table<v1::SendRun>().Edit(state::Key(fold.tenant(), campaign_id))) {}
+
+  v1::SendRun& run() { return run_; }
+  v1::SendRun* operator->() { return &run_; }
+  campaigns::v1::CampaignCounts& counts() { return *run_.mutable_counts(); }
+  // True if the audience walk is the first to come to this contact.
+  bool IsNew(uint64_t ordinal) const { return ordinal > run_.cursor(); }
+
+  v1::SendChunk& Chunk(uint64_t ordinal) {
+    return fold_.table<v1::SendChunk>().Edit(state::Key(fold_.tenant(), campaign_id_, (ordinal - 1) / kChunkOrdinals));
+  }
+  void SetStatus(uint64_t ordinal, v1::SendStatus status) {
+    (*Chunk(ordinal).mutable_statuses())[(ordinal - 1) % kChunkOrdinals] = static_cast<char>(status);
+  }
+  // The walk has handled `ordinal`: on to the place before the next pending one.
+  void Passed(uint64_t ordinal) {
+    run_.set_cursor(std::max(run_.cursor(), ordinal));
+    Advance();
+  }
+  void Advance() {
+    for (;;) {
+      const uint64_t cursor = run_.cursor();
+      const v1::SendChunk* chunk = fold_.view<v1::SendChunk>().Find(state::Key(fold_.tenant(), campaign_id_, cursor / kChunkOrdinals));
+      const size_t at = cursor % kChunkOrdinals;
+      if (chunk == nullptr || at >= chunk->statuses().size()) return;
+      const std::string& statuses = chunk->statuses();
+      const void* pending = std::memchr(statuses.data() + at, v1::PENDING, statuses.size() - at);
+      const size_t steps = pending == nullptr ? statuses.size() - at : static_cast<size_t>(static_cast<const char*>(pending) - statuses.data()) - at;
+      run_.set_cursor(cursor + steps);
+      if (pending != nullptr || statuses.size() < kChunkOrdinals) return;
+    }
+  }
+  void Plus(void (campaigns::v1::CampaignCounts::*set)(uint64_t), uint64_t (campaigns::v1::CampaignCounts::*get)() const, uint64_t n = 1) {
+    (counts().*set)((counts().*get)() + n);
+  }
+  void AddWork() { fold_.AddWork(kSend, SendSubject(campaign_id_)); }
+
+ private:
+  task::Fold& fold_;
+  const uint64_t campaign_id_;
+  v1::SendRun& run_;
+};
+
+std::string AttemptKey(const task::Fold& fold, uint64_t campaign_id, uint64_t ordinal) { return state::Key(fold.tenant(), campaign_id, ordinal); }
+
+// The attempt is over: takes it out of what is open or waiting.
+void Close(task::Fold& fold, Run& run, const std::string& key) {
+  const auto attempts = fold.table<v1::OpenAttempt>();
+  const v1::OpenAttempt* attempt = attempts.Find(key);
+  if (attempt == nullptr) return;
+  if (attempt->status() == v1::OPEN) run->set_open(run->open() - 1);
+  if (attempt->status() == v1::WAITING) run->set_waiting(run->waiting() - 1);
+}
+
+void Forget(task::Fold& fold, Run& run, const std::string& key) {
+  Close(fold, run, key);
+  fold.table<v1::OpenAttempt>().Erase(key);
+  fold.table<v1::RetryQueued>().Erase(key);
+}
+
+}  // namespace
+
+std::string SendSubject(uint64_t campaign_id) {
+  std::string subject;
+  PutOrdered<uint64_t>(subject, campaign_id);
+  return subject;
+}
+
+std::string RetrySubject(uint64_t campaign_id, uint64_t ordinal) {
+  std::string subject = SendSubject(campaign_id);
+  PutOrdered<uint64_t>(subject, ordinal);
+  return subject;
+}
+
+void Evolve(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
+  using campaigns::v1::CampaignCounts;
+  Run run(fold, event.campaign_id());
+  uint64_t to_send = 0;
+  uint64_t skipped = 0;
+  uint64_t holdout = 0;
+  for (size_t done = 0; done < event.verdicts().size();) {
+    const uint64_t ordinal = event.first_ordinal() + done;
+    const size_t at = (ordinal - 1) % kChunkOrdinals;
+    const size_t count = std::min<size_t>(event.verdicts().size() - done, kChunkOrdinals - at);
+    v1::SendChunk& chunk = run.Chunk(ordinal);
+    if (chunk.verdicts().size() < at + count) {
+      chunk.mutable_verdicts()->resize(at + count);
+      chunk.mutable_statuses()->resize(at + count);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const char verdict = event.verdicts()[done + i];
+      const v1::SendStatus status = StatusOf(static_cast<uint8_t>(verdict));
+      (*chunk.mutable_verdicts())[at + i] = verdict;
+      (*chunk.mutable_statuses())[at + i] = static_cast<char>(status);
+      to_send += status == v1::PENDING;
+      skipped += status == v1::SKIPPED;
+      holdout += status == v1::HELD_OUT;
+    }
+    done += count;
+  }
+  run.Plus(&CampaignCounts::set_audience, &CampaignCounts::audience, to_send + skipped + holdout);
+  run.Plus(&CampaignCounts::set_to_send, &CampaignCounts::to_send, to_send);
+  run.Plus(&CampaignCounts::set_skipped, &CampaignCounts::skipped, skipped);
+  run.Plus(&CampaignCounts::set_holdout, &CampaignCounts::holdout, holdout);
+  run.Advance();
+  run.AddWork();
+}
+
+void Evolve(task::Fold& fold, const campaigns::v1::RunStateChanged& event) {
+  Run run(fold, event.campaign_id());
+  if (event.state() == campaigns::v1::CANCELLING) run->set_planned(true);  // nobody else is planned any more
+  run.AddWork();
+}
+
+void Evolve(task::Fold& fold, const campaigns::v1::CampaignProgressed& event) {
+  Run run(fold, event.campaign_id());
+  if (event.planned()) run->set_planned(true);
+  if (event.settled()) {
+    fold.RemoveWork(kSend, SendSubject(event.campaign_id()));
+  } else {
+    run.AddWork();
+  }
+}
+
+void Evolve(task::Fold& fold, const v1::AttemptOpened& event) {
+  Run run(fold, event.campaign_id());
+  const std::string key = AttemptKey(fold, event.campaign_id(), event.ordinal());
+  if (run.IsNew(event.ordinal())) {
+    run.SetStatus(event.ordinal(), v1::OPEN);
+    run.Passed(event.ordinal());
+  } else {
+    run.SetStatus(event.ordinal(), v1::OPEN);
+    Close(fold, run, key);
+    fold.table<v1::RetryQueued>().Erase(key);
+  }
+  run->set_open(run->open() + 1);
+  v1::OpenAttempt& attempt = fold.table<v1::OpenAttempt>().Edit(key);
+  attempt.set_attempt(event.attempt());
+  attempt.set_status(v1::OPEN);
+  attempt.set_opened_at_us(fold.now().us);
+  if (attempt.first_opened_at_us() == 0) attempt.set_first_opened_at_us(fold.now().us);
+}
+
+void Evolve(task::Fold& fold, const v1::SendSkipped& event) {
+  using campaigns::v1::CampaignCounts;
+  Run run(fold, event.campaign_id());
+  run.SetStatus(event.ordinal(), v1::SKIPPED);
+  if (run.IsNew(event.ordinal())) {
+    run.Passed(event.ordinal());
+  } else {
+    Forget(fold, run, AttemptKey(fold, event.campaign_id(), event.ordinal()));
+    run.AddWork();  // a timer wakes nobody by itself, and this may have been the last one
+  }
+  run.Plus(&CampaignCounts::set_skipped, &CampaignCounts::skipped);
+}
+
+void Evolve(task::Fold& fold, const v1::AttemptDelivered& event) {
+  using campaigns::v1::CampaignCounts;
+  Run run(fold, event.campaign_id());
+  run.SetStatus(event.ordinal(), v1::SENT);
+  Forget(fold, run, AttemptKey(fold, event.campaign_id(), event.ordinal()));
+  run.Plus(&CampaignCounts::set_delivered, &CampaignCounts::delivered);
+}
+
+void Evolve(task::Fold& fold, const v1::AttemptDeferred& event) {
+  Run run(fold, event.campaign_id());
+  const std::string key = AttemptKey(fold, event.campaign_id(), event.ordinal());
+  run.SetStatus(event.ordinal(), v1::WAITING);
+  Close(fold, run, key);
+  run->set_waiting(run->waiting() + 1);
+  v1::OpenAttempt& attempt = fold.table<v1::OpenAttempt>().Edit(key);
+  attempt.set_status(v1::WAITING);
+  attempt.set_tries(attempt.tries() + 1);
+  attempt.set_last_reply(event.reply_text());
+  fold.ArmTimer(Instant{event.retry_at_us()}, kRetryStep, RetrySubject(event.campaign_id(), event.ordinal()));
+}
+
+void Evolve(task::Fold& fold, const v1::AttemptBounced& event) {
+  using campaigns::v1::CampaignCounts;
+  Run run(fold, event.campaign_id());
+  run.SetStatus(event.ordinal(), v1::HARD_BOUNCED);
+  Forget(fold, run, AttemptKey(fold, event.campaign_id(), event.ordinal()));
+  run.Plus(&CampaignCounts::set_bounced, &CampaignCounts::bounced);
+}
+
+void Evolve(task::Fold& fold, const v1::AttemptUnknown& event) {
+  using campaigns::v1::CampaignCounts;
+  Run run(fold, event.campaign_id());
+  const std::string key = AttemptKey(fold, event.campaign_id(), event.ordinal());
+  run.SetStatus(event.ordinal(), v1::UNKNOWN);
+  Close(fold, run, key);
+  fold.table<v1::OpenAttempt>().Edit(key).set_status(v1::UNKNOWN);
+  run.Plus(&CampaignCounts::set_unknown, &CampaignCounts::unknown);
+}
+
+void Evolve(task::Fold& fold, const v1::UnknownResolved& event) {
+  using campaigns::v1::CampaignCounts;
+  Run run(fold, event.campaign_id());
+  run.counts().set_unknown(run.counts().unknown() - 1);
+  if (event.delivered()) {
+    run.SetStatus(event.ordinal(), v1::SENT);
+    Forget(fold, run, AttemptKey(fold, event.campaign_id(), event.ordinal()));
+    run.Plus(&CampaignCounts::set_delivered, &CampaignCounts::delivered);
+  }
+  run.AddWork();  // at the least, to report the new sums
+}
+
+void Evolve(task::Fold& fold, const v1::RetryDue& event) {
+  Run run(fold, event.campaign_id());
+  const std::string key = AttemptKey(fold, event.campaign_id(), event.ordinal());
+  v1::OpenAttempt& attempt = fold.table<v1::OpenAttempt>().Edit(key);
+  // Never sent: the same number again. Deferred, or sent and lost: the next.
+  const uint32_t number = attempt.status() == v1::OPEN ? attempt.attempt() : attempt.attempt() + 1;
+  Close(fold, run, key);
+  run->set_waiting(run->waiting() + 1);
+  attempt.set_status(v1::WAITING);
+  run.SetStatus(event.ordinal(), v1::WAITING);
+  fold.table<v1::RetryQueued>().Edit(key).set_attempt(number);
+  run.AddWork();
+}
+
+void Evolve(task::Fold& fold, const v1::SendExpired& event) {
+  using campaigns::v1::CampaignCounts;
+  Run run(fold, event.campaign_id());
+  run.SetStatus(event.ordinal(), v1::EXPIRED);
+  Forget(fold, run, AttemptKey(fold, event.campaign_id(), event.ordinal()));
+  run.Plus(&CampaignCounts::set_failed, &CampaignCounts::failed);
+}
+
+}  // namespace maily::sends

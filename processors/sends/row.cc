@@ -1,0 +1,39 @@
+// See row.h.
+#include "processors/sends/row.h"
+
+#include "maily/campaigns/v1/state.pb.h"
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/lists/v1/state.pb.h"
+#include "maily/sends/v1/state.pb.h"
+#include "maily/suppressions/v1/state.pb.h"
+#include "processors/sends/decide.h"
+#include "processors/sends/evolve.h"
+#include "processors/sends/slices.h"
+#include "schemas/types.h"
+
+namespace maily::sends {
+
+task::Noun Row() {
+  return task::Noun("sends", kEvolveVersion)
+      .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued>()
+      .Reads<campaigns::v1::CampaignRun, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression>()
+      .Decides<v1::RecordAttempt>(Decide)
+      .Decides<v1::ResolveUnknown>(Decide)
+      .Reacts<campaigns::v1::RunStateChanged>(React)
+      .Evolves<campaigns::v1::AudiencePlanned>(Evolve)
+      .Evolves<campaigns::v1::RunStateChanged>(Evolve)
+      .Evolves<campaigns::v1::CampaignProgressed>(Evolve)
+      .Evolves<v1::AttemptOpened>(Evolve)
+      .Evolves<v1::SendSkipped>(Evolve)
+      .Evolves<v1::AttemptDelivered>(Evolve)
+      .Evolves<v1::AttemptDeferred>(Evolve)
+      .Evolves<v1::AttemptBounced>(Evolve)
+      .Evolves<v1::AttemptUnknown>(Evolve)
+      .Evolves<v1::UnknownResolved>(Evolve)
+      .Evolves<v1::RetryDue>(Evolve)
+      .Evolves<v1::SendExpired>(Evolve)
+      .Slices(kSend, "send the campaign", Send)
+      .Timers(kRetryStep, "try a deferred mail again", Retry);
+}
+
+}  // namespace maily::sends

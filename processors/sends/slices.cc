@@ -1,0 +1,211 @@
+// See slices.h.
+#include "processors/sends/slices.h"
+
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "maily/campaigns/v1/state.pb.h"
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/lists/v1/state.pb.h"
+#include "maily/sends/v1/events.pb.h"
+#include "maily/sends/v1/state.pb.h"
+#include "maily/suppressions/v1/state.pb.h"
+#include "processors/compliance/gate.h"
+#include "processors/sends/decide.h"
+#include "processors/sends/evolve.h"
+#include "schemas/types.h"
+#include "streams/base/bytes.h"
+#include "streams/state/key.h"
+
+namespace maily::sends {
+namespace {
+
+using campaigns::v1::CampaignRun;
+using campaigns::v1::SkipReason;
+
+constexpr size_t kEventsMax = 128;  // of one slice
+// Of one slice's events; the last may exceed it by what one contact holds (64 KiB), and a decision holds journal::kDecisionBytesMax.
+constexpr size_t kBytesMax = 128 * 1024;
+constexpr uint8_t kSendVerdict = 64;
+constexpr std::string_view kSite = "relay";
+
+// Whom the walk comes to next.
+struct Next {
+  uint64_t ordinal = 0;
+  uint32_t arm = 0;
+};
+
+// The audience walk of one slice. Ahead of the cursor nothing changes but by planning, so a chunk is copied once.
+class Walk {
+ public:
+  Walk(const task::Context& context, uint64_t campaign_id, uint64_t cursor) : context_(context), campaign_id_(campaign_id), at_(cursor) {}
+
+  std::optional<Next> Find() {
+    for (;;) {
+      if (!loaded_ || at_ / kChunkOrdinals != chunk_) Load();
+      const size_t from = at_ % kChunkOrdinals;
+      if (from >= statuses_.size()) return std::nullopt;
+      const void* pending = std::memchr(statuses_.data() + from, v1::PENDING, statuses_.size() - from);
+      if (pending != nullptr) {
+        const auto offset = static_cast<size_t>(static_cast<const char*>(pending) - statuses_.data());
+        at_ = chunk_ * kChunkOrdinals + offset;
+        return Next{at_ + 1, static_cast<uint32_t>(static_cast<uint8_t>(verdicts_[offset]) - kSendVerdict)};
+      }
+      if (statuses_.size() < kChunkOrdinals) return std::nullopt;
+      at_ = (chunk_ + 1) * kChunkOrdinals;
+    }
+  }
+  void Pass() { ++at_; }
+
+ private:
+  void Load() {
+    chunk_ = at_ / kChunkOrdinals;
+    loaded_ = true;
+    const auto* chunk = context_.view<v1::SendChunk>().Find(state::Key(context_.tenant(), campaign_id_, chunk_));
+    statuses_ = chunk == nullptr ? std::string() : chunk->statuses();
+    verdicts_ = chunk == nullptr ? std::string() : chunk->verdicts();
+  }
+
+  const task::Context& context_;
+  const uint64_t campaign_id_;
+  uint64_t at_;  // ordinals passed
+  bool loaded_ = false;
+  uint64_t chunk_ = 0;
+  std::string statuses_;
+  std::string verdicts_;
+};
+
+class Sending {
+ public:
+  Sending(task::Context& context, uint64_t campaign_id, const CampaignRun& run)
+      : context_(context), campaign_id_(campaign_id), run_(run), cancelled_(run.state() == campaigns::v1::CANCELLING) {}
+
+  bool Full() const { return context_.event_count() >= kEventsMax || bytes_ >= kBytesMax; }
+
+  // The last check, then the attempt. False: it passed, and there is no credit.
+  bool Try(uint64_t ordinal, uint32_t arm, uint32_t attempt) {
+    if (cancelled_) return Skip(ordinal, campaigns::v1::CANCELLED);
+    const auto* contact = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), ordinal));
+    if (contact == nullptr || contact->address().empty()) return Skip(ordinal, campaigns::v1::NO_ADDRESS);
+    const SkipReason reason = compliance::Gate(
+        compliance::Look(context_.view<lists::v1::Subscriber>(), context_.view<suppressions::v1::Suppression>(), context_.tenant(), ordinal,
+                         contact->contact_key(), run_.spec().list_id()));
+    if (reason != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, reason);
+    if (!context_.TakeCredit(kSite)) return false;
+    thread_local v1::AttemptOpened opened;
+    opened.Clear();
+    opened.set_campaign_id(campaign_id_);
+    opened.set_ordinal(ordinal);
+    opened.set_attempt(attempt);
+    opened.set_arm(arm);
+    opened.set_address(contact->address());
+    for (const std::string& name : run_.template_version().attributes()) {
+      for (const auto& attribute : contact->attributes()) {
+        if (attribute.name() == name) *opened.add_attributes() = attribute;
+      }
+    }
+    opened.set_site(kSite.data(), kSite.size());
+    opened.set_contact_key(contact->contact_key());
+    bytes_ += opened.ByteSizeLong();
+    context_.Emit(opened);
+    return true;
+  }
+
+  // A retry: given up if it waited too long for its credit.
+  bool TryAgain(uint64_t ordinal, uint32_t attempt) {
+    const auto* open = context_.view<v1::OpenAttempt>().Find(state::Key(context_.tenant(), campaign_id_, ordinal));
+    MAILY_CHECK(open != nullptr, "campaign {}: the retry of contact {} has no attempt before it", campaign_id_, ordinal);
+    if (!cancelled_ && open->tries() > 0 && context_.now() - Instant{open->first_opened_at_us()} > kGiveUpAfter) {
+      v1::SendExpired expired;
+      expired.set_campaign_id(campaign_id_);
+      expired.set_ordinal(ordinal);
+      expired.set_last_reply(open->last_reply());
+      bytes_ += expired.ByteSizeLong();
+      context_.Emit(expired);
+      return true;
+    }
+    const auto* chunk = context_.view<v1::SendChunk>().Find(state::Key(context_.tenant(), campaign_id_, (ordinal - 1) / kChunkOrdinals));
+    const auto verdict = static_cast<uint8_t>(chunk->verdicts()[(ordinal - 1) % kChunkOrdinals]);
+    return Try(ordinal, static_cast<uint32_t>(verdict - kSendVerdict), attempt);
+  }
+
+ private:
+  bool Skip(uint64_t ordinal, SkipReason reason) {
+    v1::SendSkipped skipped;
+    skipped.set_campaign_id(campaign_id_);
+    skipped.set_ordinal(ordinal);
+    skipped.set_reason(reason);
+    context_.Emit(skipped);
+    return true;
+  }
+
+  task::Context& context_;
+  const uint64_t campaign_id_;
+  const CampaignRun& run_;
+  const bool cancelled_;
+  size_t bytes_ = 0;
+};
+
+const v1::SendRun& RunOf(const task::Context& context, uint64_t campaign_id) {
+  static const v1::SendRun kNew;
+  const auto* run = context.view<v1::SendRun>().Find(state::Key(context.tenant(), campaign_id));
+  return run == nullptr ? kNew : *run;
+}
+
+bool IsSettled(const task::Context& context, uint64_t campaign_id) {
+  const v1::SendRun& run = RunOf(context, campaign_id);
+  return run.planned() && run.open() == 0 && run.waiting() == 0 && !Walk(context, campaign_id, run.cursor()).Find();
+}
+
+void Report(task::Context& context, uint64_t campaign_id, campaigns::v1::RunState state) {
+  const v1::SendRun& run = RunOf(context, campaign_id);
+  campaigns::v1::CampaignProgressed progressed;
+  progressed.set_campaign_id(campaign_id);
+  progressed.set_partition(context.partition().value());
+  *progressed.mutable_counts() = run.counts();
+  progressed.set_planned(run.planned());
+  progressed.set_settled(IsSettled(context, campaign_id));
+  progressed.set_state(state);
+  context.Emit(progressed);
+}
+
+}  // namespace
+
+task::SliceEnd Send(task::Context& context, std::string_view subject) {
+  const auto campaign_id = Cursor(subject).Ordered<uint64_t>();
+  const CampaignRun* run = context.view<CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
+  MAILY_CHECK(run != nullptr, "campaign {} of tenant {} is sent and not there", campaign_id, context.tenant().value());
+  if (run->state() != campaigns::v1::PAUSED) {
+    Sending sending(context, campaign_id, *run);
+    // 1. Retries.
+    if (RunOf(context, campaign_id).waiting() > 0) {
+      std::vector<std::pair<uint64_t, uint32_t>> queued;
+      const std::string prefix = state::Key(context.tenant(), campaign_id);
+      context.view<v1::RetryQueued>().Scan(prefix, {}, [&](std::string_view key, const v1::RetryQueued& retry) {
+        queued.emplace_back(Cursor(key.substr(prefix.size())).Ordered<uint64_t>(), retry.attempt());
+        return queued.size() < kEventsMax;
+      });
+      for (const auto& [ordinal, attempt] : queued) {
+        if (sending.Full()) return task::SliceEnd::kMore;
+        if (!sending.TryAgain(ordinal, attempt)) return task::SliceEnd::kWaiting;
+      }
+      if (queued.size() == kEventsMax) return task::SliceEnd::kMore;
+    }
+    // 2. The walk.
+    Walk walk(context, campaign_id, RunOf(context, campaign_id).cursor());
+    while (const auto next = walk.Find()) {
+      if (sending.Full()) return task::SliceEnd::kMore;
+      if (!sending.Try(next->ordinal, next->arm, 1)) return task::SliceEnd::kWaiting;
+      walk.Pass();
+    }
+  }
+  // 3. All is settled.
+  if (!IsSettled(context, campaign_id)) return task::SliceEnd::kWaiting;
+  Report(context, campaign_id, run->state());
+  return task::SliceEnd::kMore;
+}
+
+void React(task::Context& context, const campaigns::v1::RunStateChanged& event) { Report(context, event.campaign_id(), event.state()); }
+
+}  // namespace maily::sends

@@ -1,0 +1,17 @@
+// Opens attempts: a credit each, after the last check; and reports how far a partition has come with a campaign.
+#pragma once
+
+#include <string_view>
+
+#include "maily/campaigns/v1/events.pb.h"
+#include "streams/task/processor.h"
+
+namespace maily::sends {
+
+// Work kind kSend: 1 retries, 2 the walk over the audience, 3 the report that all is settled.
+task::SliceEnd Send(task::Context& context, std::string_view subject);
+
+// What the home announced is in force: the partition says so, with its sums.
+void React(task::Context& context, const campaigns::v1::RunStateChanged& event);
+
+}  // namespace maily::sends

@@ -1,0 +1,21 @@
+// See row.h.
+#include "processors/suppressions/row.h"
+
+#include "maily/suppressions/v1/state.pb.h"
+#include "processors/suppressions/decide.h"
+#include "processors/suppressions/evolve.h"
+#include "schemas/types.h"
+
+namespace maily::suppressions {
+
+task::Noun Row() {
+  return task::Noun("suppressions", kEvolveVersion)
+      .Owns<v1::Suppression>()
+      .Decides<v1::AddSuppression>(Decide)
+      .Decides<v1::RemoveSuppression>(Decide)
+      .Reacts<sends::v1::AttemptBounced>(React)
+      .Evolves<v1::SuppressionAdded>(Evolve)
+      .Evolves<v1::SuppressionRemoved>(Evolve);
+}
+
+}  // namespace maily::suppressions

@@ -1,0 +1,18 @@
+// Decides what is asked of templates, in the tenant's home.
+#pragma once
+
+#include "maily/templates/v1/commands.pb.h"
+#include "streams/task/processor.h"
+
+namespace maily::templates {
+
+inline constexpr uint64_t kTemplatesMax = 10'000;     // of one tenant
+inline constexpr size_t kNameBytesMax = 100;
+// Of one version with its link table: a launch carries it to every partition as one command (command::kCommandBytesMax).
+inline constexpr size_t kVersionBytesMax = 48 * 1024;
+
+// Answers template_id and version. Codes of refusal: "invalid_name", "template_invalid" (every violation with part, line and column),
+// "unknown_attribute" (if nothing else is wrong; names the nearest registered one), "template_too_large", "too_many_templates".
+void Decide(task::Context& context, const v1::SaveTemplate& command);
+
+}  // namespace maily::templates

@@ -1,0 +1,14 @@
+// Folds what happened to templates.
+#pragma once
+
+#include "maily/templates/v1/events.pb.h"
+#include "streams/task/processor.h"
+
+namespace maily::templates {
+
+inline constexpr uint32_t kEvolveVersion = 1;
+inline constexpr int kVersionsKept = 16;
+
+void Evolve(task::Fold& fold, const v1::TemplateSaved& event);
+
+}  // namespace maily::templates

@@ -1,0 +1,20 @@
+// See row.h.
+#include "processors/templates/row.h"
+
+#include "maily/templates/v1/state.pb.h"
+#include "maily/tenants/v1/state.pb.h"
+#include "processors/templates/decide.h"
+#include "processors/templates/evolve.h"
+#include "schemas/types.h"
+
+namespace maily::templates {
+
+task::Noun Row() {
+  return task::Noun("templates", kEvolveVersion)
+      .Owns<v1::Template, v1::TemplateName, v1::TemplateCounter>()
+      .Reads<tenants::v1::Tenant>()
+      .Decides<v1::SaveTemplate>(Decide)
+      .Evolves<v1::TemplateSaved>(Evolve);
+}
+
+}  // namespace maily::templates

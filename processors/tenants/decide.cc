@@ -1,0 +1,191 @@
+// See decide.h.
+#include "processors/tenants/decide.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "maily/tenants/v1/events.pb.h"
+#include "maily/tenants/v1/state.pb.h"
+#include "schemas/types.h"
+#include "streams/state/key.h"
+
+namespace maily::tenants {
+namespace {
+
+using journal::Outcome;
+
+constexpr size_t kTenantNameBytesMax = 40;
+constexpr size_t kAttributeNameBytesMax = 63;
+constexpr size_t kSettingBytesMax = 500;
+constexpr size_t kAddressBytesMax = 254;  // RFC 5321 §4.5.3.1.3, without the brackets
+constexpr size_t kSecretHashBytes = 32;
+constexpr TenantId kPlatform{0};
+
+bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+bool IsTenantName(std::string_view name) {
+  if (name.empty() || name.size() > kTenantNameBytesMax) return false;
+  for (const char c : name) {
+    if (!IsLower(c) && !IsDigit(c) && c != '-') return false;
+  }
+  return true;
+}
+
+bool IsAttributeName(std::string_view name) {
+  if (name.empty() || name.size() > kAttributeNameBytesMax || !IsLower(name.front())) return false;
+  for (const char c : name) {
+    if (!IsLower(c) && !IsDigit(c) && c != '_') return false;
+  }
+  return true;
+}
+
+bool HasControl(std::string_view text) {
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) return true;
+  }
+  return false;
+}
+
+bool IsSender(std::string_view address) {
+  const size_t at = address.rfind('@');
+  return at != std::string_view::npos && at > 0 && at + 1 < address.size() && address.size() <= kAddressBytesMax && !HasControl(address) &&
+         address.find_first_of(" <>,;\"") == std::string_view::npos;
+}
+
+const v1::Tenant* TenantOf(const task::Context& context) { return context.view<v1::Tenant>().Find(state::Key(context.tenant())); }
+
+const v1::ApiKey* FindKey(const v1::Tenant* tenant, std::string_view key_id) {
+  if (tenant == nullptr) return nullptr;
+  for (const v1::ApiKey& key : tenant->api_keys()) {
+    if (key.key_id() == key_id) return &key;
+  }
+  return nullptr;
+}
+
+template <class A, class B>
+bool SameItems(const A& a, const B& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+}  // namespace
+
+void Decide(task::Context& context, const v1::CreateTenant& command) {
+  if (!IsTenantName(command.name())) {
+    return context.Refuse(Outcome::kInvalid, "invalid_name",
+                          fmt::format("a tenant's name has 1 to {} characters out of a-z, 0-9 and -", kTenantNameBytesMax));
+  }
+  if (const v1::TenantName* taken = context.view<v1::TenantName>().Find(state::Key(kPlatform, command.name()))) {
+    const uint64_t tenant_id = taken->tenant_id();
+    context.Refuse(Outcome::kConflict, "tenant_exists", fmt::format("there is a tenant \"{}\" already", command.name()));
+    context.Answer("tenant_id", tenant_id);
+    return;
+  }
+  const v1::TenantCounter* counter = context.view<v1::TenantCounter>().Find(state::Key(kPlatform));
+  v1::TenantCreated created;
+  created.set_tenant_id(counter == nullptr ? 1 : counter->last_tenant_id() + 1);
+  created.set_name(command.name());
+  context.Emit(created);
+  context.Answer("tenant_id", uint64_t{created.tenant_id()});
+}
+
+void Decide(task::Context& context, const v1::ChangeSettings& command) {
+  if (command.senders_size() > kSendersMax) {
+    return context.Refuse(Outcome::kInvalid, "invalid_settings", fmt::format("{} senders are more than {}", command.senders_size(), kSendersMax));
+  }
+  for (const std::string& sender : command.senders()) {
+    if (!IsSender(sender)) return context.Refuse(Outcome::kInvalid, "invalid_settings", fmt::format("\"{}\" is no address", sender));
+  }
+  for (const std::string* text : {&command.postal_address(), &command.company()}) {
+    if (text->size() > kSettingBytesMax) {
+      return context.Refuse(Outcome::kInvalid, "invalid_settings",
+                            fmt::format("the postal address and the company have at most {} bytes each", kSettingBytesMax));
+    }
+  }
+  const v1::Tenant* tenant = TenantOf(context);
+  static const v1::Tenant kNew;
+  if (tenant == nullptr) tenant = &kNew;
+  v1::SettingsChanged changed;
+  if (command.senders_size() > 0 && !SameItems(command.senders(), tenant->senders())) *changed.mutable_senders() = command.senders();
+  if (!command.postal_address().empty() && command.postal_address() != tenant->postal_address()) {
+    changed.set_postal_address(command.postal_address());
+  }
+  if (!command.company().empty() && command.company() != tenant->company()) changed.set_company(command.company());
+  if (changed.ByteSizeLong() == 0) return context.Unchanged();
+  context.Emit(changed);
+}
+
+void Decide(task::Context& context, const v1::RegisterAttribute& command) {
+  if (!IsAttributeName(command.name())) {
+    return context.Refuse(Outcome::kInvalid, "invalid_attribute",
+                          fmt::format("an attribute's name begins with a-z and has up to {} characters out of a-z, 0-9 and _", kAttributeNameBytesMax));
+  }
+  if (command.name() == "email") {
+    return context.Refuse(Outcome::kInvalid, "reserved_name", "\"email\" is the contact's address; it needs no registration");
+  }
+  if (command.attribute_type() == v1::ATTRIBUTE_TYPE_UNSPECIFIED || !v1::AttributeType_IsValid(command.attribute_type())) {
+    return context.Refuse(Outcome::kInvalid, "invalid_attribute", "the type is one of TEXT, INTEGER, NUMBER, BOOLEAN");
+  }
+  if (const v1::Tenant* tenant = TenantOf(context)) {
+    for (const v1::AttributeDefinition& known : tenant->attributes()) {
+      if (known.name() != command.name()) continue;
+      if (known.attribute_type() == command.attribute_type() && known.personal() == command.personal()) return context.Unchanged();
+      return context.Refuse(Outcome::kConflict, "attribute_exists",
+                            fmt::format("\"{}\" is registered as {}{}", known.name(), v1::AttributeType_Name(known.attribute_type()),
+                                        known.personal() ? ", personal" : ", not personal"));
+    }
+    if (tenant->attributes_size() >= kAttributesMax) {
+      return context.Refuse(Outcome::kInvalid, "too_many_attributes", fmt::format("a tenant registers at most {} attributes", kAttributesMax));
+    }
+  }
+  v1::AttributeRegistered registered;
+  registered.set_name(command.name());
+  registered.set_attribute_type(command.attribute_type());
+  registered.set_personal(command.personal());
+  context.Emit(registered);
+}
+
+void Decide(task::Context& context, const v1::CreateApiKey& command) {
+  if (command.key_id().empty() || command.key_id().size() > 64 || command.secret_hash().size() != kSecretHashBytes ||
+      command.label().size() > kSettingBytesMax) {
+    return context.Refuse(Outcome::kInvalid, "invalid_api_key",
+                          fmt::format("an API key has an id of 1 to 64 bytes, a hash of {} and a label of at most {}", kSecretHashBytes,
+                                      kSettingBytesMax));
+  }
+  if (command.scopes().empty()) return context.Refuse(Outcome::kInvalid, "invalid_api_key", "an API key without a scope may do nothing");
+  for (const std::string& scope : command.scopes()) {
+    if (scope != "admin" && scope != "read" && scope != "write" && scope != "ingest") {
+      return context.Refuse(Outcome::kInvalid, "invalid_api_key",
+                            fmt::format("there is no scope \"{}\"; there are admin, read, write and ingest", scope));
+    }
+  }
+  const v1::Tenant* tenant = TenantOf(context);
+  if (const v1::ApiKey* known = FindKey(tenant, command.key_id())) {
+    if (known->secret_hash() == command.secret_hash() && known->label() == command.label() && SameItems(known->scopes(), command.scopes())) {
+      return context.Unchanged();
+    }
+    return context.Refuse(Outcome::kConflict, "api_key_exists", fmt::format("there is an API key \"{}\" already", command.key_id()));
+  }
+  if (tenant != nullptr && tenant->api_keys_size() >= kApiKeysMax) {
+    return context.Refuse(Outcome::kInvalid, "too_many_api_keys", fmt::format("a tenant has at most {} API keys, revoked ones included", kApiKeysMax));
+  }
+  v1::ApiKeyCreated created;
+  created.set_key_id(command.key_id());
+  created.set_secret_hash(command.secret_hash());
+  *created.mutable_scopes() = command.scopes();
+  created.set_label(command.label());
+  context.Emit(created);
+}
+
+void Decide(task::Context& context, const v1::RevokeApiKey& command) {
+  const v1::ApiKey* known = FindKey(TenantOf(context), command.key_id());
+  if (known == nullptr) {
+    return context.Refuse(Outcome::kNotFound, "api_key_not_found", fmt::format("there is no API key \"{}\"", command.key_id()));
+  }
+  if (known->revoked()) return context.Unchanged();
+  v1::ApiKeyRevoked revoked;
+  revoked.set_key_id(command.key_id());
+  context.Emit(revoked);
+}
+
+}  // namespace maily::tenants

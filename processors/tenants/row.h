@@ -1,0 +1,10 @@
+// The row of tenants in the pipeline.
+#pragma once
+
+#include "streams/task/processor.h"
+
+namespace maily::tenants {
+
+task::Noun Row();
+
+}  // namespace maily::tenants
