@@ -25,7 +25,7 @@ struct Links::Impl : std::enable_shared_from_this<Impl> {
   Impl(PartitionId source_in, uint16_t count, const Outbox& outbox_in, command::Sender& sender_in, command::Replies& replies_in,
        Entropy& entropy_in, Executor& executor_in)
       : source(source_in), outbox(outbox_in), sender(sender_in), replies(replies_in), entropy(entropy_in), executor(executor_in), lanes(count),
-        name(fmt::format("link/{}", source_in.value())), actor(fmt::format("link:{}", source_in.value())) {}
+        name(fmt::format("{}{}", kLinkStream, source_in.value())), actor(fmt::format("link:{}", source_in.value())) {}
 
   void Pump(uint16_t to) {
     Lane& lane = lanes[to];

@@ -82,6 +82,8 @@ struct LinkAcked {
     return cursor.ok();
   }
 };
+// What a link's stream is called: this and the source's partition. It counts over all tenants. [format]
+inline constexpr std::string_view kLinkStream = "link/";
 inline constexpr TypeNumber kLinkAckCommand = 2;
 inline constexpr TypeNumber kLinkAckedEvent = 3;
 

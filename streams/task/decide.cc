@@ -298,25 +298,28 @@ void Engine::Unreadable(const command::Unreadable& record, journal::FrameDraft& 
 }
 
 bool Engine::Slice(Instant now, journal::FrameDraft& draft) {
-  const auto item = work_.Next();
-  if (!item) return false;
-  const Pipeline::Slicer slicer = pipeline_.slicer(item->kind);
-  MAILY_CHECK(slicer.slice != nullptr, "work of kind {} that nobody slices", item->kind);
-  Open(item->tenant, now);
-  events_max_ = journal::kSliceEventsMax;
-  context_.noun_ = slicer.noun;
-  const SliceEnd end = slicer.slice(context_, item->subject);
-  if (end == SliceEnd::kWaiting) work_.Wait(item->key);
-  if (made_.empty()) {
-    cache_.Commit();
-    return end == SliceEnd::kMore;
+  // An item that has to wait and decided nothing gives its turn to the next.
+  while (const auto item = work_.Next()) {
+    const Pipeline::Slicer slicer = pipeline_.slicer(item->kind);
+    MAILY_CHECK(slicer.slice != nullptr, "work of kind {} that nobody slices", item->kind);
+    Open(item->tenant, now);
+    events_max_ = journal::kSliceEventsMax;
+    context_.noun_ = slicer.noun;
+    const SliceEnd end = slicer.slice(context_, item->subject);
+    if (end == SliceEnd::kWaiting) work_.Wait(item->key);
+    if (made_.empty()) {
+      cache_.Commit();
+      if (end == SliceEnd::kMore) return true;
+      continue;
+    }
+    Decision decision;
+    decision.cause.kind = CauseKind::kWork;
+    decision.cause.item = item->key;
+    decision.tenant = item->tenant;
+    MAILY_CHECK(Close(decision, now, draft), "a slice of work kind {} broke a limit: {}", item->kind, failure_);
+    return true;
   }
-  Decision decision;
-  decision.cause.kind = CauseKind::kWork;
-  decision.cause.item = item->key;
-  decision.tenant = item->tenant;
-  MAILY_CHECK(Close(decision, now, draft), "a slice of work kind {} broke a limit: {}", item->kind, failure_);
-  return true;
+  return false;
 }
 
 size_t Engine::FireTimers(Instant now, size_t max, journal::FrameDraft& draft) {

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "streams/link/outbox.h"
 #include "streams/state/key.h"
 
 namespace maily::task {
@@ -14,6 +15,11 @@ std::string HourKey(uint64_t hour) {
   std::string key;
   PutOrdered<uint64_t>(key, hour);
   return key;
+}
+
+// A link numbers what it carries over all tenants; every other stream belongs to its tenant.
+std::string StreamKey(TenantId tenant, std::string_view natural_key) {
+  return state::Key(natural_key.starts_with(link::kLinkStream) ? TenantId(0) : tenant, natural_key);
 }
 
 uint64_t HourOf(Instant now) { return static_cast<uint64_t>(now.us / Hours(1).us); }
@@ -29,14 +35,13 @@ bool LeavesNoTrace(journal::Outcome outcome) {
 std::optional<Dedupe::Seen> Dedupe::Check(TenantId tenant, std::string_view natural_key, uint64_t sequence,
                                           std::string_view request_hash) const {
   if (natural_key.empty()) return std::nullopt;
-  const std::string key = state::Key(tenant, natural_key);
   if (sequence > 0) {
-    const StreamCursor* cursor = state::View<StreamCursor>(*cache_).Find(key);
+    const StreamCursor* cursor = state::View<StreamCursor>(*cache_).Find(StreamKey(tenant, natural_key));
     const uint64_t last = cursor == nullptr ? 0 : cursor->last;
     if (sequence == last + 1) return std::nullopt;
     return Seen{sequence <= last ? journal::Outcome::kDuplicate : journal::Outcome::kOutOfOrder, "{\"last\":" + std::to_string(last) + "}"};
   }
-  const FirstCopy* first = state::View<FirstCopy>(*cache_).Find(key);
+  const FirstCopy* first = state::View<FirstCopy>(*cache_).Find(state::Key(tenant, natural_key));
   if (first == nullptr) return std::nullopt;
   if (!request_hash.empty() && !first->request_hash.empty() && first->request_hash != request_hash) {
     return Seen{journal::Outcome::kReused, R"({"code":"idempotency_key_reused","message":"this key came before with another request"})"};
@@ -46,11 +51,11 @@ std::optional<Dedupe::Seen> Dedupe::Check(TenantId tenant, std::string_view natu
 
 void Dedupe::Record(const journal::Decision& decision, Instant now) {
   if (decision.natural_key.empty() || LeavesNoTrace(decision.outcome)) return;
-  const std::string key = state::Key(decision.tenant, decision.natural_key);
   if (decision.sequence > 0) {
-    state::Table<StreamCursor>(*cache_).Edit(key).last = decision.sequence;
+    state::Table<StreamCursor>(*cache_).Edit(StreamKey(decision.tenant, decision.natural_key)).last = decision.sequence;
     return;
   }
+  const std::string key = state::Key(decision.tenant, decision.natural_key);
   FirstCopy& first = state::Table<FirstCopy>(*cache_).Edit(key);
   first.outcome = static_cast<uint16_t>(decision.outcome);
   first.at_us = now.us;
