@@ -1,13 +1,14 @@
 // See sink.h. RFC 5321, with PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), ENHANCEDSTATUSCODES (2034).
 #include "app/sink.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <mutex>
-#include <unistd.h>
 #include <unordered_set>
 
 #include "streams/base/hash.h"
@@ -16,6 +17,7 @@ namespace maily::app {
 namespace {
 
 constexpr size_t kLineBytesMax = 4096;
+constexpr size_t kSubjectBytesMax = 200;
 constexpr size_t kRecipientsMax = 1000;
 constexpr size_t kReadBytes = 64 * 1024;
 
@@ -32,19 +34,39 @@ std::string_view Address(std::string_view line) {
   return line.substr(open + 1, close - open - 1);
 }
 
-// The value of the first Message-ID header, without brackets.
-std::string MessageId(std::string_view mail) {
+// The value of the first header field of that name ("SUBJECT:"), unfolded; empty if there is none.
+std::string HeaderField(std::string_view mail, std::string_view name) {
   const std::string_view header = mail.substr(0, mail.find("\r\n\r\n"));
   for (size_t at = 0; at < header.size();) {
-    const size_t end = std::min(header.find("\r\n", at), header.size());
-    const std::string_view line = header.substr(at, end - at);
-    if (StartsWith(line, "MESSAGE-ID:")) {
-      const std::string_view id = Address(line.find('<') == std::string_view::npos ? header.substr(at) : line);
-      return std::string(id);
+    size_t end = std::min(header.find("\r\n", at), header.size());
+    if (StartsWith(header.substr(at, end - at), name)) {
+      std::string value(header.substr(at + name.size(), end - at - name.size()));
+      while (end + 2 < header.size() && (header[end + 2] == ' ' || header[end + 2] == '\t')) {
+        const size_t begin = end + 2;
+        end = std::min(header.find("\r\n", begin), header.size());
+        value.append(header.substr(begin, end - begin));
+      }
+      value.erase(0, std::min(value.find_first_not_of(" \t"), value.size()));
+      return value;
     }
     at = end + 2;
   }
   return {};
+}
+
+// Without its brackets.
+std::string MessageId(std::string_view mail) {
+  const std::string value = HeaderField(mail, "MESSAGE-ID:");
+  return value.starts_with('<') ? std::string(Address(value)) : value;
+}
+
+// The number in " SIZE=…" of a MAIL command; 0 if there is none.
+uint64_t DeclaredSize(std::string_view line) {
+  for (size_t at = line.find('>'); at != std::string_view::npos; at = line.find(' ', at + 1)) {
+    if (line[at] == ' ' && StartsWith(line.substr(at + 1), "SIZE="))
+      return std::strtoull(std::string(line.substr(at + 6)).c_str(), nullptr, 10);
+  }
+  return 0;
 }
 
 std::string CsvField(const std::string& text) {
@@ -57,13 +79,39 @@ std::string CsvField(const std::string& text) {
   return quoted + "\"";
 }
 
-bool WriteAll(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(written));
+// The fields of one line that CsvField wrote.
+std::vector<std::string> SplitCsv(std::string_view line) {
+  std::vector<std::string> fields(1);
+  bool quoted = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '"') {
+      if (quoted && i + 1 < line.size() && line[i + 1] == '"') {
+        fields.back().push_back(line[++i]);
+      } else {
+        quoted = !quoted;
+      }
+    } else if (line[i] == ',' && !quoted) {
+      fields.emplace_back();
+    } else {
+      fields.back().push_back(line[i]);
+    }
   }
+  return fields;
+}
+
+// All of it or, by cutting a partial write off again, nothing. `end` = the file's length.
+bool AppendWhole(int file, std::string_view bytes, uint64_t& end) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t written = ::write(file, bytes.data() + done, bytes.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      if (done > 0 && ::ftruncate(file, static_cast<off_t>(end)) != 0) end += done;
+      return false;
+    }
+    done += static_cast<size_t>(written);
+  }
+  end += bytes.size();
   return true;
 }
 
@@ -71,7 +119,8 @@ bool WriteAll(int file, std::string_view bytes) {
 
 struct Sink::Impl : std::enable_shared_from_this<Impl> {
   struct Session : std::enable_shared_from_this<Session> {
-    Session(std::shared_ptr<Impl> sink_in, std::unique_ptr<Connection> connection_in) : sink(std::move(sink_in)), connection(std::move(connection_in)) {}
+    Session(std::shared_ptr<Impl> sink_in, std::unique_ptr<Connection> connection_in)
+        : sink(std::move(sink_in)), connection(std::move(connection_in)) {}
 
     void Start() {
       Reply("220 sink.localhost ESMTP Maily sink\r\n");
@@ -102,15 +151,22 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
       });
     }
 
-    // Takes every whole line; answers leave together. Ends in Flush, now or once finished mails are logged.
+    // Takes every whole line; answers leave together, after what they answer is logged.
     void Parse() {
       size_t at = 0;
+      bool ended_mail = false;
       while (!quit) {
         const size_t end = in.find("\r\n", at);
         if (end == std::string::npos) {
-          if (!data && in.size() - at > kLineBytesMax) {
+          if (in.size() - at <= kLineBytesMax) break;
+          if (!data) {
             Reply("500 5.5.2 line too long\r\n");
             quit = true;
+          } else {
+            // A line without end must not fill the memory: all of it but what may be the first half of its CRLF.
+            AddData(std::string_view(in).substr(at, in.size() - 1 - at));
+            at = in.size() - 1;
+            mid_line = true;
           }
           break;
         }
@@ -118,28 +174,36 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
         at = end + 2;
         if (!data) {
           Command(line);
-        } else if (line == ".") {
+        } else if (line == "." && !mid_line) {
           data = false;
+          ended_mail = true;
           if (!Finish()) {
-            in.erase(0, at);
             connection->Close();
             return;
           }
-        } else if (mail.size() + line.size() > sink->options.mail_bytes_max) {
-          too_large = true;
         } else {
-          mail.append(line.substr(line.starts_with('.') ? 1 : 0));
-          mail.append("\r\n");
+          AddData(line.starts_with('.') && !mid_line ? line.substr(1) : line);
+          AddData("\r\n");
+          mid_line = false;
         }
       }
       in.erase(0, at);
-      Flush();
+      if (!ended_mail || sink->options.delay.us <= 0) return Flush();
+      sink->executor.After(sink->options.delay, [self = shared_from_this()] { self->Flush(); });
+    }
+
+    void AddData(std::string_view bytes) {
+      too_large = too_large || mail.size() + bytes.size() > sink->options.mail_bytes_max;
+      if (!too_large) mail.append(bytes);
     }
 
     void Command(std::string_view line) {
+      if (line.size() > kLineBytesMax) return Reply("500 5.5.2 line too long\r\n");
       if (StartsWith(line, "EHLO")) {
         Reset();
-        return Reply("250-sink.localhost\r\n250-PIPELINING\r\n250-SIZE 33554432\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n");
+        return Reply(fmt::format(
+            "250-sink.localhost\r\n250-PIPELINING\r\n250-SIZE {}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n",
+            sink->options.mail_bytes_max));
       }
       if (StartsWith(line, "HELO")) {
         Reset();
@@ -147,6 +211,8 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
       }
       if (StartsWith(line, "MAIL FROM:")) {
         Reset();
+        if (line.find('<') == std::string_view::npos) return Reply("501 5.1.7 no address\r\n");
+        if (DeclaredSize(line) > sink->options.mail_bytes_max) return Reply("552 5.3.4 message too large\r\n");
         in_mail = true;
         return Reply("250 2.1.0 sender ok\r\n");
       }
@@ -155,11 +221,7 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
         const std::string_view address = Address(line);
         if (address.empty()) return Reply("501 5.1.3 no address\r\n");
         for (const SinkRule& rule : sink->options.rules) {
-          if (address.ends_with(rule.suffix)) {
-            ++sink->rejected;
-            Reply(rule.reply);
-            return Reply("\r\n");
-          }
+          if (rule.stage == SinkRule::Stage::kRcpt && address.ends_with(rule.suffix)) return Reject(rule);
         }
         if (recipients.size() >= kRecipientsMax) return Reply("452 4.5.3 too many recipients\r\n");
         recipients.emplace_back(address);
@@ -183,8 +245,15 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
       Reply("502 5.5.1 not implemented\r\n");
     }
 
+    void Reject(const SinkRule& rule) {
+      ++sink->rejected;
+      Reply(rule.reply);
+      Reply("\r\n");
+    }
+
     void Reset() {
       in_mail = false;
+      mid_line = false;
       too_large = false;
       recipients.clear();
       mail.clear();
@@ -196,6 +265,14 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
         Reply("552 5.3.4 message too large\r\n");
         Reset();
         return true;
+      }
+      for (const SinkRule& rule : sink->options.rules) {
+        if (rule.stage != SinkRule::Stage::kDot) continue;
+        if (std::any_of(recipients.begin(), recipients.end(), [&](const std::string& address) { return address.ends_with(rule.suffix); })) {
+          Reject(rule);
+          Reset();
+          return true;
+        }
       }
       if (!sink->Take(recipients, mail)) {
         Reply("452 4.3.1 the log cannot be written\r\n");
@@ -216,33 +293,69 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
     std::vector<std::string> recipients;
     bool in_mail = false;
     bool data = false;
+    bool mid_line = false;  // of data: what comes next continues a line
     bool too_large = false;
     bool quit = false;
   };
 
-  Impl(Clock& clock_in, SinkOptions options_in) : clock(clock_in), options(std::move(options_in)), chance(options.seed) {}
+  Impl(Executor& executor_in, Clock& clock_in, SinkOptions options_in)
+      : executor(executor_in), clock(clock_in), options(std::move(options_in)), chance(options.seed) {}
   ~Impl() {
     if (log >= 0) ::close(log);
     if (kept >= 0) ::close(kept);
   }
 
+  // Opens the files, and takes over what an earlier sink logged.
+  Result<void> Open() {
+    if (!options.keep_path.empty()) {
+      kept = ::open(options.keep_path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+      if (kept < 0) return Fail(Code::kInvalid, "{}: {}", options.keep_path, std::strerror(errno));
+      kept_end = static_cast<uint64_t>(std::max<off_t>(::lseek(kept, 0, SEEK_END), 0));
+    }
+    if (options.log_path.empty()) return Ok();
+    log = ::open(options.log_path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log < 0) return Fail(Code::kInvalid, "{}: {}", options.log_path, std::strerror(errno));
+    std::string rest;
+    char buffer[64 * 1024];
+    for (ssize_t got = 0; (got = ::read(log, buffer, sizeof(buffer))) > 0;) {
+      rest.append(buffer, static_cast<size_t>(got));
+      size_t at = 0;
+      for (size_t end = 0; (end = rest.find('\n', at)) != std::string::npos; at = end + 1) {
+        std::vector<std::string> fields = SplitCsv(std::string_view(rest).substr(at, end - at));
+        if (fields.size() != 7) return Fail(Code::kCorrupt, "{}: line {} is not one of a sink's log", options.log_path, mails.size() + 1);
+        Add({mails.size() + 1, std::strtoll(fields[1].c_str(), nullptr, 10), std::move(fields[2]), std::move(fields[3]),
+             std::strtoull(fields[4].c_str(), nullptr, 10), std::strtoll(fields[5].c_str(), nullptr, 10), std::move(fields[6])});
+        log_end += end + 1 - at;
+      }
+      rest.erase(0, at);
+    }
+    // A line without end was never answered.
+    if (!rest.empty() && ::ftruncate(log, static_cast<off_t>(log_end)) != 0)
+      return Fail(Code::kInvalid, "{}: {}", options.log_path, std::strerror(errno));
+    return Ok();
+  }
+
+  // Call with the mutex held, once the sink runs.
+  void Add(ReceivedMail mail) {
+    distinct.insert(Xxh3_64(mail.recipient));
+    mails.push_back(std::move(mail));
+  }
+
   bool Take(const std::vector<std::string>& recipients, const std::string& mail) {
     const int64_t now = clock.Now().us;
     const std::string id = MessageId(mail);
+    const std::string subject = HeaderField(mail, "SUBJECT:").substr(0, kSubjectBytesMax);
     const std::lock_guard lock(mutex);
+    const int64_t place = kept >= 0 ? static_cast<int64_t>(kept_end) : -1;
     std::string lines;
     uint64_t number = mails.size();
     for (const std::string& recipient : recipients) {
-      lines += fmt::format("{},{},{},{},{}\n", ++number, now, CsvField(recipient), CsvField(id), mail.size());
+      lines +=
+          fmt::format("{},{},{},{},{},{},{}\n", ++number, now, CsvField(recipient), CsvField(id), mail.size(), place, CsvField(subject));
     }
-    if (kept >= 0 && !WriteAll(kept, mail)) return false;
-    if (log >= 0 && !WriteAll(log, lines)) return false;
-    for (const std::string& recipient : recipients) {
-      mails.push_back({mails.size() + 1, now, recipient, id, mail.size()});
-      places.push_back(kept_end);
-      distinct.insert(Xxh3_64(recipient));
-    }
-    if (kept >= 0) kept_end += mail.size();
+    if (kept >= 0 && !AppendWhole(kept, mail, kept_end)) return false;
+    if (log >= 0 && !AppendWhole(log, lines, log_end)) return false;
+    for (const std::string& recipient : recipients) Add({mails.size() + 1, now, recipient, id, mail.size(), place, subject});
     return true;
   }
 
@@ -254,6 +367,7 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
     return drop;
   }
 
+  Executor& executor;
   Clock& clock;
   const SinkOptions options;
   std::unique_ptr<Listener> listener;
@@ -266,24 +380,39 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
 
   mutable std::mutex mutex;  // guards what follows
   std::vector<ReceivedMail> mails;
-  std::vector<uint64_t> places;
   std::unordered_set<uint64_t> distinct;
-  uint64_t kept_end = 0;
+  uint64_t kept_end = 0;  // length of the file of kept mails
+  uint64_t log_end = 0;
 };
+
+Result<SinkRule> ParseSinkRule(std::string_view text) {
+  SinkRule rule;
+  std::string_view rest = text;
+  if (rest.starts_with("rcpt:")) {
+    rest.remove_prefix(5);
+  } else if (rest.starts_with("dot:")) {
+    rule.stage = SinkRule::Stage::kDot;
+    rest.remove_prefix(4);
+  }
+  const size_t equals = rest.find('=');
+  if (equals == std::string_view::npos) return Fail(Code::kInvalid, "'{}' is not PATTERN=REPLY, like *@soft.test=451 4.2.0 busy", text);
+  rule.suffix = rest.substr(rest.starts_with('*') ? 1 : 0, equals - (rest.starts_with('*') ? 1 : 0));
+  rule.reply = rest.substr(equals + 1);
+  const std::string& reply = rule.reply;
+  const auto digit = [&](size_t at) { return reply[at] >= '0' && reply[at] <= '9'; };
+  if (reply.size() < 3 || reply[0] < '2' || reply[0] > '5' || !digit(1) || !digit(2) || reply.find_first_of("\r\n") != std::string::npos ||
+      (reply.size() > 3 && reply[3] != ' ')) {
+    return Fail(Code::kInvalid, "'{}' is not a reply like 451 4.2.0 busy", reply);
+  }
+  return rule;
+}
 
 Sink::Sink(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Sink::~Sink() { impl_->listener.reset(); }
 
-Result<std::unique_ptr<Sink>> Sink::Start(Net& net, Executor& /*executor*/, Clock& clock, SinkOptions options) {
-  auto impl = std::make_shared<Impl>(clock, std::move(options));
-  if (!impl->options.log_path.empty()) {
-    impl->log = ::open(impl->options.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (impl->log < 0) return Fail(Code::kInvalid, "{}: {}", impl->options.log_path, std::strerror(errno));
-  }
-  if (!impl->options.keep_path.empty()) {
-    impl->kept = ::open(impl->options.keep_path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-    if (impl->kept < 0) return Fail(Code::kInvalid, "{}: {}", impl->options.keep_path, std::strerror(errno));
-  }
+Result<std::unique_ptr<Sink>> Sink::Start(Net& net, Executor& executor, Clock& clock, SinkOptions options) {
+  auto impl = std::make_shared<Impl>(executor, clock, std::move(options));
+  MAILY_TRY_VOID(impl->Open());
   auto listener = net.Listen(impl->options.listen, [weak = std::weak_ptr<Impl>(impl)](std::unique_ptr<Connection> connection) {
     auto sink = weak.lock();
     if (!sink) return;
@@ -310,15 +439,15 @@ std::vector<ReceivedMail> Sink::List(uint64_t after, size_t max) const {
 }
 
 Result<std::string> Sink::Message(uint64_t number) const {
-  uint64_t place = 0;
+  int64_t place = 0;
   uint64_t bytes = 0;
   {
     const std::lock_guard lock(impl_->mutex);
     if (number == 0 || number > impl_->mails.size()) return Fail(Code::kNotFound, "no mail {}", number);
-    place = impl_->places[number - 1];
+    place = impl_->mails[number - 1].place;
     bytes = impl_->mails[number - 1].bytes;
   }
-  if (impl_->kept < 0) return Fail(Code::kNotFound, "mails are not kept; start the sink with --keep FILE");
+  if (impl_->kept < 0 || place < 0) return Fail(Code::kNotFound, "mail {} was not kept; start the sink with --keep FILE", number);
   std::string mail(bytes, '\0');
   if (::pread(impl_->kept, mail.data(), bytes, static_cast<off_t>(place)) != static_cast<ssize_t>(bytes)) {
     return Fail(Code::kCorrupt, "{}: mail {} cannot be read", impl_->options.keep_path, number);

@@ -1,7 +1,7 @@
 // `maily sink`: a real SMTP server that accepts, counts and can keep mail, so that a whole run stays on one machine.
 //
-// What was answered 250 after the final dot stands in the log file before the answer leaves (one write(2) for all mails that ended since
-// the last), so the list survives kill -9. Shares no code with effects/smtp: each tests the other.
+// What was answered 250 after the final dot stands in the log file before the answer leaves (one write(2) a mail), so the list
+// survives kill -9, and a sink that starts with an old log goes on from there. Shares no code with effects/smtp: each tests the other.
 #pragma once
 
 #include <memory>
@@ -16,17 +16,26 @@ namespace maily::app {
 
 // What the sink answers to some recipients: for tests.
 struct SinkRule {
-  std::string suffix;  // of the recipient's address: "@soft.test"
-  std::string reply;   // of RCPT: "451 4.2.0 busy"
+  enum class Stage {
+    kRcpt,  // the answer to RCPT
+    kDot,   // the answer to the final dot, if one of the mail's recipients fits; the mail is not taken
+  };
+  std::string suffix;  // of the recipient's address: "@soft.test"; empty fits all
+  std::string reply;   // "451 4.2.0 busy"
+  Stage stage = Stage::kRcpt;
 };
+// "[rcpt:|dot:]PATTERN=REPLY", e.g. "*@soft.test=451 4.2.0 busy", "dot:*@hard.test=554 5.7.1 no". A PATTERN is a suffix, with or
+// without a leading '*'. kInvalid: not that, or the reply is not one line that begins with a code from 200 to 599.
+Result<SinkRule> ParseSinkRule(std::string_view text);
 
 struct SinkOptions {
   Endpoint listen{"127.0.0.1", 2525};
-  std::string log_path;    // CSV: number,received_at,recipient,message_id,bytes; appended
-  std::string keep_path;   // all mails in one file; empty = none are kept
+  std::string log_path;   // CSV: number,received_at_us,recipient,message_id,bytes,place,subject; read at the start, then appended
+  std::string keep_path;  // all mails one after another, each at its place; appended; empty = none are kept
   std::vector<SinkRule> rules;
-  double drop_after_dot = 0;      // share of mails whose connection is closed after the dot, without a reply, although the mail was taken
-  uint64_t seed = 1;              // of that chance
+  double drop_after_dot = 0;  // share of mails whose connection is closed after the dot, without a reply, although the mail was taken
+  uint64_t seed = 1;          // of that chance
+  Duration delay{};           // before the answer to the final dot
   size_t mail_bytes_max = 32 << 20;
 };
 
@@ -36,6 +45,8 @@ struct ReceivedMail {
   std::string recipient;
   std::string message_id;
   uint64_t bytes = 0;
+  int64_t place = -1;   // of its first byte in the file of kept mails; -1 = not kept
+  std::string subject;  // as sent (RFC 2047), at most 200 bytes
 };
 
 class Sink {
@@ -47,7 +58,7 @@ class Sink {
     uint64_t rejected = 0;
     uint64_t dropped = 0;
   };
-  // Lives on one executor, the one of `net`.
+  // Lives on one executor, the one of `net`. kInvalid: a file cannot be opened. kCorrupt: the log is not one of a sink.
   static Result<std::unique_ptr<Sink>> Start(Net& net, Executor& executor, Clock& clock, SinkOptions options);
   ~Sink();
 

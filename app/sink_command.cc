@@ -38,7 +38,9 @@ std::string EscapeHtml(std::string_view text) {
   return out;
 }
 
-uint64_t QueryNumber(const Request& request, std::string_view name) { return std::strtoull(request.Query(name).value_or("0").c_str(), nullptr, 10); }
+uint64_t QueryNumber(const Request& request, std::string_view name) {
+  return std::strtoull(request.Query(name).value_or("0").c_str(), nullptr, 10);
+}
 
 Response ReceivedCsv(const Sink& sink, uint64_t after) {
   std::string out = "number,received_at_us,recipient,message_id,bytes\n";
@@ -51,9 +53,11 @@ Response ReceivedCsv(const Sink& sink, uint64_t after) {
 
 Response ListPage(const Sink& sink) {
   const auto counts = sink.counts();
-  std::string out = fmt::format("<!doctype html><title>maily sink</title><h1>{} mails, {} recipients</h1><ul>", counts.mails, counts.distinct_recipients);
+  std::string out =
+      fmt::format("<!doctype html><title>maily sink</title><h1>{} mails, {} recipients</h1><ul>", counts.mails, counts.distinct_recipients);
   for (const ReceivedMail& mail : sink.List(counts.mails > kPageMax ? counts.mails - kPageMax : 0, kPageMax)) {
-    out += fmt::format("<li><a href=\"/messages/{}\">{}: {}</a> ({} bytes)", mail.number, mail.number, EscapeHtml(mail.recipient), mail.bytes);
+    out += fmt::format("<li><a href=\"/messages/{}\">{}: {}</a> {} ({} bytes)", mail.number, mail.number, EscapeHtml(mail.recipient),
+                       EscapeHtml(mail.subject), mail.bytes);
   }
   return Response::Html(200, out + "</ul>");
 }
@@ -63,8 +67,11 @@ http::Router MakeRouter(const Sink& sink) {
   router.Add({.method = Method::kGet, .pattern = "/", .handler = [&sink](const Request&, Respond respond) { respond(ListPage(sink)); }});
   router.Add({.method = Method::kGet, .pattern = "/counts", .handler = [&sink](const Request&, Respond respond) {
                 const auto counts = sink.counts();
-                respond(Response::Json(200, nlohmann::json({{"mails", counts.mails}, {"distinct_recipients", counts.distinct_recipients},
-                                                            {"connections", counts.connections}, {"rejected", counts.rejected}, {"dropped", counts.dropped}})
+                respond(Response::Json(200, nlohmann::json({{"mails", counts.mails},
+                                                            {"distinct_recipients", counts.distinct_recipients},
+                                                            {"connections", counts.connections},
+                                                            {"rejected", counts.rejected},
+                                                            {"dropped", counts.dropped}})
                                                 .dump()));
               }});
   router.Add({.method = Method::kGet, .pattern = "/received", .handler = [&sink](const Request& request, Respond respond) {
@@ -84,6 +91,7 @@ struct Flags {
   std::string http = "127.0.0.1:2580";
   SinkOptions options;
   std::vector<std::string> rules;
+  int64_t delay_ms = 0;
 };
 
 int Run(const Common& common, Flags flags) {
@@ -93,11 +101,12 @@ int Run(const Common& common, Flags flags) {
   auto pages = ParseEndpoint(flags.http);
   if (!pages) return PrintError(common, pages.error());
   for (const std::string& rule : flags.rules) {
-    const size_t equals = rule.find('=');
-    if (equals == std::string::npos) return PrintError(common, Fail(Code::kInvalid, "--reply '{}' is not SUFFIX=REPLY", rule));
-    flags.options.rules.push_back({rule.substr(0, equals), rule.substr(equals + 1)});
+    auto parsed = ParseSinkRule(rule);
+    if (!parsed) return PrintError(common, parsed.error());
+    flags.options.rules.push_back(std::move(*parsed));
   }
   flags.options.listen = *listen;
+  flags.options.delay = Milliseconds(flags.delay_ms);
   asio_net::SystemClock clock;
   asio_net::Worker worker("sink");
   asio_net::AsioNet net(worker);
@@ -125,8 +134,11 @@ void AddSink(CLI::App& app, Chosen& chosen) {
   app.add_option("--http", flags->http, "address of its pages")->capture_default_str();
   app.add_option("--log", flags->options.log_path, "CSV file with a line for each mail, written before the mail is answered");
   app.add_option("--keep", flags->options.keep_path, "file that keeps whole mails");
-  app.add_option("--reply", flags->rules, "SUFFIX=REPLY: what RCPT answers to addresses that end in SUFFIX, e.g. '@soft.test=451 4.2.0 busy'");
+  app.add_option(
+      "--reply", flags->rules,
+      "[rcpt:|dot:]PATTERN=REPLY: what RCPT or the final dot answers to recipients like PATTERN, e.g. '*@soft.test=451 4.2.0 busy'");
   app.add_option("--drop-after-dot", flags->options.drop_after_dot, "share of mails that are taken and not answered, 0 to 1");
+  app.add_option("--delay-ms", flags->delay_ms, "wait before the answer to the final dot");
   app.add_option("--seed", flags->options.seed, "of that chance");
   app.callback([&chosen, flags] { chosen = [flags](const Common& common) { return Run(common, *flags); }; });
 }

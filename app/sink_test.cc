@@ -1,0 +1,262 @@
+// The sink as a mail server sees it, over real sockets.
+#include "app/sink.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "streams/adapters/asio/asio_env.h"
+#include "streams/adapters/asio/asio_net.h"
+
+namespace maily::app {
+namespace {
+
+class Wire {
+ public:
+  explicit Wire(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+    const timeval limit{20, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    EXPECT_TRUE(Reply().starts_with("220 "));
+  }
+  ~Wire() { close(fd_); }
+  void Send(std::string_view bytes) { EXPECT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size())); }
+  // One reply, of one line or more; empty if the connection is closed.
+  std::string Reply() {
+    std::string reply;
+    for (size_t line = 0;;) {
+      const size_t end = in_.find("\r\n");
+      if (end == std::string::npos) {
+        char buffer[4096];
+        const ssize_t got = recv(fd_, buffer, sizeof(buffer), 0);
+        if (got <= 0) return "";
+        in_.append(buffer, static_cast<size_t>(got));
+        continue;
+      }
+      reply += in_.substr(0, end + 2);
+      in_.erase(0, end + 2);
+      if (reply.size() - line < 4 || reply[line + 3] != '-') return reply;
+      line = reply.size();
+    }
+  }
+  std::string Say(std::string_view line) {
+    Send(std::string(line) + "\r\n");
+    return Reply();
+  }
+  // The reply to the final dot.
+  std::string Mail(std::string_view recipient, std::string_view bytes) {
+    EXPECT_TRUE(Say("MAIL FROM:<from@example.com>").starts_with("250"));
+    EXPECT_TRUE(Say(fmt::format("RCPT TO:<{}>", recipient)).starts_with("250"));
+    EXPECT_TRUE(Say("DATA").starts_with("354"));
+    return Say(std::string(bytes) + "\r\n.");
+  }
+
+ private:
+  int fd_;
+  std::string in_;
+};
+
+class SinkTest : public testing::Test {
+ protected:
+  SinkTest() {
+    char name[] = "/tmp/maily-sink-XXXXXX";
+    directory_ = mkdtemp(name);
+    options_.listen.port = 0;
+    options_.log_path = directory_ / "log";
+    options_.keep_path = directory_ / "mails";
+  }
+  ~SinkTest() override {
+    Stop();
+    std::filesystem::remove_all(directory_);
+  }
+  void Start() {
+    worker_ = std::make_unique<asio_net::Worker>("sink");
+    net_ = std::make_unique<asio_net::AsioNet>(*worker_);
+    auto started = Sink::Start(*net_, *worker_, clock_, options_);
+    ASSERT_TRUE(started) << started.error().ToString();
+    sink_ = std::move(*started);
+  }
+  void Stop() {
+    if (worker_) worker_->Stop();
+    sink_.reset();
+    net_.reset();
+    worker_.reset();
+  }
+  uint16_t port() const { return sink_->local().port; }
+  std::string Log() const {
+    std::ostringstream text;
+    text << std::ifstream(options_.log_path).rdbuf();
+    return text.str();
+  }
+
+  std::filesystem::path directory_;
+  SinkOptions options_;
+  asio_net::SystemClock clock_;
+  std::unique_ptr<asio_net::Worker> worker_;
+  std::unique_ptr<asio_net::AsioNet> net_;
+  std::unique_ptr<Sink> sink_;
+};
+
+constexpr std::string_view kMail = "Subject: Hello\r\n there\r\nMessage-ID: <one@example.com>\r\n\r\nbody";
+
+TEST_F(SinkTest, AMailIsLoggedBeforeItsReplyAndKeptWhole) {
+  Start();
+  Wire wire(port());
+  const std::string hello = wire.Say("EHLO client");
+  for (const char* extension : {"PIPELINING", "SIZE 33554432", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"}) {
+    EXPECT_NE(hello.find(extension), std::string::npos) << extension;
+  }
+  EXPECT_TRUE(wire.Mail("a@example.com", kMail).starts_with("250 "));
+  const std::string log = Log();
+  EXPECT_TRUE(log.starts_with("1,")) << log;
+  EXPECT_NE(log.find(",a@example.com,one@example.com,63,0,Hello there\n"), std::string::npos) << log;
+  EXPECT_EQ(sink_->counts().mails, 1u);
+  EXPECT_EQ(*sink_->Message(1), std::string(kMail) + "\r\n");
+  EXPECT_EQ(sink_->Message(2).error().code, Code::kNotFound);
+  EXPECT_TRUE(wire.Say("QUIT").starts_with("221"));
+  EXPECT_EQ(wire.Reply(), "");
+}
+
+TEST_F(SinkTest, DotsAreUnstuffedAndOnlyALoneDotEnds) {
+  Start();
+  Wire wire(port());
+  EXPECT_TRUE(wire.Mail("a@x", "X: y\r\n\r\n..\r\n...two\r\n .\r\nbare\n.\nlf\r\n. x").starts_with("250"));
+  EXPECT_EQ(*sink_->Message(1), "X: y\r\n\r\n.\r\n..two\r\n .\r\nbare\n.\nlf\r\n x\r\n");
+}
+
+TEST_F(SinkTest, PipelinedCommandsAndMailsAreAnsweredInOrder) {
+  Start();
+  Wire wire(port());
+  std::string all = "EHLO c\r\n";
+  for (int i = 0; i < 20; ++i) {
+    all += fmt::format(
+        "MAIL FROM:<> SIZE=10 BODY=8BITMIME\r\nRCPT TO:<r{}@x>\r\nRCPT TO:<s{}@x>\r\nDATA\r\nMessage-ID: <{}@x>\r\n\r\nhi\r\n.\r\n", i, i,
+        i);
+  }
+  wire.Send(all + "QUIT\r\n");
+  EXPECT_TRUE(wire.Reply().starts_with("250-"));
+  for (int i = 0; i < 20; ++i) {
+    for (const char* code : {"250", "250", "250", "354", "250"}) EXPECT_TRUE(wire.Reply().starts_with(code)) << i;
+  }
+  EXPECT_TRUE(wire.Reply().starts_with("221"));
+  EXPECT_EQ(sink_->counts().mails, 40u);
+  EXPECT_EQ(sink_->counts().distinct_recipients, 40u);
+  const auto list = sink_->List(38, 10);
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[0].number, 39u);
+  EXPECT_EQ(list[1].recipient, "s19@x");
+  EXPECT_EQ(list[1].message_id, "19@x");
+  EXPECT_EQ(*sink_->Message(39), *sink_->Message(40));
+}
+
+TEST_F(SinkTest, CommandsOutOfOrderAndUnknownOnesAreRefused) {
+  Start();
+  Wire wire(port());
+  EXPECT_TRUE(wire.Say("RCPT TO:<a@x>").starts_with("503"));
+  EXPECT_TRUE(wire.Say("DATA").starts_with("503"));
+  EXPECT_TRUE(wire.Say("helo c").starts_with("250"));
+  EXPECT_TRUE(wire.Say("MAIL FROM: nobody").starts_with("501"));
+  EXPECT_TRUE(wire.Say("mail from:<a@x>").starts_with("250"));
+  EXPECT_TRUE(wire.Say("RCPT TO:a@x").starts_with("501"));
+  EXPECT_TRUE(wire.Say("RSET").starts_with("250"));
+  EXPECT_TRUE(wire.Say("RCPT TO:<a@x>").starts_with("503"));
+  EXPECT_TRUE(wire.Say("NOOP").starts_with("250"));
+  EXPECT_TRUE(wire.Say("VRFY a").starts_with("252"));
+  EXPECT_TRUE(wire.Say("BDAT 3").starts_with("502"));
+  EXPECT_TRUE(wire.Say(std::string(5000, 'x')).starts_with("500"));
+}
+
+TEST_F(SinkTest, SizesAreBounded) {
+  options_.mail_bytes_max = 10'000;
+  Start();
+  Wire wire(port());
+  EXPECT_TRUE(wire.Say("MAIL FROM:<a@x> SIZE=10001").starts_with("552"));
+  EXPECT_TRUE(wire.Mail("a@x", std::string(20'000, 'x')).starts_with("552"));
+  const std::string line(9'000, 'y');  // longer than any read of a line may be, and whole all the same
+  EXPECT_TRUE(wire.Mail("a@x", line).starts_with("250"));
+  EXPECT_EQ(*sink_->Message(1), line + "\r\n");
+}
+
+TEST_F(SinkTest, RulesAnswerByRecipient) {
+  for (const char* rule : {"rcpt:*@soft.test=451 4.2.0 busy", "@hard.test=550 5.1.1 unknown", "dot:*@late.test=554 5.7.1 refused"}) {
+    auto parsed = ParseSinkRule(rule);
+    ASSERT_TRUE(parsed) << rule;
+    options_.rules.push_back(std::move(*parsed));
+  }
+  for (const char* bad : {"@x", "@x=busy", "@x=99 low", "@x=700 high", "@x=250\r\n250 two", "@x=4511 long"})
+    EXPECT_FALSE(ParseSinkRule(bad)) << bad;
+  Start();
+  Wire wire(port());
+  EXPECT_TRUE(wire.Say("MAIL FROM:<f@x>").starts_with("250"));
+  EXPECT_EQ(wire.Say("RCPT TO:<a@soft.test>"), "451 4.2.0 busy\r\n");
+  EXPECT_EQ(wire.Say("RCPT TO:<a@hard.test>"), "550 5.1.1 unknown\r\n");
+  EXPECT_TRUE(wire.Say("DATA").starts_with("503"));
+  EXPECT_EQ(wire.Mail("a@late.test", kMail), "554 5.7.1 refused\r\n");
+  EXPECT_EQ(sink_->counts().mails, 0u);
+  EXPECT_EQ(sink_->counts().rejected, 3u);
+}
+
+TEST_F(SinkTest, ADroppedReplyStillTookTheMail) {
+  options_.drop_after_dot = 0.5;
+  options_.seed = 7;
+  Start();
+  uint64_t dropped = 0;
+  for (int i = 0; i < 40; ++i) {
+    Wire wire(port());
+    if (wire.Mail("a@x", kMail).empty()) ++dropped;
+  }
+  EXPECT_GT(dropped, 5u) << "seed " << options_.seed;
+  EXPECT_LT(dropped, 35u);
+  EXPECT_EQ(sink_->counts().mails, 40u);
+  EXPECT_EQ(sink_->counts().dropped, dropped);
+}
+
+TEST_F(SinkTest, ADelayHoldsTheReplyBackOnly) {
+  options_.delay = Milliseconds(30);
+  Start();
+  Wire wire(port());
+  const Duration before = clock_.Steady();
+  EXPECT_TRUE(wire.Mail("a@x", kMail).starts_with("250"));
+  EXPECT_GE((clock_.Steady() - before).us, 30'000);
+}
+
+TEST_F(SinkTest, ARestartGoesOnWithTheOldLog) {
+  Start();
+  Wire(port()).Mail("\"a,b\"@x", "Subject: \"q\", c\r\n\r\none");
+  Wire(port()).Mail("c@x", "two");
+  Stop();
+  std::ofstream(options_.log_path, std::ios::app) << "3,123,half a li";
+  Start();
+  EXPECT_EQ(sink_->counts().mails, 2u);
+  EXPECT_EQ(sink_->List(0, 10)[0].recipient, "\"a,b\"@x");
+  EXPECT_EQ(sink_->List(0, 10)[0].subject, "\"q\", c");
+  Wire(port()).Mail("d@x", "three");
+  EXPECT_EQ(sink_->List(2, 10)[0].number, 3u);
+  EXPECT_EQ(*sink_->Message(2), "two\r\n");
+  EXPECT_EQ(*sink_->Message(3), "three\r\n");
+  const std::string log = Log();
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 3);
+}
+
+TEST_F(SinkTest, AnotherFileIsNotTakenForALog) {
+  std::ofstream(options_.log_path) << "something\nelse\n";
+  asio_net::Worker worker("sink");
+  asio_net::AsioNet net(worker);
+  const auto started = Sink::Start(net, worker, clock_, options_);
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, Code::kCorrupt);
+}
+
+}  // namespace
+}  // namespace maily::app
