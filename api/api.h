@@ -1,0 +1,63 @@
+// The API as a whole: what it needs from the process, and the router that serves it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/gateway/auth.h"
+#include "api/http/router.h"
+#include "projections/views/views.h"
+#include "streams/base/ids.h"
+#include "streams/base/result.h"
+#include "streams/command/replies.h"
+#include "streams/command/sender.h"
+#include "streams/keyring/keyring.h"
+#include "streams/port/env.h"
+#include "streams/port/topic.h"
+
+namespace maily::api {
+
+// Which send a mail is of, read from its Message-ID.
+struct ReceivedSend {
+  TenantId tenant;
+  PartitionId partition;
+  uint64_t campaign_id = 0;
+  uint64_t ordinal = 0;
+};
+
+// A route of the process itself (its mode, its projections), whose answer is JSON text. Runs on the blocking executor.
+struct OperatorRoute {
+  http::Method method = http::Method::kGet;
+  std::string pattern;
+  gateway::Scope scope = gateway::Scope::kAdmin;
+  std::string summary;
+  std::function<Result<std::string>(const http::Request&)> answer;
+};
+
+// All of it outlives the router. `executor` never blocks; `blocking` may wait for SQL and for keys to become durable, and should be several
+// threads' worth if reads are to run beside each other.
+struct Dependencies {
+  command::Sender& sender;
+  command::Replies& replies;
+  keyring::Keyring& keyring;
+  projections::Views& views;
+  Clock& clock;
+  Entropy& entropy;
+  Executor& executor;
+  Executor& blocking;
+  LogSettings log;
+  // Of a Message-ID as a receiver lists it; kInvalid: not one of ours.
+  std::function<Result<ReceivedSend>(std::string_view message_id)> read_message_id;
+  // Why /readyz says 503, or empty.
+  std::function<std::string()> not_ready;
+  // Where tracked links point to, for the status page; and the build.
+  std::string version;
+  std::vector<OperatorRoute> operator_routes = {};
+};
+
+// Every route of routes.cc, and those of the operator.
+http::Router MakeRouter(const Dependencies& dependencies);
+
+}  // namespace maily::api

@@ -1,0 +1,75 @@
+// What every handler of the API works with: a request whose caller is known, and the few ways to answer it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/api.h"
+#include "api/gateway/auth.h"
+#include "api/gateway/gateway.h"
+#include "api/http/message.h"
+#include "api/http/problem.h"
+#include "projections/views/views.h"
+
+namespace maily::api {
+
+using Json = nlohmann::ordered_json;
+
+// Sizes and times that clients may rely on; GET /v1/limits shows them.
+inline constexpr size_t kBodyBytesMax = 1 << 20;
+inline constexpr int64_t kPageSizeMax = 1000;
+inline constexpr int64_t kPageSizeDefault = 100;
+inline constexpr int64_t kWaitMsMax = 60'000;
+inline constexpr Duration kDecisionTimeout = Seconds(10);
+inline constexpr size_t kIdempotencyKeyBytesMax = 200;
+
+// Made once, shared by all handlers.
+struct Shared {
+  explicit Shared(const Dependencies& dependencies);
+  ~Shared();
+
+  Dependencies parts;
+  gateway::Gateway gateway;
+  gateway::Auth auth;
+};
+
+struct Call {
+  std::shared_ptr<Shared> api;
+  http::Request request;
+  gateway::Caller caller;
+  http::Respond respond;
+
+  gateway::Asker asker() const { return {caller.tenant, caller.actor, request.trace_id}; }
+  sql::Value tenant() const { return sql::Value::Integer(caller.tenant.value()); }
+};
+
+void Answer(Call& call, int status, const Json& body, http::Headers headers = {});
+void Refuse(Call& call, const http::Problem& problem);
+void Refuse(Call& call, const Error& error);
+// 400 with the parameter's name.
+http::Problem BadParameter(std::string_view name, std::string hint, int status = 400);
+
+// The keys of the caller's tenant. On a thread that may block; cached by the keyring.
+Result<const keyring::TenantKeys*> KeysOf(Call& call);
+
+// A whole number among the query parameters, or `fallback`; none: it is malformed or out of range.
+std::optional<int64_t> NumberParameter(const Call& call, std::string_view name, int64_t fallback, int64_t least, int64_t most);
+// An id in the path; none: it is no number, so there is no such thing.
+std::optional<uint64_t> IdParam(const Call& call, std::string_view name = "id");
+// The 404 that an unknown id and another tenant's id share.
+http::Problem NoSuch(std::string_view what);
+
+// RFC 3339 in UTC: "2026-11-21T05:00:00.123456Z"; "Z" with as many digits as needed.
+std::string Rfc3339(int64_t us);
+// kInvalid: no RFC 3339 time with an offset.
+Result<int64_t> ParseRfc3339(std::string_view text);
+
+// The name among `known` that is nearest to `name`, if it is near enough to be meant.
+std::string Nearest(std::string_view name, const std::vector<std::string>& known);
+
+}  // namespace maily::api

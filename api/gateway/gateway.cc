@@ -1,0 +1,244 @@
+// See gateway.h.
+#include "api/gateway/gateway.h"
+
+#include <atomic>
+#include <google/protobuf/message.h>
+#include <mutex>
+#include <unordered_map>
+
+#include "maily/tenants/v1/state.pb.h"
+#include "schemas/keys.h"
+#include "schemas/sealed.h"
+#include "schemas/types.h"
+#include "streams/base/bytes.h"
+
+namespace maily::gateway {
+namespace {
+
+constexpr Duration kRegistryStaleMax = Seconds(1);
+constexpr Duration kRegistryWait = Seconds(5);
+
+// A request between its append and its answer. Done is called once, on the executor.
+struct Pending {
+  std::mutex mutex;
+  std::optional<CommandAt> at;
+  std::string why;
+  Done done;       // executor only
+  CommandId id;
+};
+
+}  // namespace
+
+struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
+  struct Known {
+    std::optional<CommandAt> home;                  // last command of this process that the tenant's home decided
+    std::optional<CommandAt> read_home;             // the same when `registry` was read
+    std::shared_ptr<const Registry> registry;
+    Duration read_at;
+  };
+
+  explicit Impl(Parts parts_in) : parts(parts_in), latest(parts_in.log.partition_count) {}
+
+  PartitionId PartitionFor(const Order& order) const {
+    return order.partition ? *order.partition : PartitionOf(order.key, parts.log.partition_count);
+  }
+
+  Result<std::string> Hash(const Asker& asker, const Order& order) {
+    if (order.natural_key.empty() || order.sequence > 0) return std::string();
+    MAILY_TRY(const keyring::TenantKeys* keys, parts.keyring.Tenant(asker.tenant));
+    std::string canonical;
+    PutFixed(canonical, order.type);
+    canonical += order.plain.empty() ? order.payload : order.plain;
+    return schema::RequestHash(*keys, canonical);
+  }
+
+  void Send(const Asker& asker, const Order& order, const CommandId& id, std::string_view hash, Sync sync, command::Sent sent) {
+    const Instant now = parts.clock.Now();
+    parts.sender.Send(PartitionFor(order),
+                      {.id = id,
+                       .type = order.type,
+                       .tenant = asker.tenant,
+                       .key = order.key,
+                       .actor = asker.actor,
+                       .occurred_at = order.occurred_at.us == 0 ? now : order.occurred_at,
+                       .trace = asker.trace,
+                       .causation = {},
+                       .correlation = id,
+                       .natural_key = order.natural_key,
+                       .sequence = order.sequence,
+                       .request_hash = hash,
+                       .payload = order.payload.empty() ? order.plain : order.payload},
+                      sync, [impl = shared_from_this(), sent = std::move(sent)](Result<CommandAt> at) mutable {
+                        if (at) impl->NoteLatest(*at);
+                        sent(std::move(at));
+                      });
+  }
+
+  // Offsets and indexes are kept in one word: 44 and 20 bits, plus one, so that zero means none.
+  void NoteLatest(const CommandAt& at) {
+    const uint64_t place = ((at.offset.value() << 20u) | std::min<uint64_t>(at.index, (1u << 20u) - 1)) + 1;
+    std::atomic<uint64_t>& last = latest[at.partition.value()];
+    uint64_t known = last.load(std::memory_order_relaxed);
+    while (known < place && !last.compare_exchange_weak(known, place, std::memory_order_relaxed)) {
+    }
+    generation.store(at.generation, std::memory_order_relaxed);
+  }
+
+  void NoteHome(TenantId tenant, const CommandAt& at) {
+    if (at.partition != schema::HomeOf(tenant, parts.log.partition_count)) return;
+    const std::lock_guard lock(mutex);
+    std::optional<CommandAt>& home = tenants[tenant].home;
+    if (!home || *home < at) home = at;
+  }
+
+  std::shared_ptr<const Registry> FreshRegistry(TenantId tenant, std::optional<CommandAt>& home) {
+    const std::lock_guard lock(mutex);
+    const Known& known = tenants[tenant];
+    home = known.home;
+    const bool fresh = known.registry && known.read_home == known.home && parts.clock.Steady() - known.read_at < kRegistryStaleMax;
+    return fresh ? known.registry : nullptr;
+  }
+
+  Result<std::shared_ptr<const Registry>> ReadRegistry(TenantId tenant, const std::optional<CommandAt>& home) {
+    const Duration now = parts.clock.Steady();
+    MAILY_TRY(const projections::Rows rows, parts.views.Query("attributes", {{"tenant", sql::Value::Integer(tenant.value())}}));
+    std::vector<tenants::v1::AttributeDefinition> attributes(rows.size());
+    for (size_t row = 0; row < rows.size(); ++row) {
+      attributes[row].set_name(rows.at(row, "name").bytes);
+      tenants::v1::AttributeType type{};
+      std::string upper = rows.at(row, "type").bytes;
+      for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+      if (!tenants::v1::AttributeType_Parse(upper, &type)) return Fail(Code::kCorrupt, "attribute {} has the unknown type {}", attributes[row].name(), upper);
+      attributes[row].set_attribute_type(type);
+      attributes[row].set_personal(rows.at(row, "personal").integer != 0);
+    }
+    auto registry = std::make_shared<const Registry>(std::move(attributes));
+    const std::lock_guard lock(mutex);
+    Known& known = tenants[tenant];
+    known.registry = registry;
+    known.read_home = home;
+    known.read_at = now;
+    return registry;
+  }
+
+  const Parts parts;
+  std::vector<std::atomic<uint64_t>> latest;  // of each partition
+  std::atomic<uint32_t> generation = 0;
+  std::mutex mutex;
+  std::unordered_map<TenantId, Known> tenants;
+};
+
+Order PlainOrder(const google::protobuf::Message& message, std::string key) {
+  Order order;
+  order.type = schema::NumberOf(*message.GetDescriptor());
+  message.SerializeToString(&order.plain);
+  order.key = std::move(key);
+  return order;
+}
+
+Gateway::Gateway(Parts parts) : impl_(std::make_shared<Impl>(parts)) {}
+Gateway::~Gateway() = default;
+
+const LogSettings& Gateway::log() const { return impl_->parts.log; }
+keyring::Keyring& Gateway::keyring() { return impl_->parts.keyring; }
+Executor& Gateway::executor() { return impl_->parts.executor; }
+Executor& Gateway::blocking() { return impl_->parts.blocking; }
+Clock& Gateway::clock() { return impl_->parts.clock; }
+Entropy& Gateway::entropy() { return impl_->parts.entropy; }
+projections::Views& Gateway::views() { return impl_->parts.views; }
+
+std::vector<CommandAt> Gateway::Latest() const {
+  std::vector<CommandAt> at;
+  for (size_t i = 0; i < impl_->latest.size(); ++i) {
+    const uint64_t place = impl_->latest[i].load(std::memory_order_relaxed);
+    if (place == 0) continue;
+    at.push_back({PartitionId(static_cast<uint16_t>(i)), impl_->generation.load(std::memory_order_relaxed), Offset((place - 1) >> 20u),
+                  static_cast<uint32_t>((place - 1) & ((1u << 20u) - 1))});
+  }
+  return at;
+}
+
+CommandId Gateway::NewId() {
+  CommandId id;
+  impl_->parts.entropy.Fill(id.bytes);
+  const auto ms = static_cast<uint64_t>(impl_->parts.clock.Now().us / 1000);
+  for (size_t i = 0; i < 6; ++i) id.bytes[i] = static_cast<uint8_t>(ms >> (8 * (5 - i)));
+  id.bytes[6] = static_cast<uint8_t>((id.bytes[6] & 0x0F) | 0x70);
+  id.bytes[8] = static_cast<uint8_t>((id.bytes[8] & 0x3F) | 0x80);
+  return id;
+}
+
+void Gateway::Submit(const Asker& asker, const Order& order, Duration timeout, Done done) {
+  const CommandId id = NewId();
+  auto hash = impl_->Hash(asker, order);
+  if (!hash) {
+    return impl_->parts.executor.Post([id, why = hash.error().message, done = std::move(done)]() mutable {
+      done({.kind = Verdict::Kind::kUnavailable, .outcome = {}, .answer = std::move(why), .at = {}, .id = id});
+    });
+  }
+  auto pending = std::make_shared<Pending>();
+  pending->done = std::move(done);
+  pending->id = id;
+  const auto finish = [](const std::shared_ptr<Pending>& p, Verdict verdict) {
+    if (!p->done) return;
+    verdict.id = p->id;
+    std::exchange(p->done, nullptr)(std::move(verdict));
+  };
+  impl_->parts.replies.Await(id, impl_->parts.executor, timeout, [pending, finish, impl = impl_, tenant = asker.tenant](Result<command::Reply> reply) {
+    if (reply) {
+      impl->NoteHome(tenant, reply->at);
+      return finish(pending, {.kind = Verdict::Kind::kDecided, .outcome = static_cast<Outcome>(reply->outcome), .answer = std::move(reply->answer), .at = reply->at, .id = {}});
+    }
+    Verdict verdict;
+    {
+      const std::lock_guard lock(pending->mutex);
+      verdict.at = pending->at;
+    }
+    verdict.kind = verdict.at ? Verdict::Kind::kPending : Verdict::Kind::kUnavailable;
+    if (!verdict.at) verdict.answer = reply.error().message;
+    finish(pending, std::move(verdict));
+  });
+  impl_->Send(asker, order, id, *hash, Sync::kSoon, [pending, finish, impl = impl_](Result<CommandAt> at) {
+    if (at) {
+      const std::lock_guard lock(pending->mutex);
+      pending->at = *at;
+      return;
+    }
+    impl->parts.executor.Post([pending, finish, impl, error = at.error()] {
+      // Whether it is there is unknown; its decision, should it come, answers nobody any more.
+      finish(pending, {.kind = error.code == Code::kInvalid ? Verdict::Kind::kDecided : Verdict::Kind::kUnavailable,
+                       .outcome = Outcome::kInvalid,
+                       .answer = error.code == Code::kInvalid ? R"({"code":"too_large","message":"what is asked is larger than 64 KiB"})" : error.message,
+                       .at = {},
+                       .id = {}});
+      impl->parts.replies.Abandon(pending->id);
+    });
+  });
+}
+
+void Gateway::Append(const Asker& asker, const Order& order, command::Sent sent) {
+  auto hash = impl_->Hash(asker, order);
+  if (!hash) return sent(hash.error());
+  impl_->Send(asker, order, NewId(), *hash, Sync::kNow, std::move(sent));
+}
+
+Result<void> Gateway::SealFor(std::string_view subject, TenantId tenant, google::protobuf::Message& message) {
+  MAILY_TRY(const keyring::SubjectKey key, impl_->parts.keyring.GetOrCreate(tenant, subject));
+  schema::SealPersonal(message, tenant, key, impl_->parts.entropy);
+  return Ok();
+}
+
+void Gateway::WithRegistry(TenantId tenant, std::move_only_function<void(Result<std::shared_ptr<const Registry>>)> done) {
+  impl_->parts.blocking.Post([impl = impl_, tenant, done = std::move(done)]() mutable {
+    std::optional<CommandAt> home;
+    if (auto registry = impl->FreshRegistry(tenant, home)) return done(std::move(registry));
+    if (!home) return done(impl->ReadRegistry(tenant, home));
+    const std::string group = impl->parts.views.GroupOf("attributes");
+    impl->parts.views.freshness().Wait(group, {*home}, kRegistryWait, impl->parts.blocking, [impl, tenant, home, done = std::move(done)](bool fresh) mutable {
+      if (!fresh) return done(Fail(Code::kRetry, "the registered attributes are not up to date: the read models are behind"));
+      done(impl->ReadRegistry(tenant, home));
+    });
+  });
+}
+
+}  // namespace maily::gateway
