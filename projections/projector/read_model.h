@@ -66,6 +66,10 @@ class EventHandlers {
     if (slots_[number] == nullptr) slots_[number] = std::make_unique<TypedSlot<M>>();
     static_cast<TypedSlot<M>*>(slots_[number].get())->handlers.push_back(std::move(handler));
   }
+  template <class F, class M>
+  void On(F* fold, Result<void> (F::*method)(const EventAt&, const M&)) {
+    On<M>([fold, method](const EventAt& at, const M& event) { return (fold->*method)(at, event); });
+  }
   bool Handles(TypeNumber number) const { return number < slots_.size() && slots_[number] != nullptr; }
 
   // Shows the event to its handlers; no handler is no error. kCorrupt: the payload is none of its type.

@@ -10,6 +10,16 @@ std::string_view Trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
+// Without the comment and empty lines at its end: they belong to what follows.
+std::string_view WithoutTrailingComments(std::string_view sql) {
+  while (true) {
+    sql = Trimmed(sql);
+    const size_t end = sql.rfind('\n');
+    if (end == std::string_view::npos || !sql.substr(end + 1).starts_with("--")) return sql;
+    sql = sql.substr(0, end);
+  }
+}
+
 // The name if the line begins a statement.
 std::string_view NameIn(std::string_view line, std::string_view marker) {
   return line.starts_with(marker) ? Trimmed(line.substr(marker.size())) : std::string_view();
@@ -34,7 +44,7 @@ Result<std::vector<NamedStatement>> ParseNamed(std::string_view text) {
     }
   }
   for (size_t i = 0; i < statements.size(); ++i) {
-    std::string_view sql = Trimmed(statements[i].sql);
+    std::string_view sql = WithoutTrailingComments(statements[i].sql);
     if (sql.ends_with(';')) sql.remove_suffix(1);
     if (sql.empty()) return Fail(Code::kInvalid, "queries.sql: '{}' is empty", statements[i].name);
     statements[i].sql = std::string(sql);

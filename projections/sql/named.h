@@ -2,7 +2,7 @@
 //
 //   -- name: contact          a query that the API and analysts may ask, with parameters :like_this
 //   -- fold: insert_contact   a statement of the read model's own fold, with parameters ?1, ?2, …
-// A statement goes on to the next such line; other comments belong to it. One statement a name; the last semicolon is dropped.
+// A statement goes on to the next such line and the comments before it. One statement a name; the last semicolon is dropped.
 #pragma once
 
 #include <string>

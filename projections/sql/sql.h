@@ -105,6 +105,13 @@ Result<int64_t> RunWith(Statement& statement, const Args&... args) {
   BindAll(statement, args...);
   return statement.Run();
 }
+// The same, where the number of rows does not matter.
+template <class... Args>
+Result<void> Do(Statement& statement, const Args&... args) {
+  auto changed = RunWith(statement, args...);
+  if (!changed) [[unlikely]] return changed.error();
+  return Ok();
+}
 
 // One connection to one database. Not thread-safe: used by one thread at a time, as its owner arranges.
 class Connection {

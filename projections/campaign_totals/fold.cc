@@ -1,0 +1,234 @@
+// Folds planned audiences, results and engagements into sums per arm. Sums are gathered and written once a transaction.
+#include "projections/campaign_totals/fold.h"
+
+#include <map>
+
+#include "maily/campaigns/v1/events.pb.h"
+#include "maily/engagements/v1/events.pb.h"
+#include "maily/sends/v1/events.pb.h"
+#include "projections/campaign_totals/attribution.h"
+#include "projections/campaign_totals/sql.h"
+#include "projections/projector/verdict.h"
+#include "schemas/types.h"
+
+namespace maily::projections {
+namespace {
+
+namespace engagements = maily::engagements::v1;
+namespace sends = maily::sends::v1;
+
+constexpr int64_t kNoArm = -1;
+
+struct Totals {
+  int64_t recipients = 0;
+  int64_t delivered = 0;
+  int64_t bounced = 0;
+  int64_t unknown = 0;
+  int64_t expired = 0;
+  int64_t skipped = 0;
+  int64_t opens = 0;
+  int64_t opened = 0;
+  int64_t clicks = 0;
+  int64_t clicked = 0;
+  int64_t unsubscribes = 0;
+  int64_t visits = 0;
+  int64_t conversions = 0;
+  int64_t revenue_cents = 0;
+};
+
+class CampaignTotalsFold final : public Fold {
+ public:
+  static Result<std::unique_ptr<Fold>> Make(FoldSetup& setup) {
+    auto fold = std::make_unique<CampaignTotalsFold>();
+    MAILY_TRY(fold->assign_, setup.Prepare("assign"));
+    MAILY_TRY(fold->arm_of_, setup.Prepare("arm_of"));
+    MAILY_TRY(fold->assignments_of_, setup.Prepare("assignments_of"));
+    MAILY_TRY(fold->open_, setup.Prepare("open"));
+    MAILY_TRY(fold->click_, setup.Prepare("click"));
+    MAILY_TRY(fold->visit_, setup.Prepare("visit"));
+    MAILY_TRY(fold->add_totals_, setup.Prepare("add_totals"));
+    MAILY_TRY(fold->add_skips_, setup.Prepare("add_skips"));
+    EventHandlers& on = setup.handlers;
+    on.On(fold.get(), &CampaignTotalsFold::Planned);
+    on.On(fold.get(), &CampaignTotalsFold::Skipped);
+    on.On<sends::AttemptDelivered>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::delivered, 1); });
+    on.On<sends::AttemptBounced>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::bounced, 1); });
+    on.On<sends::AttemptUnknown>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::unknown, 1); });
+    on.On<sends::SendExpired>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::expired, 1); });
+    on.On(fold.get(), &CampaignTotalsFold::Resolved);
+    on.On(fold.get(), &CampaignTotalsFold::Opened);
+    on.On(fold.get(), &CampaignTotalsFold::Clicked);
+    on.On<engagements::Unsubscribed>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::unsubscribes, 1); });
+    on.On(fold.get(), &CampaignTotalsFold::Recorded);
+    return std::unique_ptr<Fold>(std::move(fold));
+  }
+
+  Result<void> Flush() override {
+    for (const auto& [key, n] : totals_) {
+      const auto [tenant, campaign_id, arm] = key;
+      MAILY_TRY_VOID(sql::Do(*add_totals_, tenant, campaign_id, arm, n.recipients, n.delivered, n.bounced, n.unknown, n.expired, n.skipped, n.opens,
+                             n.opened, n.clicks, n.clicked, n.unsubscribes, n.visits, n.conversions, n.revenue_cents));
+    }
+    totals_.clear();
+    for (const auto& [key, contacts] : skips_) {
+      const auto [tenant, campaign_id, arm, reason] = key;
+      MAILY_TRY_VOID(sql::Do(*add_skips_, tenant, campaign_id, arm, reason, contacts));
+    }
+    skips_.clear();
+    return Ok();
+  }
+
+ private:
+  Totals& Of(const EventAt& at, uint64_t campaign_id, int64_t arm) { return totals_[{at.tenant.value(), campaign_id, arm}]; }
+  void Skip(const EventAt& at, uint64_t campaign_id, int64_t arm, int reason) { ++skips_[{at.tenant.value(), campaign_id, arm, reason}]; }
+
+  Result<void> Planned(const EventAt& at, const maily::campaigns::v1::AudiencePlanned& e) {
+    sql::Statement& assign = *assign_;
+    assign.BindInteger(1, at.tenant.value());
+    assign.BindInteger(3, static_cast<int64_t>(e.campaign_id()));
+    assign.BindInteger(5, at.time.us);
+    int64_t contact_id = at.ContactId(e.first_ordinal());
+    std::map<int, int64_t> verdicts;  // byte -> contacts
+    for (const char byte : e.verdicts()) {
+      const Verdict verdict = VerdictOf(byte);
+      if (verdict.in_audience()) ++verdicts[static_cast<uint8_t>(byte)];
+      if (verdict.arm >= 0) {
+        assign.BindInteger(2, contact_id);
+        assign.BindInteger(4, verdict.arm);
+        MAILY_TRY([[maybe_unused]] const int64_t rows, assign.Run());
+      }
+      ++contact_id;
+    }
+    for (const auto& [byte, contacts] : verdicts) {
+      const Verdict verdict = VerdictOf(static_cast<char>(byte));
+      Totals& totals = Of(at, e.campaign_id(), verdict.arm);
+      if (verdict.arm >= 0) totals.recipients += contacts;
+      if (verdict.fate == Fate::kSkipped) totals.skipped += contacts;
+      if (verdict.reason != 0) skips_[{at.tenant.value(), e.campaign_id(), verdict.arm, verdict.reason}] += contacts;
+    }
+    return Ok();
+  }
+
+  Result<int64_t> ArmOf(const EventAt& at, uint64_t campaign_id, uint64_t ordinal) {
+    sql::BindAll(*arm_of_, at.tenant.value(), at.ContactId(ordinal), campaign_id);
+    auto row = arm_of_->Step();
+    const int64_t arm = row && *row ? arm_of_->integer(0) : kNoArm;
+    arm_of_->Reset();
+    if (!row) return row.error();
+    return arm;
+  }
+  template <class Event>
+  Result<void> Count(const EventAt& at, const Event& e, int64_t Totals::*what, int64_t n) {
+    MAILY_TRY(const int64_t arm, ArmOf(at, e.campaign_id(), e.ordinal()));
+    Of(at, e.campaign_id(), arm).*what += n;
+    return Ok();
+  }
+
+  Result<void> Skipped(const EventAt& at, const sends::SendSkipped& e) {
+    MAILY_TRY(const int64_t arm, ArmOf(at, e.campaign_id(), e.ordinal()));
+    ++Of(at, e.campaign_id(), arm).skipped;
+    Skip(at, e.campaign_id(), arm, static_cast<int>(e.reason()));
+    return Ok();
+  }
+  Result<void> Resolved(const EventAt& at, const sends::UnknownResolved& e) {
+    MAILY_TRY(const int64_t arm, ArmOf(at, e.campaign_id(), e.ordinal()));
+    Totals& totals = Of(at, e.campaign_id(), arm);
+    --totals.unknown;
+    if (e.delivered()) ++totals.delivered;
+    return Ok();
+  }
+
+  // Those whom planning skipped have no assignment; their opens and clicks (of mail that others forwarded) count for no arm.
+  Result<void> Opened(const EventAt& at, const engagements::Opened& e) {
+    sql::BindAll(*open_, at.tenant.value(), at.ContactId(e.ordinal()), e.campaign_id());
+    auto row = open_->Step();
+    const bool assigned = row && *row;
+    Totals& totals = Of(at, e.campaign_id(), assigned ? open_->integer(0) : kNoArm);
+    ++totals.opens;
+    if (assigned && open_->integer(1) == 1) ++totals.opened;
+    return Finish(*open_, row);
+  }
+  Result<void> Clicked(const EventAt& at, const engagements::Clicked& e) {
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    sql::BindAll(*click_, at.tenant.value(), contact_id, e.campaign_id());
+    auto row = click_->Step();
+    const bool assigned = row && *row;
+    Assignment assignment;
+    if (assigned) assignment = AssignmentIn(*click_);
+    Totals& totals = Of(at, e.campaign_id(), assigned ? assignment.arm : kNoArm);
+    ++totals.clicks;
+    if (assigned && click_->integer(4) == 1) ++totals.clicked;
+    MAILY_TRY_VOID(Finish(*click_, row));
+    return assigned ? Give(at, contact_id, assignment, Signal::kVisit, 0) : Ok();
+  }
+  // A statement that changes rows has to be run to its end.
+  static Result<void> Finish(sql::Statement& statement, const Result<bool>& first) {
+    if (first && *first) {
+      auto rest = statement.Step();
+      statement.Reset();
+      if (!rest) return rest.error();
+      return Ok();
+    }
+    statement.Reset();
+    if (!first) return first.error();
+    return Ok();
+  }
+  static Assignment AssignmentIn(const sql::Statement& row) {
+    return {.campaign_id = row.integer(0), .arm = row.integer(1), .assigned_at = Instant{row.integer(2)}, .visited = row.integer(3) != 0};
+  }
+
+  Result<void> Recorded(const EventAt& at, const engagements::ContactEventRecorded& e) {
+    const Signal signal = SignalOf(e.name());
+    if (signal == Signal::kNone) return Ok();
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    assigned_.clear();
+    sql::BindAll(*assignments_of_, at.tenant.value(), contact_id);
+    while (true) {
+      auto row = assignments_of_->Step();
+      if (row && *row) {
+        assigned_.push_back(AssignmentIn(*assignments_of_));
+        continue;
+      }
+      assignments_of_->Reset();
+      if (!row) return row.error();
+      break;
+    }
+    for (const Assignment& assignment : assigned_) MAILY_TRY_VOID(Give(at, contact_id, assignment, signal, e.revenue_cents()));
+    return Ok();
+  }
+  Result<void> Give(const EventAt& at, int64_t contact_id, const Assignment& assignment, Signal signal, int64_t revenue_cents) {
+    const Credit credit = CreditOf(assignment, signal, at.time, revenue_cents);
+    if (credit.visits == 0 && credit.conversions == 0) return Ok();
+    Totals& totals = Of(at, static_cast<uint64_t>(assignment.campaign_id), assignment.arm);
+    totals.visits += credit.visits;
+    totals.conversions += credit.conversions;
+    totals.revenue_cents += credit.revenue_cents;
+    if (credit.visits == 0) return Ok();
+    return sql::Do(*visit_, at.tenant.value(), contact_id, assignment.campaign_id);
+  }
+
+  sql::Statement* assign_ = nullptr;
+  sql::Statement* arm_of_ = nullptr;
+  sql::Statement* assignments_of_ = nullptr;
+  sql::Statement* open_ = nullptr;
+  sql::Statement* click_ = nullptr;
+  sql::Statement* visit_ = nullptr;
+  sql::Statement* add_totals_ = nullptr;
+  sql::Statement* add_skips_ = nullptr;
+  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Totals> totals_;        // tenant, campaign, arm -> since the last flush
+  std::map<std::tuple<uint32_t, uint64_t, int64_t, int>, int64_t> skips_;  // tenant, campaign, arm, reason -> since the last flush
+  std::vector<Assignment> assigned_;
+};
+
+}  // namespace
+
+ReadModel CampaignTotalsReadModel() {
+  return {.name = "campaign_totals",
+          .version = 1 + kAttributionVersion,
+          .schema_sql = campaign_totals_sql::kSchema,
+          .queries_sql = campaign_totals_sql::kQueries,
+          .tables = {{"assignments"}, {"campaign_totals"}, {"campaign_skips"}},
+          .make = &CampaignTotalsFold::Make};
+}
+
+}  // namespace maily::projections

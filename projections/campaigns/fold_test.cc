@@ -1,0 +1,87 @@
+// Tests the read model of campaigns.
+#include "projections/campaigns/fold.h"
+
+#include "maily/campaigns/v1/events.pb.h"
+#include "projections/projector/fake_journal.h"
+#include "projections/read_models.h"
+#include "schemas/types.h"
+
+namespace maily::projections {
+namespace {
+
+namespace campaigns = maily::campaigns::v1;
+
+template <class Event>
+Event Of() {
+  Event event;
+  event.set_campaign_id(9);
+  return event;
+}
+
+class CampaignsFoldTest : public FoldFixture {
+ protected:
+  CampaignsFoldTest() : FoldFixture(ReadModelGroups()[1]) {}
+  void Launch() {
+    auto created = Of<campaigns::CampaignCreated>();
+    created.mutable_spec()->set_name("spring");
+    created.mutable_spec()->set_template_id(4);
+    Happens(0, created);
+    auto launched = Of<campaigns::CampaignLaunched>();
+    launched.mutable_template_version()->set_number(2);
+    launched.mutable_template_version()->add_links("https://example.com/a");
+    Happens(0, launched);
+    for (uint16_t p = 0; p < 2; ++p) {
+      auto opened = Of<campaigns::CampaignOpened>();
+      opened.set_last_ordinal(10);
+      Happens(p, opened);
+    }
+  }
+  Rows Campaign() { return Ask("campaign", parameters_); }
+  const std::vector<Parameter> parameters_ = {{"tenant", Value::Integer(1)}, {"campaign_id", Value::Integer(9)}};
+};
+
+TEST_F(CampaignsFoldTest, ACampaignGoesFromDraftToCompleted) {
+  Launch();
+  EXPECT_EQ(Campaign().at(0, "status"), Value::Text("running"));
+  EXPECT_EQ(Campaign().at(0, "template_version"), Value::Integer(2));
+  EXPECT_EQ(Campaign().at(0, "partitions"), Value::Integer(2));
+  EXPECT_EQ(Campaign().at(0, "partitions_opened"), Value::Integer(2));
+  EXPECT_EQ(Ask("campaign_arms", parameters_).at(0, "name"), Value::Text("all"));
+  EXPECT_EQ(Ask("campaign_link", {parameters_[0], parameters_[1], {"link", Value::Integer(0)}}).at(0, "target"), Value::Text("https://example.com/a"));
+  Happens(0, Of<campaigns::CampaignCompleted>());
+  EXPECT_EQ(Campaign().at(0, "status"), Value::Text("completed"));
+  EXPECT_EQ(Campaign().at(0, "ended_at_us"), Value::Integer(now.us));
+  EXPECT_EQ(Ask("campaigns", {parameters_[0], {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}}).size(), 1u);
+  RebuildGivesTheSame();
+}
+
+TEST_F(CampaignsFoldTest, APauseIsAcknowledgedPartitionByPartition) {
+  Launch();
+  Happens(0, Of<campaigns::CampaignPaused>());
+  EXPECT_EQ(Campaign().at(0, "status"), Value::Text("paused"));
+  EXPECT_EQ(Campaign().at(0, "partitions_paused"), Value::Integer(0));
+  auto changed = Of<campaigns::RunStateChanged>();
+  changed.set_state(campaigns::PAUSED);
+  Happens(1, changed);
+  EXPECT_EQ(Campaign().at(0, "partitions_paused"), Value::Integer(1));
+  auto progressed = Of<campaigns::CampaignProgressed>();
+  progressed.set_partition(1);
+  progressed.set_planned(true);
+  progressed.mutable_counts()->set_delivered(5);
+  progressed.set_state(campaigns::PAUSED);
+  Happens(1, progressed);
+  EXPECT_EQ(Campaign().at(0, "partitions_planned"), Value::Integer(1));
+  EXPECT_EQ(Ask("campaign_partitions", parameters_).at(1, "delivered"), Value::Integer(5));
+}
+
+TEST_F(CampaignsFoldTest, ARefusalKeepsItsReason) {
+  Launch();
+  auto refused = Of<campaigns::CampaignRefused>();
+  refused.set_reason("empty_audience");
+  Happens(0, refused);
+  EXPECT_EQ(Campaign().at(0, "status"), Value::Text("refused"));
+  EXPECT_EQ(Campaign().at(0, "reason"), Value::Text("empty_audience"));
+}
+
+}  // namespace
+}  // namespace maily::projections

@@ -1,0 +1,64 @@
+-- Campaigns, and how far each partition has come with them.
+CREATE TABLE campaigns (
+  tenant           BIGINT NOT NULL,
+  campaign_id      BIGINT NOT NULL,
+  name             TEXT   NOT NULL,
+  template_id      BIGINT NOT NULL,
+  template_version BIGINT,           -- null = not launched yet
+  from_address     TEXT   NOT NULL,
+  reply_to         TEXT   NOT NULL,
+  list_id          BIGINT NOT NULL,  -- 0 = all contacts
+  status           BIGINT NOT NULL,  -- campaign_statuses
+  reason           TEXT,             -- why it was refused
+  created_at_us    BIGINT NOT NULL,
+  launched_at_us   BIGINT,
+  ended_at_us      BIGINT,           -- completed, cancelled or refused
+  PRIMARY KEY (tenant, campaign_id)
+) WITHOUT ROWID;
+
+CREATE TABLE campaign_statuses (status BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
+INSERT INTO campaign_statuses (status, name)
+VALUES (0, 'draft'), (1, 'running'), (2, 'paused'), (3, 'cancelled'), (4, 'completed'), (5, 'refused');
+
+CREATE TABLE campaign_arms (
+  tenant          BIGINT NOT NULL,
+  campaign_id     BIGINT NOT NULL,
+  arm             BIGINT NOT NULL,  -- place in the campaign's definition, from 0
+  name            TEXT   NOT NULL,
+  holdout         BIGINT NOT NULL,  -- 0, 1
+  where_attribute TEXT   NOT NULL,
+  where_value     TEXT   NOT NULL,
+  weight          BIGINT NOT NULL,
+  PRIMARY KEY (tenant, campaign_id, arm)
+) WITHOUT ROWID;
+
+-- Where tracked links lead; fixed at launch.
+CREATE TABLE campaign_links (
+  tenant      BIGINT NOT NULL,
+  campaign_id BIGINT NOT NULL,
+  link        BIGINT NOT NULL,
+  target      TEXT   NOT NULL,
+  PRIMARY KEY (tenant, campaign_id, link)
+) WITHOUT ROWID;
+
+-- What each partition says of itself.
+CREATE TABLE campaign_partitions (
+  tenant        BIGINT NOT NULL,
+  campaign_id   BIGINT NOT NULL,
+  partition     BIGINT NOT NULL,
+  state         BIGINT NOT NULL,  -- 1 running, 2 paused, 3 cancelling
+  planned       BIGINT NOT NULL,  -- 1 = the whole audience has its verdict
+  settled       BIGINT NOT NULL,  -- 1 = nobody is pending or open any more
+  last_ordinal  BIGINT NOT NULL,  -- the audience is among the contacts 1 … last_ordinal
+  audience      BIGINT NOT NULL,
+  to_send       BIGINT NOT NULL,
+  delivered     BIGINT NOT NULL,
+  bounced       BIGINT NOT NULL,
+  unknown       BIGINT NOT NULL,
+  skipped       BIGINT NOT NULL,
+  holdout       BIGINT NOT NULL,
+  failed        BIGINT NOT NULL,
+  opened_at_us  BIGINT NOT NULL,
+  changed_at_us BIGINT NOT NULL,
+  PRIMARY KEY (tenant, campaign_id, partition)
+) WITHOUT ROWID;

@@ -1,0 +1,140 @@
+// Tests the read model of contacts, and what stands in its personal table.
+#include "projections/contacts/fold.h"
+
+#include <map>
+
+#include "maily/contacts/v1/events.pb.h"
+#include "projections/projector/fake_journal.h"
+#include "projections/read_models.h"
+#include "schemas/sealed.h"
+#include "schemas/types.h"
+
+namespace maily::projections {
+namespace {
+
+namespace contacts = maily::contacts::v1;
+
+class MapKv final : public Kv {
+ public:
+  Result<std::optional<std::string>> Get(std::string_view key) override {
+    const auto found = map_.find(std::string(key));
+    return found == map_.end() ? std::optional<std::string>() : std::optional(found->second);
+  }
+  Result<void> Scan(std::string_view from, std::string_view to, const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    for (auto it = map_.lower_bound(std::string(from)); it != map_.end() && (to.empty() || it->first < to); ++it) {
+      if (!visit(it->first, it->second)) break;
+    }
+    return Ok();
+  }
+  Result<void> Write(const KvBatch& batch) override {
+    for (const auto& change : batch.changes) {
+      if (change.value) {
+        map_[change.key] = *change.value;
+      } else {
+        map_.erase(change.key);
+      }
+    }
+    return Ok();
+  }
+  Result<void> Flush() override { return Ok(); }
+  uint64_t SizeOnDisk() override { return 0; }
+
+ private:
+  std::map<std::string, std::string> map_;
+};
+
+class CountingEntropy final : public Entropy {
+ public:
+  void Fill(std::span<uint8_t> out) override {
+    for (uint8_t& byte : out) byte = static_cast<uint8_t>(next_++ * 37);
+  }
+
+ private:
+  uint32_t next_ = 1;
+};
+
+class ContactsFoldTest : public FoldFixture {
+ protected:
+  ContactsFoldTest() : FoldFixture(ReadModelGroups()[0]) {
+    keyring::Key root;
+    root.bytes.fill(5);
+    keys_ = keyring::Keyring::Open(std::make_unique<MapKv>(), root, entropy_, {}).value();
+    keyring = keys_.get();
+  }
+  std::string Sealed(std::string_view field_id, std::string_view text) {
+    const TenantId tenant(1);
+    return schema::Seal(tenant, keys_->GetOrCreate(tenant, kKey).value(), field_id, text, entropy_);
+  }
+  contacts::ContactCreated Created() {
+    contacts::ContactCreated created;
+    created.set_ordinal(1);
+    created.set_contact_key(std::string(kKey));
+    created.set_address(Sealed("address", "Ann@Example.com"));
+    contacts::Attribute* attribute = created.add_attributes();
+    attribute->set_name("recency");
+    attribute->set_integer(10);
+    attribute = created.add_attributes();
+    attribute->set_name("first_name");
+    attribute->set_sealed(Sealed("attribute:first_name", "Ann"));
+    attribute = created.add_attributes();
+    attribute->set_name("channel");
+    attribute->set_text("Web");
+    created.set_source("import:1");
+    return created;
+  }
+  Rows Contact() { return Ask("contact", {{"tenant", Value::Integer(1)}, {"contact_id", Value::Integer((int64_t{1} << 48) + 1)}}); }
+
+  static constexpr std::string_view kKey = "0123456789abcdef";
+  CountingEntropy entropy_;
+  std::unique_ptr<keyring::Keyring> keys_;
+};
+
+TEST_F(ContactsFoldTest, PersonalFieldsStandInThePersonalTableAlone) {
+  Happens(1, Created());
+  const Rows contact = Contact();
+  EXPECT_EQ(contact.at(0, "address"), Value::Text("Ann@Example.com"));
+  EXPECT_EQ(contact.at(0, "attributes"), Value::Text(R"({"channel":"Web","recency":10})"));
+  EXPECT_EQ(contact.at(0, "personal_attributes"), Value::Text(R"({"first_name":"Ann"})"));
+  EXPECT_EQ(contact.at(0, "suppressed_reason"), Value::Null());
+  EXPECT_EQ(Ask("contact_by_key", {{"tenant", Value::Integer(1)}, {"contact_key", Value::Blob(std::string(kKey))}}).size(), 1u);
+  EXPECT_EQ(Ask("contact_count", {{"tenant", Value::Integer(1)}}).at(0, "contacts"), Value::Integer(1));
+  auto r = databases->Open("people-v1", sql::Purpose::kRead).value();
+  sql::Statement* all = r->Prepare("SELECT * FROM contacts").value();
+  ASSERT_TRUE(all->Step().value());
+  for (int c = 0; c < all->column_count(); ++c) EXPECT_EQ(all->bytes(c).find("Ann"), std::string_view::npos);
+  all->Reset();
+  RebuildGivesTheSame();
+}
+
+TEST_F(ContactsFoldTest, AChangeMergesAndRemoves) {
+  Happens(1, Created());
+  contacts::ContactChanged changed;
+  changed.set_ordinal(1);
+  contacts::Attribute* attribute = changed.add_attributes();
+  attribute->set_name("recency");
+  attribute = changed.add_attributes();
+  attribute->set_name("spend");
+  attribute->set_number(0.5);
+  attribute = changed.add_attributes();
+  attribute->set_name("first_name");
+  attribute->set_sealed(Sealed("attribute:first_name", "Anna"));
+  Happens(1, changed);
+  EXPECT_EQ(Contact().at(0, "attributes"), Value::Text(R"({"channel":"Web","spend":0.5})"));
+  EXPECT_EQ(Contact().at(0, "personal_attributes"), Value::Text(R"({"first_name":"Anna"})"));
+  RebuildGivesTheSame();
+}
+
+TEST_F(ContactsFoldTest, WithoutTheKeyTheContactStaysAndTheDigestIsTheSame) {
+  Happens(1, Created());
+  const std::string digest = Digest().ToHex();
+  EXPECT_EQ(keys_->Destroy(TenantId(1), kKey).value(), 1u);
+  projection->Rebuild(Projection::Then::kSwitch, [](Result<RebuildStatus> built) { EXPECT_TRUE(built.value().compared); });
+  executor.Drain();
+  EXPECT_EQ(Digest().ToHex(), digest);
+  EXPECT_EQ(Contact().at(0, "address"), Value::Null());
+  EXPECT_EQ(Contact().at(0, "personal_attributes"), Value::Text("{}"));
+  EXPECT_EQ(Contact().at(0, "attributes"), Value::Text(R"({"channel":"Web","recency":10})"));
+}
+
+}  // namespace
+}  // namespace maily::projections

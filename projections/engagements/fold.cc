@@ -1,0 +1,64 @@
+// Folds events of engagements.
+#include "projections/engagements/fold.h"
+
+#include "maily/engagements/v1/events.pb.h"
+#include "projections/engagements/sql.h"
+#include "schemas/types.h"
+
+namespace maily::projections {
+namespace {
+
+namespace engagements = maily::engagements::v1;
+
+// engagement_kinds
+enum Kind : int { kOpened = 1, kClicked = 2, kUnsubscribed = 3, kEvent = 4 };
+
+class EngagementsFold final : public Fold {
+ public:
+  static Result<std::unique_ptr<Fold>> Make(FoldSetup& setup) {
+    auto fold = std::make_unique<EngagementsFold>();
+    MAILY_TRY(fold->record_, setup.Prepare("record"));
+    setup.handlers.On(fold.get(), &EngagementsFold::Opened);
+    setup.handlers.On(fold.get(), &EngagementsFold::Clicked);
+    setup.handlers.On(fold.get(), &EngagementsFold::Unsubscribed);
+    setup.handlers.On(fold.get(), &EngagementsFold::Recorded);
+    return std::unique_ptr<Fold>(std::move(fold));
+  }
+
+ private:
+  Result<void> Opened(const EventAt& at, const engagements::Opened& e) {
+    constexpr auto none = std::nullopt;
+    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kOpened), e.campaign_id(), none, none, none,
+                   none, none, at.time.us, at.time.us);
+  }
+  Result<void> Clicked(const EventAt& at, const engagements::Clicked& e) {
+    constexpr auto none = std::nullopt;
+    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kClicked), e.campaign_id(), e.link(), none,
+                   none, none, none, at.time.us, at.time.us);
+  }
+  Result<void> Unsubscribed(const EventAt& at, const engagements::Unsubscribed& e) {
+    constexpr auto none = std::nullopt;
+    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kUnsubscribed), e.campaign_id(), none,
+                   std::string_view(e.method()), none, none, none, at.time.us, at.time.us);
+  }
+  Result<void> Recorded(const EventAt& at, const engagements::ContactEventRecorded& e) {
+    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kEvent), std::nullopt, std::nullopt,
+                   std::string_view(e.name()), std::string_view(e.event_id()), e.revenue_cents(), std::string_view(e.currency()),
+                   e.occurred_at_us() == 0 ? at.time.us : e.occurred_at_us(), at.time.us);
+  }
+
+  sql::Statement* record_ = nullptr;
+};
+
+}  // namespace
+
+ReadModel EngagementsReadModel() {
+  return {.name = "engagements",
+          .version = 1,
+          .schema_sql = engagements_sql::kSchema,
+          .queries_sql = engagements_sql::kQueries,
+          .tables = {{"engagements"}, {"engagement_kinds", TableKind::kConstant}},
+          .make = &EngagementsFold::Make};
+}
+
+}  // namespace maily::projections

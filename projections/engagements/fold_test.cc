@@ -1,0 +1,50 @@
+// Tests the read model of engagements.
+#include "projections/engagements/fold.h"
+
+#include "maily/engagements/v1/events.pb.h"
+#include "projections/projector/fake_journal.h"
+#include "projections/read_models.h"
+#include "schemas/types.h"
+
+namespace maily::projections {
+namespace {
+
+namespace engagements = maily::engagements::v1;
+
+class EngagementsFoldTest : public FoldFixture {
+ protected:
+  EngagementsFoldTest() : FoldFixture(ReadModelGroups()[1]) {}
+};
+
+TEST_F(EngagementsFoldTest, WhatAContactDidIsListedLatestFirst) {
+  engagements::Opened opened;
+  opened.set_ordinal(3);
+  opened.set_campaign_id(9);
+  engagements::Clicked clicked;
+  clicked.set_ordinal(3);
+  clicked.set_campaign_id(9);
+  clicked.set_link(1);
+  engagements::ContactEventRecorded recorded;
+  recorded.set_ordinal(3);
+  recorded.set_name("conversion");
+  recorded.set_revenue_cents(1234);
+  recorded.set_occurred_at_us(5);
+  Happens(0, opened, clicked);
+  Happens(0, recorded);
+  const Parameter tenant{"tenant", Value::Integer(1)};
+  const Parameter contact{"contact_id", Value::Integer(3)};
+  const Rows rows = Ask("engagements_of_contact", {tenant, contact, {"before", Value::Integer(INT64_MAX)}, {"limit", Value::Integer(2)}});
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows.at(0, "kind"), Value::Text("event"));
+  EXPECT_EQ(rows.at(0, "occurred_at_us"), Value::Integer(5));
+  EXPECT_EQ(rows.at(0, "revenue_cents"), Value::Integer(1234));
+  EXPECT_EQ(rows.at(1, "kind"), Value::Text("clicked"));
+  EXPECT_EQ(rows.at(1, "link"), Value::Integer(1));
+  const Rows rest = Ask("engagements_of_contact", {tenant, contact, {"before", rows.at(1, "sequence")}, {"limit", Value::Integer(2)}});
+  ASSERT_EQ(rest.size(), 1u);
+  EXPECT_EQ(rest.at(0, "kind"), Value::Text("opened"));
+  RebuildGivesTheSame();
+}
+
+}  // namespace
+}  // namespace maily::projections

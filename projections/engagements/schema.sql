@@ -1,0 +1,19 @@
+-- What contacts did. Addresses, user agents and properties stay sealed in the journal.
+CREATE TABLE engagements (
+  tenant         BIGINT NOT NULL,
+  contact_id     BIGINT NOT NULL,
+  sequence       BIGINT NOT NULL,  -- lsn * 256 + place in the decision
+  kind           BIGINT NOT NULL,  -- engagement_kinds
+  campaign_id    BIGINT,           -- null = of no campaign in particular
+  link           BIGINT,           -- of a click
+  name           TEXT,             -- of a contact event; the method of an unsubscribe
+  event_id       TEXT,             -- the producer's
+  revenue_cents  BIGINT,
+  currency       TEXT,
+  occurred_at_us BIGINT NOT NULL,  -- as the producer says; else when it was recorded
+  recorded_at_us BIGINT NOT NULL,
+  PRIMARY KEY (tenant, contact_id, sequence)
+) WITHOUT ROWID;
+
+CREATE TABLE engagement_kinds (kind BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
+INSERT INTO engagement_kinds (kind, name) VALUES (1, 'opened'), (2, 'clicked'), (3, 'unsubscribed'), (4, 'event');

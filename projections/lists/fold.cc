@@ -1,0 +1,83 @@
+// Folds events of lists, and the opt-outs among engagements.
+#include "projections/lists/fold.h"
+
+#include <map>
+
+#include "maily/engagements/v1/events.pb.h"
+#include "maily/lists/v1/events.pb.h"
+#include "projections/lists/sql.h"
+#include "schemas/types.h"
+
+namespace maily::projections {
+namespace {
+
+namespace lists = maily::lists::v1;
+
+class ListsFold final : public Fold {
+ public:
+  static Result<std::unique_ptr<Fold>> Make(FoldSetup& setup) {
+    auto fold = std::make_unique<ListsFold>();
+    MAILY_TRY(fold->insert_list_, setup.Prepare("insert_list"));
+    MAILY_TRY(fold->join_list_, setup.Prepare("join_list"));
+    MAILY_TRY(fold->leave_list_, setup.Prepare("leave_list"));
+    MAILY_TRY(fold->add_members_, setup.Prepare("add_members"));
+    MAILY_TRY(fold->unsubscribe_, setup.Prepare("unsubscribe"));
+    MAILY_TRY(fold->resubscribe_, setup.Prepare("resubscribe"));
+    setup.handlers.On(fold.get(), &ListsFold::ListCreated);
+    setup.handlers.On(fold.get(), &ListsFold::MemberJoined);
+    setup.handlers.On(fold.get(), &ListsFold::MemberLeft);
+    setup.handlers.On(fold.get(), &ListsFold::Unsubscribed);
+    setup.handlers.On(fold.get(), &ListsFold::Resubscribed);
+    return std::unique_ptr<Fold>(std::move(fold));
+  }
+
+  // A list's members live in all partitions: their number is summed.
+  Result<void> Flush() override {
+    for (const auto& [list, members] : added_) MAILY_TRY_VOID(sql::Do(*add_members_, list.first, list.second, members));
+    added_.clear();
+    return Ok();
+  }
+
+ private:
+  Result<void> ListCreated(const EventAt& at, const lists::ListCreated& e) {
+    return sql::Do(*insert_list_, at.tenant.value(), e.list_id(), std::string_view(e.name()), at.time.us);
+  }
+  Result<void> MemberJoined(const EventAt& at, const lists::MemberJoined& e) {
+    MAILY_TRY(const int64_t joined, sql::RunWith(*join_list_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()),
+                                                 std::string_view(e.source()), at.time.us));
+    if (joined > 0) added_[{at.tenant.value(), e.list_id()}] += joined;
+    return Ok();
+  }
+  Result<void> MemberLeft(const EventAt& at, const lists::MemberLeft& e) {
+    MAILY_TRY(const int64_t left, sql::RunWith(*leave_list_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal())));
+    if (left > 0) added_[{at.tenant.value(), e.list_id()}] -= left;
+    return Ok();
+  }
+  Result<void> Unsubscribed(const EventAt& at, const maily::engagements::v1::Unsubscribed& e) {
+    return sql::Do(*unsubscribe_, at.tenant.value(), at.ContactId(e.ordinal()), e.campaign_id(), std::string_view(e.method()), at.time.us);
+  }
+  Result<void> Resubscribed(const EventAt& at, const lists::Resubscribed& e) {
+    return sql::Do(*resubscribe_, at.tenant.value(), at.ContactId(e.ordinal()));
+  }
+
+  sql::Statement* insert_list_ = nullptr;
+  sql::Statement* join_list_ = nullptr;
+  sql::Statement* leave_list_ = nullptr;
+  sql::Statement* add_members_ = nullptr;
+  sql::Statement* unsubscribe_ = nullptr;
+  sql::Statement* resubscribe_ = nullptr;
+  std::map<std::pair<uint32_t, uint64_t>, int64_t> added_;  // tenant, list -> members since the last flush
+};
+
+}  // namespace
+
+ReadModel ListsReadModel() {
+  return {.name = "lists",
+          .version = 1,
+          .schema_sql = lists_sql::kSchema,
+          .queries_sql = lists_sql::kQueries,
+          .tables = {{"lists"}, {"list_members"}, {"list_totals"}, {"unsubscribed"}},
+          .make = &ListsFold::Make};
+}
+
+}  // namespace maily::projections

@@ -1,0 +1,65 @@
+// Tests the read model of lists.
+#include "projections/lists/fold.h"
+
+#include "maily/engagements/v1/events.pb.h"
+#include "maily/lists/v1/events.pb.h"
+#include "projections/projector/fake_journal.h"
+#include "projections/read_models.h"
+#include "schemas/types.h"
+
+namespace maily::projections {
+namespace {
+
+namespace lists = maily::lists::v1;
+
+class ListsFoldTest : public FoldFixture {
+ protected:
+  ListsFoldTest() : FoldFixture(ReadModelGroups()[0]) {}
+  const Parameter tenant_{"tenant", Value::Integer(1)};
+};
+
+lists::MemberJoined Joined(uint64_t ordinal) {
+  lists::MemberJoined joined;
+  joined.set_ordinal(ordinal);
+  joined.set_list_id(1);
+  joined.set_source("api");
+  return joined;
+}
+
+TEST_F(ListsFoldTest, MembersOfAllPartitionsAreCounted) {
+  Happens(1, Joined(1));  // the list's own partition may come later
+  lists::ListCreated created;
+  created.set_list_id(1);
+  created.set_name("news");
+  Happens(0, created, Joined(1), Joined(2));
+  Happens(0, Joined(2));  // twice
+  lists::MemberLeft left;
+  left.set_list_id(1);
+  left.set_ordinal(1);
+  Happens(0, left);
+  const Rows list = Ask("list", {tenant_, {"list_id", Value::Integer(1)}});
+  EXPECT_EQ(list.at(0, "members"), Value::Integer(2));
+  const Rows members = Ask("list_members", {tenant_, {"list_id", Value::Integer(1)}, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}});
+  ASSERT_EQ(members.size(), 2u);
+  EXPECT_EQ(members.at(0, "contact_id"), Value::Integer(2));
+  EXPECT_EQ(members.at(1, "contact_id"), Value::Integer((int64_t{1} << 48) + 1));
+  EXPECT_EQ(Ask("lists_of_contact", {tenant_, {"contact_id", Value::Integer(2)}}).at(0, "name"), Value::Text("news"));
+  RebuildGivesTheSame();
+}
+
+TEST_F(ListsFoldTest, AnOptOutHoldsUntilTheContactComesBack) {
+  maily::engagements::v1::Unsubscribed out;
+  out.set_ordinal(7);
+  out.set_campaign_id(3);
+  out.set_method("one_click");
+  Happens(0, out);
+  const std::vector<Parameter> page = {tenant_, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}};
+  EXPECT_EQ(Ask("unsubscribed", page).at(0, "method"), Value::Text("one_click"));
+  lists::Resubscribed back;
+  back.set_ordinal(7);
+  Happens(0, back);
+  EXPECT_TRUE(Ask("unsubscribed", page).empty());
+}
+
+}  // namespace
+}  // namespace maily::projections

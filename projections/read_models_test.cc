@@ -1,0 +1,57 @@
+// Tests the table of read models: schemas, queries and declarations fit each other, and no event is forgotten.
+#include "projections/read_models.h"
+
+#include <set>
+
+#include "projections/projector/fake_journal.h"
+#include "schemas/types.h"
+
+namespace maily::projections {
+namespace {
+
+class ReadModelsTest : public ProjectionFixture {};
+
+TEST_F(ReadModelsTest, EveryTableIsDeclaredAndEveryQueryCompiles) {
+  Views views(*databases, ReadModelQueries());
+  for (const Group& group : ReadModelGroups()) {
+    auto projector = Projector::Open(Environment(), group, group.name + "-v1", Mode::kLive, {}, {}).value();
+    std::set<std::string> declared = {"positions", "read_models"};
+    for (const ReadModel& model : group.models) {
+      for (const Table& table : model.tables) EXPECT_TRUE(declared.insert(table.name).second) << table.name;
+    }
+    std::set<std::string> made;
+    sql::Statement* tables = projector->connection().Prepare("SELECT name FROM sqlite_master WHERE type = 'table'").value();
+    while (tables->Step().value()) made.insert(std::string(tables->bytes(0)));
+    tables->Reset();
+    EXPECT_EQ(made, declared);
+    for (const QueryInfo& query : views.queries()) {
+      if (query.group != group.name) continue;
+      auto prepared = projector->connection().Prepare(query.sql);
+      EXPECT_TRUE(prepared.has_value()) << query.name << ": " << prepared.error().message;
+    }
+    projector->Stop();
+  }
+}
+
+TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
+  // ProgressTaken repeats CampaignProgressed in the home: each partition's own is folded.
+  const std::set<std::string_view> passed_by = {"ProgressTaken"};
+  EventHandlers handlers;
+  std::vector<std::unique_ptr<Fold>> folds;
+  std::vector<std::unique_ptr<sql::Connection>> connections;
+  for (const Group& group : ReadModelGroups()) {
+    connections.push_back(databases->Open(group.name, sql::Purpose::kWrite).value());
+    for (const ReadModel& model : group.models) {
+      connections.back()->Execute(model.schema_sql).value();
+      FoldSetup setup(*connections.back(), handlers, sql::ParseNamed(model.queries_sql).value(), nullptr);
+      folds.push_back(model.make(setup).value());
+    }
+  }
+  for (const schema::Type& type : schema::Types()) {
+    if (type.kind != schema::Kind::kEvent) continue;
+    EXPECT_NE(handlers.Handles(type.number), passed_by.contains(type.name)) << type.full_name;
+  }
+}
+
+}  // namespace
+}  // namespace maily::projections

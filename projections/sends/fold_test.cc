@@ -1,0 +1,134 @@
+// Tests the read model of sends.
+#include "projections/sends/fold.h"
+
+#include "maily/campaigns/v1/events.pb.h"
+#include "maily/sends/v1/events.pb.h"
+#include "projections/projector/fake_journal.h"
+#include "projections/read_models.h"
+#include "schemas/types.h"
+
+namespace maily::projections {
+namespace {
+
+namespace sends = maily::sends::v1;
+
+template <class Event>
+Event Of(uint64_t ordinal) {
+  Event event;
+  event.set_campaign_id(9);
+  event.set_ordinal(ordinal);
+  return event;
+}
+
+class SendsFoldTest : public FoldFixture {
+ protected:
+  SendsFoldTest() : FoldFixture(ReadModelGroups()[1]) {}
+  void Plan() {
+    maily::campaigns::v1::AudiencePlanned planned;
+    planned.set_campaign_id(9);
+    planned.set_first_ordinal(1);
+    planned.set_verdicts(std::string("\x00\x40\x41\x80\x02", 5));  // outside, send arm 0, send arm 1, holdout arm 0, suppressed
+    Happens(1, planned);
+  }
+  void Open(uint64_t ordinal, uint32_t attempt) {
+    auto opened = Of<sends::AttemptOpened>(ordinal);
+    opened.set_attempt(attempt);
+    Happens(1, opened);
+  }
+  static Value Contact(int64_t ordinal) { return Value::Integer((int64_t{1} << 48) + ordinal); }
+  Rows Send(int64_t ordinal) { return Ask("send", {tenant_, campaign_, {"contact_id", Contact(ordinal)}}); }
+  Rows History(int64_t ordinal) {
+    return Ask("send_history", {tenant_, campaign_, {"contact_id", Contact(ordinal)}, {"limit", Value::Integer(100)}});
+  }
+  Rows Page(const std::string& status, const std::string& reason) {
+    return Ask("sends", {tenant_, campaign_, {"after", Value::Integer(0)}, {"limit", Value::Integer(100)}, {"status", Value::Text(status)},
+                         {"reason", Value::Text(reason)}});
+  }
+  const Parameter tenant_{"tenant", Value::Integer(1)};
+  const Parameter campaign_{"campaign_id", Value::Integer(9)};
+};
+
+TEST_F(SendsFoldTest, AVerdictByteBecomesARowWithItsReason) {
+  Plan();
+  EXPECT_EQ(Page("", "").size(), 4u);
+  ASSERT_EQ(Page("pending", "").size(), 2u);
+  EXPECT_EQ(Page("pending", "").at(1, "arm"), Value::Integer(1));
+  EXPECT_EQ(Page("holdout", "holdout").at(0, "contact_id"), Contact(4));
+  EXPECT_EQ(Page("skipped", "suppressed").at(0, "arm"), Value::Null());
+  EXPECT_TRUE(Send(1).empty());
+  EXPECT_EQ(Ask("send_facts", {tenant_, campaign_, {"contact_id", Contact(4)}}).at(0, "status"), Value::Integer(8));
+  RebuildGivesTheSame();
+}
+
+TEST_F(SendsFoldTest, ADeferredMailIsDeliveredAtItsSecondAttempt) {
+  Plan();
+  Open(2, 1);
+  auto deferred = Of<sends::AttemptDeferred>(2);
+  deferred.set_attempt(1);
+  deferred.set_reply_code(451);
+  deferred.set_retry_at_us(77);
+  Happens(1, deferred);
+  EXPECT_EQ(Send(2).at(0, "status"), Value::Text("waiting"));
+  EXPECT_EQ(Send(2).at(0, "retry_at_us"), Value::Integer(77));
+  Happens(1, Of<sends::RetryDue>(2));
+  Open(2, 2);
+  auto delivered = Of<sends::AttemptDelivered>(2);
+  delivered.set_attempt(2);
+  delivered.set_reply_code(250);
+  delivered.set_reply_text("ok");
+  Happens(1, delivered);
+  const Rows send = Send(2);
+  EXPECT_EQ(send.at(0, "status"), Value::Text("delivered"));
+  EXPECT_EQ(send.at(0, "attempts"), Value::Integer(2));
+  EXPECT_EQ(send.at(0, "settled_at_us"), Value::Integer(now.us));
+  EXPECT_EQ(send.at(0, "retry_at_us"), Value::Null());
+  const Rows history = History(2);
+  ASSERT_EQ(history.size(), 5u);
+  EXPECT_EQ(history.at(1, "kind"), Value::Text("deferred"));
+  EXPECT_EQ(history.at(4, "kind"), Value::Text("delivered"));
+  EXPECT_EQ(history.at(4, "detail"), Value::Text("ok"));
+  RebuildGivesTheSame();
+}
+
+TEST_F(SendsFoldTest, AnUnknownSendIsListedUntilItIsResolved) {
+  Plan();
+  Open(2, 1);
+  Open(3, 1);
+  Happens(1, Of<sends::AttemptUnknown>(2), Of<sends::AttemptUnknown>(3));
+  const std::vector<Parameter> page = {tenant_, campaign_, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}};
+  EXPECT_EQ(Ask("unknown_sends", page).size(), 2u);
+  EXPECT_EQ(Ask("unknown_sends_of_all", {tenant_, {"after_campaign_id", Value::Integer(0)}, {"after", Value::Integer(0)}, {"limit", Value::Integer(1)}}).size(), 1u);
+  auto yes = Of<sends::UnknownResolved>(2);
+  yes.set_delivered(true);
+  Happens(1, yes);
+  auto no = Of<sends::UnknownResolved>(3);
+  no.set_why("not in the sink's list");
+  Happens(1, no, Of<sends::RetryDue>(3));
+  EXPECT_TRUE(Ask("unknown_sends", page).empty());
+  EXPECT_EQ(Send(2).at(0, "status"), Value::Text("delivered"));
+  EXPECT_EQ(Send(3).at(0, "status"), Value::Text("waiting"));
+  EXPECT_EQ(History(3).at(2, "detail"), Value::Text("not in the sink's list"));
+}
+
+TEST_F(SendsFoldTest, SkippedBouncedAndExpiredKeepTheirReasons) {
+  Plan();
+  auto skipped = Of<sends::SendSkipped>(2);
+  skipped.set_reason(maily::campaigns::v1::UNSUBSCRIBED);
+  Happens(1, skipped);
+  Open(3, 1);
+  auto bounced = Of<sends::AttemptBounced>(3);
+  bounced.set_attempt(1);
+  bounced.set_reply_code(550);
+  bounced.set_reply_text("no such user");
+  Happens(1, bounced);
+  EXPECT_EQ(Send(2).at(0, "reason"), Value::Text("unsubscribed"));
+  EXPECT_EQ(Send(3).at(0, "status"), Value::Text("bounced"));
+  EXPECT_EQ(Send(3).at(0, "reply_text"), Value::Text("no such user"));
+  auto expired = Of<sends::SendExpired>(3);
+  Happens(1, expired);
+  EXPECT_EQ(Send(3).at(0, "status"), Value::Text("expired"));
+  RebuildGivesTheSame();
+}
+
+}  // namespace
+}  // namespace maily::projections

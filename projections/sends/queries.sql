@@ -1,0 +1,65 @@
+-- :status and :reason: a name of send_statuses or skip_reasons; '' = any.
+-- name: sends
+SELECT s.contact_id, s.arm, t.name AS status, r.name AS reason, s.attempts, s.planned_at_us, s.attempted_at_us, s.settled_at_us, s.retry_at_us,
+       s.reply_code, s.reply_text
+FROM sends s JOIN send_statuses t ON t.status = s.status JOIN skip_reasons r ON r.reason = s.reason
+WHERE s.tenant = :tenant AND s.campaign_id = :campaign_id AND s.contact_id > :after
+  AND (:status = '' OR t.name = :status) AND (:reason = '' OR r.name = :reason)
+ORDER BY s.contact_id LIMIT :limit;
+
+-- name: send
+SELECT s.campaign_id, s.contact_id, s.arm, a.name AS arm_name, t.name AS status, r.name AS reason, s.attempts, s.planned_at_us, s.attempted_at_us,
+       s.settled_at_us, s.retry_at_us, s.reply_code, s.reply_text
+FROM sends s JOIN send_statuses t ON t.status = s.status JOIN skip_reasons r ON r.reason = s.reason
+LEFT JOIN campaign_arms a ON a.tenant = s.tenant AND a.campaign_id = s.campaign_id AND a.arm = s.arm
+WHERE s.tenant = :tenant AND s.campaign_id = :campaign_id AND s.contact_id = :contact_id;
+
+-- name: send_history
+SELECT h.sequence, k.name AS kind, h.attempt, h.at_us, h.reply_code, h.detail
+FROM send_history h JOIN send_history_kinds k ON k.kind = h.kind
+WHERE h.tenant = :tenant AND h.campaign_id = :campaign_id AND h.contact_id = :contact_id
+ORDER BY h.sequence LIMIT :limit;
+
+-- name: sends_of_contact
+SELECT c.campaign_id, c.name AS campaign, s.arm, t.name AS status, r.name AS reason, s.attempts, s.planned_at_us, s.settled_at_us
+FROM campaigns c
+JOIN sends s ON s.tenant = c.tenant AND s.campaign_id = c.campaign_id AND s.contact_id = :contact_id
+JOIN send_statuses t ON t.status = s.status JOIN skip_reasons r ON r.reason = s.reason
+WHERE c.tenant = :tenant AND c.campaign_id < :before ORDER BY c.campaign_id DESC LIMIT :limit;
+
+-- name: unknown_sends
+SELECT contact_id, arm, attempts, attempted_at_us, reply_text FROM sends
+WHERE tenant = :tenant AND campaign_id = :campaign_id AND status = 6 AND contact_id > :after ORDER BY contact_id LIMIT :limit;
+
+-- Of all campaigns; the next page begins after (campaign_id, contact_id) of the last row.
+-- name: unknown_sends_of_all
+SELECT campaign_id, contact_id, arm, attempts, attempted_at_us, reply_text FROM sends
+WHERE tenant = :tenant AND status = 6 AND (campaign_id, contact_id) > (:after_campaign_id, :after) ORDER BY campaign_id, contact_id LIMIT :limit;
+
+-- What tracking needs to know: was this contact to get mail of this campaign?
+-- name: send_facts
+SELECT arm, status, reason FROM sends WHERE tenant = :tenant AND campaign_id = :campaign_id AND contact_id = :contact_id;
+
+-- fold: plan
+INSERT INTO sends (tenant, campaign_id, contact_id, arm, status, reason, attempts, planned_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7);
+
+-- fold: open_attempt
+UPDATE sends SET status = 2, attempts = ?4, attempted_at_us = ?5, retry_at_us = NULL WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
+
+-- fold: settle
+UPDATE sends SET status = ?4, settled_at_us = ?5, retry_at_us = NULL, reply_code = ?6, reply_text = ?7
+WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
+
+-- fold: skip
+UPDATE sends SET status = 7, reason = ?4, settled_at_us = ?5, retry_at_us = NULL, reply_text = ?6
+WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
+
+-- fold: wait
+UPDATE sends SET status = 3, retry_at_us = ?4, reply_code = ?5, reply_text = ?6 WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
+
+-- fold: set_status
+UPDATE sends SET status = ?4, settled_at_us = ?5, retry_at_us = NULL WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
+
+-- fold: remember
+INSERT INTO send_history (tenant, campaign_id, contact_id, sequence, kind, attempt, at_us, reply_code, detail)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);

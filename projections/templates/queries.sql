@@ -1,0 +1,31 @@
+-- The latest version of each.
+-- name: templates
+SELECT t.template_id, t.version, t.name, t.subject, t.saved_at_us
+FROM template_versions t
+WHERE t.tenant = :tenant AND t.template_id > :after
+  AND t.version = (SELECT max(v.version) FROM template_versions v WHERE v.tenant = t.tenant AND v.template_id = t.template_id)
+ORDER BY t.template_id LIMIT :limit;
+
+-- The latest version.
+-- name: template
+SELECT template_id, version, name, subject, html, text, attributes, saved_at_us FROM template_versions
+WHERE tenant = :tenant AND template_id = :template_id ORDER BY version DESC LIMIT 1;
+
+-- name: template_version
+SELECT template_id, version, name, subject, html, text, attributes, saved_at_us FROM template_versions
+WHERE tenant = :tenant AND template_id = :template_id AND version = :version;
+
+-- name: template_versions
+SELECT version, name, subject, saved_at_us FROM template_versions
+WHERE tenant = :tenant AND template_id = :template_id ORDER BY version DESC LIMIT :limit;
+
+-- name: template_links
+SELECT link, target FROM template_links
+WHERE tenant = :tenant AND template_id = :template_id AND version = :version ORDER BY link;
+
+-- fold: insert_version
+INSERT INTO template_versions (tenant, template_id, version, name, subject, html, text, attributes, saved_at_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+
+-- fold: insert_link
+INSERT INTO template_links (tenant, template_id, version, link, target) VALUES (?1, ?2, ?3, ?4, ?5);

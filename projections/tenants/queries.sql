@@ -1,0 +1,54 @@
+-- name: tenants
+SELECT t.tenant, t.name, t.created_at_us, s.postal_address, s.company
+FROM tenants t LEFT JOIN tenant_settings s ON s.tenant = t.tenant
+WHERE t.tenant > :after ORDER BY t.tenant LIMIT :limit;
+
+-- name: tenant
+SELECT t.tenant, t.name, t.created_at_us, s.postal_address, s.company
+FROM tenants t LEFT JOIN tenant_settings s ON s.tenant = t.tenant
+WHERE t.tenant = :tenant;
+
+-- name: tenant_by_name
+SELECT tenant, name, created_at_us FROM tenants WHERE name = :name;
+
+-- name: settings
+SELECT postal_address, company, changed_at_us FROM tenant_settings WHERE tenant = :tenant;
+
+-- name: senders
+SELECT address FROM senders WHERE tenant = :tenant ORDER BY place;
+
+-- name: attributes
+SELECT a.name, t.name AS type, a.personal, a.registered_at_us
+FROM attributes a JOIN attribute_types t ON t.type = a.type
+WHERE a.tenant = :tenant ORDER BY a.name;
+
+-- name: api_key
+SELECT key_id, tenant, secret_hash, scopes, label, created_at_us, revoked_at_us FROM api_keys WHERE key_id = :key_id;
+
+-- name: api_keys
+SELECT key_id, scopes, label, created_at_us, revoked_at_us FROM api_keys WHERE tenant = :tenant ORDER BY created_at_us, key_id;
+
+-- fold: insert_tenant
+INSERT INTO tenants (tenant, name, created_at_us) VALUES (?1, ?2, ?3);
+
+-- fold: change_settings
+INSERT INTO tenant_settings (tenant, postal_address, company, changed_at_us) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (tenant) DO UPDATE SET
+  postal_address = CASE WHEN ?2 = '' THEN tenant_settings.postal_address ELSE ?2 END,
+  company = CASE WHEN ?3 = '' THEN tenant_settings.company ELSE ?3 END,
+  changed_at_us = ?4;
+
+-- fold: delete_senders
+DELETE FROM senders WHERE tenant = ?1;
+
+-- fold: insert_sender
+INSERT INTO senders (tenant, place, address) VALUES (?1, ?2, ?3);
+
+-- fold: insert_attribute
+INSERT INTO attributes (tenant, name, type, personal, registered_at_us) VALUES (?1, ?2, ?3, ?4, ?5);
+
+-- fold: insert_api_key
+INSERT INTO api_keys (key_id, tenant, secret_hash, scopes, label, created_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+
+-- fold: revoke_api_key
+UPDATE api_keys SET revoked_at_us = ?3 WHERE key_id = ?1 AND tenant = ?2;
