@@ -87,8 +87,8 @@ struct Runtime {
   std::unique_ptr<task::TaskEnvironment> environment;
   std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
   std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
-  std::unique_ptr<effects::Runner> runner;
   std::unique_ptr<task::Host> host;
+  std::unique_ptr<effects::Runner> runner;  // its effects hold what the host owns
 
   std::unique_ptr<sql::Databases> databases;
   std::unique_ptr<projections::Views> views;

@@ -145,7 +145,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     engine->work().Load();
     engine->TakeOutboxMarks();
     const journal::Position& at = writer->position();
-    now = at.time;
+    now = latest = at.time;
     epoch = led->value();
     lsn = at.lsn.value();
     const ReadTo to = environment.log.ordered_across_partitions() ? ReadTo::kWritten : ReadTo::kDurable;
@@ -208,7 +208,6 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
       if (received == nullptr) {
         if (const command::Unreadable* record = receiver->unreadable()) {
           Advance(record->time);
-          current.draft.SetTime(now);
           engine->Unreadable(*record, current.draft);
           current.draft.Consumed(record->at);
           receiver->Pop();
@@ -233,7 +232,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (const Error* error = receiver->error()) return Fail(*error);
     // 2. Work and timers, on journal time: only once this leadership has seen what time it is.
     if (time_known && !current.alone && !Full()) {
-      current.draft.SetTime(now);
+      Advance(latest);
       if (took) engine->work().WakeAll();
       if (engine->FireTimers(now, kTimersMax, current.draft) == kTimersMax) more = true;
       for (size_t i = 0; i < kSlicesMax && !Full(); ++i) {
@@ -254,14 +253,17 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   bool Full() const { return current.alone || current.draft.bytes() >= journal::kFrameBytesAim; }
 
+  // All decisions of a frame have the frame's time, in which they are folded again at restore: it moves only between frames.
   void Advance(Instant time) {
-    if (time > now) now = time;
+    if (time > latest) latest = time;
     time_known = true;
+    if (!current.draft.empty()) return;
+    now = latest;
+    current.draft.SetTime(now);
   }
 
   void Decide(const command::Received& received) {
     Advance(received.time);
-    current.draft.SetTime(now);
     const bool poison = current.alone && careful->Enter(received.at);
     const Engine::Decided decided =
         poison ? engine->Reject(received, "poison", "this command ended the process three times; it was not decided", current.draft)
@@ -387,7 +389,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   Building current;
   Building flying;
-  Instant now;              // journal time
+  Instant now;              // journal time: of the frame that is being decided
+  Instant latest;           // of the newest command seen
   bool time_known = false;  // a command of this leadership has told the time
   bool awake = false;
   bool holding = false;     // a flush is due: wait for the frame in flight

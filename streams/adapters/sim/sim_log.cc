@@ -242,10 +242,10 @@ void SimLog::Release(size_t i, Answer answer) {
   impl_->Store(*held.partition, std::move(held.record), held.sync, answer == Answer::kAcknowledge ? std::move(held.done) : AppendDone());
 }
 
-void SimLog::Crash() {
+void SimLog::Crash(Death death) {
   Impl& log = *impl_;
   for (std::deque<Unsynced>& order : log.unsynced) {
-    const size_t kept = log.scheduler.Random(order.size() + 1);
+    const size_t kept = death == Death::kProcess ? order.size() : log.scheduler.Random(order.size() + 1);
     for (size_t i = order.size(); i-- > kept;) log.Erase(*order[i].partition, order[i].offset);
   }
   // Taken out first: what the callbacks own may reach for the log while it dies.

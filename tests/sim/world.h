@@ -1,0 +1,84 @@
+// A simulated world: the production code of log client, tasks, links, effects and sink in one seeded thread, on disks and wires that fail.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/sink.h"
+#include "processors/effects/runner.h"
+#include "processors/effects/smtp/delivery.h"
+#include "streams/adapters/sim/sim_env.h"
+#include "streams/adapters/sim/sim_kv.h"
+#include "streams/adapters/sim/sim_log.h"
+#include "streams/adapters/sim/sim_net.h"
+#include "streams/adapters/sim/sim_slots.h"
+#include "streams/keyring/keyring.h"
+#include "streams/task/host.h"
+
+namespace maily::simulation {
+
+inline constexpr uint16_t kPartitions = 3;
+inline constexpr size_t kWorkers = 2;
+inline constexpr size_t kConnectionsPerWorker = 2;
+inline constexpr TenantId kTenant(1);
+
+// What dies with a process.
+struct Process;
+
+class World {
+ public:
+  explicit World(uint64_t seed);
+  ~World();
+
+  // Kills the process (the machine keeps running), or cuts the power; then starts it again.
+  void Kill();
+  void CutPower();
+  void Start();
+  bool running() const { return process_ != nullptr; }
+
+  // Sends a command until it is decided, through kills: `before` runs after every job and may kill. `natural_key` makes it idempotent.
+  struct Decided {
+    uint16_t outcome = 0;
+    std::string answer;
+  };
+  Decided Ask(TypeNumber type, const std::string& payload, PartitionId partition, const std::string& key, const std::string& natural_key,
+              const std::function<void()>& before);
+
+  sim::Scheduler& scheduler() { return scheduler_; }
+  keyring::Keyring& keyring() { return *keyring_; }
+  app::Sink& sink() { return *sink_; }
+  const task::Pipeline& pipeline() const { return pipeline_; }
+  size_t kills() const { return kills_; }
+  size_t power_cuts() const { return power_cuts_; }
+  // The state of a partition that is led; null if none is.
+  state::Cache* cache(PartitionId partition);
+  bool AllLeading() const;
+
+  // Digest of a partition's state, live and folded afresh from the journal. Only while all lead and nothing is under way.
+  Hash128 LiveDigest(PartitionId partition);
+  Result<Hash128> FoldedDigest(PartitionId partition);
+
+ private:
+  void Die(bool power);
+
+  sim::Scheduler scheduler_;
+  sim::SimLog log_;
+  sim::SimKvStores stores_;
+  sim::SimSlots careful_slots_;
+  sim::SimSlots smtp_slots_;
+  sim::SimNet net_;
+  task::Pipeline pipeline_;
+  std::unique_ptr<keyring::Keyring> keyring_;
+  std::unique_ptr<Executor> sink_executor_;
+  std::unique_ptr<sim::SimHost> sink_host_;
+  std::unique_ptr<app::Sink> sink_;
+  std::unique_ptr<Process> process_;
+  size_t kills_ = 0;
+  size_t power_cuts_ = 0;
+};
+
+}  // namespace maily::simulation
