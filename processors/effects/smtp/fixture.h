@@ -1,9 +1,10 @@
-// What the tests of this folder share: a keyring, slots, an executor and a clock in memory.
+// What the tests of this folder share: a keyring, slots, an executor, a clock and a relay in memory.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "streams/keyring/keyring.h"
 #include "streams/port/env.h"
+#include "streams/port/net.h"
 #include "streams/port/slots.h"
 #include "streams/state/map_kv.h"
 
@@ -19,11 +21,11 @@ namespace maily::smtp {
 class CountingEntropy : public Entropy {
  public:
   void Fill(std::span<uint8_t> out) override {
-    for (uint8_t& byte : out) byte = static_cast<uint8_t>(++count_ * 37);
+    for (uint8_t& byte : out) byte = static_cast<uint8_t>((++count_ * 0x9E3779B97F4A7C15) >> 56);
   }
 
  private:
-  uint32_t count_ = 0;
+  uint64_t count_ = 0;
 };
 
 struct Keys {
@@ -74,6 +76,14 @@ class ManualExecutor : public Executor, public Clock {
       job();
     }
   }
+  // At most `n` jobs.
+  void RunSome(size_t n) {
+    for (; n > 0 && !jobs_.empty(); --n) {
+      Job job = std::move(jobs_.front());
+      jobs_.pop_front();
+      job();
+    }
+  }
   void Advance(Duration by) {
     const Duration until = now_ + by;
     Run();
@@ -93,6 +103,128 @@ class ManualExecutor : public Executor, public Clock {
   std::map<std::pair<int64_t, TimerId>, Job> timers_;
   TimerId last_timer_ = 0;
   Duration now_;
+};
+
+// An SMTP relay that does what a test says. Every reply is posted, so a test can stop the world between any two of them.
+class FakeRelay : public Dialer {
+ public:
+  explicit FakeRelay(Executor& executor) : executor_(executor) {}
+
+  struct Received {
+    std::string from, to, data;
+  };
+  std::vector<Received> received;
+  bool refuse = false;  // connections
+  bool pipelining = true;
+  int dials = 0;
+  int open = 0;  // connections
+  // Asked for each command ("connect", "EHLO", "MAIL", "RCPT", "DATA", "dot", "RSET", "QUIT"), with what follows it: a reply instead of the
+  // usual one, "close" to close without a reply, "hang" for no reply, or empty.
+  std::function<std::string(const std::string& command, const std::string& rest)> hook;
+
+  void Dial(const Endpoint&, Duration, std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override {
+    ++dials;
+    executor_.Post([this, done = std::move(done)]() mutable {
+      if (refuse) return done(Fail(Code::kRetry, "connection refused"));
+      auto peer = std::make_shared<Peer>(*this);
+      std::unique_ptr<Connection> connection = std::make_unique<End>(peer);
+      done(std::move(connection));
+      peer->Answer("connect", "", "220 fake\r\n");
+    });
+  }
+
+ private:
+  struct Peer : std::enable_shared_from_this<Peer> {
+    explicit Peer(FakeRelay& relay_in) : relay(relay_in) { ++relay.open; }
+    ~Peer() { --relay.open; }
+
+    void Take(std::string_view bytes) {
+      input += bytes;
+      for (size_t end; !closed && (end = input.find("\r\n")) != std::string::npos;) {
+        std::string line = input.substr(0, end);
+        input.erase(0, end + 2);
+        if (in_data) {
+          if (line == ".") {
+            in_data = false;
+            const bool taken = Answer("dot", "", "250 2.0.0 queued\r\n");
+            if (taken) relay.received.push_back({from, to, data});
+            data.clear();
+          } else {
+            data += line.starts_with('.') ? line.substr(1) : line;
+            data += "\r\n";
+          }
+          continue;
+        }
+        const std::string command = line.substr(0, 4);
+        if (command == "MAIL") from = line.substr(11, line.find('>') - 11);
+        if (command == "RCPT") to = line.substr(9, line.find('>') - 9);
+        std::string usual = "250 ok\r\n";
+        if (command == "EHLO" && relay.pipelining) usual = "250-fake\r\n250 PIPELINING\r\n";
+        if (command == "DATA") usual = "354 go\r\n";
+        if (command == "QUIT") usual = "221 bye\r\n";
+        if (Answer(command, line.size() > 5 ? line.substr(5) : "", usual) && command == "DATA") in_data = true;
+        if (command == "QUIT") Close();
+      }
+    }
+    // True if the usual reply was given.
+    bool Answer(const std::string& command, const std::string& rest, const std::string& usual) {
+      const std::string told = relay.hook ? relay.hook(command, rest) : "";
+      if (told == "close") {
+        Close();
+      } else if (told != "hang") {
+        output += told.empty() ? usual : told;
+      }
+      Flush();
+      return told.empty();
+    }
+    void Close() {
+      closed = true;
+      Flush();
+    }
+    void Flush() {
+      if (!reader || flushing || (output.empty() && !closed)) return;
+      flushing = true;
+      relay.executor_.Post([weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self || !self->reader) return;
+        self->flushing = false;
+        auto done = std::exchange(self->reader, nullptr);
+        done(std::exchange(self->output, {}));
+      });
+    }
+
+    FakeRelay& relay;
+    std::string input, output, from, to, data;
+    bool in_data = false, closed = false, flushing = false;
+    std::move_only_function<void(Result<std::string>)> reader;
+  };
+  struct End : Connection {
+    explicit End(std::shared_ptr<Peer> peer_in) : peer_(std::move(peer_in)) {}
+    ~End() override { Close(); }
+    void Read(size_t, std::move_only_function<void(Result<std::string>)> done) override {
+      peer_->reader = std::move(done);
+      peer_->Flush();
+    }
+    void Write(std::string bytes, std::move_only_function<void(Result<void>)> done) override {
+      peer_->relay.executor_.Post(
+          [peer = peer_, alive = std::weak_ptr(alive_), bytes = std::move(bytes), done = std::move(done)]() mutable {
+            const bool broken = peer->closed;
+            if (!broken) peer->Take(bytes);
+            if (alive.expired()) return;
+            if (broken) return done(Fail(Code::kRetry, "broken pipe"));
+            done(Ok());
+          });
+    }
+    void Close() override {
+      peer_->reader = nullptr;
+      peer_->closed = true;
+    }
+    Endpoint peer() const override { return {"relay", 25}; }
+    std::shared_ptr<Peer> peer_;
+    std::shared_ptr<int> alive_ = std::make_shared<int>();
+  };
+
+  Executor& executor_;
 };
 
 }  // namespace maily::smtp

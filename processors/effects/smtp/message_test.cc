@@ -54,34 +54,34 @@ TEST(Message, TheSameBytesEveryTime) {
   std::string expected = R"(Date: Fri, 21 Nov 2025 04:40:00 +0000
 To: <ada@b.example>
 Subject: Hello Ada
-Message-ID: <maeaqkb6sbgkx5fzbvi6y6rfdfy@shop.example>
+Message-ID: <maeaqkb6sbhhqu4qip7wxmua4vy@shop.example>
 From: Shop <news@shop.example>
 List-ID: <list-3.t1.shop.example>
 Feedback-ID: c7:t1:campaign:maily
 List-Unsubscribe-Post: List-Unsubscribe=One-Click
 MIME-Version: 1.0
-List-Unsubscribe: <https://t.example/u/AQEDAQUH0gkAoqAxFkhV4EiMfQ>
+List-Unsubscribe: <https://t.example/u/AQEDAQUH0gkAedZ296jLKBplYQ>
 Content-Type: multipart/alternative;
- boundary="=_maeaqkb6sbgkx5fzbvi6y6rfdfy"
+ boundary="=_maeaqkb6sbhhqu4qip7wxmua4vy"
 
---=_maeaqkb6sbgkx5fzbvi6y6rfdfy
+--=_maeaqkb6sbhhqu4qip7wxmua4vy
 Content-Type: text/plain; charset=utf-8
 Content-Transfer-Encoding: quoted-printable
 
 Hi Ada
-https://t.example/c/AQECAQUH0gkA5O2Df6YCwIYHSQ
-https://t.example/u/AQEDAQUH0gkAoqAxFkhV4EiMfQ 1 High St, Town
---=_maeaqkb6sbgkx5fzbvi6y6rfdfy
+https://t.example/c/AQECAQUH0gkAXwdMi5cCwELbig
+https://t.example/u/AQEDAQUH0gkAedZ296jLKBplYQ 1 High St, Town
+--=_maeaqkb6sbhhqu4qip7wxmua4vy
 Content-Type: text/html; charset=utf-8
 Content-Transfer-Encoding: quoted-printable
 
-<html><body><p>Hi Ada <a href=3D"https://t.example/c/AQECAQUH0gkA5O2Df6YCwI=
-YHSQ">go</a>
-<a href=3D'https://t.example/u/AQEDAQUH0gkAoqAxFkhV4EiMfQ'>out</a> 1 High S=
-t, Town<img src=3D"https://t.example/o/AQEBAQUH0gkA99od6x-gChcZFg.gif" widt=
+<html><body><p>Hi Ada <a href=3D"https://t.example/c/AQECAQUH0gkAXwdMi5cCwE=
+Lbig">go</a>
+<a href=3D'https://t.example/u/AQEDAQUH0gkAedZ296jLKBplYQ'>out</a> 1 High S=
+t, Town<img src=3D"https://t.example/o/AQEBAQUH0gkAvArvNjEL50U8FA.gif" widt=
 h=3D"1" height=3D"1" alt=3D"" style=3D"display:block;border:0"></body></htm=
 l>
---=_maeaqkb6sbgkx5fzbvi6y6rfdfy--
+--=_maeaqkb6sbhhqu4qip7wxmua4vy--
 )";
   for (size_t at = 0; (at = expected.find('\n', at)) != std::string::npos; at += 2) expected.insert(at, 1, '\r');
   EXPECT_EQ(mail, expected);

@@ -55,9 +55,9 @@ struct Envelope {
 
 class Session {
  public:
-  static constexpr size_t kLineBytesMax = 4096;    // of a reply line; RFC 5321 asks for 512, peers send more
-  static constexpr size_t kReplyBytesMax = 65536;  // of all lines of one reply
-  static constexpr size_t kReplyTextBytesMax = 500;
+  static constexpr size_t kLineBytesMax = 4096;       // of a reply line; RFC 5321 asks for 512, peers send more
+  static constexpr size_t kReplyBytesMax = 65536;     // of all lines of one reply
+  static constexpr size_t kReplyTextBytesMax = 1000;  // twice what events hold: addresses are taken out before it is cut
 
   enum class State : uint8_t { kGreeting, kHello, kReady, kEnvelope, kBody, kReset, kQuit, kDead };
 

@@ -1,0 +1,665 @@
+// See delivery.h; the numbers in the body are those of its steps.
+#include "processors/effects/smtp/delivery.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "maily/campaigns/v1/state.pb.h"
+#include "maily/sends/v1/commands.pb.h"
+#include "maily/sends/v1/events.pb.h"
+#include "maily/sends/v1/state.pb.h"
+#include "processors/effects/smtp/message.h"
+#include "schemas/address.h"
+#include "schemas/codec.h"
+#include "schemas/sealed.h"
+#include "schemas/types.h"
+#include "streams/base/bytes.h"
+#include "streams/observe/logging.h"
+#include "streams/observe/metrics.h"
+#include "streams/state/key.h"
+#include "streams/state/table.h"
+
+namespace maily::smtp {
+namespace {
+
+using sends::v1::AttemptOpened;
+using sends::v1::AttemptResult;
+using sends::v1::OpenAttempt;
+using sends::v1::RecordAttempt;
+
+constexpr std::string_view kActor = "effect:smtp";
+constexpr size_t kReplyBytesMax = 500;
+constexpr size_t kMailingsMax = 64;      // campaigns compiled at once; a mail of another one compiles again
+constexpr size_t kUnreportedMax = 1024;  // results not durable yet: beyond it no credit is granted
+constexpr Duration kTick = Seconds(1);   // credits unspent for so long are taken back
+constexpr Duration kReportDelayMin = Milliseconds(100);
+constexpr Duration kReportDelayMax = Seconds(5);
+
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+bool IsWord(char c) {
+  return (c >= '0' && c <= '9') || (Lower(c) >= 'a' && Lower(c) <= 'z') || c == '_' || static_cast<uint8_t>(c) >= 0x80;
+}
+bool IsAscii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
+}
+
+void ReplaceWord(std::string& text, std::string_view word, std::string_view by) {
+  const auto same = [](char a, char b) { return Lower(a) == Lower(b); };
+  for (size_t from = 0; from < text.size();) {
+    const auto found = std::search(text.begin() + static_cast<std::ptrdiff_t>(from), text.end(), word.begin(), word.end(), same);
+    if (found == text.end()) return;
+    const auto at = static_cast<size_t>(found - text.begin());
+    const size_t end = at + word.size();
+    if ((at > 0 && IsWord(text[at - 1])) || (end < text.size() && IsWord(text[end]))) {
+      from = at + 1;
+      continue;
+    }
+    const bool in_brackets = at > 0 && end < text.size() && text[at - 1] == '<' && text[end] == '>';
+    const size_t begin = in_brackets ? at - 1 : at;
+    text.replace(begin, word.size() + (in_brackets ? 2 : 0), by);
+    from = begin + by.size();
+  }
+}
+
+// A value as it stands in a mail. None: its key is gone.
+Result<std::string> ValueText(const contacts::v1::Attribute& attribute, TenantId tenant, keyring::Keyring& keyring) {
+  switch (attribute.value_case()) {
+    case contacts::v1::Attribute::kText:
+      return attribute.text();
+    case contacts::v1::Attribute::kInteger:
+      return std::to_string(attribute.integer());
+    case contacts::v1::Attribute::kNumber:
+      return fmt::format("{}", attribute.number());
+    case contacts::v1::Attribute::kBoolean:
+      return std::string(attribute.boolean() ? "true" : "false");
+    case contacts::v1::Attribute::kSealed:
+      return schema::Open(keyring, tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed());
+    case contacts::v1::Attribute::VALUE_NOT_SET:
+      break;
+  }
+  return std::string();
+}
+
+// What the envelope and To say: as spelled, but for a domain that SMTP knows only by its A-labels.
+std::string OnTheWire(std::string spelled) {
+  const size_t at = spelled.rfind('@');
+  if (at == std::string::npos || IsAscii(std::string_view(spelled).substr(at))) return spelled;
+  const auto parsed = schema::ParseAddress(spelled);
+  return parsed ? spelled.substr(0, at + 1) + parsed->domain : spelled;
+}
+
+AttemptResult ResultOf(Verdict::Kind kind) {
+  switch (kind) {
+    case Verdict::Kind::kDelivered:
+      return sends::v1::DELIVERED;
+    case Verdict::Kind::kBounced:
+      return sends::v1::BOUNCED;
+    case Verdict::Kind::kUnknown:
+      return sends::v1::RESULT_UNKNOWN;
+    case Verdict::Kind::kNotTried:
+    case Verdict::Kind::kDeferred:
+      break;
+  }
+  return sends::v1::DEFERRED;
+}
+
+// Where an attempt came from; its report carries it on.
+struct Origin {
+  AttemptKey key;
+  TraceId trace;
+  CommandId correlation;
+};
+
+}  // namespace
+
+std::string RedactReply(std::string_view text, std::string_view address) {
+  std::string out(text);
+  if (out.size() >= Session::kReplyTextBytesMax) out.resize(out.rfind(' ') == std::string::npos ? 0 : out.rfind(' '));  // no half address
+  static constexpr std::string_view kRecipient = "<recipient>";
+  if (!address.empty()) ReplaceWord(out, address, kRecipient);
+  const std::string_view local = address.substr(0, address.rfind('@'));
+  if (local.size() >= 3 && local.size() < address.size()) ReplaceWord(out, local, kRecipient);
+  if (out.size() > kReplyBytesMax) out.resize(kReplyBytesMax);
+  return out;
+}
+
+// Of one worker.
+class Shared : public std::enable_shared_from_this<Shared> {
+ public:
+  Shared(const SharedOptions& options_in, Dialer& dialer, AttemptSlots& slots_in, Executor& executor_in, Clock& clock_in,
+         Entropy& entropy_in, command::Sender& sender_in, keyring::Keyring& keyring_in)
+      : options(options_in),
+        slots(slots_in),
+        executor(executor_in),
+        clock(clock_in),
+        entropy(entropy_in),
+        sender(sender_in),
+        keyring(keyring_in),
+        pool(PoolOptions{.relay = options_in.relay,
+                         .connections = options_in.connections,
+                         .mails_per_connection = options_in.mails_per_connection,
+                         .helo = options_in.helo,
+                         .timeouts = options_in.timeouts},
+             dialer, executor_in, clock_in),
+        budget_(static_cast<int64_t>(options_in.connections) * options_in.credits_per_connection) {
+    auto& metrics = observe::Metrics::Process();
+    for (int result = 0; result <= sends::v1::AttemptResult_MAX; ++result) {
+      std::string name = sends::v1::AttemptResult_Name(static_cast<AttemptResult>(result));
+      std::transform(name.begin(), name.end(), name.begin(), Lower);
+      attempts_.push_back(metrics.AddCounter("maily_smtp_attempts_total", "Attempts to send a mail, by result.", {{"result", name}}));
+    }
+    seconds_ = metrics.AddHistogram("maily_smtp_attempt_seconds", "From an accepted attempt to its result.");
+    unreported_gauge_ = metrics.AddGauge("maily_smtp_unreported_results", "Results whose command is not durable yet.");
+  }
+
+  // --- credits (1) ---
+  void Join(PartitionId partition, task::Credits& credits) {
+    members_[partition] = Member{.credits = &credits};
+    credits.OnWanted([weak = weak_from_this()](std::string_view) {
+      // Called inside a slice: granting waits until it is over.
+      if (const auto self = weak.lock()) self->PostDistribute();
+    });
+    PostDistribute();
+  }
+  void Leave(PartitionId partition) {
+    const auto found = members_.find(partition);
+    if (found == members_.end()) return;
+    found->second.credits->OnWanted({});
+    members_.erase(found);
+    PostDistribute();
+  }
+  void Spent(PartitionId partition) {
+    ++in_flight_;
+    const auto found = members_.find(partition);
+    if (found == members_.end()) return;
+    Member& member = found->second;
+    ++member.opened;
+    member.given = std::max(member.given, member.opened);  // it was taken back while its decision was under way
+  }
+  void Ended() {
+    --in_flight_;
+    Distribute();
+  }
+
+  // --- one attempt ---
+  // 3. The mail is made.
+  void Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at, state::Cache& cache);
+  // 5. The result is appended, again and again until it is durable. `slot`: freed then (6). `durable`: called then.
+  void Report(const Origin& origin, RecordAttempt record, std::optional<size_t> slot, Job durable);
+  void Count(AttemptResult result, Duration since) {
+    attempts_[static_cast<size_t>(result)].Add();
+    seconds_.Observe(clock.Steady() - since);
+  }
+
+  void Drain(Job done) {
+    draining_ = true;
+    drained_ = std::move(done);
+    pool.Drain([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->pool_drained_ = true;
+      self->CheckDrained();
+    });
+  }
+
+  const SharedOptions options;
+  AttemptSlots& slots;
+  Executor& executor;
+  Clock& clock;
+  Entropy& entropy;
+  command::Sender& sender;
+  keyring::Keyring& keyring;
+  Pool pool;
+
+ private:
+  struct Member {
+    task::Credits* credits = nullptr;
+    int64_t given = 0;   // granted and not taken back
+    int64_t opened = 0;  // of these, attempts that were accepted
+    int64_t tick_given = -1, tick_opened = -1, tick_available = -1;
+    int64_t outstanding() const { return given - opened; }  // unspent, or in a decision that is not accepted yet
+  };
+  struct Pending {
+    Origin origin;
+    std::string payload;
+    std::optional<size_t> slot;
+    Job durable;
+    CommandId id;
+    Instant at;
+    Duration delay = kReportDelayMin;
+  };
+  struct Compiled {
+    std::shared_ptr<const Mailing> mailing;
+    std::string error;
+  };
+
+  void PostDistribute() {
+    if (std::exchange(distribute_posted_, true)) return;
+    executor.Post([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->distribute_posted_ = false;
+      self->Distribute();
+    });
+  }
+
+  void Distribute() {
+    int64_t free = budget_ - in_flight_;
+    int64_t wanting = 0;
+    for (const auto& [partition, member] : members_) {
+      free -= member.outstanding();
+      wanting += member.credits->wanted(kSite) ? 1 : 0;
+    }
+    if (unreported_ < kUnreportedMax && free > 0 && wanting > 0 && !draining_) {
+      // In turn, beginning after whoever got the last one.
+      auto at = members_.upper_bound(last_served_);
+      for (size_t n = members_.size(); n > 0 && free > 0 && wanting > 0; --n, ++at) {
+        if (at == members_.end()) at = members_.begin();
+        Member& member = at->second;
+        if (!member.credits->wanted(kSite)) continue;
+        const int64_t share = std::max<int64_t>(1, free / wanting--);
+        free -= share;
+        member.given += share;
+        last_served_ = at->first;
+        member.credits->Grant(kSite, static_cast<uint32_t>(share));
+      }
+    }
+    ArmTick();
+  }
+
+  void ArmTick() {
+    if (tick_armed_) return;
+    if (std::none_of(members_.begin(), members_.end(), [](const auto& entry) { return entry.second.outstanding() > 0; })) return;
+    tick_armed_ = true;
+    executor.After(kTick, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->tick_armed_ = false;
+      self->Tick();
+    });
+  }
+
+  // Takes back what a partition has not used since the last tick: unspent credits, and those spent in decisions that were undone.
+  void Tick() {
+    for (auto& [partition, member] : members_) {
+      const int64_t available = member.credits->available(kSite);
+      if (member.given == member.tick_given && member.opened == member.tick_opened && available == member.tick_available) {
+        const int64_t taken = member.credits->Withdraw(kSite, static_cast<uint32_t>(available));
+        const int64_t lost = std::max<int64_t>(0, member.outstanding() - available);
+        member.given -= taken + lost;
+      }
+      member.tick_given = member.given;
+      member.tick_opened = member.opened;
+      member.tick_available = member.credits->available(kSite);
+    }
+    Distribute();
+  }
+
+  const Compiled& CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache);
+  Result<std::string> Make(const Mailing& mailing, const Origin& origin, const AttemptOpened& opened, Instant first_opened_at,
+                           std::string& address);
+  void Send(const std::shared_ptr<Pending>& pending);
+  void CheckDrained() {
+    if (drained_ && pool_drained_ && unreported_ == 0) std::exchange(drained_, nullptr)();
+  }
+
+  const int64_t budget_;
+  std::map<PartitionId, Member> members_;
+  PartitionId last_served_;
+  int64_t in_flight_ = 0;
+  size_t unreported_ = 0;
+  bool distribute_posted_ = false;
+  bool tick_armed_ = false;
+  bool draining_ = false;
+  bool pool_drained_ = false;
+  Job drained_;
+  std::map<std::pair<TenantId, uint64_t>, Compiled> mailings_;
+  std::vector<observe::Counter> attempts_;
+  observe::Histogram seconds_;
+  observe::Gauge unreported_gauge_;
+};
+
+namespace {
+
+// 4. On its way through the pool.
+class AttemptMail : public Mail {
+ public:
+  // The pool is a part of `shared`, so it outlives its mails.
+  AttemptMail(Shared& shared, const Origin& origin, Epoch epoch, std::string from, std::string to, std::string data)
+      : shared_(shared),
+        origin_(origin),
+        epoch_(epoch),
+        from_(std::move(from)),
+        to_(std::move(to)),
+        data_(std::move(data)),
+        since_(shared_.clock.Steady()) {}
+
+  const AttemptKey& key() const { return origin_.key; }
+  const std::string& mail_from() const override { return from_; }
+  const std::string& rcpt_to() const override { return to_; }
+  const std::string& data() const override { return data_; }
+
+  bool Begin() override {
+    if (!slot_) slot_ = shared_.slots.Open(origin_.key, epoch_);
+    return slot_.has_value();
+  }
+  void DotSent() override { shared_.slots.DotSent(*slot_); }
+
+  void Done(const Verdict& verdict) override {
+    const AttemptResult result = ResultOf(verdict.kind);
+    // A dot without an answer stays as it is in the slot: a restart calls it unknown too.
+    if (slot_ && result != sends::v1::RESULT_UNKNOWN) {
+      shared_.slots.Replied(*slot_, {.result = static_cast<uint8_t>(result),
+                                     .code = verdict.code,
+                                     .stage = static_cast<uint8_t>(verdict.stage),
+                                     .enhanced = verdict.enhanced});
+    }
+    shared_.Count(result, since_);
+    RecordAttempt record;
+    record.set_result(result);
+    record.set_reply_code(verdict.code);
+    record.set_enhanced_code(verdict.enhanced);
+    record.set_reply_text(RedactReply(verdict.text, to_));
+    record.set_stage(std::string(StageName(verdict.stage)));
+    record.set_peer(shared_.options.relay.ToString());
+    shared_.Report(origin_, std::move(record), slot_, nullptr);
+    shared_.Ended();
+  }
+
+ private:
+  Shared& shared_;
+  const Origin origin_;
+  const Epoch epoch_;
+  const std::string from_;
+  const std::string to_;
+  const std::string data_;
+  const Duration since_;
+  std::optional<size_t> slot_;
+};
+
+// The effect of one partition.
+class Delivery : public effects::Effect {
+ public:
+  Delivery(std::shared_ptr<Shared> shared, PartitionId partition)
+      : shared_(std::move(shared)), partition_(partition), state_(std::make_shared<State>()) {}
+  ~Delivery() override { Stop(); }
+
+  void Lead(const effects::Leadership& leadership) override {
+    epoch_ = leadership.epoch;
+    cache_ = leadership.cache;
+    state_->leading = true;
+    Recover(*leadership.credits);
+  }
+
+  void Accepted(const journal::AcceptedFrame& frame) override {
+    if (!state_->leading) return;
+    for (const journal::Decision& decision : frame.decisions) {
+      for (const journal::Event& event : decision.events) {
+        if (event.type != TypeNumberOf<AttemptOpened>()) continue;
+        AttemptOpened opened;
+        if (auto read = schema::DecodeInto(opened, event.payload); !read) {
+          observe::Log(observe::Level::kError, "an attempt cannot be read", {{"partition", partition_}, {"error", read.error()}});
+          continue;
+        }
+        Open(decision, opened, frame.time);
+      }
+    }
+  }
+
+  // 2. An attempt was opened.
+  void Open(const journal::Decision& decision, const AttemptOpened& opened, Instant frame_time) {
+    const Origin origin{
+        {decision.tenant, partition_, opened.campaign_id(), opened.ordinal(), opened.attempt()}, decision.trace, decision.correlation};
+    Instant first_opened_at = frame_time;
+    if (opened.attempt() > 1) {
+      const auto* open = state::View<OpenAttempt>(*cache_).Find(state::Key(decision.tenant, opened.campaign_id(), opened.ordinal()));
+      if (open != nullptr && open->first_opened_at_us() != 0) first_opened_at = {open->first_opened_at_us()};
+    }
+    shared_->Spent(partition_);
+    shared_->Begin(origin, epoch_, opened, first_opened_at, *cache_);
+  }
+
+  void Stop() override {
+    if (!std::exchange(state_->leading, false)) return;
+    shared_->Leave(partition_);
+    size_t dropped = 0;
+    shared_->pool.Drop([&](const Mail& mail) {
+      const bool mine = static_cast<const AttemptMail&>(mail).key().partition == partition_;
+      dropped += mine ? 1 : 0;
+      return mine;
+    });
+    for (; dropped > 0; --dropped) shared_->Ended();
+    cache_ = nullptr;
+  }
+
+ private:
+  struct State {
+    bool leading = false;
+    size_t recovering = 0;
+  };
+
+  // Settles what was open when the last leader ended, then asks for work.
+  void Recover(task::Credits& credits) {
+    std::vector<AttemptKey> open;
+    state::View<OpenAttempt>(*cache_).Scan({}, {}, [&](std::string_view key, const OpenAttempt& attempt) {
+      if (attempt.status() != sends::v1::OPEN) return true;
+      Cursor cursor(key);
+      AttemptKey at{.tenant = TenantId(cursor.Ordered<uint32_t>()), .partition = partition_};
+      at.campaign_id = cursor.Ordered<uint64_t>();
+      at.ordinal = cursor.Ordered<uint64_t>();
+      at.attempt = attempt.attempt();
+      MAILY_CHECK(cursor.ok(), "an open attempt has a key of {} bytes", key.size());
+      open.push_back(at);
+      return true;
+    });
+    AttemptSlots& slots = shared_->slots;
+    slots.ForgetLeftovers(partition_, {open.begin(), open.end()});
+    const bool trusted = slots.Trusted(partition_);
+    state_->recovering = 1;  // this function itself
+    size_t unknown = 0, never = 0;
+    const auto done = [weak = std::weak_ptr(state_), weak_shared = std::weak_ptr(shared_), partition = partition_, trusted, &slots,
+                       &credits] {
+      const auto state = weak.lock();
+      const auto shared = weak_shared.lock();
+      if (!state || !shared || --state->recovering > 0 || !state->leading) return;
+      if (!trusted) slots.Trust(partition);
+      shared->Join(partition, credits);
+    };
+    for (const AttemptKey& key : open) {
+      RecordAttempt record;
+      const AttemptSlots::Found found = slots.Find(key);
+      if (found.last == AttemptSlots::Last::kUnderWay) continue;
+      if (!trusted || found.last == AttemptSlots::Last::kUnknown) {
+        ++unknown;
+        record.set_result(sends::v1::RESULT_UNKNOWN);
+        record.set_stage("dot");
+        record.set_reply_text(trusted ? "the program ended after the mail was handed over and before the reply"
+                                      : "the machine was restarted, or the record of attempts was lost");
+      } else if (found.last == AttemptSlots::Last::kReplied) {
+        record.set_result(static_cast<AttemptResult>(found.result.result));
+        record.set_reply_code(found.result.code);
+        record.set_enhanced_code(found.result.enhanced);
+        record.set_stage(std::string(StageName(static_cast<Stage>(found.result.stage))));
+        record.set_reply_text("the reply's text was lost when the program ended");
+        record.set_peer(shared_->options.relay.ToString());
+      } else {
+        ++never;
+        record.set_result(sends::v1::NEVER_SENT);
+      }
+      ++state_->recovering;
+      shared_->Report({key, {}, {}}, std::move(record), std::nullopt, [done, key, &slots] {
+        slots.ForgetLeftover(key);
+        done();
+      });
+    }
+    if (!open.empty()) {
+      observe::Log(observe::Level::kInfo, "open attempts taken over",
+                   {{"partition", partition_}, {"open", open.size()}, {"never_sent", never}, {"unknown", unknown}});
+    }
+    done();
+  }
+
+  const std::shared_ptr<Shared> shared_;
+  const PartitionId partition_;
+  const std::shared_ptr<State> state_;  // also of reports that are still on their way
+  Epoch epoch_;
+  state::Cache* cache_ = nullptr;
+};
+
+}  // namespace
+
+const Shared::Compiled& Shared::CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
+  const auto key = std::pair(tenant, campaign_id);
+  const auto found = mailings_.find(key);
+  if (found != mailings_.end()) return found->second;
+  if (mailings_.size() >= kMailingsMax) mailings_.clear();
+  const auto* run = state::View<campaigns::v1::CampaignRun>(cache).Find(state::Key(tenant, campaign_id));
+  if (run == nullptr) {
+    static const Compiled kNone{.mailing = nullptr, .error = "the campaign is not known in this partition"};
+    return kNone;
+  }
+  Compiled& compiled = mailings_[key];
+  const auto& version = run->template_version();
+  const std::vector<std::string> links(version.links().begin(), version.links().end());
+  auto mailing = Mailing::Make({.tenant = tenant,
+                                .campaign_id = campaign_id,
+                                .list_id = run->spec().list_id(),
+                                .from = run->spec().from(),
+                                .reply_to = run->spec().reply_to(),
+                                .source = {.subject = version.subject(), .html = version.html(), .text = version.text()},
+                                .links = links,
+                                .postal_address = run->postal_address(),
+                                .company = run->company(),
+                                .tracking_base_url = options.tracking_base_url});
+  if (mailing) {
+    compiled.mailing = std::make_shared<const Mailing>(std::move(*mailing));
+  } else {
+    compiled.error = mailing.error().message;
+    observe::Log(observe::Level::kError, "a campaign's mails cannot be made",
+                 {{"tenant", tenant}, {"campaign", campaign_id}, {"error", mailing.error()}});
+  }
+  return compiled;
+}
+
+// kNotFound: a key is gone. kInvalid: this mail cannot be made. Others: later.
+Result<std::string> Shared::Make(const Mailing& mailing, const Origin& origin, const AttemptOpened& opened, Instant first_opened_at,
+                                 std::string& address) {
+  MAILY_TRY(std::string spelled, schema::Open(keyring, origin.key.tenant, "address", opened.address()));
+  address = OnTheWire(std::move(spelled));
+  std::vector<std::string> values(mailing.attributes().size());
+  for (const auto& attribute : opened.attributes()) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (mailing.attributes()[i] != attribute.name()) continue;
+      MAILY_TRY(values[i], ValueText(attribute, origin.key.tenant, keyring));
+    }
+  }
+  MAILY_TRY(const keyring::TenantKeys* keys, keyring.Tenant(origin.key.tenant));
+  const std::vector<std::string_view> views(values.begin(), values.end());
+  std::string data;
+  MAILY_TRY_VOID(mailing.Compose(
+      {.partition = origin.key.partition, .ordinal = origin.key.ordinal, .address = address, .attributes = views, .date = first_opened_at},
+      *keys, data));
+  return data;
+}
+
+void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at, state::Cache& cache) {
+  const Compiled& compiled = CompiledFor(origin.key.tenant, origin.key.campaign_id, cache);
+  std::string address;
+  Result<std::string> data = compiled.mailing ? Make(*compiled.mailing, origin, opened, first_opened_at, address)
+                                              : Result<std::string>(Fail(Code::kInvalid, "{}", compiled.error));
+  if (data) {
+    pool.Submit(
+        std::make_unique<AttemptMail>(*this, origin, epoch, compiled.mailing->from_address(), std::move(address), std::move(*data)));
+    return;
+  }
+  RecordAttempt record;
+  switch (data.error().code) {
+    case Code::kNotFound:
+      record.set_result(sends::v1::ADDRESS_GONE);
+      break;
+    case Code::kInvalid:
+      record.set_result(sends::v1::NOT_RENDERED);
+      break;
+    default:
+      record.set_result(sends::v1::DEFERRED);
+      break;
+  }
+  record.set_reply_text(RedactReply(data.error().message, address));
+  Count(record.result(), clock.Steady());
+  Report(origin, std::move(record), std::nullopt, nullptr);
+  // Posted: a long row of mails that cannot be made must not nest grants in grants.
+  executor.Post([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->Ended();
+  });
+}
+
+void Shared::Report(const Origin& origin, RecordAttempt record, std::optional<size_t> slot, Job durable) {
+  record.set_campaign_id(origin.key.campaign_id);
+  record.set_ordinal(origin.key.ordinal);
+  record.set_attempt(origin.key.attempt);
+  ++unreported_;
+  unreported_gauge_.Add(1);
+  Send(std::make_shared<Pending>(Pending{.origin = origin,
+                                         .payload = schema::Encode(record),
+                                         .slot = slot,
+                                         .durable = std::move(durable),
+                                         .id = entropy.NextId<CommandId>(),
+                                         .at = clock.Now()}));
+}
+
+void Shared::Send(const std::shared_ptr<Pending>& pending) {
+  command::Command command;
+  command.id = pending->id;
+  command.type = TypeNumberOf<RecordAttempt>();
+  command.tenant = pending->origin.key.tenant;
+  command.actor = kActor;
+  command.occurred_at = pending->at;
+  command.trace = pending->origin.trace;
+  command.correlation = pending->origin.correlation;
+  command.payload = pending->payload;
+  // kSoon: until it is durable the slot says the same, so no crash loses the result and nobody waits for the sync.
+  sender.Send(pending->origin.key.partition, command, Sync::kSoon, [weak = weak_from_this(), pending](Result<CommandAt> sent) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->executor.Post([weak, pending, sent = std::move(sent)] {
+      const auto on_executor = weak.lock();
+      if (!on_executor) return;
+      if (!sent) {
+        observe::Log(observe::Level::kWarn, "a result is not durable yet",
+                     {{"partition", pending->origin.key.partition}, {"error", sent.error()}});
+        on_executor->executor.After(pending->delay, [weak, pending] {
+          if (const auto later = weak.lock()) later->Send(pending);
+        });
+        pending->delay = std::min(kReportDelayMax, pending->delay * 2);
+        return;
+      }
+      // 6. Durable.
+      const bool was_full = pending->slot && on_executor->slots.free_count() == 0;
+      if (pending->slot) on_executor->slots.Free(*pending->slot);
+      if (pending->durable) pending->durable();
+      on_executor->unreported_gauge_.Add(-1);
+      if (on_executor->unreported_-- == kUnreportedMax) on_executor->Distribute();
+      if (was_full) on_executor->pool.Pump();
+      on_executor->CheckDrained();
+    });
+  });
+}
+
+std::shared_ptr<Shared> MakeShared(const SharedOptions& options, Dialer& dialer, AttemptSlots& slots, Executor& executor, Clock& clock,
+                                   Entropy& entropy, command::Sender& sender, keyring::Keyring& keyring) {
+  return std::make_shared<Shared>(options, dialer, slots, executor, clock, entropy, sender, keyring);
+}
+
+void Drain(const std::shared_ptr<Shared>& shared, Job done) {
+  shared->executor.Post([shared, done = std::move(done)]() mutable { shared->Drain(std::move(done)); });
+}
+
+std::unique_ptr<effects::Effect> MakeDelivery(std::shared_ptr<Shared> shared, PartitionId partition) {
+  return std::make_unique<Delivery>(std::move(shared), partition);
+}
+
+}  // namespace maily::smtp

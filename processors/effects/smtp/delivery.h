@@ -1,0 +1,56 @@
+// The smtp effect: carries out the attempts that a partition opens, and reports what became of each.
+//
+// A worker (executor) has one Shared: the pool of connections to the relay, the budget of credits, the compiled campaigns. Each partition
+// that is led there has a Delivery. The life of an attempt:
+//   1 a credit is granted  2 the task opens the attempt (accepted event)  3 the mail is made from the sealed values
+//   4 its slot says begun, then dot sent, then the result  5 RecordAttempt is appended  6 durable: the slot is free
+// At take-over what is open in the state is looked up in the slots (attempt_slots.h) and reported first; credits are granted only once
+// those reports are durable.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "processors/effects/effect.h"
+#include "processors/effects/smtp/attempt_slots.h"
+#include "processors/effects/smtp/pool.h"
+#include "streams/command/sender.h"
+#include "streams/keyring/keyring.h"
+#include "streams/port/env.h"
+#include "streams/port/net.h"
+
+namespace maily::smtp {
+
+// The one site so far: everything goes to the configured relay.
+inline constexpr std::string_view kSite = "relay";
+// Attempts that may wait for the durability of their report at once, over all workers.
+inline constexpr size_t kAttemptSlots = 4096;
+// For the slot file: AttemptSlots(slots, partition_count) wants so many.
+constexpr size_t SlotCount(uint16_t partition_count) { return partition_count + kAttemptSlots; }
+
+struct SharedOptions {
+  Endpoint relay = {};
+  size_t connections = 16;
+  uint32_t mails_per_connection = 1000;
+  std::string helo = "localhost";
+  std::string tracking_base_url;  // without a slash at its end
+  Timeouts timeouts = {};
+  uint32_t credits_per_connection = 2;  // one on the wire, one being made
+};
+
+class Shared;
+// All references outlive it. Lives on `executor`, where the partitions' Deliveries live too; made on any thread before those.
+std::shared_ptr<Shared> MakeShared(const SharedOptions& options, Dialer& dialer, AttemptSlots& slots, Executor& executor, Clock& clock,
+                                   Entropy& entropy, command::Sender& sender, keyring::Keyring& keyring);
+// Starts no mail any more; calls `done` on the executor when none is on the wire and every result is durable. Thread: any.
+void Drain(const std::shared_ptr<Shared>& shared, Job done);
+
+// The effect of one partition.
+std::unique_ptr<effects::Effect> MakeDelivery(std::shared_ptr<Shared> shared, PartitionId partition);
+
+// A relay's reply fit for events and logs: the recipient's address, and its local part where it stands as a word, become <recipient>; at
+// most 500 bytes.
+std::string RedactReply(std::string_view text, std::string_view address);
+
+}  // namespace maily::smtp

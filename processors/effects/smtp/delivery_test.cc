@@ -1,0 +1,512 @@
+// The smtp effect on a relay, a log and slots in memory: every result, take-over after a kill at any moment, credits.
+#include "processors/effects/smtp/delivery.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+
+#include "maily/campaigns/v1/state.pb.h"
+#include "maily/sends/v1/commands.pb.h"
+#include "maily/sends/v1/events.pb.h"
+#include "maily/sends/v1/state.pb.h"
+#include "processors/effects/smtp/fixture.h"
+#include "processors/effects/smtp/message.h"
+#include "processors/personalization/links.h"
+#include "schemas/codec.h"
+#include "schemas/sealed.h"
+#include "streams/observe/logging.h"
+#include "streams/state/key.h"
+#include "streams/state/table.h"
+
+namespace maily::smtp {
+namespace {
+
+using sends::v1::RecordAttempt;
+
+constexpr TenantId kTenant(1);
+constexpr uint64_t kCampaign = 7;
+
+// Commands that are durable, and appends that a test holds back.
+class FakeLog : public Log {
+ public:
+  FakeLog() { settings_.partition_count = 4; }
+  const LogSettings& settings() const override { return settings_; }
+  void Append(TopicPartition at, std::string record, Sync, AppendDone done) override {
+    if (fail) return done(Fail(Code::kRetry, "disk full"));
+    const Offset offset(records.size());
+    records.emplace_back(at.partition, std::move(record));
+    if (hold) {
+      held_.emplace_back(offset, std::move(done));
+    } else {
+      done(Appended{offset});
+    }
+  }
+  Result<std::vector<LogRecord>> Read(TopicPartition, Offset, size_t, ReadTo) override { return std::vector<LogRecord>(); }
+  LogEnds Ends(TopicPartition) override { return {}; }
+  std::unique_ptr<TailWatch> WatchTail(TopicPartition, ReadTo, std::function<void()>) override { return nullptr; }
+  Result<void> Trim(TopicPartition, Offset) override { return Ok(); }
+  bool ordered_across_partitions() const override { return true; }
+  std::string durability_class() const override { return "none"; }
+
+  void Release() {
+    hold = false;
+    for (auto& [offset, done] : std::exchange(held_, {})) done(Appended{offset});
+  }
+  bool fail = false;
+  bool hold = false;
+  std::vector<std::pair<PartitionId, std::string>> records;
+
+ private:
+  LogSettings settings_;
+  std::vector<std::pair<Offset, AppendDone>> held_;
+};
+
+// What outlives kill -9.
+struct Machine {
+  Keys keys;
+  MemorySlots slots{4 + 64};
+  ManualExecutor executor;
+  FakeRelay relay{executor};
+  FakeLog log;
+  // The state, as the task would fold it.
+  state::Disk disk;
+  std::unique_ptr<state::Cache> cache;
+  std::unique_ptr<state::MapKv> kv;
+
+  Machine() {
+    kv = std::make_unique<state::MapKv>(disk);
+    cache = std::make_unique<state::Cache>(*kv, 1 << 20);
+    SaveCampaign("Hi {{ contact.first_name }} {{ contact.n }}|{{ unsubscribe_url }} {{ postal_address }} https://x.example/a", kCampaign);
+  }
+  void SaveCampaign(const std::string& text, uint64_t id) {
+    campaigns::v1::CampaignRun run;
+    run.mutable_spec()->set_from("Shop <news@shop.example>");
+    auto& version = *run.mutable_template_version();
+    version.set_subject("For {{ contact.first_name }}");
+    version.set_text(text);
+    for (const auto& link : personalization::LinkTable("", text)) version.add_links(link);
+    run.set_postal_address("1 High St");
+    cache->Begin();
+    state::Table<campaigns::v1::CampaignRun>(*cache).Edit(state::Key(kTenant, id)) = run;
+    cache->Commit();
+  }
+  void SetOpen(uint64_t ordinal, uint32_t attempt, sends::v1::SendStatus status = sends::v1::OPEN) {
+    cache->Begin();
+    auto& open = state::Table<sends::v1::OpenAttempt>(*cache).Edit(state::Key(kTenant, kCampaign, ordinal));
+    open.set_attempt(attempt);
+    open.set_status(status);
+    open.set_first_opened_at_us(1'763'700'000'000'000);
+    cache->Commit();
+  }
+  void Close(uint64_t ordinal) {
+    cache->Begin();
+    state::Table<sends::v1::OpenAttempt>(*cache).Erase(state::Key(kTenant, kCampaign, ordinal));
+    cache->Commit();
+  }
+  std::vector<RecordAttempt> Results() {
+    std::vector<RecordAttempt> results;
+    for (const auto& [partition, record] : log.records) {
+      const auto commands = command::ParseRecord(record, log.settings().log_id, log.settings().generation, partition);
+      EXPECT_TRUE(commands.has_value());
+      for (const auto& command : *commands) {
+        EXPECT_EQ(command.actor, "effect:smtp");
+        results.push_back(*schema::Decode<RecordAttempt>(command.payload));
+      }
+    }
+    return results;
+  }
+};
+
+// One run of the program on that machine, leading partition 2.
+struct Process {
+  explicit Process(Machine& machine_in, size_t connections = 2)
+      : machine(machine_in), attempts(machine_in.slots, 4), sender(machine_in.log, 1 << 20) {
+    shared = MakeShared({.relay = {"relay", 25}, .connections = connections, .tracking_base_url = "https://t.example"}, machine.relay,
+                        attempts, machine.executor, machine.executor, machine.keys.entropy, sender, *machine.keys.ring);
+    Lead();
+  }
+  void Lead() {
+    delivery = MakeDelivery(shared, PartitionId(2));
+    credits = task::Credits();
+    delivery->Lead({.partition = PartitionId(2), .epoch = Epoch(1), .position = {}, .cache = machine.cache.get(), .credits = &credits});
+  }
+
+  sends::v1::AttemptOpened Make(uint64_t ordinal, uint32_t attempt = 1, uint64_t campaign = kCampaign) {
+    auto& ring = *machine.keys.ring;
+    const std::string subject = fmt::format("contact-{:08}", ordinal);
+    const auto key = ring.GetOrCreate(kTenant, subject).value();
+    sends::v1::AttemptOpened opened;
+    opened.set_campaign_id(campaign);
+    opened.set_ordinal(ordinal);
+    opened.set_attempt(attempt);
+    opened.set_address(schema::Seal(kTenant, key, "address", fmt::format("ada{}@b.example", ordinal), machine.keys.entropy));
+    auto& name = *opened.add_attributes();
+    name.set_name("first_name");
+    name.set_sealed(schema::Seal(kTenant, key, schema::AttributeFieldId("first_name"), "Ada", machine.keys.entropy));
+    auto& n = *opened.add_attributes();
+    n.set_name("n");
+    n.set_number(29.06);
+    return opened;
+  }
+  // The task opened these attempts: state and journal say so.
+  void Accept(const std::vector<sends::v1::AttemptOpened>& opened) {
+    std::vector<std::string> payloads;
+    journal::AcceptedFrame frame;
+    frame.time = {1'763'700'000'000'000};
+    for (const auto& event : opened) {
+      machine.SetOpen(event.ordinal(), event.attempt());
+      payloads.push_back(schema::Encode(event));
+    }
+    for (const auto& payload : payloads) frame.events.push_back({TypeNumberOf<sends::v1::AttemptOpened>(), payload});
+    frame.decisions.emplace_back();
+    frame.decisions.back().tenant = kTenant;
+    frame.decisions.back().trace = TraceId::FromHex("0123456789abcdef0123456789abcdef");
+    frame.decisions.back().events = frame.events;
+    delivery->Accepted(frame);
+  }
+  // Opens up to `n` attempts, as long as there are credits.
+  size_t Slice(uint64_t& next, uint64_t until) {
+    std::vector<sends::v1::AttemptOpened> opened;
+    while (next <= until && credits.Take(kSite)) opened.push_back(Make(next++));
+    Accept(opened);
+    return opened.size();
+  }
+
+  Machine& machine;
+  AttemptSlots attempts;
+  command::Sender sender;
+  task::Credits credits;
+  std::shared_ptr<Shared> shared;
+  std::unique_ptr<effects::Effect> delivery;
+};
+
+TEST(Delivery, AnAttemptBecomesAMailAndAResult) {
+  Machine machine;
+  Process process(machine);
+  process.Accept({process.Make(1)});
+  machine.executor.Run();
+  ASSERT_EQ(machine.relay.received.size(), 1u);
+  EXPECT_EQ(machine.relay.received[0].from, "news@shop.example");
+  EXPECT_EQ(machine.relay.received[0].to, "ada1@b.example");
+  std::string mail = machine.relay.received[0].data;
+  for (size_t at; (at = mail.find("=\r\n")) != std::string::npos;) mail.erase(at, 3);
+  EXPECT_NE(mail.find("\r\nSubject: For Ada\r\n"), std::string::npos) << mail;
+  EXPECT_NE(mail.find("Hi Ada 29.06|https://t.example/u/"), std::string::npos) << mail;
+  EXPECT_NE(mail.find("https://t.example/c/"), std::string::npos);
+  const auto results = machine.Results();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].result(), sends::v1::DELIVERED);
+  EXPECT_EQ(results[0].reply_code(), 250u);
+  EXPECT_EQ(results[0].ordinal(), 1u);
+  EXPECT_EQ(results[0].attempt(), 1u);
+  EXPECT_EQ(results[0].peer(), "relay:25");
+  EXPECT_EQ(process.attempts.free_count(), 64u);
+}
+
+TEST(Delivery, ASecondAttemptIsTheSameBytes) {
+  Machine machine;
+  Process process(machine);
+  machine.executor.Run();
+  const auto first = process.Make(1);
+  process.Accept({first});
+  machine.executor.Run();
+  machine.executor.Advance(Hours(5));
+  auto second = first;
+  second.set_attempt(2);
+  process.Accept({second});
+  machine.executor.Run();
+  ASSERT_EQ(machine.relay.received.size(), 2u);
+  EXPECT_EQ(machine.relay.received[0].data, machine.relay.received[1].data);
+}
+
+TEST(Delivery, RefusalsAreReportedWithoutTheAddress) {
+  Machine machine;
+  std::vector<std::string> lines;
+  observe::SetSinkForTesting([&](std::string_view line) { lines.emplace_back(line); });
+  machine.relay.hook = [](const std::string& command, const std::string& rest) {
+    if (command != "RCPT") return std::string();
+    if (rest.find("ada1@") != std::string::npos) return std::string("550 5.1.1 <Ada1@b.example>: no user ada1 here\r\n");
+    return std::string("451 4.7.1 ada2@b.example is greylisted\r\n");
+  };
+  Process process(machine, 1);
+  process.Accept({process.Make(1), process.Make(2)});
+  machine.executor.Run();
+  const auto results = machine.Results();
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_EQ(results[0].result(), sends::v1::BOUNCED);
+  EXPECT_EQ(results[0].enhanced_code(), "5.1.1");
+  EXPECT_EQ(results[0].stage(), "rcpt");
+  EXPECT_EQ(results[0].reply_text(), "<recipient>: no user <recipient> here");
+  EXPECT_EQ(results[1].result(), sends::v1::DEFERRED);
+  EXPECT_EQ(results[1].reply_text(), "<recipient> is greylisted");
+  observe::SetSinkForTesting({});
+  for (const auto& line : lines) EXPECT_EQ(line.find("ada"), std::string::npos) << line;
+}
+
+TEST(Delivery, WhatCannotBeMadeIsReportedAndNotSent) {
+  Machine machine;
+  machine.SaveCampaign("{{ broken", 8);
+  std::string large;
+  for (int i = 0; i < 9000; ++i) large += "{{ contact.first_name }}";
+  machine.SaveCampaign(large, 9);
+  Process process(machine);
+  auto gone = process.Make(1);
+  ASSERT_TRUE(machine.keys.ring->Destroy(kTenant, "contact-00000001"));
+  auto forged = process.Make(2);
+  forged.mutable_address()->back() ^= 1;
+  auto huge = process.Make(3, 1, 9);
+  const auto key = machine.keys.ring->GetOrCreate(kTenant, std::string_view("contact-00000003")).value();
+  huge.mutable_attributes(0)->set_sealed(
+      schema::Seal(kTenant, key, schema::AttributeFieldId("first_name"), std::string(200, 'x'), machine.keys.entropy));
+  process.Accept({gone, forged, huge, process.Make(4, 1, 8), process.Make(5, 1, 99)});
+  machine.executor.Run();
+  std::vector<int> results;
+  for (const auto& result : machine.Results()) results.push_back(result.result());
+  EXPECT_EQ(results, (std::vector<int>{sends::v1::ADDRESS_GONE, sends::v1::NOT_RENDERED, sends::v1::NOT_RENDERED, sends::v1::NOT_RENDERED,
+                                       sends::v1::NOT_RENDERED}));
+  EXPECT_EQ(machine.relay.dials, 0);
+}
+
+TEST(Delivery, CreditsAreBoundedAndComeBack) {
+  Machine machine;
+  Process process(machine, 2);
+  EXPECT_EQ(process.credits.available(kSite), 0u);
+  uint64_t next = 1;
+  EXPECT_EQ(process.Slice(next, 100), 0u);  // asks
+  machine.executor.Run();
+  EXPECT_EQ(process.credits.available(kSite), 4u);
+  machine.relay.hook = [](const std::string& command, const std::string&) { return command == "MAIL" ? "hang" : ""; };
+  EXPECT_EQ(process.Slice(next, 100), 4u);
+  machine.executor.Run();
+  EXPECT_EQ(process.credits.available(kSite), 0u);  // all are in flight
+  machine.executor.Advance(Seconds(400));           // two time out, two follow them
+  machine.relay.hook = nullptr;
+  for (int i = 0; i < 1000 && next <= 100; ++i) {
+    process.Slice(next, 100);
+    machine.executor.Advance(Milliseconds(500));  // a granted task is woken at once; what it leaves for two ticks is taken back
+  }
+  EXPECT_EQ(next, 101u);
+  machine.executor.Advance(Seconds(10));
+  EXPECT_EQ(machine.Results().size(), 100u);
+}
+
+TEST(Delivery, CreditsThatNobodySpendsAreTakenBack) {
+  Machine machine;
+  Process process(machine, 2);
+  EXPECT_FALSE(process.credits.Take(kSite));
+  machine.executor.Run();
+  EXPECT_EQ(process.credits.available(kSite), 4u);
+  // Two are spent in a decision that was undone, two never.
+  EXPECT_TRUE(process.credits.Take(kSite) && process.credits.Take(kSite));
+  machine.executor.Advance(Seconds(3));
+  EXPECT_EQ(process.credits.available(kSite), 0u);
+  EXPECT_FALSE(process.credits.Take(kSite));
+  machine.executor.Run();
+  EXPECT_EQ(process.credits.available(kSite), 4u);
+}
+
+TEST(Delivery, AResultIsAppendedUntilItIsDurable) {
+  Machine machine;
+  Process process(machine);
+  machine.log.fail = true;
+  process.Accept({process.Make(1)});
+  machine.executor.Advance(Seconds(10));
+  EXPECT_EQ(machine.relay.received.size(), 1u);
+  EXPECT_EQ(process.attempts.free_count(), 63u);
+  machine.log.fail = false;
+  machine.executor.Advance(Seconds(10));
+  EXPECT_EQ(machine.Results().size(), 1u);
+  EXPECT_EQ(process.attempts.free_count(), 64u);
+}
+
+TEST(Delivery, StopDropsWhatHasNotBegunAndReportsWhatIsOnTheWire) {
+  Machine machine;
+  Process process(machine, 1);
+  machine.relay.hook = [](const std::string& command, const std::string&) { return command == "dot" ? "hang" : ""; };
+  process.Accept({process.Make(1), process.Make(2)});
+  machine.executor.Run();
+  process.delivery->Stop();
+  // Led again by the same process: the one on the wire is left alone, the other one opens again.
+  process.Lead();
+  machine.executor.Run();
+  auto results = machine.Results();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].ordinal(), 2u);
+  EXPECT_EQ(results[0].result(), sends::v1::NEVER_SENT);
+  machine.executor.Advance(Seconds(700));
+  results = machine.Results();
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_EQ(results[1].ordinal(), 1u);
+  EXPECT_EQ(results[1].result(), sends::v1::RESULT_UNKNOWN);
+}
+
+TEST(Delivery, DrainWaitsForTheWireAndForDurability) {
+  Machine machine;
+  Process process(machine, 1);
+  machine.log.hold = true;
+  process.Accept({process.Make(1)});
+  machine.executor.Run();
+  bool drained = false;
+  Drain(process.shared, [&] { drained = true; });
+  machine.executor.Run();
+  EXPECT_FALSE(drained);
+  machine.log.Release();
+  machine.executor.Run();
+  EXPECT_TRUE(drained);
+}
+
+// --- take-over ---
+
+// Runs one attempt, kills the process where `kill` says, and gives what the next one reports.
+std::vector<RecordAttempt> AfterKill(Machine& machine, const std::string& where, const std::string& boot) {
+  {
+    // Nothing of this process does anything any more once the block ends.
+    Process process(machine, 1);
+    machine.executor.Run();
+    machine.relay.hook = [&](const std::string& command, const std::string&) { return command == where ? "hang" : ""; };
+    machine.log.fail = where == "report";
+    if (where != "before") process.Accept({process.Make(1)});
+    machine.executor.Run();
+  }
+  if (where == "before") machine.SetOpen(1, 1);
+  machine.executor.Run();
+  machine.log.fail = false;
+  machine.relay.hook = nullptr;
+  machine.slots.boot = boot;
+  Process next(machine, 1);
+  machine.executor.Advance(Seconds(1));
+  return machine.Results();
+}
+
+TEST(Delivery, AKillLeavesAnOpenAttemptThatIsSettledByItsSlot) {
+  const std::pair<const char*, sends::v1::AttemptResult> cases[] = {{"before", sends::v1::NEVER_SENT},  {"connect", sends::v1::NEVER_SENT},
+                                                                    {"MAIL", sends::v1::NEVER_SENT},    {"DATA", sends::v1::NEVER_SENT},
+                                                                    {"dot", sends::v1::RESULT_UNKNOWN}, {"report", sends::v1::DELIVERED}};
+  for (const auto& [where, expected] : cases) {
+    Machine machine;
+    const auto results = AfterKill(machine, where, "boot");
+    ASSERT_EQ(results.size(), 1u) << where;
+    EXPECT_EQ(results[0].result(), expected) << where;
+    EXPECT_EQ(results[0].attempt(), 1u);
+    Machine rebooted;
+    const auto after_boot = AfterKill(rebooted, where, "another");
+    ASSERT_EQ(after_boot.size(), 1u) << where;
+    EXPECT_EQ(after_boot[0].result(), sends::v1::RESULT_UNKNOWN) << where;
+  }
+}
+
+TEST(Delivery, CreditsWaitUntilTheOldIsSettledAndAKillBeforeThatChangesNothing) {
+  Machine machine;
+  machine.SetOpen(1, 1);
+  machine.SetOpen(2, 1, sends::v1::WAITING);
+  machine.slots.boot = "after the power failed";
+  for (int kills = 0; kills < 3; ++kills) {
+    machine.log.fail = true;
+    Process process(machine);
+    EXPECT_FALSE(process.credits.Take(kSite));
+    machine.executor.Advance(Seconds(3));
+    EXPECT_EQ(process.credits.available(kSite), 0u);
+  }
+  machine.log.fail = false;
+  Process process(machine);
+  EXPECT_FALSE(process.credits.Take(kSite));
+  machine.executor.Advance(Seconds(1));
+  EXPECT_GT(process.credits.available(kSite), 0u);
+  const auto results = machine.Results();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].ordinal(), 1u);
+  EXPECT_EQ(results[0].result(), sends::v1::RESULT_UNKNOWN);
+}
+
+// Kills at random moments of a campaign; a model task folds what is durable. Nobody gets two mails but by a decision on an unknown, and
+// everybody ends delivered or unknown.
+TEST(Delivery, KilledAtAnyMomentNobodyGetsTwoMails) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  std::mt19937 random(seed);
+  observe::SetLevel(observe::Level::kOff);
+  constexpr uint64_t kContacts = 60;
+  Machine machine;
+  std::map<uint64_t, sends::v1::SendStatus> settled;
+  std::map<uint64_t, uint32_t> attempt;  // last opened
+  uint64_t next = 1;
+  std::set<uint64_t> again;  // never sent: to be opened again
+  size_t decided = 0;
+  // The task's part: decides on durable results in the order of the log.
+  const auto decide = [&] {
+    const auto results = machine.Results();
+    for (; decided < results.size(); ++decided) {
+      const RecordAttempt& result = results[decided];
+      if (settled.contains(result.ordinal()) || attempt[result.ordinal()] != result.attempt() || again.contains(result.ordinal())) continue;
+      machine.Close(result.ordinal());
+      if (result.result() == sends::v1::DELIVERED) {
+        settled[result.ordinal()] = sends::v1::SENT;
+      } else if (result.result() == sends::v1::RESULT_UNKNOWN) {
+        settled[result.ordinal()] = sends::v1::UNKNOWN;
+      } else {
+        again.insert(result.ordinal());
+      }
+    }
+  };
+  size_t unknown_per_kill_max = 0;
+  for (int life = 0; life < 200 && settled.size() < kContacts; ++life) {
+    decide();
+    const size_t unknown_before =
+        static_cast<size_t>(std::count_if(settled.begin(), settled.end(), [](const auto& s) { return s.second == sends::v1::UNKNOWN; }));
+    auto process = std::make_unique<Process>(machine, 3);
+    size_t steps = random() % 60;
+    machine.relay.hook = [&](const std::string& command, const std::string&) {
+      return command == "MAIL" && random() % 10 == 0 ? "close" : "";
+    };
+    machine.log.hold = random() % 4 == 0;
+    while (steps-- > 0 && settled.size() < kContacts) {
+      decide();
+      std::vector<sends::v1::AttemptOpened> opened;
+      while ((!again.empty() || next <= kContacts) && process->credits.Take(kSite)) {
+        const uint64_t ordinal = again.empty() ? next++ : *again.begin();
+        again.erase(ordinal);
+        opened.push_back(process->Make(ordinal, ++attempt[ordinal]));
+      }
+      process->Accept(opened);
+      machine.executor.RunSome(random() % 20);
+      if (random() % 8 == 0) machine.executor.Advance(Seconds(1));
+    }
+    process.reset();  // kill -9
+    machine.log.Release();
+    machine.executor.Run();
+    decide();
+    const size_t unknown_now =
+        static_cast<size_t>(std::count_if(settled.begin(), settled.end(), [](const auto& s) { return s.second == sends::v1::UNKNOWN; }));
+    unknown_per_kill_max = std::max(unknown_per_kill_max, unknown_now - unknown_before);
+  }
+  observe::SetLevel(observe::Level::kInfo);
+  ASSERT_EQ(settled.size(), kContacts);
+  std::map<std::string, int> mails;
+  for (const auto& received : machine.relay.received) ++mails[received.to];
+  for (uint64_t ordinal = 1; ordinal <= kContacts; ++ordinal) {
+    const int got = mails[fmt::format("ada{}@b.example", ordinal)];
+    EXPECT_LE(got, 1) << ordinal;
+    if (settled[ordinal] == sends::v1::SENT) {
+      EXPECT_EQ(got, 1) << ordinal;
+    }
+  }
+  EXPECT_LE(unknown_per_kill_max, 3u);  // at most one an open connection
+}
+
+TEST(RedactReply, TakesTheAddressOutHoweverItIsSpelled) {
+  EXPECT_EQ(RedactReply("550 ADA@B.example, <ada@b.EXAMPLE> and xada@b.example", "ada@b.example"),
+            "550 <recipient>, <recipient> and xada@b.example");
+  EXPECT_EQ(RedactReply("user ada adamant", "ada@b.example"), "user <recipient> adamant");
+  EXPECT_EQ(RedactReply("al is unknown", "al@b.example"), "al is unknown");
+  const std::string address = std::string(60, 'a') + "@b.example";
+  std::string text;
+  while (text.size() < Session::kReplyTextBytesMax) text += address + " ";
+  text.resize(Session::kReplyTextBytesMax);
+  const std::string redacted = RedactReply(text, address);
+  EXPECT_LE(redacted.size(), 500u);
+  EXPECT_EQ(redacted.find('a'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace maily::smtp

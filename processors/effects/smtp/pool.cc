@@ -1,0 +1,331 @@
+// See pool.h.
+#include "processors/effects/smtp/pool.h"
+
+#include <algorithm>
+#include <deque>
+#include <vector>
+
+#include "streams/observe/logging.h"
+#include "streams/observe/metrics.h"
+
+namespace maily::smtp {
+namespace {
+
+constexpr size_t kReadBytesMax = 16 * 1024;
+constexpr Duration kSweepInterval = Seconds(1);  // how exactly time-outs are kept
+
+// One connection and its conversation.
+struct Line {
+  Line(std::unique_ptr<Connection> connection_in, const PoolOptions& options)
+      : connection(std::move(connection_in)), session(options.helo, options.timeouts) {}
+  bool idle() const { return !gone && !mail && session.state() == Session::State::kReady; }
+
+  std::unique_ptr<Connection> connection;
+  Session session;
+  std::unique_ptr<Mail> mail;
+  uint32_t mails = 0;  // carried to a verdict
+  bool was_ready = false;
+  bool proven = false;  // a mail got a reply on it
+  bool writing = false;
+  bool gone = false;
+  Duration deadline;  // in steady time
+};
+using LinePtr = std::shared_ptr<Line>;
+
+}  // namespace
+
+struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
+  struct Waiting {
+    std::unique_ptr<Mail> mail;
+    Duration since;
+    bool begun = false;
+  };
+
+  Impl(const PoolOptions& options_in, Dialer& dialer_in, Executor& executor_in, Clock& clock_in)
+      : options(options_in), dialer(dialer_in), executor(executor_in), clock(clock_in) {
+    auto& metrics = observe::Metrics::Process();
+    const std::string help = "Connections to the relay, by how they came out.";
+    connected = metrics.AddCounter("maily_smtp_connects_total", help, {{"result", "ready"}});
+    failed = metrics.AddCounter("maily_smtp_connects_total", help, {{"result", "failed"}});
+    open_connections = metrics.AddGauge("maily_smtp_connections", "Connections to the relay, open or opening.");
+    waiting_mails = metrics.AddGauge("maily_smtp_waiting_mails", "Mails that wait for a connection.");
+  }
+  ~Impl() {
+    waiting_mails.Add(-static_cast<int64_t>(queue.size()));
+    open_connections.Add(-static_cast<int64_t>(lines.size() + dialing));
+  }
+
+  // --- mails find connections ---
+  void Pump() {
+    if (closed) return;
+    while (!queue.empty() && !draining) {
+      const auto line = std::find_if(lines.begin(), lines.end(), [](const LinePtr& l) { return l->idle() && !l->writing; });
+      if (line == lines.end()) break;
+      if (!Assign(*line)) return;
+      Step(LinePtr(*line));
+    }
+    size_t opening = dialing;
+    for (const LinePtr& line : lines) opening += line->was_ready ? 0 : 1;
+    for (; !draining && opening < queue.size() && lines.size() + dialing < options.connections && MayDial(); ++opening) Dial();
+    Sweep();
+  }
+
+  // While the relay is down, one connection at a time finds out whether it is back.
+  bool MayDial() const {
+    if (failures == 0) return true;
+    const bool probing = dialing > 0 || std::any_of(lines.begin(), lines.end(), [](const LinePtr& line) { return !line->proven; });
+    return !probing && clock.Steady() >= next_dial;
+  }
+
+  // Gives the first waiting mail to an idle line. False: it cannot begin now.
+  bool Assign(const LinePtr& line) {
+    Waiting& first = queue.front();
+    if (!first.mail->Begin()) return false;
+    line->mail = std::move(first.mail);
+    queue.pop_front();
+    waiting_mails.Add(-1);
+    line->session.Start({line->mail->mail_from(), line->mail->rcpt_to()}, line->mail->data());
+    return true;
+  }
+
+  void Dial() {
+    ++dialing;
+    open_connections.Add(1);
+    dialer.Dial(options.relay, options.dial_timeout, [weak = weak_from_this()](Result<std::unique_ptr<Connection>> dialed) mutable {
+      const auto self = weak.lock();
+      if (!self || self->closed) return;
+      --self->dialing;
+      if (dialed) return self->Open(std::move(*dialed));
+      self->open_connections.Add(-1);
+      self->Failed({.kind = Verdict::Kind::kDeferred, .stage = Stage::kConnect, .text = dialed.error().message});
+      self->Pump();
+    });
+  }
+
+  void Open(std::unique_ptr<Connection> connection) {
+    auto line = std::make_shared<Line>(std::move(connection), options);
+    line->deadline = clock.Steady() + line->session.wait_limit();
+    lines.push_back(line);
+    Read(line);
+    Sweep();
+  }
+
+  // --- one conversation ---
+  void Read(const LinePtr& line) {
+    line->connection->Read(kReadBytesMax, [weak = weak_from_this(), line](Result<std::string> read) {
+      const auto self = weak.lock();
+      if (!self || line->gone) return;
+      if (!read) {
+        line->session.Lost(read.error().message);
+      } else if (read->empty()) {
+        line->session.Lost("the relay closed the connection");
+      } else {
+        line->session.Receive(*read);
+      }
+      self->Step(line);
+      if (!line->gone) self->Read(line);
+    });
+  }
+
+  // Carries out whatever the session wants now.
+  void Step(const LinePtr& line) {
+    while (!line->gone) {
+      if (auto verdict = line->session.TakeVerdict()) Settle(*line, std::move(*verdict));
+      Write(line);
+      if (line->session.state() == Session::State::kDead) return Remove(line);
+      const bool ready = line->session.state() == Session::State::kReady;
+      line->deadline = clock.Steady() + (ready ? options.idle_timeout : line->session.wait_limit());
+      if (!ready || line->mail || line->writing) return;
+      if (!std::exchange(line->was_ready, true)) connected.Add();
+      if (line->mails >= options.mails_per_connection || draining) {
+        line->session.Quit();
+      } else if (queue.empty() || !Assign(line)) {
+        return;
+      }
+    }
+  }
+
+  void Settle(Line& line, Verdict verdict) {
+    std::unique_ptr<Mail> mail = std::move(line.mail);
+    if (verdict.kind == Verdict::Kind::kNotTried) {
+      if (line.mails > 0) {
+        queue.push_front({std::move(mail), clock.Steady(), true});
+        waiting_mails.Add(1);
+        return;
+      }
+      verdict.kind = Verdict::Kind::kDeferred;  // on a fresh connection the mail itself may be why
+    }
+    ++line.mails;
+    if (verdict.code != 0 && verdict.code != 421) Prove(line);
+    mail->Done(verdict);
+    CheckDrained();
+  }
+
+  void Prove(Line& line) {
+    line.proven = true;
+    if (std::exchange(failures, 0) == 0) return;
+    last_failure = {};
+    observe::Log(observe::Level::kInfo, "relay is back", {{"relay", options.relay.ToString()}});
+    executor.Post([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->Pump();
+    });
+  }
+
+  void Write(const LinePtr& line) {
+    if (line->writing) return;
+    Session::Output output = line->session.TakeOutput();
+    if (output.bytes.empty()) return;
+    if (output.has_dot) line->mail->DotSent();
+    line->writing = true;
+    line->connection->Write(std::move(output.bytes), [weak = weak_from_this(), line](Result<void> written) {
+      line->writing = false;
+      const auto self = weak.lock();
+      if (!self || line->gone) return;
+      if (!written) line->session.Lost(written.error().message);
+      self->Step(line);
+    });
+  }
+
+  void Remove(const LinePtr& line) {
+    line->gone = true;
+    std::erase(lines, line);
+    open_connections.Add(-1);
+    line->connection->Close();
+    // A line that ends before it is of any use says that the relay is not well; others have just come to their end.
+    if (!line->was_ready) {
+      Failed(line->session.failure());
+    } else if (line->mails > 0 && !line->proven) {
+      // Without the relay's words: they may name the recipient.
+      Verdict why{.kind = Verdict::Kind::kDeferred, .stage = line->session.failure().stage, .code = line->session.failure().code};
+      why.text = "the relay ends connections before it answers a mail";
+      Failed(std::move(why));
+    }
+    executor.Post([line, weak = weak_from_this()] {  // the line is still on the stack: it goes later
+      if (const auto self = weak.lock()) self->Pump();
+    });
+    CheckDrained();
+  }
+
+  void Failed(Verdict why) {
+    failed.Add();
+    const Duration now = clock.Steady();
+    last_failure = std::move(why);
+    last_failure.kind = Verdict::Kind::kDeferred;
+    if (failures > 0 && now < next_dial) return;  // others of the same burst
+    const int doublings = std::min(failures, 20);
+    const Duration delay{std::min(options.backoff_max.us, options.backoff_min.us << doublings)};
+    ++failures;
+    next_dial = now + delay;
+    observe::Log(failures == 1 ? observe::Level::kWarn : observe::Level::kDebug, "relay is down",
+                 {{"relay", options.relay.ToString()}, {"why", last_failure.text}, {"code", last_failure.code}, {"next_try_in", delay}});
+    executor.After(delay, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->Pump();
+    });
+  }
+
+  // --- time ---
+  void Sweep() {
+    if (sweeping || closed || (lines.empty() && queue.empty())) return;
+    sweeping = true;
+    executor.After(kSweepInterval, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->sweeping = false;
+      self->Expire();
+      self->Sweep();
+    });
+  }
+
+  void Expire() {
+    const Duration now = clock.Steady();
+    for (const LinePtr& line : std::vector<LinePtr>(lines)) {
+      if (line->gone || now < line->deadline) continue;
+      if (line->idle()) {
+        line->session.Quit();
+      } else {
+        line->session.Lost("no reply in time");
+      }
+      Step(line);
+    }
+    if (draining) return;
+    std::deque<Waiting> late;
+    while (!queue.empty() && now >= queue.front().since + options.wait_max) {
+      late.push_back(std::move(queue.front()));
+      queue.pop_front();
+      waiting_mails.Add(-1);
+    }
+    Verdict why = last_failure;
+    if (why.text.empty()) why.text = "no connection to the relay was free";
+    for (const Waiting& waiting : late) waiting.mail->Done(why);
+    Pump();
+  }
+
+  // --- the end ---
+  void CheckDrained() {
+    if (!draining || !drained) return;
+    if (std::any_of(lines.begin(), lines.end(), [](const LinePtr& line) { return line->mail != nullptr; })) return;
+    executor.Post(std::exchange(drained, nullptr));
+  }
+
+  const PoolOptions options;
+  Dialer& dialer;
+  Executor& executor;
+  Clock& clock;
+
+  std::deque<Waiting> queue;
+  std::vector<LinePtr> lines;
+  size_t dialing = 0;
+  int failures = 0;  // in a row
+  Duration next_dial;
+  Verdict last_failure;
+  bool sweeping = false;
+  bool draining = false;
+  bool closed = false;
+  Job drained;
+
+  observe::Counter connected;
+  observe::Counter failed;
+  observe::Gauge open_connections;
+  observe::Gauge waiting_mails;
+};
+
+Pool::Pool(const PoolOptions& options, Dialer& dialer, Executor& executor, Clock& clock)
+    : impl_(std::make_shared<Impl>(options, dialer, executor, clock)) {}
+
+Pool::~Pool() {
+  impl_->closed = true;
+  for (const LinePtr& line : impl_->lines) {
+    line->gone = true;
+    line->connection->Close();
+  }
+}
+
+void Pool::Submit(std::unique_ptr<Mail> mail) {
+  impl_->queue.push_back({std::move(mail), impl_->clock.Steady(), false});
+  impl_->waiting_mails.Add(1);
+  impl_->Pump();
+}
+
+void Pool::Drop(const std::function<bool(const Mail&)>& drop) {
+  const size_t dropped = std::erase_if(impl_->queue, [&](const Impl::Waiting& waiting) { return !waiting.begun && drop(*waiting.mail); });
+  impl_->waiting_mails.Add(-static_cast<int64_t>(dropped));
+}
+
+void Pool::Pump() { impl_->Pump(); }
+
+void Pool::Drain(Job done) {
+  impl_->draining = true;
+  impl_->drained = std::move(done);
+  for (const LinePtr& line : std::vector<LinePtr>(impl_->lines)) {
+    if (!line->idle() || line->writing) continue;
+    line->session.Quit();
+    impl_->Step(line);
+  }
+  impl_->CheckDrained();
+}
+
+size_t Pool::connections() const { return impl_->lines.size() + impl_->dialing; }
+size_t Pool::waiting() const { return impl_->queue.size(); }
+bool Pool::down() const { return impl_->failures > 0; }
+
+}  // namespace maily::smtp

@@ -1,0 +1,72 @@
+// The connections that are kept to one configured relay, and the mails that wait for one.
+//
+// A connection is opened when mail waits and none is free, carries one mail after another, and ends after mails_per_connection or when
+// idle. While the relay is down (not reachable, or fails connections before they carried a mail) one connection at a time probes it, after
+// 0.25 s doubling to 30 s. A kept connection that goes away before MAIL is answered was no attempt: its mail goes to another one.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "processors/effects/smtp/session.h"
+#include "streams/port/env.h"
+#include "streams/port/net.h"
+
+namespace maily::smtp {
+
+// One mail on its way. Called on the pool's executor.
+class Mail {
+ public:
+  virtual ~Mail() = default;
+  virtual const std::string& mail_from() const = 0;
+  virtual const std::string& rcpt_to() const = 0;
+  // The whole message, CRLF lines, not dot-stuffed; the same until the mail is gone.
+  virtual const std::string& data() const = 0;
+  // MAIL is about to be written; once more for each connection tried. False: not now, the mail waits until Pump is called.
+  virtual bool Begin() = 0;
+  // The bytes with the final dot are about to be handed to the wire.
+  virtual void DotSent() = 0;
+  // The end, exactly once; never kNotTried. The mail is destroyed afterwards.
+  virtual void Done(const Verdict& verdict) = 0;
+};
+
+struct PoolOptions {
+  Endpoint relay = {};
+  size_t connections = 16;
+  uint32_t mails_per_connection = 1000;
+  std::string helo = "localhost";
+  Timeouts timeouts = {};
+  Duration dial_timeout = Seconds(30);
+  Duration idle_timeout = Seconds(60);  // below what relays allow (Postfix: 300 s)
+  Duration wait_max = Seconds(60);      // a mail that found no connection for so long is deferred with why
+  Duration backoff_min = Milliseconds(250);
+  Duration backoff_max = Seconds(30);
+};
+
+// Lives on `executor`: all calls there. Destroying it drops all connections at once; mails under way are destroyed without Done.
+class Pool {
+ public:
+  Pool(const PoolOptions& options, Dialer& dialer, Executor& executor, Clock& clock);
+  ~Pool();
+
+  // Takes the mail. Bounded by its callers: at most as many as credits were granted.
+  void Submit(std::unique_ptr<Mail> mail);
+  // Destroys mails that have not begun (Begin was never true) and for which `drop` is true.
+  void Drop(const std::function<bool(const Mail&)>& drop);
+  // Looks for work again: a mail said "not now" before.
+  void Pump();
+  // Starts no mail any more; calls `done` once when none is under way.
+  void Drain(Job done);
+
+  // For metrics: connections open or opening, mails waiting, whether the relay counts as down.
+  size_t connections() const;
+  size_t waiting() const;
+  bool down() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace maily::smtp
