@@ -164,7 +164,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     links = std::make_unique<link::Links>(partition, environment.log.settings().partition_count, engine->outbox(), environment.sender,
                                           environment.replies, environment.entropy, executor);
     was_led = true;
-    time_known = false;
+    time_known = stirred = false;
     observe::Log(observe::Level::kInfo, "partition led",
         {{"partition", partition.value()}, {"epoch", epoch.load()}, {"lsn", lsn.load()}, {"restored_bytes", restored_bytes}});
     if (listener.led) listener.led(*led, at, store->cache(), credits);
@@ -200,7 +200,6 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (holding) return;  // a flush waits for the frame in flight: nothing may be decided before it is frozen
     const Duration start = environment.clock.Steady();
     bool more = false;
-    bool took = false;
     size_t count = 0;
     // 1. External commands.
     while (!Full()) {
@@ -211,7 +210,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
           engine->Unreadable(*record, current.draft);
           current.draft.Consumed(record->at);
           receiver->Pop();
-          took = true;
+          stirred = true;
           continue;
         }
         break;
@@ -220,7 +219,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
         if (!current.draft.empty() || !flying.draft.empty()) break;  // alone in its frame
         current.alone = true;
       }
-      took = true;
+      stirred = true;
       Decide(*received);
       receiver->Pop();
       if (current.alone) break;
@@ -233,7 +232,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     // 2. Work and timers, on journal time: only once this leadership has seen what time it is.
     if (time_known && !current.alone && !Full()) {
       Advance(latest);
-      if (took) engine->work().WakeAll();
+      if (std::exchange(stirred, false)) engine->work().WakeAll();
       if (engine->FireTimers(now, kTimersMax, current.draft) == kTimersMax) more = true;
       for (size_t i = 0; i < kSlicesMax && !Full(); ++i) {
         const bool progress = engine->Slice(now, current.draft);
@@ -391,6 +390,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   Building flying;
   Instant now;              // journal time: of the frame that is being decided
   Instant latest;           // of the newest command seen
+  bool stirred = false;     // commands were decided since the work was last woken
   bool time_known = false;  // a command of this leadership has told the time
   bool awake = false;
   bool holding = false;     // a flush is due: wait for the frame in flight

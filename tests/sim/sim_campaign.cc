@@ -39,7 +39,7 @@ class Run {
     PlanDeaths();
     Prepare();
     Launch();
-    if (!Complete()) return "the campaign did not complete within an hour of virtual time";
+    if (!Complete()) return "the campaign did not complete within an hour of virtual time" + Unfinished();
     return Check();
   }
   const World& world() const { return world_; }
@@ -154,6 +154,22 @@ class Run {
     if (!world_.scheduler().RunUntil(done, Seconds(3600))) return false;
     world_.scheduler().RunFor(Seconds(40));  // what is still on its way: acknowledgements of links, flushes
     return true;
+  }
+
+  // What is not settled, for a person.
+  std::string Unfinished() {
+    std::string text;
+    if (const auto* campaign = Campaign()) text += "\n" + campaign->ShortDebugString();
+    for (uint16_t p = 0; p < kPartitions; ++p) {
+      state::Cache* cache = world_.cache(PartitionId(p));
+      if (cache == nullptr) continue;
+      if (const auto* run = state::View<sends::v1::SendRun>(*cache).Find(state::Key(kTenant, uint64_t{1}))) text += fmt::format("\npartition {}: {}", p, run->ShortDebugString());
+      state::View<sends::v1::OpenAttempt>(*cache).Scan({}, {}, [&](std::string_view key, const sends::v1::OpenAttempt& attempt) {
+        text += fmt::format("\n  contact {}: {}", static_cast<int>(key.back()), attempt.ShortDebugString());
+        return true;
+      });
+    }
+    return text;
   }
 
   std::string Check() {
