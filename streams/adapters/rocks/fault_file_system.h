@@ -20,16 +20,19 @@ class FaultFileSystem : public rocksdb::FileSystemWrapper {
   const char* Name() const override { return "FaultFileSystem"; }
 
   // From now on nothing reaches the disk any more, and nothing may be acknowledged.
-  void LosePower() { dead_ = true; }
+  void LosePower() {
+    const std::lock_guard lock(mutex_);
+    dead_ = true;
+  }
   bool power_is_lost() const { return dead_; }
-  // Of the unsynced end of every file a random part stays; behind it comes nothing, or zeros. Then the machine is up again.
+  // Of the unsynced end of every file a random part stays; behind it comes nothing, in WAL files also zeros. Then the machine is up again.
   void Restart(std::minstd_rand& random) {
     const std::lock_guard lock(mutex_);
     for (const auto& [name, sizes] : files_) {
       if (sizes.written == sizes.synced || !std::filesystem::exists(name)) continue;
       const uint64_t kept = sizes.synced + random() % (sizes.written - sizes.synced + 1);
       std::filesystem::resize_file(name, kept);
-      if (random() % 2 == 0) std::filesystem::resize_file(name, sizes.written);  // reads as zeros
+      if (name.ends_with(".log") && random() % 2 == 0) std::filesystem::resize_file(name, sizes.written);  // reads as zeros
     }
     files_.clear();
     dead_ = false;
@@ -116,7 +119,8 @@ class FaultFileSystem : public rocksdb::FileSystemWrapper {
       }
       rocksdb::IOStatus status = target()->Sync(options, debug);
       const std::lock_guard lock(system_.mutex_);
-      if (status.ok() && !system_.dead_) system_.files_[name_].synced = std::max(system_.files_[name_].synced, written);
+      if (system_.dead_) return system_.Alive();  // went while syncing: nobody hears of it
+      if (status.ok()) system_.files_[name_].synced = std::max(system_.files_[name_].synced, written);
       return status;
     }
     rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override { return Sync(options, debug); }

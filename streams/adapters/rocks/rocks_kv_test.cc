@@ -70,14 +70,15 @@ KvBatch One(const std::string& key, const std::string& value) {
 }
 
 TEST(RocksKv, AFullDiskForgetsNothingAndTheStoreGoesOnWhenThereIsSpace) {
-  for (const KvDurability durability : {KvDurability::kOnFlush, KvDurability::kOnWrite}) {
-    SCOPED_TRACE(durability == KvDurability::kOnWrite ? "on write" : "on flush");
+  for (const auto& [durability, space_bytes] : std::vector<std::pair<KvDurability, int64_t>>{
+           {KvDurability::kOnFlush, 0}, {KvDurability::kOnFlush, 500}, {KvDurability::kOnFlush, 1300}, {KvDurability::kOnWrite, 10}}) {
+    SCOPED_TRACE(fmt::format("{} {}", durability == KvDurability::kOnWrite ? "on write" : "on flush", space_bytes));
     RocksKvHarness harness;
     auto store = *harness.stores().Open("store", durability);
     ASSERT_TRUE(store->Write(One("flushed", "1")));
     ASSERT_TRUE(store->Flush());
     ASSERT_TRUE(store->Write(One("written", "2")));
-    harness.disk->space_bytes = 10;
+    harness.disk->space_bytes = space_bytes;
     auto result = store->Write(One("refused", std::string(1000, 'x')));
     if (result) result = store->Flush();
     ASSERT_FALSE(result);

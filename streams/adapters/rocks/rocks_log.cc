@@ -134,6 +134,9 @@ class RocksLogImpl : public Log {
   Result<void> CheckWritable(size_t bytes);
   Result<void> WriteLocked(rocksdb::WriteBatch& batch);
   void SwitchMemtables();
+  // Of a new WAL file, before anything is written to it. Debian builds RocksDB with its assertions: a sync after a failed write is an
+  // error only if the file was synced before, else it aborts the process.
+  rocksdb::Status FirstSync() { return db_->SyncWAL(); }
   void SyncFailed(const rocksdb::Status& status);
   void Refuse(AppendDone done, Error why);
 
@@ -183,6 +186,7 @@ Result<void> RocksLogImpl::OpenDatabase() {
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (const std::string& name : names) families.emplace_back(name, resources_.LogFamily());
   if (const rocksdb::Status status = db_.Open(options, path_, families); !status.ok()) return ToError(status, "opening the log", path_);
+  if (const rocksdb::Status status = FirstSync(); !status.ok()) return ToError(status, "opening the log", path_);
   return {};
 }
 
@@ -382,7 +386,10 @@ void RocksLogImpl::SwitchMemtables() {
   flush.wait = false;
   flush.allow_write_stall = true;
   status = db_->Flush(flush, db_.families());
-  if (status.ok()) return;
+  if (status.ok()) {
+    if (status = FirstSync(); !status.ok()) SyncFailed(status);
+    return;
+  }
   if (status.IsNoSpace()) {
     stalled_ = true;
   } else {
