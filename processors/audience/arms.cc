@@ -2,6 +2,7 @@
 #include "processors/audience/arms.h"
 
 #include <fmt/format.h>
+
 #include <set>
 
 #include "streams/base/bytes.h"

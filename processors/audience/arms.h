@@ -1,6 +1,7 @@
 // Which arm of a campaign a contact belongs to: by an attribute's value, else by weight; holdouts are arms like any other.
 //
-// Pure. The same contact gets the same arm of the same campaign whenever it is asked: by weight it depends on XXH3_64(campaign ‖ contact key).
+// Pure. The same contact gets the same arm of the same campaign whenever it is asked: by weight it depends on XXH3_64(campaign ‖ contact
+// key).
 #pragma once
 
 #include <functional>
@@ -38,6 +39,7 @@ class Arms {
 // What an attribute is to a condition.
 enum class Attribute { kUsable, kPersonal, kUnknown };
 // Every sentence that says what is wrong with the arms; none = they are good.
-std::vector<std::string> CheckArms(const campaigns::v1::CampaignSpec& spec, const std::function<Attribute(std::string_view name)>& attribute);
+std::vector<std::string> CheckArms(const campaigns::v1::CampaignSpec& spec,
+                                   const std::function<Attribute(std::string_view name)>& attribute);
 
 }  // namespace maily::audience

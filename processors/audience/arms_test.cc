@@ -81,12 +81,13 @@ TEST(Arms, AreCheckedWithEveryViolation) {
     arms { name: "a" holdout: true }
     arms { where_attribute: "nope" where_value: "x" holdout: true }
     arms { name: "secret" where_attribute: "first_name" where_value: "Ann" weight: 2 holdout: true })");
-  const auto wrong = CheckArms(spec, [](std::string_view name) { return name == "first_name" ? Attribute::kPersonal : Attribute::kUnknown; });
-  EXPECT_EQ(wrong, (std::vector<std::string>{
-                       "two arms are called \"a\"", "arm \"a\" has neither a condition nor a weight", "arm 3 has no name",
-                       "arm 3: no attribute \"nope\" is registered", "arm \"secret\" has both a condition and a weight",
-                       "arm \"secret\": attribute \"first_name\" is personal, so no condition can see it",
-                       "every arm is a holdout: nobody would get mail"}));
+  const auto wrong =
+      CheckArms(spec, [](std::string_view name) { return name == "first_name" ? Attribute::kPersonal : Attribute::kUnknown; });
+  EXPECT_EQ(wrong,
+            (std::vector<std::string>{"two arms are called \"a\"", "arm \"a\" has neither a condition nor a weight", "arm 3 has no name",
+                                      "arm 3: no attribute \"nope\" is registered", "arm \"secret\" has both a condition and a weight",
+                                      "arm \"secret\": attribute \"first_name\" is personal, so no condition can see it",
+                                      "every arm is a holdout: nobody would get mail"}));
 }
 
 }  // namespace

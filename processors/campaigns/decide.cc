@@ -1,8 +1,9 @@
 // See decide.h.
 #include "processors/campaigns/decide.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+
+#include <algorithm>
 #include <vector>
 
 #include "maily/campaigns/v1/state.pb.h"
@@ -55,22 +56,33 @@ const tenants::v1::Tenant& TenantOf(const task::Context& context) {
 
 std::string_view StatusName(v1::CampaignStatus status) {
   switch (status) {
-    case v1::DRAFT: return "a draft";
-    case v1::LAUNCHED: return "running";
-    case v1::STATUS_PAUSED: return "paused";
-    case v1::STATUS_CANCELLED: return "cancelled";
-    case v1::COMPLETED: return "completed";
-    case v1::REFUSED: return "refused";
-    default: return "in an unknown state";
+    case v1::DRAFT:
+      return "a draft";
+    case v1::LAUNCHED:
+      return "running";
+    case v1::STATUS_PAUSED:
+      return "paused";
+    case v1::STATUS_CANCELLED:
+      return "cancelled";
+    case v1::COMPLETED:
+      return "completed";
+    case v1::REFUSED:
+      return "refused";
+    default:
+      return "in an unknown state";
   }
 }
 
 std::string_view LegalMoves(v1::CampaignStatus status) {
   switch (status) {
-    case v1::DRAFT: return "it can be launched or cancelled";
-    case v1::LAUNCHED: return "it can be paused or cancelled";
-    case v1::STATUS_PAUSED: return "it can be resumed or cancelled";
-    default: return "nothing can be done with it any more";
+    case v1::DRAFT:
+      return "it can be launched or cancelled";
+    case v1::LAUNCHED:
+      return "it can be paused or cancelled";
+    case v1::STATUS_PAUSED:
+      return "it can be resumed or cancelled";
+    default:
+      return "nothing can be done with it any more";
   }
 }
 
@@ -136,7 +148,8 @@ void Decide(task::Context& context, const v1::CreateCampaign& command) {
   if (spec.from().size() > kFromBytesMax || HasControl(spec.from()) || !IsAddress(AddressIn(spec.from()))) {
     wrong.push_back("from is like \"Shop <news@example.com>\"");
   }
-  if (!spec.reply_to().empty() && (spec.reply_to().size() > kFromBytesMax || HasControl(spec.reply_to()) || !IsAddress(AddressIn(spec.reply_to())))) {
+  if (!spec.reply_to().empty() &&
+      (spec.reply_to().size() > kFromBytesMax || HasControl(spec.reply_to()) || !IsAddress(AddressIn(spec.reply_to())))) {
     wrong.push_back("reply_to is like \"Help <help@example.com>\"");
   }
   for (std::string& sentence : audience::CheckArms(spec, [&](std::string_view name) {
@@ -258,7 +271,7 @@ void Decide(task::Context& context, const v1::CampaignProgressed& progress) {
     refused.set_campaign_id(progress.campaign_id());
     refused.set_reason("empty_audience");
     context.Emit(refused);
-  } else if (settled == context.partition_count()) {
+  } else if (settled == context.partition_count() && campaign.status() == v1::LAUNCHED) {
     v1::CampaignCompleted completed;
     completed.set_campaign_id(progress.campaign_id());
     *completed.mutable_counts() = sum;
@@ -281,9 +294,13 @@ void Decide(task::Context& context, const v1::CampaignLaunched& launched) {
   context.Emit(opened);
 }
 
-void Decide(task::Context& context, const v1::CampaignPaused& paused) { ChangeRun(context, paused.campaign_id(), {v1::RUNNING}, v1::PAUSED); }
+void Decide(task::Context& context, const v1::CampaignPaused& paused) {
+  ChangeRun(context, paused.campaign_id(), {v1::RUNNING}, v1::PAUSED);
+}
 
-void Decide(task::Context& context, const v1::CampaignResumed& resumed) { ChangeRun(context, resumed.campaign_id(), {v1::PAUSED}, v1::RUNNING); }
+void Decide(task::Context& context, const v1::CampaignResumed& resumed) {
+  ChangeRun(context, resumed.campaign_id(), {v1::PAUSED}, v1::RUNNING);
+}
 
 void Decide(task::Context& context, const v1::CampaignCancelled& cancelled) {
   ChangeRun(context, cancelled.campaign_id(), {v1::RUNNING, v1::PAUSED}, v1::CANCELLING);

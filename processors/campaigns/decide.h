@@ -1,8 +1,9 @@
 // Decides what is asked of campaigns in the tenant's home, and what the home announces in each partition.
 //
-//   draft ──launch──▶ running ──pause──▶ paused        running, paused ──all settled──▶ completed
+//   draft ──launch──▶ running ──pause──▶ paused        running ──all settled──▶ completed
 //     │                 │  ▲───resume──────┘ │         running, paused ──nobody in the audience──▶ refused
 //     └─────cancel──────┴───────cancel───────┴──▶ cancelled (takes the counts that still come)
+// A paused campaign is completed once it is resumed: its partitions hold what they have, also what a resolved unknown adds.
 #pragma once
 
 #include "maily/campaigns/v1/commands.pb.h"
@@ -11,7 +12,7 @@
 
 namespace maily::campaigns {
 
-inline constexpr uint64_t kCampaignsMax = 1'000'000;   // of one tenant
+inline constexpr uint64_t kCampaignsMax = 1'000'000;  // of one tenant
 inline constexpr size_t kNameBytesMax = 200;
 inline constexpr size_t kFromBytesMax = 500;
 // Of what a launch carries to every partition: it arrives as one command (command::kCommandBytesMax, less its envelope).

@@ -31,7 +31,9 @@ void Evolve(task::Fold& fold, const v1::CampaignCreated& event) {
 void Evolve(task::Fold& fold, const v1::CampaignLaunched& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::LAUNCHED); }
 void Evolve(task::Fold& fold, const v1::CampaignPaused& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::STATUS_PAUSED); }
 void Evolve(task::Fold& fold, const v1::CampaignResumed& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::LAUNCHED); }
-void Evolve(task::Fold& fold, const v1::CampaignCancelled& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::STATUS_CANCELLED); }
+void Evolve(task::Fold& fold, const v1::CampaignCancelled& event) {
+  EditCampaign(fold, event.campaign_id()).set_status(v1::STATUS_CANCELLED);
+}
 void Evolve(task::Fold& fold, const v1::CampaignCompleted& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::COMPLETED); }
 void Evolve(task::Fold& fold, const v1::CampaignRefused& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::REFUSED); }
 

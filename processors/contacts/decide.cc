@@ -1,8 +1,9 @@
 // See decide.h.
 #include "processors/contacts/decide.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+
+#include <algorithm>
 #include <vector>
 
 #include "maily/contacts/v1/events.pb.h"
@@ -105,7 +106,8 @@ void Compare(const v1::UpsertContact& command, const v1::Contact& contact, v1::C
 
 void Decide(task::Context& context, const v1::UpsertContact& command) {
   if (command.contact_key().size() != schema::kContactKeyBytes || command.address().empty()) {
-    return context.Refuse(Outcome::kInvalid, "invalid_contact", fmt::format("a contact has a key of {} bytes and an address", schema::kContactKeyBytes));
+    return context.Refuse(Outcome::kInvalid, "invalid_contact",
+                          fmt::format("a contact has a key of {} bytes and an address", schema::kContactKeyBytes));
   }
   if (command.attributes_size() > kAttributesMax) {
     return context.Refuse(Outcome::kInvalid, "too_many_attributes",
@@ -125,7 +127,8 @@ void Decide(task::Context& context, const v1::UpsertContact& command) {
   changed.Clear();
   Compare(command, *contact, changed);
   if (contact->ByteSizeLong() + changed.ByteSizeLong() > kContactBytesMax) {
-    return context.Refuse(Outcome::kInvalid, "contact_too_large", fmt::format("all that is remembered of a contact has at most {} bytes", kContactBytesMax));
+    return context.Refuse(Outcome::kInvalid, "contact_too_large",
+                          fmt::format("all that is remembered of a contact has at most {} bytes", kContactBytesMax));
   }
   if (command.join_lists_size() > 0) {
     const lists::v1::Subscriber* subscriber = context.view<lists::v1::Subscriber>().Find(key);

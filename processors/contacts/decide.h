@@ -6,10 +6,10 @@
 
 namespace maily::contacts {
 
-inline constexpr int kAttributesMax = 256;           // of one command
+inline constexpr int kAttributesMax = 256;             // of one command
 inline constexpr size_t kContactBytesMax = 64 * 1024;  // of all that is remembered of one contact
-inline constexpr int kJoinListsMax = 32;             // of one command: each is an event of its own (journal::kEventsMax)
-inline constexpr int kListsMax = 1'000;              // that one contact is a member of
+inline constexpr int kJoinListsMax = 32;               // of one command: each is an event of its own (journal::kEventsMax)
+inline constexpr int kListsMax = 1'000;                // that one contact is a member of
 
 // Answers contact_ordinal, partition and result: "created", "updated" or "unchanged".
 // Codes of refusal: "invalid_contact", "too_many_attributes", "too_many_lists", "contact_too_large".

@@ -1,8 +1,9 @@
 // See decide.h.
 #include "processors/lists/decide.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/events.pb.h"
@@ -80,7 +81,8 @@ void Decide(task::Context& context, const v1::JoinList& command) {
   const v1::Subscriber* subscriber = SubscriberOf(context, ordinal);
   if (IsMember(subscriber, command.list_id())) return context.Unchanged();
   if (subscriber != nullptr && subscriber->list_ids_size() >= kListsOfContactMax) {
-    return context.Refuse(Outcome::kInvalid, "too_many_lists", fmt::format("a contact is a member of at most {} lists", kListsOfContactMax));
+    return context.Refuse(Outcome::kInvalid, "too_many_lists",
+                          fmt::format("a contact is a member of at most {} lists", kListsOfContactMax));
   }
   Join(context, ordinal, command.list_id(), "api");
 }

@@ -7,7 +7,7 @@
 
 namespace maily::lists {
 
-inline constexpr uint64_t kListsMax = 10'000;            // of one tenant
+inline constexpr uint64_t kListsMax = 10'000;  // of one tenant
 inline constexpr int kListsOfContactMax = 1'000;
 inline constexpr size_t kListNameBytesMax = 100;
 

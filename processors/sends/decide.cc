@@ -1,9 +1,10 @@
 // See decide.h.
 #include "processors/sends/decide.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
-#include <fmt/format.h>
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
@@ -19,7 +20,8 @@ namespace {
 using campaigns::v1::SkipReason;
 using journal::Outcome;
 
-constexpr std::array kDeferredDelays = {Seconds(60), Seconds(5 * 60), Seconds(15 * 60), Seconds(30 * 60), Seconds(60 * 60), Seconds(120 * 60)};
+constexpr std::array kDeferredDelays = {Seconds(60),      Seconds(5 * 60),  Seconds(15 * 60),
+                                        Seconds(30 * 60), Seconds(60 * 60), Seconds(120 * 60)};
 constexpr std::array kUnreachableDelays = {Seconds(15), Seconds(30), Seconds(60), Seconds(120), Seconds(300)};
 
 template <class Event, class Command>

@@ -48,7 +48,8 @@ class Run {
       if (chunk == nullptr || at >= chunk->statuses().size()) return;
       const std::string& statuses = chunk->statuses();
       const void* pending = std::memchr(statuses.data() + at, v1::PENDING, statuses.size() - at);
-      const size_t steps = pending == nullptr ? statuses.size() - at : static_cast<size_t>(static_cast<const char*>(pending) - statuses.data()) - at;
+      const size_t steps =
+          pending == nullptr ? statuses.size() - at : static_cast<size_t>(static_cast<const char*>(pending) - statuses.data()) - at;
       run_.set_cursor(cursor + steps);
       if (pending != nullptr || statuses.size() < kChunkOrdinals) return;
     }
@@ -64,7 +65,9 @@ class Run {
   v1::SendRun& run_;
 };
 
-std::string AttemptKey(const task::Fold& fold, uint64_t campaign_id, uint64_t ordinal) { return state::Key(fold.tenant(), campaign_id, ordinal); }
+std::string AttemptKey(const task::Fold& fold, uint64_t campaign_id, uint64_t ordinal) {
+  return state::Key(fold.tenant(), campaign_id, ordinal);
+}
 
 // The attempt is over: takes it out of what is open or waiting.
 void Close(task::Fold& fold, Run& run, const std::string& key) {
@@ -232,8 +235,8 @@ void Evolve(task::Fold& fold, const v1::RetryDue& event) {
   Run run(fold, event.campaign_id());
   const std::string key = AttemptKey(fold, event.campaign_id(), event.ordinal());
   v1::OpenAttempt& attempt = fold.table<v1::OpenAttempt>().Edit(key);
-  // Never sent: the same number again. Deferred, or sent and lost: the next.
-  const uint32_t number = attempt.status() == v1::OPEN ? attempt.attempt() : attempt.attempt() + 1;
+  // Always the next number, also after NEVER_SENT: a copy of that result that comes late must meet no open attempt of its number.
+  const uint32_t number = attempt.attempt() + 1;
   Close(fold, run, key);
   run->set_waiting(run->waiting() + 1);
   attempt.set_status(v1::WAITING);

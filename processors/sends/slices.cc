@@ -88,9 +88,9 @@ class Sending {
     if (cancelled_) return Skip(ordinal, campaigns::v1::CANCELLED);
     const auto* contact = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), ordinal));
     if (contact == nullptr || contact->address().empty()) return Skip(ordinal, campaigns::v1::NO_ADDRESS);
-    const SkipReason reason = compliance::Gate(
-        compliance::Look(context_.view<lists::v1::Subscriber>(), context_.view<suppressions::v1::Suppression>(), context_.tenant(), ordinal,
-                         contact->contact_key(), run_.spec().list_id()));
+    const SkipReason reason =
+        compliance::Gate(compliance::Look(context_.view<lists::v1::Subscriber>(), context_.view<suppressions::v1::Suppression>(),
+                                          context_.tenant(), ordinal, contact->contact_key(), run_.spec().list_id()));
     if (reason != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, reason);
     if (!context_.TakeCredit(kSite)) return false;
     thread_local v1::AttemptOpened opened;

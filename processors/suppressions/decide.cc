@@ -20,8 +20,9 @@ bool IsSuppressed(const task::Context& context, std::string_view contact_key) {
 
 bool Refused(task::Context& context, std::string_view contact_key, std::string_view reason) {
   if (contact_key.size() == schema::kContactKeyBytes && reason.size() <= kReasonBytesMax) return false;
-  context.Refuse(Outcome::kInvalid, "invalid_suppression",
-                 fmt::format("a suppression has a contact key of {} bytes and a reason of at most {}", schema::kContactKeyBytes, kReasonBytesMax));
+  context.Refuse(
+      Outcome::kInvalid, "invalid_suppression",
+      fmt::format("a suppression has a contact key of {} bytes and a reason of at most {}", schema::kContactKeyBytes, kReasonBytesMax));
   return true;
 }
 

@@ -1,8 +1,9 @@
 // See decide.h.
 #include "processors/templates/decide.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+
+#include <algorithm>
 #include <vector>
 
 #include "maily/templates/v1/events.pb.h"
@@ -92,7 +93,8 @@ void Decide(task::Context& context, const v1::SaveTemplate& command) {
   const personalization::Source source{command.subject(), command.html(), command.text()};
   const auto violations = personalization::Lint(source, [&](std::string_view name) { return IsRegistered(tenant, name); });
   if (!violations.empty()) {
-    const bool only_unknown = std::ranges::all_of(violations, [](const Violation& violation) { return violation.code == "unknown_attribute"; });
+    const bool only_unknown =
+        std::ranges::all_of(violations, [](const Violation& violation) { return violation.code == "unknown_attribute"; });
     return only_unknown ? RefuseUnknown(context, tenant, source) : RefuseAll(context, violations);
   }
 

@@ -6,7 +6,7 @@
 
 namespace maily::templates {
 
-inline constexpr uint64_t kTemplatesMax = 10'000;     // of one tenant
+inline constexpr uint64_t kTemplatesMax = 10'000;  // of one tenant
 inline constexpr size_t kNameBytesMax = 100;
 // Of one version with its link table: a launch carries it to every partition as one command (command::kCommandBytesMax).
 inline constexpr size_t kVersionBytesMax = 48 * 1024;

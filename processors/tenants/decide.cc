@@ -1,8 +1,9 @@
 // See decide.h.
 #include "processors/tenants/decide.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "maily/tenants/v1/events.pb.h"
 #include "maily/tenants/v1/state.pb.h"
@@ -91,7 +92,8 @@ void Decide(task::Context& context, const v1::CreateTenant& command) {
 
 void Decide(task::Context& context, const v1::ChangeSettings& command) {
   if (command.senders_size() > kSendersMax) {
-    return context.Refuse(Outcome::kInvalid, "invalid_settings", fmt::format("{} senders are more than {}", command.senders_size(), kSendersMax));
+    return context.Refuse(Outcome::kInvalid, "invalid_settings",
+                          fmt::format("{} senders are more than {}", command.senders_size(), kSendersMax));
   }
   for (const std::string& sender : command.senders()) {
     if (!IsSender(sender)) return context.Refuse(Outcome::kInvalid, "invalid_settings", fmt::format("\"{}\" is no address", sender));
@@ -117,8 +119,9 @@ void Decide(task::Context& context, const v1::ChangeSettings& command) {
 
 void Decide(task::Context& context, const v1::RegisterAttribute& command) {
   if (!IsAttributeName(command.name())) {
-    return context.Refuse(Outcome::kInvalid, "invalid_attribute",
-                          fmt::format("an attribute's name begins with a-z and has up to {} characters out of a-z, 0-9 and _", kAttributeNameBytesMax));
+    return context.Refuse(
+        Outcome::kInvalid, "invalid_attribute",
+        fmt::format("an attribute's name begins with a-z and has up to {} characters out of a-z, 0-9 and _", kAttributeNameBytesMax));
   }
   if (command.name() == "email") {
     return context.Refuse(Outcome::kInvalid, "reserved_name", "\"email\" is the contact's address; it needs no registration");
@@ -135,7 +138,8 @@ void Decide(task::Context& context, const v1::RegisterAttribute& command) {
                                         known.personal() ? ", personal" : ", not personal"));
     }
     if (tenant->attributes_size() >= kAttributesMax) {
-      return context.Refuse(Outcome::kInvalid, "too_many_attributes", fmt::format("a tenant registers at most {} attributes", kAttributesMax));
+      return context.Refuse(Outcome::kInvalid, "too_many_attributes",
+                            fmt::format("a tenant registers at most {} attributes", kAttributesMax));
     }
   }
   v1::AttributeRegistered registered;
@@ -148,9 +152,9 @@ void Decide(task::Context& context, const v1::RegisterAttribute& command) {
 void Decide(task::Context& context, const v1::CreateApiKey& command) {
   if (command.key_id().empty() || command.key_id().size() > 64 || command.secret_hash().size() != kSecretHashBytes ||
       command.label().size() > kSettingBytesMax) {
-    return context.Refuse(Outcome::kInvalid, "invalid_api_key",
-                          fmt::format("an API key has an id of 1 to 64 bytes, a hash of {} and a label of at most {}", kSecretHashBytes,
-                                      kSettingBytesMax));
+    return context.Refuse(
+        Outcome::kInvalid, "invalid_api_key",
+        fmt::format("an API key has an id of 1 to 64 bytes, a hash of {} and a label of at most {}", kSecretHashBytes, kSettingBytesMax));
   }
   if (command.scopes().empty()) return context.Refuse(Outcome::kInvalid, "invalid_api_key", "an API key without a scope may do nothing");
   for (const std::string& scope : command.scopes()) {
@@ -161,13 +165,15 @@ void Decide(task::Context& context, const v1::CreateApiKey& command) {
   }
   const v1::Tenant* tenant = TenantOf(context);
   if (const v1::ApiKey* known = FindKey(tenant, command.key_id())) {
-    if (known->secret_hash() == command.secret_hash() && known->label() == command.label() && SameItems(known->scopes(), command.scopes())) {
+    if (known->secret_hash() == command.secret_hash() && known->label() == command.label() &&
+        SameItems(known->scopes(), command.scopes())) {
       return context.Unchanged();
     }
     return context.Refuse(Outcome::kConflict, "api_key_exists", fmt::format("there is an API key \"{}\" already", command.key_id()));
   }
   if (tenant != nullptr && tenant->api_keys_size() >= kApiKeysMax) {
-    return context.Refuse(Outcome::kInvalid, "too_many_api_keys", fmt::format("a tenant has at most {} API keys, revoked ones included", kApiKeysMax));
+    return context.Refuse(Outcome::kInvalid, "too_many_api_keys",
+                          fmt::format("a tenant has at most {} API keys, revoked ones included", kApiKeysMax));
   }
   v1::ApiKeyCreated created;
   created.set_key_id(command.key_id());

@@ -1,7 +1,8 @@
 // Plays every *.flow of the nouns and of this folder; the pipeline itself.
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <filesystem>
-#include <gtest/gtest.h>
 
 #include "processors/pipeline.h"
 #include "schemas/types.h"

@@ -1,11 +1,12 @@
 // See script.h.
 #include "tests/flow/script.h"
 
-#include <fstream>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 #include <google/protobuf/util/message_differencer.h>
+
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -26,11 +27,17 @@ struct Broken {
   std::string what;
 };
 
-constexpr std::pair<journal::Outcome, std::string_view> kOutcomes[] = {
-    {journal::Outcome::kDone, "done"},         {journal::Outcome::kUnchanged, "unchanged"}, {journal::Outcome::kDuplicate, "duplicate"},
-    {journal::Outcome::kConflict, "conflict"}, {journal::Outcome::kNotFound, "not_found"},  {journal::Outcome::kInvalid, "invalid"},
-    {journal::Outcome::kGone, "gone"},         {journal::Outcome::kReused, "reused"},       {journal::Outcome::kOutOfOrder, "out_of_order"},
-    {journal::Outcome::kRejected, "rejected"}, {journal::Outcome::kRetryLater, "retry_later"}};
+constexpr std::pair<journal::Outcome, std::string_view> kOutcomes[] = {{journal::Outcome::kDone, "done"},
+                                                                       {journal::Outcome::kUnchanged, "unchanged"},
+                                                                       {journal::Outcome::kDuplicate, "duplicate"},
+                                                                       {journal::Outcome::kConflict, "conflict"},
+                                                                       {journal::Outcome::kNotFound, "not_found"},
+                                                                       {journal::Outcome::kInvalid, "invalid"},
+                                                                       {journal::Outcome::kGone, "gone"},
+                                                                       {journal::Outcome::kReused, "reused"},
+                                                                       {journal::Outcome::kOutOfOrder, "out_of_order"},
+                                                                       {journal::Outcome::kRejected, "rejected"},
+                                                                       {journal::Outcome::kRetryLater, "retry_later"}};
 
 std::string_view OutcomeName(journal::Outcome outcome) {
   for (const auto& [known, name] : kOutcomes) {
@@ -57,10 +64,14 @@ std::string TakeWord(std::string_view& text) {
 Duration ParseDuration(std::string_view text) {
   const int64_t n = std::stoll(std::string(text));
   switch (text.back()) {
-    case 's': return Seconds(n);
-    case 'm': return Seconds(60 * n);
-    case 'h': return Hours(n);
-    default: throw Broken{fmt::format("\"{}\" is no duration", text)};
+    case 's':
+      return Seconds(n);
+    case 'm':
+      return Seconds(60 * n);
+    case 'h':
+      return Hours(n);
+    default:
+      throw Broken{fmt::format("\"{}\" is no duration", text)};
   }
 }
 
@@ -89,7 +100,9 @@ std::string WithCount(std::string text, int i) {
 
 class Reporter : public google::protobuf::io::ErrorCollector {
  public:
-  void AddError(int line, int column, const std::string& message) override { text += fmt::format("{}:{}: {}; ", line + 1, column + 1, message); }
+  void AddError(int line, int column, const std::string& message) override {
+    text += fmt::format("{}:{}: {}; ", line + 1, column + 1, message);
+  }
   std::string text;
 };
 
@@ -187,7 +200,8 @@ class Player {
     } else if (word == "restart") {
       world().Restart();
     } else if (word == "then") {
-      if (OutcomeName(answered_.outcome) != rest) Fail(fmt::format("outcome {}, expected {}; {}", OutcomeName(answered_.outcome), rest, answered_.answer));
+      if (OutcomeName(answered_.outcome) != rest)
+        Fail(fmt::format("outcome {}, expected {}; {}", OutcomeName(answered_.outcome), rest, answered_.answer));
     } else if (word == "answer") {
       Answer(rest);
     } else if (word == "event") {
@@ -262,7 +276,8 @@ class Player {
     const auto& value = json[member];
     if (rest.starts_with("~")) {
       const std::string part(Trim(rest.substr(1)));
-      if (!value.is_string() || value.get<std::string>().find(part) == std::string::npos) Fail(fmt::format("{} is {}", member, value.dump()));
+      if (!value.is_string() || value.get<std::string>().find(part) == std::string::npos)
+        Fail(fmt::format("{} is {}", member, value.dump()));
     } else if (value != nlohmann::json::parse(rest, nullptr, false)) {
       Fail(fmt::format("{} is {}, expected {}", member, value.dump(), rest));
     }
@@ -342,7 +357,8 @@ class Player {
     if (!entry) return Fail(fmt::format("{} is not there", word));
     const auto actual = schema::Decode(type.number, *entry);
     const auto expected = Parse(type, WithTimes(std::string(rest), world().now()));
-    if (!Matches(*expected, **actual, partly)) Fail(fmt::format("{} is {{ {}}}, expected {{ {}}}", word, ToText(**actual), ToText(*expected)));
+    if (!Matches(*expected, **actual, partly))
+      Fail(fmt::format("{} is {{ {}}}, expected {{ {}}}", word, ToText(**actual), ToText(*expected)));
   }
 
   const Script& script_;
@@ -370,7 +386,8 @@ std::vector<Script> ReadScripts(const std::string& path, const std::string& name
   for (int number = 1; std::getline(file, line); ++number) {
     if (const std::string_view trimmed = Trim(line); trimmed.empty() || trimmed.starts_with("#")) continue;
     if (std::isspace(static_cast<unsigned char>(line.front()))) {
-      MAILY_CHECK(in_before ? !before.empty() : !scripts.empty() && !scripts.back().statements.empty(), "{}:{}: continues nothing", name, number);
+      MAILY_CHECK(in_before ? !before.empty() : !scripts.empty() && !scripts.back().statements.empty(), "{}:{}: continues nothing", name,
+                  number);
       (in_before ? before : scripts.back().statements).back().rest += "\n" + line;
       continue;
     }

@@ -36,7 +36,7 @@ struct Statement {
 };
 
 struct Script {
-  std::string file;   // "processors/sends/attempt.flow"
+  std::string file;  // "processors/sends/attempt.flow"
   std::string title;
   std::vector<Statement> statements;
 };

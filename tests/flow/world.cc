@@ -33,7 +33,8 @@ World::Partition::Partition(const task::Pipeline& pipeline, PartitionId id, uint
 
 World::World(const task::Pipeline& pipeline, uint16_t partition_count, bool flushes)
     : pipeline_(pipeline), flushes_(flushes), journals_(partition_count) {
-  for (uint16_t i = 0; i < partition_count; ++i) partitions_.push_back(std::make_unique<Partition>(pipeline, PartitionId(i), partition_count));
+  for (uint16_t i = 0; i < partition_count; ++i)
+    partitions_.push_back(std::make_unique<Partition>(pipeline, PartitionId(i), partition_count));
 }
 
 PartitionId World::PartitionFor(const google::protobuf::Message& message) const {
@@ -223,7 +224,8 @@ std::string World::CheckRestore() {
     const Hash128 lived = partitions_[i]->cache.Digest().value();
     const Hash128 restored = Restored(PartitionId(i))->cache.Digest().value();
     if (lived == restored) continue;
-    differences += fmt::format("partition {}: lived {:016x}{:016x}, restored {:016x}{:016x}; ", i, lived.high, lived.low, restored.high, restored.low);
+    differences +=
+        fmt::format("partition {}: lived {:016x}{:016x}, restored {:016x}{:016x}; ", i, lived.high, lived.low, restored.high, restored.low);
   }
   return differences;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <google/protobuf/message.h>
+
 #include <map>
 #include <memory>
 #include <optional>
