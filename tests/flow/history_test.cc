@@ -33,7 +33,6 @@ const task::Pipeline& ThePipeline() {
 struct Told {
   uint32_t open = 0;  // number of the open attempt
   uint32_t last = 0;  // of any
-  bool never_sent = false;
   bool unknown = false;
   bool ended = false;  // for good
   std::string contact_key;
@@ -182,7 +181,6 @@ class History {
     record.set_result(result);
     record.set_stage(Below(2) == 0 ? "connect" : "rcpt");
     record.set_reply_code(550);
-    if (result == sends::NEVER_SENT) told_[at].never_sent = true;
     EXPECT_EQ(Ask(record, at.first).outcome, journal::Outcome::kDone);
     // A second copy is stale.
     EXPECT_EQ(Ask(record, at.first).outcome, journal::Outcome::kUnchanged);
@@ -222,8 +220,7 @@ class History {
         EXPECT_EQ(told.open, 0u) << "opened twice at once";
         EXPECT_FALSE(told.ended) << "opened after its end";
         EXPECT_FALSE(suppressed_.contains(event.contact_key())) << "opened for someone who is suppressed";
-        EXPECT_EQ(event.attempt(), told.never_sent ? told.last : told.last + 1);
-        told.never_sent = false;
+        EXPECT_EQ(event.attempt(), told.last + 1);
         told.open = told.last = event.attempt();
         told.contact_key = event.contact_key();
       });
