@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <thread>
 
 #include "api/http/client.h"
@@ -286,6 +287,49 @@ TEST_F(ServerTest, WhatCouldMeanTwoThingsIsRefusedAndTheConnectionClosed) {
     EXPECT_EQ(json["code"], "bad_request") << name;
     EXPECT_EQ(json["traceId"].get<std::string>().size(), 32u) << name;
   }
+}
+
+TEST_F(ServerTest, MutatedRequestsNeverHurtOthers) {
+  Start({.header_bytes_max = 1024});
+  const uint32_t seed = std::random_device()();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  std::mt19937 random(seed);
+  const std::string whole[] = {
+      "POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nT: u\r\n\r\n",
+      "POST /echo?q=%41 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
+      "GET /items/a%20b HTTP/1.1\r\nHost: x\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n",
+  };
+  using namespace std::string_view_literals;
+  static constexpr std::string_view kBytes = "\r\n :;,0159afX%/\0\xff\t\""sv;
+  for (int i = 0; i < 300; ++i) {
+    std::string bytes = whole[random() % 3] + whole[random() % 3];
+    for (uint32_t edits = 1 + random() % 4; edits > 0; --edits) {
+      const size_t at = random() % bytes.size();
+      const char byte = kBytes[random() % kBytes.size()];
+      switch (random() % 4) {
+        case 0:
+          bytes[at] = byte;
+          break;
+        case 1:
+          bytes.insert(at, 1, byte);
+          break;
+        case 2:
+          bytes.erase(at, 1 + random() % 3);
+          break;
+        default:
+          bytes.insert(at, bytes.substr(random() % bytes.size(), random() % 30));
+          break;
+      }
+    }
+    Raw raw(server_->local().port);
+    const size_t cut = random() % bytes.size();
+    raw.Send(std::string_view(bytes).substr(0, cut));
+    raw.Send(std::string_view(bytes).substr(cut));
+    raw.EndSending();
+    const std::string answer = raw.ReadAll();
+    EXPECT_EQ(CountOf(answer, "HTTP/1.1 5"), 0u) << bytes;
+  }
+  EXPECT_EQ(MakeClient().Get("/hello")->status, 200);
 }
 
 TEST_F(ServerTest, LimitsActBeforeTheBodyIsRead) {
