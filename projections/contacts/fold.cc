@@ -1,6 +1,7 @@
 // Folds events of contacts.
 #include "projections/contacts/fold.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -15,6 +16,43 @@ namespace {
 namespace contacts = maily::contacts::v1;
 using contacts::Attribute;
 using nlohmann::json;
+
+// Appends a JSON string; `text` is UTF-8, as every Protobuf string is.
+void AppendString(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) >= 0x20) {
+      out += c;
+    } else {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<int>(c));
+    }
+  }
+  out += '"';
+}
+
+// Writes what json::dump would, without making the tree first: most events of contacts are new ones of an import. Sealed ones are left out.
+void WriteOpen(std::string& out, const google::protobuf::RepeatedPtrField<Attribute>& given, std::vector<const Attribute*>& sorted) {
+  sorted.clear();
+  for (const Attribute& attribute : given) {
+    if (attribute.value_case() != Attribute::kSealed && attribute.value_case() != Attribute::VALUE_NOT_SET) sorted.push_back(&attribute);
+  }
+  std::sort(sorted.begin(), sorted.end(), [](const Attribute* a, const Attribute* b) { return a->name() < b->name(); });
+  out = "{";
+  for (const Attribute* attribute : sorted) {
+    if (out.size() > 1) out += ',';
+    AppendString(out, attribute->name());
+    out += ':';
+    switch (attribute->value_case()) {
+      case Attribute::kText: AppendString(out, attribute->text()); break;
+      case Attribute::kInteger: fmt::format_to(std::back_inserter(out), "{}", attribute->integer()); break;
+      case Attribute::kNumber: out += json(attribute->number()).dump(); break;
+      case Attribute::kBoolean: out += attribute->boolean() ? "true" : "false"; break;
+      default: break;
+    }
+  }
+  out += '}';
+}
 
 // Text that was sealed may be any bytes: what is no UTF-8 is replaced.
 std::string Text(const json& object) { return object.dump(-1, ' ', false, json::error_handler_t::replace); }
@@ -63,31 +101,34 @@ class ContactsFold final : public Fold {
           open.erase(attribute.name());
           personal.erase(attribute.name());
           break;
-        case Attribute::kSealed: {
-          if (keyring_ == nullptr) break;
-          MAILY_TRY(auto value, Open(tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed()));
-          if (value) {
-            personal[attribute.name()] = *std::move(value);
-          } else {
-            personal.erase(attribute.name());
-          }
+        case Attribute::kSealed:
+          if (keyring_ != nullptr) MAILY_TRY_VOID(MergePersonal(tenant, attribute, personal));
           break;
-        }
       }
+    }
+    return Ok();
+  }
+  Result<void> MergePersonal(TenantId tenant, const Attribute& attribute, json& personal) {
+    MAILY_TRY(auto value, Open(tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed()));
+    if (value) {
+      personal[attribute.name()] = *std::move(value);
+    } else {
+      personal.erase(attribute.name());
     }
     return Ok();
   }
 
   Result<void> Created(const EventAt& at, const contacts::ContactCreated& e) {
-    json open = json::object();
-    json personal = json::object();
-    MAILY_TRY_VOID(Merge(at.tenant, e.attributes(), open, personal));
     const int64_t contact_id = at.ContactId(e.ordinal());
-    const std::string text = Text(open);
-    MAILY_TRY_VOID(sql::Do(*insert_contact_, at.tenant.value(), contact_id, sql::Blob{e.contact_key()}, std::string_view(text),
+    WriteOpen(text_, e.attributes(), sorted_);
+    MAILY_TRY_VOID(sql::Do(*insert_contact_, at.tenant.value(), contact_id, sql::Blob{e.contact_key()}, std::string_view(text_),
                            std::string_view(e.source()), at.time.us));
     ++added_[at.tenant.value()];
     if (keyring_ == nullptr) return Ok();
+    json personal = json::object();
+    for (const Attribute& attribute : e.attributes()) {
+      if (attribute.value_case() == Attribute::kSealed) MAILY_TRY_VOID(MergePersonal(at.tenant, attribute, personal));
+    }
     MAILY_TRY(const auto address, Open(at.tenant, "address", e.address()));
     const std::string personal_text = Text(personal);
     return sql::Do(*insert_personal_, at.tenant.value(), contact_id, address ? sql::Value::Text(*address) : sql::Value::Null(),
@@ -128,6 +169,8 @@ class ContactsFold final : public Fold {
   sql::Statement* change_personal_ = nullptr;
   sql::Statement* add_contacts_ = nullptr;
   keyring::Keyring* keyring_ = nullptr;
+  std::string text_;  // used again for every contact
+  std::vector<const Attribute*> sorted_;
   std::map<uint32_t, int64_t> added_;  // tenant -> contacts since the last flush
 };
 

@@ -39,7 +39,7 @@ struct ProjectorLimits {
   Duration live_slice = Milliseconds(50);        // a transaction is not longer when there is more to fold
   Duration build_slice = Milliseconds(5);        // then other work of the executor has its turn
   uint64_t live_events_max = 20'000;             // of a transaction
-  uint64_t build_events_max = 200'000;           // of a transaction
+  uint64_t build_events_max = 50'000;            // of a transaction: the pages that it changes are kept in memory twice
   // Commits are this far apart when frames come one by one: what arrives meanwhile shares one. Far below what a reader notices.
   Duration commit_gap = Milliseconds(2);
   Duration retry_after = Seconds(1);             // after kRetry: disk full, file locked

@@ -1,5 +1,7 @@
-// Folds events of sends, and the audiences that are planned.
+// Folds events of sends, and the audiences that are planned. What becomes of a send within one transaction is one change of its row.
 #include "projections/sends/fold.h"
+
+#include <map>
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/sends/v1/events.pb.h"
@@ -27,16 +29,36 @@ enum Kind : int {
   kSkipped = 10,
 };
 
+struct Key {
+  uint32_t tenant = 0;
+  uint64_t campaign_id = 0;
+  int64_t contact_id = 0;
+  auto operator<=>(const Key&) const = default;
+};
+
+// What to put into a row; none = as it is, but for the two times that follow the status.
+struct Change {
+  sends::SendStatus status = sends::NONE;
+  std::optional<int64_t> reason;
+  std::optional<int64_t> attempts;
+  std::optional<int64_t> attempted_at_us;
+  std::optional<int64_t> settled_at_us;
+  std::optional<int64_t> retry_at_us;
+  std::optional<int64_t> reply_code;
+  std::string reply_text;
+
+  void Reply(std::optional<int64_t> code, const std::string& text) {
+    if (code) reply_code = code;
+    if (!text.empty()) reply_text = text;
+  }
+};
+
 class SendsFold final : public Fold {
  public:
   static Result<std::unique_ptr<Fold>> Make(FoldSetup& setup) {
     auto fold = std::make_unique<SendsFold>();
     MAILY_TRY(fold->plan_, setup.Prepare("plan"));
-    MAILY_TRY(fold->open_attempt_, setup.Prepare("open_attempt"));
-    MAILY_TRY(fold->settle_, setup.Prepare("settle"));
-    MAILY_TRY(fold->skip_, setup.Prepare("skip"));
-    MAILY_TRY(fold->wait_, setup.Prepare("wait"));
-    MAILY_TRY(fold->set_status_, setup.Prepare("set_status"));
+    MAILY_TRY(fold->change_, setup.Prepare("change"));
     MAILY_TRY(fold->remember_, setup.Prepare("remember"));
     EventHandlers& on = setup.handlers;
     on.On(fold.get(), &SendsFold::Planned);
@@ -50,6 +72,16 @@ class SendsFold final : public Fold {
     on.On(fold.get(), &SendsFold::RetryDue);
     on.On(fold.get(), &SendsFold::Expired);
     return std::unique_ptr<Fold>(std::move(fold));
+  }
+
+  Result<void> Flush() override {
+    for (const auto& [key, change] : changes_) {
+      const sql::Value text = change.reply_text.empty() ? sql::Value::Null() : sql::Value::Text(change.reply_text);
+      MAILY_TRY_VOID(sql::Do(*change_, key.tenant, key.campaign_id, key.contact_id, static_cast<int>(change.status), change.reason, change.attempts,
+                             change.attempted_at_us, change.settled_at_us, change.retry_at_us, change.reply_code, text));
+    }
+    changes_.clear();
+    return Ok();
   }
 
  private:
@@ -74,85 +106,79 @@ class SendsFold final : public Fold {
 
   template <class Event>
   Result<void> Remember(const EventAt& at, const Event& e, Kind kind, uint32_t attempt, std::optional<int64_t> reply_code, std::string_view detail) {
-    BindKey(*remember_, at, e);
-    sql::BindOne(*remember_, 4, at.sequence());
-    sql::BindOne(*remember_, 5, static_cast<int>(kind));
-    sql::BindOne(*remember_, 6, attempt);
-    sql::BindOne(*remember_, 7, at.time.us);
-    sql::BindOne(*remember_, 8, reply_code);
-    detail.empty() ? remember_->BindNull(9) : remember_->BindText(9, detail);
-    return Run(*remember_);
-  }
-  template <class Event>
-  static void BindKey(sql::Statement& statement, const EventAt& at, const Event& e) {
-    statement.BindInteger(1, at.tenant.value());
-    statement.BindInteger(2, static_cast<int64_t>(e.campaign_id()));
-    statement.BindInteger(3, at.ContactId(e.ordinal()));
-  }
-  static Result<void> Run(sql::Statement& statement) {
-    auto ran = statement.Run();
-    if (!ran) return ran.error();
-    return Ok();
+    const auto remember = [&](const auto& text) {
+      return sql::Do(*remember_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kind), attempt,
+                     at.time.us, reply_code, text);
+    };
+    return detail.empty() ? remember(std::nullopt) : remember(detail);
   }
   static std::optional<int64_t> CodeOf(uint32_t reply_code) { return reply_code == 0 ? std::nullopt : std::optional<int64_t>(reply_code); }
 
   template <class Event>
-  Result<void> Settle(const EventAt& at, const Event& e, sends::SendStatus status, uint32_t reply_code, std::string_view reply_text) {
-    return sql::Do(*settle_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), static_cast<int>(status), at.time.us, CodeOf(reply_code),
-                   reply_text);
+  Change& ChangeOf(const EventAt& at, const Event& e, sends::SendStatus status) {
+    Change& change = changes_[{at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal())}];
+    change.status = status;
+    change.settled_at_us.reset();
+    change.retry_at_us.reset();
+    return change;
+  }
+  template <class Event>
+  void Settle(const EventAt& at, const Event& e, sends::SendStatus status, uint32_t reply_code, const std::string& reply_text) {
+    Change& change = ChangeOf(at, e, status);
+    change.settled_at_us = at.time.us;
+    change.Reply(CodeOf(reply_code), reply_text);
   }
 
   Result<void> Opened(const EventAt& at, const sends::AttemptOpened& e) {
-    MAILY_TRY_VOID(sql::Do(*open_attempt_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), e.attempt(), at.time.us));
+    Change& change = ChangeOf(at, e, sends::OPEN);
+    change.attempts = e.attempt();
+    change.attempted_at_us = at.time.us;
     return Remember(at, e, kAttemptOpened, e.attempt(), std::nullopt, {});
   }
   Result<void> Skipped(const EventAt& at, const sends::SendSkipped& e) {
-    MAILY_TRY_VOID(sql::Do(*skip_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), static_cast<int>(e.reason()), at.time.us,
-                           std::string_view(e.detail())));
+    Change& change = ChangeOf(at, e, sends::SKIPPED);
+    change.settled_at_us = at.time.us;
+    change.reason = e.reason();
+    change.Reply(std::nullopt, e.detail());
     return Remember(at, e, kSkipped, 0, std::nullopt, e.detail());
   }
   Result<void> Delivered(const EventAt& at, const sends::AttemptDelivered& e) {
-    MAILY_TRY_VOID(Settle(at, e, sends::SENT, e.reply_code(), e.reply_text()));
+    Settle(at, e, sends::SENT, e.reply_code(), e.reply_text());
     return Remember(at, e, kDelivered, e.attempt(), CodeOf(e.reply_code()), e.reply_text());
   }
   Result<void> Deferred(const EventAt& at, const sends::AttemptDeferred& e) {
-    MAILY_TRY_VOID(sql::Do(*wait_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), e.retry_at_us(), CodeOf(e.reply_code()),
-                           std::string_view(e.reply_text())));
+    Change& change = ChangeOf(at, e, sends::WAITING);
+    change.retry_at_us = e.retry_at_us();
+    change.Reply(CodeOf(e.reply_code()), e.reply_text());
     return Remember(at, e, kDeferred, e.attempt(), CodeOf(e.reply_code()), e.reply_text());
   }
   Result<void> Bounced(const EventAt& at, const sends::AttemptBounced& e) {
-    MAILY_TRY_VOID(Settle(at, e, sends::HARD_BOUNCED, e.reply_code(), e.reply_text()));
+    Settle(at, e, sends::HARD_BOUNCED, e.reply_code(), e.reply_text());
     return Remember(at, e, kBounced, e.attempt(), CodeOf(e.reply_code()), e.reply_text());
   }
   Result<void> Unknown(const EventAt& at, const sends::AttemptUnknown& e) {
-    MAILY_TRY_VOID(SetStatus(at, e, sends::UNKNOWN, std::nullopt));
+    ChangeOf(at, e, sends::UNKNOWN).Reply(std::nullopt, e.detail());
     return Remember(at, e, kUnknown, e.attempt(), std::nullopt, e.detail());
   }
   Result<void> Resolved(const EventAt& at, const sends::UnknownResolved& e) {
     // Not delivered: the RetryDue that follows says what it waits for.
-    MAILY_TRY_VOID(SetStatus(at, e, e.delivered() ? sends::SENT : sends::WAITING, e.delivered() ? std::optional(at.time.us) : std::nullopt));
+    Change& change = ChangeOf(at, e, e.delivered() ? sends::SENT : sends::WAITING);
+    if (e.delivered()) change.settled_at_us = at.time.us;
     return Remember(at, e, e.delivered() ? kResolvedDelivered : kResolvedNotDelivered, e.attempt(), std::nullopt, e.why());
   }
   Result<void> RetryDue(const EventAt& at, const sends::RetryDue& e) {
-    MAILY_TRY_VOID(SetStatus(at, e, sends::WAITING, std::nullopt));
+    ChangeOf(at, e, sends::WAITING);
     return Remember(at, e, kRetryDue, 0, std::nullopt, {});
   }
   Result<void> Expired(const EventAt& at, const sends::SendExpired& e) {
-    MAILY_TRY_VOID(Settle(at, e, sends::EXPIRED, 0, e.last_reply()));
+    Settle(at, e, sends::EXPIRED, 0, e.last_reply());
     return Remember(at, e, kExpired, 0, std::nullopt, e.last_reply());
-  }
-  template <class Event>
-  Result<void> SetStatus(const EventAt& at, const Event& e, sends::SendStatus status, std::optional<int64_t> settled_at_us) {
-    return sql::Do(*set_status_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), static_cast<int>(status), settled_at_us);
   }
 
   sql::Statement* plan_ = nullptr;
-  sql::Statement* open_attempt_ = nullptr;
-  sql::Statement* settle_ = nullptr;
-  sql::Statement* skip_ = nullptr;
-  sql::Statement* wait_ = nullptr;
-  sql::Statement* set_status_ = nullptr;
+  sql::Statement* change_ = nullptr;
   sql::Statement* remember_ = nullptr;
+  std::map<Key, Change> changes_;  // since the last flush
 };
 
 }  // namespace

@@ -43,22 +43,11 @@ SELECT arm, status, reason FROM sends WHERE tenant = :tenant AND campaign_id = :
 -- fold: plan
 INSERT INTO sends (tenant, campaign_id, contact_id, arm, status, reason, attempts, planned_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7);
 
--- fold: open_attempt
-UPDATE sends SET status = 2, attempts = ?4, attempted_at_us = ?5, retry_at_us = NULL WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
-
--- fold: settle
-UPDATE sends SET status = ?4, settled_at_us = ?5, retry_at_us = NULL, reply_code = ?6, reply_text = ?7
+-- Null leaves what is there; but settled_at_us and retry_at_us follow the status.
+-- fold: change
+UPDATE sends SET status = ?4, reason = coalesce(?5, reason), attempts = coalesce(?6, attempts), attempted_at_us = coalesce(?7, attempted_at_us),
+                 settled_at_us = ?8, retry_at_us = ?9, reply_code = coalesce(?10, reply_code), reply_text = coalesce(?11, reply_text)
 WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
-
--- fold: skip
-UPDATE sends SET status = 7, reason = ?4, settled_at_us = ?5, retry_at_us = NULL, reply_text = ?6
-WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
-
--- fold: wait
-UPDATE sends SET status = 3, retry_at_us = ?4, reply_code = ?5, reply_text = ?6 WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
-
--- fold: set_status
-UPDATE sends SET status = ?4, settled_at_us = ?5, retry_at_us = NULL WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
 
 -- fold: remember
 INSERT INTO send_history (tenant, campaign_id, contact_id, sequence, kind, attempt, at_us, reply_code, detail)

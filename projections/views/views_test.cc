@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <deque>
 #include <filesystem>
+#include <thread>
 
 #include "projections/sql/sqlite/sqlite.h"
 
@@ -108,6 +110,28 @@ TEST_F(ViewsTest, AnAnswerWithoutALimitIsRefused) {
   views_->SetLive("g", "g-v1");
   EXPECT_EQ(views_->Query("doubled", {{"from", Value::Integer(1)}}).error().code, Code::kInvalid);
   EXPECT_EQ(views_->Query("doubled", {{"from", Value::Integer(2)}}).value().size(), 3u);
+}
+
+TEST_F(ViewsTest, ManyThreadsAskWhileVersionsSwitch) {
+  Make("g-v1", 1);
+  Make("g-v2", 2);
+  views_->SetLive("g", "g-v1");
+  std::atomic<bool> over = false;
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&] {
+      while (!over) {
+        const auto rows = views_->Query("doubled", {{"from", Value::Integer(1)}});
+        // Every answer is of one version, whole.
+        if (!rows || rows->at(0, "b").bytes != (rows->size() == 1 ? "g-v1" : "g-v2")) ++wrong;
+      }
+    });
+  }
+  for (int i = 0; i < 100; ++i) views_->SetLive("g", i % 2 == 0 ? "g-v2" : "g-v1");
+  over = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 CommandAt At(uint16_t partition, uint64_t offset, uint32_t index, uint32_t generation = 1) {

@@ -158,8 +158,12 @@ class SqliteConnection final : public Connection {
     return Ok();
   }
   Result<void> MakeDurable() override {
-    MAILY_TRY_VOID(Execute("PRAGMA synchronous=NORMAL"));
-    purpose_ = purpose_ == Purpose::kBuild ? Purpose::kWrite : purpose_;
+    if (purpose_ == Purpose::kBuild) {
+      MAILY_TRY_VOID(Execute("PRAGMA synchronous=NORMAL; PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;"));
+      MAILY_TRY_VOID(SyncFile());  // what was written while nothing was synced
+      WatchCommits();
+      purpose_ = Purpose::kWrite;
+    }
     // NORMAL syncs the write-ahead file before, and the database after its pages are copied.
     const int code = sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
     if (code != SQLITE_OK) return ErrorOf(db_.get(), file_, "checkpoint");
@@ -172,6 +176,14 @@ class SqliteConnection final : public Connection {
   Result<void> Control(std::string_view sql) {
     MAILY_TRY(Statement * statement, Prepare(sql));
     MAILY_TRY([[maybe_unused]] const int64_t changed, statement->Run());
+    return Ok();
+  }
+  Result<void> SyncFile() const {
+    const int fd = ::open(file_.c_str(), O_RDONLY | O_CLOEXEC);
+    const bool synced = fd >= 0 && ::fsync(fd) == 0;
+    const int why = errno;
+    if (fd >= 0) ::close(fd);
+    if (!synced) return Fail(Code::kFatal, "{}: fsync: {}", file_, std::strerror(why));
     return Ok();
   }
   static int Committed(void* self, sqlite3* /*db*/, const char* /*name*/, int pages) {
@@ -229,12 +241,14 @@ class SqliteDatabases final : public Databases {
     sqlite3_extended_result_codes(raw, 1);
     sqlite3_busy_timeout(raw, static_cast<int>(options_.busy_wait.us / 1000));
     const size_t cache = purpose == Purpose::kRead ? options_.reader_cache_bytes : options_.writer_cache_bytes;
-    const std::string pragmas =
-        fmt::format("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous={}; PRAGMA cache_size=-{}; PRAGMA temp_store=MEMORY;{}",
-                    purpose == Purpose::kBuild ? "OFF" : "NORMAL", cache / 1024, purpose == Purpose::kRead ? " PRAGMA query_only=1;" : "");
+    // A build needs no second copy of its pages: it can be rolled back from memory, and after a crash it is thrown away.
+    const char* journal = purpose == Purpose::kBuild ? "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;"
+                                                     : "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL;";
+    const std::string pragmas = fmt::format("{} PRAGMA cache_size=-{}; PRAGMA temp_store=MEMORY;{}", journal, cache / 1024,
+                                            purpose == Purpose::kRead ? " PRAGMA query_only=1;" : "");
     auto connection = std::make_unique<SqliteConnection>(std::move(db), file, purpose);
     MAILY_TRY_VOID(connection->Execute(pragmas));
-    if (purpose != Purpose::kRead) connection->WatchCommits();
+    if (purpose == Purpose::kWrite) connection->WatchCommits();
     return std::unique_ptr<Connection>(std::move(connection));
   }
 
