@@ -36,8 +36,8 @@ struct OperatorRoute {
   std::function<Result<std::string>(const http::Request&)> answer;
 };
 
-// All of it outlives the router. `executor` never blocks; `blocking` may wait for SQL and for keys to become durable, and should be several
-// threads' worth if reads are to run beside each other.
+// All of it outlives the router. `executor` never blocks; those of `blocking` (at least one, reads are spread over them) wait for SQL and for
+// keys to become durable; on `bulk` imports are parsed and sealed.
 struct Dependencies {
   command::Sender& sender;
   command::Replies& replies;
@@ -46,7 +46,8 @@ struct Dependencies {
   Clock& clock;
   Entropy& entropy;
   Executor& executor;
-  Executor& blocking;
+  std::vector<Executor*> blocking;
+  Executor& bulk;
   LogSettings log;
   // Of a Message-ID as a receiver lists it; kInvalid: not one of ours.
   std::function<Result<ReceivedSend>(std::string_view message_id)> read_message_id;

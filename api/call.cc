@@ -57,9 +57,9 @@ Shared::Shared(const Dependencies& dependencies)
                .clock = parts.clock,
                .entropy = parts.entropy,
                .executor = parts.executor,
-               .blocking = parts.blocking,
+               .blocking = *parts.blocking.front(),
                .log = parts.log}),
-      auth(gateway::KeysFromViews(parts.views), parts.blocking, parts.clock) {}
+      auth(gateway::KeysFromViews(parts.views), *parts.blocking.front(), parts.clock) {}
 Shared::~Shared() = default;
 
 void Answer(Call& call, int status, const Json& body, http::Headers headers) {

@@ -1,6 +1,7 @@
 // What every handler of the API works with: a request whose caller is known, and the few ways to answer it.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -33,9 +34,15 @@ struct Shared {
   explicit Shared(const Dependencies& dependencies);
   ~Shared();
 
+  // The next of parts.blocking.
+  Executor& blocking() { return *parts.blocking[next_blocking_.fetch_add(1, std::memory_order_relaxed) % parts.blocking.size()]; }
+
   Dependencies parts;
   gateway::Gateway gateway;
   gateway::Auth auth;
+
+ private:
+  std::atomic<size_t> next_blocking_ = 0;
 };
 
 struct Call {

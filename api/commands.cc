@@ -412,7 +412,7 @@ void CreateKey(Call call) {
     return Submit(std::move(call), std::move(order), {.status = 201, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
   }
   if (!IsOperator(call)) return Refuse(call, OperatorsOnly());
-  Executor& blocking = call.api->parts.blocking;
+  Executor& blocking = call.api->blocking();
   blocking.Post([call = std::move(call), command, name = *tenant, more = std::move(more)]() mutable {
     const auto rows = call.api->parts.views.Query("tenant_by_name", {{"name", sql::Value::Text(name)}});
     if (!rows) return Refuse(call, rows.error());
@@ -526,7 +526,7 @@ void ChangeMembers(Call call) {
     command.set_list_id(*list_id);
     order = gw::PlainOrder(command, *key);
   }
-  Executor& blocking = call.api->parts.blocking;
+  Executor& blocking = call.api->blocking();
   // Lists live in the tenant's home, members with the contact: that there is such a list is checked here.
   auto waited = [call = std::move(call), order = std::move(order), list_id = *list_id, leave](bool) mutable {
     const auto rows = call.api->parts.views.Query("list", {{"tenant", call.tenant()}, {"list_id", sql::Value::Integer(static_cast<int64_t>(list_id))}});
@@ -752,7 +752,7 @@ void LaunchCampaign(Call call) {
   const auto id = IdParam(call);
   if (!id) return Refuse(call, NoSuch("campaign"));
   projections::Views& views = call.api->parts.views;
-  Executor& blocking = call.api->parts.blocking;
+  Executor& blocking = call.api->blocking();
   auto latest = call.api->gateway.Latest();
   views.freshness().Wait("", std::move(latest), Seconds(2), blocking, [call = std::move(call), id = *id](bool fresh) mutable {
     if (fresh) {
@@ -816,7 +816,7 @@ void ResolveUnknown(Call call) {
   reader.RefuseUnknown();
   if (!details.empty()) return Refuse(call, Violations(std::move(details)));
   projections::Views& views = call.api->parts.views;
-  Executor& blocking = call.api->parts.blocking;
+  Executor& blocking = call.api->blocking();
   auto latest = call.api->gateway.Latest();
   views.freshness().Wait(views.GroupOf("unknown_sends"), std::move(latest), Seconds(5), blocking, [call = std::move(call), campaign_id, why = *why, ids = std::move(*ids)](bool) mutable {
     std::set<std::pair<uint64_t, uint64_t>> received;

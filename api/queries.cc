@@ -159,7 +159,7 @@ Json RowJson(const Rows& rows, size_t row, std::string_view id_column) {
 }
 
 void Read(Call call, std::string_view query, ReadFn read) {
-  Executor& blocking = call.api->parts.blocking;
+  Executor& blocking = call.api->blocking();
   const auto min = call.request.Query("min");
   if (!min || min->empty()) {
     blocking.Post([call = std::move(call), read = std::move(read)]() mutable { read(call, {}); });

@@ -1,12 +1,13 @@
-// See tracking.h. One-click: RFC 8058 §3.2.
+// See tracking.h.
 #include "api/tracking.h"
 
 #include <atomic>
 #include <deque>
-#include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <unordered_map>
 
+#include "api/call.h"
 #include "maily/engagements/v1/commands.pb.h"
 #include "schemas/tracking_id.h"
 #include "schemas/types.h"
@@ -15,206 +16,282 @@
 namespace maily::api {
 namespace {
 
+using engagements::v1::RecordClick;
+using engagements::v1::RecordOpen;
+using engagements::v1::RecordUnsubscribe;
 using http::Request;
 using http::Respond;
 using http::Response;
 using schema::TrackingId;
 using schema::TrackingKind;
 
-// 1 × 1, transparent.
-constexpr std::string_view kPixel("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02"
-                                  "D\x01\x00;",
-                                  43);
-constexpr Duration kSweep = Milliseconds(50);
-constexpr size_t kCampaignsCached = 1000;
+constexpr size_t kCampaignsKept = 4096;  // whose links are in memory
+constexpr size_t kOptOutBodyMax = 64 * 1024;
 
-Response Pixel() {
-  Response response;
-  response.headers.Add("content-type", "image/gif");
-  response.headers.Add("cache-control", "no-store, private, max-age=0");
-  response.body = kPixel;
-  return response;
+// A transparent GIF of one pixel (GIF89a, 43 bytes).
+constexpr char kPixel[] =
+    "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\x21\xf9\x04\x01\x00\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
+
+struct Meters {
+  observe::Counter opens = Signals("open", "recorded");
+  observe::Counter clicks = Signals("click", "recorded");
+  observe::Counter opt_outs = Signals("unsubscribe", "recorded");
+  observe::Counter opens_lost = Signals("open", "unrecorded");
+  observe::Counter clicks_lost = Signals("click", "unrecorded");
+  observe::Counter opt_outs_refused = Signals("unsubscribe", "unrecorded");
+  observe::Counter late = observe::Metrics::Process().AddCounter("maily_tracking_late_total", "Signals that were answered before they were durable.");
+  observe::Counter forged =
+      observe::Metrics::Process().AddCounter("maily_tracking_forged_total", "Requests with a token that is not ours.");
+
+  static observe::Counter Signals(const char* kind, const char* result) {
+    return observe::Metrics::Process().AddCounter("maily_tracking_signals_total", "Signals of mails: opens, clicks, opt-outs; unrecorded = their append failed.",
+                                                  {{"kind", kind}, {"result", result}});
+  }
+};
+const Meters& Metered() {
+  static const Meters* const meters = new Meters();
+  return *meters;
 }
 
-Response Page(int status, std::string_view body) {
-  Response response = Response::Html(status, fmt::format("<!doctype html><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
-                                                         "<title>Unsubscribe</title><body style=\"font-family:sans-serif;max-width:30em;margin:3em auto\">{}",
-                                                         body));
-  response.headers.Add("cache-control", "no-store");
-  return response;
-}
+using Links = std::unordered_map<uint32_t, std::string>;
 
-class Tracking : public std::enable_shared_from_this<Tracking> {
+// Link tables of campaigns; they never change. Readers share a lock.
+class LinkTables {
  public:
-  explicit Tracking(const TrackingNeeds& needs) : needs_(needs) {
-    auto& metrics = observe::Metrics::Process();
-    unrecorded_ = metrics.AddCounter("maily_tracking_unrecorded_total", "Opens and clicks that were answered before, or without, being durable.");
-    forged_ = metrics.AddCounter("maily_tracking_forged_total", "Requests whose token is not authentic.");
-    opens_ = metrics.AddCounter("maily_tracking_signals_total", "Authentic opens and clicks.", {{"kind", "open"}});
-    clicks_ = metrics.AddCounter("maily_tracking_signals_total", "Authentic opens and clicks.", {{"kind", "click"}});
+  // Null: not known here.
+  std::shared_ptr<const Links> Find(TenantId tenant, uint64_t campaign_id) const {
+    const std::shared_lock lock(mutex_);
+    const auto found = tables_.find({tenant.value(), campaign_id});
+    return found == tables_.end() ? nullptr : found->second;
   }
-
-  void Open(const Request& request, Respond respond) {
-    std::string_view token = request.Param("token");
-    if (token.ends_with(".gif")) token.remove_suffix(4);
-    const auto id = schema::DecodeTrackingId(token, needs_.keyring);
-    if (!id || id->kind != TrackingKind::kOpen || request.method == http::Method::kHead) {
-      if (!id) forged_.Add();
-      return respond(Pixel());
-    }
-    opens_.Add();
-    engagements::v1::RecordOpen open;
-    open.set_campaign_id(id->campaign_id);
-    open.set_ordinal(id->ordinal);
-    Signal(*id, request, open, Pixel(), std::move(respond));
-  }
-
-  void Click(const Request& request, Respond respond) {
-    const auto id = schema::DecodeTrackingId(request.Param("token"), needs_.keyring);
-    if (!id || id->kind != TrackingKind::kClick) {
-      forged_.Add();
-      return respond(Page(404, "<p>This link is not one of ours.</p>"));
-    }
-    const auto links = LinksOf(id->tenant, id->campaign_id);
-    if (!links || id->link >= links->size()) return respond(Page(404, "<p>This link leads nowhere any more.</p>"));
-    Response redirect = Response::Redirect((*links)[id->link]);
-    redirect.headers.Add("cache-control", "no-store");
-    if (request.method == http::Method::kHead) return respond(std::move(redirect));  // a prefetch, not a click
-    clicks_.Add();
-    engagements::v1::RecordClick click;
-    click.set_campaign_id(id->campaign_id);
-    click.set_ordinal(id->ordinal);
-    click.set_link(id->link);
-    Signal(*id, request, click, std::move(redirect), std::move(respond));
-  }
-
-  void ShowUnsubscribe(const Request& request, Respond respond) const {
-    const auto id = schema::DecodeTrackingId(request.Param("token"), needs_.keyring);
-    if (!id || id->kind != TrackingKind::kUnsubscribe) return respond(Page(404, "<p>This link is not one of ours.</p>"));
-    respond(Page(200, "<h1>Unsubscribe</h1><p>Do you want no more of these mails?</p><form method=\"post\"><button>Unsubscribe</button></form>"));
-  }
-
-  void Unsubscribe(const Request& request, Respond respond) const {
-    const auto id = schema::DecodeTrackingId(request.Param("token"), needs_.keyring);
-    if (!id || id->kind != TrackingKind::kUnsubscribe) return respond(Page(404, "<p>This link is not one of ours.</p>"));
-    engagements::v1::RecordUnsubscribe unsubscribe;
-    unsubscribe.set_campaign_id(id->campaign_id);
-    unsubscribe.set_ordinal(id->ordinal);
-    unsubscribe.set_method(request.body.find("List-Unsubscribe=One-Click") != std::string::npos ? "one_click" : "page");
-    Send(*id, request, unsubscribe, [respond = std::move(respond)](const Result<CommandAt>& sent) mutable {
-      if (sent) return respond(Page(200, "<p>You are unsubscribed.</p>"));
-      Response later = Page(503, "<p>That did not work just now. Please try again in a minute.</p>");
-      later.headers.Add("retry-after", "30");
-      respond(std::move(later));
-    });
+  void Keep(TenantId tenant, uint64_t campaign_id, std::shared_ptr<const Links> links) {
+    const std::unique_lock lock(mutex_);
+    if (tables_.size() >= kCampaignsKept) tables_.clear();
+    tables_.insert_or_assign({tenant.value(), campaign_id}, std::move(links));
   }
 
  private:
-  // An answer that leaves when the signal is durable, or when patience ends: whichever comes first.
-  struct Pending {
-    std::atomic<bool> answered = false;
-    Respond respond;
-    Response response;
-    Duration until;
-
-    void Answer() {
-      if (!answered.exchange(true)) respond(std::move(response));
-    }
+  struct Hash {
+    size_t operator()(const std::pair<uint32_t, uint64_t>& key) const { return key.first * 0x9E3779B97F4A7C15ULL ^ key.second; }
   };
-
-  template <class Message>
-  void Signal(const TrackingId& id, const Request& request, const Message& message, Response response, Respond respond) {
-    auto pending = std::make_shared<Pending>();
-    pending->respond = std::move(respond);
-    pending->response = std::move(response);
-    pending->until = needs_.clock.Steady() + kSignalPatience;
-    bool arm = false;
-    {
-      const std::lock_guard lock(mutex_);
-      while (!pending_.empty() && pending_.front()->answered) pending_.pop_front();
-      pending_.push_back(pending);
-      arm = !std::exchange(sweeping_, true);
-    }
-    if (arm) Sweep();
-    Send(id, request, message, [this, pending](const Result<CommandAt>& sent) {
-      if (!sent && !pending->answered) unrecorded_.Add();
-      pending->Answer();
-    });
-  }
-
-  template <class Message>
-  void Send(const TrackingId& id, const Request& request, const Message& message, command::Sent sent) const {
-    thread_local std::string payload;
-    payload.clear();
-    message.AppendToString(&payload);
-    command::Command command;
-    command.id = needs_.entropy.template NextId<CommandId>();
-    command.type = TypeNumberOf<Message>();
-    command.tenant = id.tenant;
-    command.actor = "tracking";
-    command.occurred_at = needs_.clock.Now();
-    command.trace = request.trace_id;
-    command.payload = payload;
-    needs_.sender.Send(id.partition, command, Sync::kNow, std::move(sent));
-  }
-
-  void Sweep() {
-    needs_.executor.After(kSweep, [weak = weak_from_this()] {
-      auto self = weak.lock();
-      if (!self) return;
-      const Duration now = self->needs_.clock.Steady();
-      std::vector<std::shared_ptr<Pending>> late;
-      bool again = true;
-      {
-        const std::lock_guard lock(self->mutex_);
-        while (!self->pending_.empty() && (self->pending_.front()->answered || self->pending_.front()->until <= now)) {
-          if (!self->pending_.front()->answered) late.push_back(self->pending_.front());
-          self->pending_.pop_front();
-        }
-        again = self->sweeping_ = !self->pending_.empty();
-      }
-      for (const auto& pending : late) {
-        self->unrecorded_.Add();
-        pending->Answer();
-      }
-      if (again) self->Sweep();
-    });
-  }
-
-  std::shared_ptr<const std::vector<std::string>> LinksOf(TenantId tenant, uint64_t campaign) {
-    const std::pair<TenantId, uint64_t> key(tenant, campaign);
-    {
-      const std::shared_lock lock(links_mutex_);
-      if (const auto found = links_.find(key); found != links_.end()) return found->second;
-    }
-    auto asked = needs_.links(tenant, campaign);
-    if (!asked) return nullptr;
-    auto links = std::make_shared<const std::vector<std::string>>(std::move(*asked));
-    const std::unique_lock lock(links_mutex_);
-    if (links_.size() >= kCampaignsCached) links_.clear();
-    links_[key] = links;
-    return links;
-  }
-
-  const TrackingNeeds& needs_;
-  observe::Counter unrecorded_, forged_, opens_, clicks_;
-  std::mutex mutex_;  // guards the two below
-  std::deque<std::shared_ptr<Pending>> pending_;
-  bool sweeping_ = false;
-  std::shared_mutex links_mutex_;  // guards the one below
-  std::map<std::pair<TenantId, uint64_t>, std::shared_ptr<const std::vector<std::string>>> links_;
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<std::pair<uint32_t, uint64_t>, std::shared_ptr<const Links>, Hash> tables_;
 };
+
+// A signal in flight: answered once, by its append or by time.
+struct Signal {
+  std::atomic<bool> answered = false;
+  Respond respond;
+  Response response;
+};
+// True if it was this call that answered.
+bool AnswerOnce(Signal& signal) {
+  if (signal.answered.exchange(true)) return false;
+  signal.respond(std::move(signal.response));
+  return true;
+}
+
+// Answers signals that wait for kSignalWait: all wait equally long, so they stand in a queue with one timer, not in one timer each.
+class Overdue : public std::enable_shared_from_this<Overdue> {
+ public:
+  Overdue(Executor& executor, Clock& clock) : executor_(executor), clock_(clock) {}
+
+  void Add(std::shared_ptr<Signal> signal) {
+    const Duration due = clock_.Steady() + kSignalWait;
+    const std::lock_guard lock(mutex_);
+    waiting_.emplace_back(due, std::move(signal));
+    if (!std::exchange(armed_, true)) Arm(kSignalWait);
+  }
+
+ private:
+  void Arm(Duration delay) {
+    executor_.After(delay, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->Sweep();
+    });
+  }
+  void Sweep() {
+    std::vector<std::shared_ptr<Signal>> due;
+    {
+      const Duration now = clock_.Steady();
+      const std::lock_guard lock(mutex_);
+      while (!waiting_.empty() && (waiting_.front().first <= now || waiting_.front().second->answered.load(std::memory_order_relaxed))) {
+        if (!waiting_.front().second->answered.load(std::memory_order_relaxed)) due.push_back(std::move(waiting_.front().second));
+        waiting_.pop_front();
+      }
+      armed_ = !waiting_.empty();
+      if (armed_) Arm(waiting_.front().first - now + Milliseconds(5));
+    }
+    for (const auto& signal : due) {
+      if (AnswerOnce(*signal)) Metered().late.Add();
+    }
+  }
+
+  Executor& executor_;
+  Clock& clock_;
+  std::mutex mutex_;
+  std::deque<std::pair<Duration, std::shared_ptr<Signal>>> waiting_;
+  bool armed_ = false;
+};
+
+struct Tracking {
+  std::shared_ptr<Shared> api;
+  LinkTables links;
+  std::shared_ptr<Overdue> overdue;
+};
+
+Response NoStore(Response response) {
+  response.headers.Add("cache-control", "no-store, max-age=0");
+  return response;
+}
+Response Pixel() {
+  Response response;
+  response.headers.Add("content-type", "image/gif");
+  response.body.assign(kPixel, sizeof(kPixel) - 1);
+  return NoStore(std::move(response));
+}
+Response Redirect(std::string_view target) {
+  Response response = NoStore(Response::Redirect(target));
+  response.headers.Add("referrer-policy", "no-referrer");
+  return response;
+}
+
+void Forged(const Request& request, Respond& respond) {
+  Metered().forged.Add();
+  respond(http::ToResponse({.status = 404, .code = "not_found", .message = "there is no such link"}, request.trace_id, "/"));
+}
+
+Result<TrackingId> Decode(Tracking& tracking, std::string_view token, TrackingKind kind) {
+  MAILY_TRY(const TrackingId id, schema::DecodeTrackingId(token, tracking.api->parts.keyring));
+  if (id.kind != kind || id.partition.value() >= tracking.api->parts.log.partition_count) return Fail(Code::kInvalid, "a token of another kind");
+  return id;
+}
+
+template <class M>
+void Send(Tracking& tracking, const TrackingId& id, const Request& request, const M& message, command::Sent sent) {
+  gateway::Order order;
+  order.type = TypeNumberOf<M>();
+  message.SerializeToString(&order.payload);
+  order.partition = id.partition;
+  static const std::string actor = "tracking";
+  tracking.api->gateway.Append({id.tenant, actor, request.trace_id}, order, std::move(sent));
+}
+
+// Appends, then answers; after kSignalWait answers anyway.
+template <class M>
+void Record(Tracking& tracking, const TrackingId& id, const Request& request, Respond respond, Response response, const M& message, const observe::Counter& recorded,
+            const observe::Counter& lost) {
+  auto signal = std::make_shared<Signal>();
+  signal->respond = std::move(respond);
+  signal->response = std::move(response);
+  tracking.overdue->Add(signal);
+  Send(tracking, id, request, message, [signal, &recorded, &lost](Result<CommandAt> at) {
+    (at ? recorded : lost).Add();
+    AnswerOnce(*signal);
+  });
+}
+
+void Open(Tracking& tracking, Request request, Respond respond) {
+  std::string_view token = request.Param("token");
+  if (token.ends_with(".gif")) token.remove_suffix(4);
+  const auto id = Decode(tracking, token, TrackingKind::kOpen);
+  if (!id || request.method != http::Method::kGet) {
+    if (!id) Metered().forged.Add();
+    return respond(Pixel());
+  }
+  RecordOpen message;
+  message.set_campaign_id(id->campaign_id);
+  message.set_ordinal(id->ordinal);
+  Record(tracking, *id, request, std::move(respond), Pixel(), message, Metered().opens, Metered().opens_lost);
+}
+
+void Follow(Tracking& tracking, const TrackingId& id, const Request& request, Respond respond, const Links& links) {
+  const auto target = links.find(id.link);
+  if (target == links.end()) return Forged(request, respond);
+  if (request.method != http::Method::kGet) return respond(Redirect(target->second));
+  RecordClick message;
+  message.set_campaign_id(id.campaign_id);
+  message.set_ordinal(id.ordinal);
+  message.set_link(id.link);
+  Record(tracking, id, request, std::move(respond), Redirect(target->second), message, Metered().clicks, Metered().clicks_lost);
+}
+
+void Click(const std::shared_ptr<Tracking>& tracking, Request request, Respond respond) {
+  const auto id = Decode(*tracking, request.Param("token"), TrackingKind::kClick);
+  if (!id) return Forged(request, respond);
+  if (const auto links = tracking->links.Find(id->tenant, id->campaign_id)) return Follow(*tracking, *id, request, std::move(respond), *links);
+  Executor& blocking = tracking->api->blocking();
+  blocking.Post([tracking, id = *id, request = std::move(request), respond = std::move(respond)]() mutable {
+    const auto rows = tracking->api->parts.views.Query("campaign_links", {{"tenant", sql::Value::Integer(id.tenant.value())},
+                                                                          {"campaign_id", sql::Value::Integer(static_cast<int64_t>(id.campaign_id))}});
+    if (!rows) return respond(http::ToResponse(http::ProblemOf(rows.error()), request.trace_id, "/"));
+    auto links = std::make_shared<Links>();
+    for (size_t row = 0; row < rows->size(); ++row) links->emplace(static_cast<uint32_t>(rows->at(row, "link").integer), rows->at(row, "target").bytes);
+    // An authentic token whose campaign the view does not show yet: not kept, so that it is asked again.
+    if (!links->empty()) tracking->links.Keep(id.tenant, id.campaign_id, links);
+    if (links->empty()) {
+      return respond(http::ToResponse({.status = 503, .code = "unavailable", .message = "this link cannot be followed at the moment; try again"}, request.trace_id, "/"));
+    }
+    Follow(*tracking, id, request, std::move(respond), *links);
+  });
+}
+
+Response Page(std::string_view title, std::string_view body) {
+  Response response = NoStore(Response::Html(200, fmt::format("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
+                                                              "<meta name=\"robots\" content=\"noindex\"><title>{}</title><style>body{{font:18px/1.5 system-ui,sans-serif;margin:15vh auto;"
+                                                              "max-width:30em;padding:0 1em;text-align:center}}button{{font:inherit;padding:.5em 2em}}</style></head><body>{}</body></html>",
+                                                              title, body)));
+  response.headers.Add("referrer-policy", "no-referrer");
+  response.headers.Add("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'");
+  return response;
+}
+
+void ShowOptOut(Tracking& tracking, Request request, Respond respond) {
+  if (!Decode(tracking, request.Param("token"), TrackingKind::kUnsubscribe)) return Forged(request, respond);
+  respond(Page("Unsubscribe", "<h1>Unsubscribe</h1><p>You will get no more marketing mail from this sender.</p>"
+                              "<form method=\"post\"><button type=\"submit\">Unsubscribe</button></form>"));
+}
+
+void OptOut(Tracking& tracking, Request request, Respond respond) {
+  const auto id = Decode(tracking, request.Param("token"), TrackingKind::kUnsubscribe);
+  if (!id) return Forged(request, respond);
+  RecordUnsubscribe message;
+  message.set_campaign_id(id->campaign_id);
+  message.set_ordinal(id->ordinal);
+  message.set_method(request.body.find("One-Click") != std::string::npos ? "one_click" : "page");
+  auto signal = std::make_shared<Signal>();
+  signal->respond = std::move(respond);
+  const auto refused = [](const TraceId& trace) {
+    return NoStore(http::ToResponse({.status = 503, .code = "unavailable", .message = "the opt-out could not be stored; please try again"}, trace, "/"));
+  };
+  Executor& executor = tracking.api->parts.executor;
+  const TimerId timer = executor.After(kOptOutWait, [signal, refused, trace = request.trace_id] {
+    if (!signal->answered.exchange(true)) signal->respond(refused(trace));
+  });
+  Send(tracking, *id, request, message, [signal, refused, &executor, timer, trace = request.trace_id](Result<CommandAt> at) {
+    (at ? Metered().opt_outs : Metered().opt_outs_refused).Add();
+    if (!signal->answered.exchange(true)) {
+      signal->respond(at ? Page("Unsubscribed", "<h1>Done</h1><p>You are unsubscribed.</p>") : refused(trace));
+    }
+    executor.Post([&executor, timer] { executor.Cancel(timer); });
+  });
+}
 
 }  // namespace
 
-void AddTrackingRoutes(http::Router& router, const TrackingNeeds& needs) {
-  auto tracking = std::make_shared<Tracking>(needs);
-  using enum http::Method;
-  router.Add({.method = kGet, .pattern = "/o/{token}", .handler = [tracking](const Request& request, Respond respond) { tracking->Open(request, std::move(respond)); }});
-  router.Add({.method = kGet, .pattern = "/c/{token}", .handler = [tracking](const Request& request, Respond respond) { tracking->Click(request, std::move(respond)); }});
-  router.Add({.method = kGet, .pattern = "/u/{token}", .handler = [tracking](const Request& request, Respond respond) { tracking->ShowUnsubscribe(request, std::move(respond)); }});
-  router.Add({.method = kPost, .pattern = "/u/{token}", .handler = [tracking](const Request& request, Respond respond) { tracking->Unsubscribe(request, std::move(respond)); },
-              .body_bytes_max = 16 * 1024});
+std::vector<http::Route> TrackingRoutes(std::shared_ptr<Shared> api) {
+  auto tracking = std::make_shared<Tracking>();
+  tracking->overdue = std::make_shared<Overdue>(api->parts.executor, api->parts.clock);
+  tracking->api = std::move(api);
+  using http::Method;
+  std::vector<http::Route> routes;
+  routes.push_back({.method = Method::kGet, .pattern = "/o/{token}", .handler = [tracking](Request request, Respond respond) { Open(*tracking, std::move(request), std::move(respond)); }});
+  routes.push_back({.method = Method::kGet, .pattern = "/c/{token}", .handler = [tracking](Request request, Respond respond) { Click(tracking, std::move(request), std::move(respond)); }});
+  routes.push_back({.method = Method::kGet, .pattern = "/u/{token}", .handler = [tracking](Request request, Respond respond) { ShowOptOut(*tracking, std::move(request), std::move(respond)); }});
+  routes.push_back({.method = Method::kPost,
+                    .pattern = "/u/{token}",
+                    .handler = [tracking](Request request, Respond respond) { OptOut(*tracking, std::move(request), std::move(respond)); },
+                    .body_bytes_max = kOptOutBodyMax});
+  return routes;
 }
 
 }  // namespace maily::api

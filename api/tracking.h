@@ -1,37 +1,29 @@
-// What links in mails lead to: opens, clicks, one-click unsubscribe. No API key: the signed token authorises.
+// What mails call back: open pixels, tracked links, unsubscribe pages. No API key: the signed token authorises.
 //
-// A reader never sees an error for an authentic link: if a signal is not durable within 250 ms, or cannot be, the picture or redirect is sent
-// all the same and the signal counted as unrecorded. An unsubscribe that is not durable gets 503. The user agent and the IP address are not
-// kept yet: they are personal, and the token does not carry the contact key that they would be sealed under.
+//   GET  /o/{token}.gif   200 image/gif always, also for a forged token; counted only if authentic
+//   GET  /c/{token}       302 to the exact target; 404 for a forged token. HEAD redirects uncounted
+//   GET  /u/{token}       a page with one button; changes nothing
+//   POST /u/{token}       200 once the opt-out is durable, whatever the body (RFC 8058: form, multipart or none); 503 if it is not
+// A pixel or link is answered after the durable append, or kSignalWait later all the same: then the signal is counted as unrecorded
+// if the append fails. A link's target comes from the campaign's link table in the views, kept in memory from its first use: it never
+// changes. User agent and address of the reader are kept for nobody: their fields stay empty, as the contact's key is not at hand here
+// without its address, and nothing personal is stored unsealed.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "api/http/router.h"
-#include "streams/base/ids.h"
-#include "streams/command/sender.h"
-#include "streams/keyring/keyring.h"
-#include "streams/port/env.h"
 
 namespace maily::api {
 
-// How long a click or open waits to be durable before it is answered anyway.
-inline constexpr Duration kSignalPatience = Milliseconds(250);
+struct Shared;
 
-struct TrackingNeeds {
-  command::Sender& sender;
-  keyring::Keyring& keyring;
-  Clock& clock;
-  Entropy& entropy;
-  Executor& executor;  // for the 250 ms
-  // The links of a campaign's template version, in their order; none = no such campaign. Thread: any; asked once a campaign.
-  std::function<std::optional<std::vector<std::string>>(TenantId, uint64_t campaign)> links;
-};
+inline constexpr Duration kSignalWait = Milliseconds(250);
+inline constexpr Duration kOptOutWait = Seconds(5);
 
-// Adds GET /o/{token}, GET /c/{token}, GET and POST /u/{token}. `needs` must outlive the router.
-void AddTrackingRoutes(http::Router& router, const TrackingNeeds& needs);
+// The routes of tracking. They bypass the JSON handlers: no key, no body, few allocations.
+std::vector<http::Route> TrackingRoutes(std::shared_ptr<Shared> api);
 
 }  // namespace maily::api

@@ -2,7 +2,6 @@
 #include "api/gateway/auth.h"
 
 #include <mutex>
-#include <optional>
 #include <unordered_map>
 
 namespace maily::gateway {
@@ -120,16 +119,33 @@ struct Auth::Impl {
 Auth::Auth(FindKey find, Executor& blocking, Clock& clock) : impl_(new Impl{std::move(find), blocking, clock, {}, {}}) {}
 Auth::~Auth() = default;
 
-void Auth::Authenticate(std::string_view authorization, Done done) {
+namespace {
+
+struct Parsed {
+  std::string key_id;
+  keyring::Digest hash{};
+};
+
+Result<Parsed> Parse(std::string_view authorization) {
   const std::string_view key = KeyIn(authorization);
   const size_t end = key.find('_', kPrefix.size());
-  if (key.empty() || end == std::string_view::npos) {
-    return done(Fail(Code::kInvalid, "give an API key: Authorization: Bearer mk_…"));
-  }
-  std::string key_id(key.substr(kPrefix.size(), end - kPrefix.size()));
-  const keyring::Digest hash = keyring::Sha256(key);
-  if (auto known = impl_->Known(key_id, hash)) return done(std::move(*known));
-  impl_->blocking.Post([impl = impl_, key_id = std::move(key_id), hash, done = std::move(done)]() mutable {
+  if (key.empty() || end == std::string_view::npos) return Fail(Code::kInvalid, "give an API key: Authorization: Bearer mk_…");
+  return Parsed{std::string(key.substr(kPrefix.size(), end - kPrefix.size())), keyring::Sha256(key)};
+}
+
+}  // namespace
+
+std::optional<Result<Caller>> Auth::Known(std::string_view authorization) {
+  const auto parsed = Parse(authorization);
+  if (!parsed) return Result<Caller>(parsed.error());
+  return impl_->Known(parsed->key_id, parsed->hash);
+}
+
+void Auth::Authenticate(std::string_view authorization, Done done) {
+  auto parsed = Parse(authorization);
+  if (!parsed) return done(parsed.error());
+  if (auto known = impl_->Known(parsed->key_id, parsed->hash)) return done(std::move(*known));
+  impl_->blocking.Post([impl = impl_, key_id = std::move(parsed->key_id), hash = parsed->hash, done = std::move(done)]() mutable {
     if (auto known = impl->Known(key_id, hash)) return done(std::move(*known));  // read by the one before in the queue
     const Duration now = impl->clock.Steady();
     Result<StoredKey> found = impl->find(key_id);

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,8 @@ class Auth {
   // `authorization`: the header's value, "Bearer mk_…". Calls `done` at once if the key is known and fresh, else on the blocking executor.
   // kInvalid: no or wrong credentials (401). kRetry: the keys cannot be read now (503).
   void Authenticate(std::string_view authorization, Done done);
+  // What can be said without SQL; none: ask Authenticate.
+  std::optional<Result<Caller>> Known(std::string_view authorization);
 
  private:
   struct Impl;

@@ -169,10 +169,14 @@ CommandId Gateway::NewId() {
 }
 
 void Gateway::Submit(const Asker& asker, const Order& order, Duration timeout, Done done) {
+  SubmitOn(impl_->parts.executor, asker, order, timeout, std::move(done));
+}
+
+void Gateway::SubmitOn(Executor& executor, const Asker& asker, const Order& order, Duration timeout, Done done) {
   const CommandId id = NewId();
   auto hash = impl_->Hash(asker, order);
   if (!hash) {
-    return impl_->parts.executor.Post([id, why = hash.error().message, done = std::move(done)]() mutable {
+    return executor.Post([id, why = hash.error().message, done = std::move(done)]() mutable {
       done({.kind = Verdict::Kind::kUnavailable, .outcome = {}, .answer = std::move(why), .at = {}, .id = id});
     });
   }
@@ -184,7 +188,7 @@ void Gateway::Submit(const Asker& asker, const Order& order, Duration timeout, D
     verdict.id = p->id;
     std::exchange(p->done, nullptr)(std::move(verdict));
   };
-  impl_->parts.replies.Await(id, impl_->parts.executor, timeout, [pending, finish, impl = impl_, tenant = asker.tenant](Result<command::Reply> reply) {
+  impl_->parts.replies.Await(id, executor, timeout, [pending, finish, impl = impl_, tenant = asker.tenant](Result<command::Reply> reply) {
     if (reply) {
       impl->NoteHome(tenant, reply->at);
       return finish(pending, {.kind = Verdict::Kind::kDecided, .outcome = static_cast<Outcome>(reply->outcome), .answer = std::move(reply->answer), .at = reply->at, .id = {}});
@@ -198,13 +202,13 @@ void Gateway::Submit(const Asker& asker, const Order& order, Duration timeout, D
     if (!verdict.at) verdict.answer = reply.error().message;
     finish(pending, std::move(verdict));
   });
-  impl_->Send(asker, order, id, *hash, Sync::kSoon, [pending, finish, impl = impl_](Result<CommandAt> at) {
+  impl_->Send(asker, order, id, *hash, Sync::kSoon, [pending, finish, impl = impl_, &executor](Result<CommandAt> at) {
     if (at) {
       const std::lock_guard lock(pending->mutex);
       pending->at = *at;
       return;
     }
-    impl->parts.executor.Post([pending, finish, impl, error = at.error()] {
+    executor.Post([pending, finish, impl, error = at.error()] {
       // Whether it is there is unknown; its decision, should it come, answers nobody any more.
       finish(pending, {.kind = error.code == Code::kInvalid ? Verdict::Kind::kDecided : Verdict::Kind::kUnavailable,
                        .outcome = Outcome::kInvalid,

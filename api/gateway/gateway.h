@@ -96,6 +96,8 @@ class Gateway {
 
   // Appends and waits for the decision for up to `timeout`; `done` on the executor. Never blocks.
   void Submit(const Asker& asker, const Order& order, Duration timeout, Done done);
+  // The same with `done` on another executor.
+  void SubmitOn(Executor& executor, const Asker& asker, const Order& order, Duration timeout, Done done);
   // Appends; `done` on a thread of the log once it is durable. Nobody waits for the decision. Returns the id.
   void Append(const Asker& asker, const Order& order, command::Sent sent);
 

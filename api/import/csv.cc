@@ -286,7 +286,7 @@ struct CsvReader::Impl {
       const auto count = static_cast<uint32_t>(ends.size());
       std::string reason = fmt::format("the row has {} columns, the header has {}", ends.size(), columns);
       if (cut && ends.size() < columns) return RejectRow(end, count, "truncated", std::move(reason) + ", and the file ends here");
-      return RejectRow(end, count < columns ? count : static_cast<uint32_t>(columns) + 1, "columns", std::move(reason));
+      return RejectRow(end, std::min(count, static_cast<uint32_t>(columns)) + 1, "columns", std::move(reason));
     }
     if (ends.size() > options.columns_max) {
       return RejectRow(end, 0, "columns", fmt::format("{} columns; at most {} are read", ends.size(), options.columns_max));

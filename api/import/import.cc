@@ -1,0 +1,536 @@
+// See import.h.
+#include "api/import/import.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "api/gateway/token.h"
+#include "api/http/problem.h"
+#include "api/import/csv.h"
+#include "maily/contacts/v1/commands.pb.h"
+#include "schemas/keys.h"
+#include "schemas/types.h"
+#include "streams/observe/logging.h"
+#include "streams/observe/metrics.h"
+
+namespace maily::import {
+namespace {
+
+using contacts::v1::UpsertContact;
+using gateway::Outcome;
+using gateway::Registry;
+using gateway::Verdict;
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kBatchRows = 1024;
+constexpr Duration kRowTimeout = Seconds(20);
+constexpr Duration kResendPause = Milliseconds(100);
+constexpr Duration kNoProgressMax = Seconds(60);
+constexpr size_t kDomainsKept = 4096;
+constexpr uint64_t kListsPage = 1000;
+
+// Fingerprints of contact keys. Open addressing, at most half full.
+class Seen {
+ public:
+  // False: it was there already. True also when the set is full.
+  bool Add(std::string_view contact_key) {
+    uint64_t print = 0;
+    std::memcpy(&print, contact_key.data(), sizeof(print));
+    print |= 1;  // zero marks an empty place
+    if (2 * (count_ + 1) > places_.size()) {
+      if (count_ >= kDuplicateRowsMax) return !Find(print);
+      std::vector<uint64_t> old(std::max<size_t>(1024, places_.size() * 2));
+      old.swap(places_);
+      for (const uint64_t one : old) {
+        if (one != 0) Insert(one);
+      }
+    }
+    if (Find(print)) return false;
+    Insert(print);
+    ++count_;
+    return true;
+  }
+
+ private:
+  bool Find(uint64_t print) const {
+    for (size_t i = print >> 1;; ++i) {
+      const uint64_t there = places_[i & (places_.size() - 1)];
+      if (there == 0) return false;
+      if (there == print) return true;
+    }
+  }
+  void Insert(uint64_t print) {
+    size_t i = print >> 1;
+    while (places_[i & (places_.size() - 1)] != 0) ++i;
+    places_[i & (places_.size() - 1)] = print;
+  }
+  std::vector<uint64_t> places_;
+  size_t count_ = 0;
+};
+
+struct Metrics {
+  observe::Counter rows = observe::Metrics::Process().AddCounter("maily_import_rows_total", "Rows of imports that were decided or rejected.");
+  observe::Gauge running = observe::Metrics::Process().AddGauge("maily_imports_running", "Imports that are going on.");
+};
+const Metrics& Meters() {
+  static const Metrics* const metrics = new Metrics();
+  return *metrics;
+}
+
+// "First Name" as "first_name".
+std::string ColumnName(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  std::string name;
+  for (const char c : text) name.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == ' ' || c == '-' ? '_' : c);
+  return name == "e_mail" || name == "email_address" ? "email" : name;
+}
+
+// One import, from the first byte to its report. Lives on the bulk executor, except where noted.
+class Import : public std::enable_shared_from_this<Import> {
+ public:
+  Import(Parts parts, http::Request head)
+      : parts_(parts), head_(std::move(head)), reader_({}, {.header = [this](const CsvRow& row) { return TakeHeader(row); },
+                                                            .row = [this](const CsvRow& row) { TakeRow(row); },
+                                                            .reject = [this](CsvReject reject) { TakeReject(std::move(reject)); }}) {
+    Meters().running.Add(1);
+  }
+  ~Import() { Meters().running.Add(-1); }
+  Import(const Import&) = delete;
+  Import& operator=(const Import&) = delete;
+
+  // Who is it, which list, what is registered; then the first bytes may come. Any thread.
+  void Begin() {
+    parts_.auth.Authenticate(head_.headers["authorization"], [self = shared_from_this()](Result<gateway::Caller> caller) mutable {
+      self->parts_.bulk.Post([self, caller = std::move(caller)]() mutable { self->Authenticated(std::move(caller)); });
+    });
+  }
+  // Any thread.
+  void Data(std::string chunk, Job resume) {
+    parts_.bulk.Post([self = shared_from_this(), chunk = std::move(chunk), resume = std::move(resume)]() mutable {
+      self->resume_ = std::move(resume);
+      self->waiting_chunk_ = std::move(chunk);
+      self->Step();
+    });
+  }
+  void End(http::Respond respond) {
+    parts_.bulk.Post([self = shared_from_this(), respond = std::move(respond)]() mutable {
+      self->respond_ = std::move(respond);
+      self->ended_ = true;
+      self->Step();
+    });
+  }
+  // What was appended is applied; nobody waits for the report.
+  void Abort() {
+    parts_.bulk.Post([self = shared_from_this()] {
+      self->aborted_ = true;
+      self->resume_ = nullptr;
+    });
+  }
+
+ private:
+  struct Row {
+    uint64_t line = 0;
+    uint64_t sequence = 0;
+    bool repeat = false;        // of an address that this file had before
+    std::string contact_key;
+    std::string payload;        // sealed
+  };
+  struct Lane {  // of a partition
+    uint64_t last_sequence = 0;
+    size_t in_flight = 0;
+    std::deque<Row> again;      // to be sent once more, when in_flight is zero
+    bool pausing = false;
+  };
+  // A row that is parsed and not sealed yet.
+  struct Draft {
+    uint64_t line = 0;
+    bool repeat = false;
+    UpsertContact command;
+  };
+  struct Column {
+    std::string name;           // as an attribute; empty = ignored
+    bool email = false;
+  };
+
+  void Authenticated(Result<gateway::Caller> caller) {
+    if (!caller) {
+      if (caller.error().code == Code::kRetry) return Refuse(http::ProblemOf(caller.error()));
+      return Refuse({.status = 401, .code = "unauthorized", .message = caller.error().message});
+    }
+    if (!caller->May(gateway::Scope::kWrite)) return Refuse({.status = 403, .code = "forbidden", .message = "this API key has no scope write"});
+    asker_ = {caller->tenant, caller->actor, head_.trace_id};
+    const auto keys = parts_.gateway.keyring().Tenant(caller->tenant);
+    if (!keys) return Refuse(http::ProblemOf(keys.error()));
+    keys_ = *keys;
+    NameImport();
+    parts_.gateway.WithRegistry(caller->tenant, [self = shared_from_this()](Result<std::shared_ptr<const Registry>> registry) {
+      // On the blocking executor: SQL may be asked. The registry is as fresh as the lists: both are definitions of the tenant's home.
+      auto list = registry ? self->FindList() : Result<uint64_t>(registry.error());
+      self->parts_.bulk.Post([self, registry = std::move(registry), list = std::move(list)]() mutable {
+        if (!list) {
+          if (list.error().code != Code::kNotFound) return self->Refuse(http::ProblemOf(list.error()));
+          return self->Refuse({.status = 404, .code = "list_not_found", .message = list.error().message});
+        }
+        self->registry_ = std::move(*registry);
+        self->list_id_ = *list;
+        self->ready_ = true;
+        self->started_ = self->parts_.gateway.clock().Steady();
+        self->progress_at_ = self->started_;
+        self->Step();
+      });
+    });
+  }
+
+  void NameImport() {
+    const std::string_view key = head_.headers["idempotency-key"];
+    if (key.empty()) {
+      id_ = parts_.gateway.NewId().ToHex();
+    } else {  // the same key for another file is another import
+      const std::string length(head_.headers["content-length"]);
+      const auto digest = keyring::Sha256(fmt::format("{}\n{}\n{}", key, length, head_.target));
+      id_ = CommandId::From(keyring::View(digest).substr(0, 16)).ToHex();
+    }
+    source_ = head_.Query("source").value_or("import:" + id_);
+    if (source_.size() > 100) source_.resize(100);
+  }
+
+  // The list by its id or name; 0 = none asked for.
+  Result<uint64_t> FindList() {
+    const auto wanted = head_.Query("list");
+    if (!wanted || wanted->empty()) return uint64_t{0};
+    projections::Views& views = parts_.gateway.views();
+    uint64_t after = 0;
+    for (;;) {
+      MAILY_TRY(const projections::Rows rows, views.Query("lists", {{"tenant", sql::Value::Integer(asker_.tenant.value())},
+                                                                    {"after", sql::Value::Integer(static_cast<int64_t>(after))},
+                                                                    {"limit", sql::Value::Integer(kListsPage)}}));
+      for (size_t row = 0; row < rows.size(); ++row) {
+        after = static_cast<uint64_t>(rows.at(row, "list_id").integer);
+        if (std::to_string(after) == *wanted || rows.at(row, "name").bytes == *wanted) return after;
+      }
+      if (rows.size() < kListsPage) return Fail(Code::kNotFound, "there is no list \"{}\"", wanted->substr(0, 100));
+    }
+  }
+
+  // Goes on with whatever can be done now.
+  void Step() {
+    if (reported_) return Drain();
+    if (!ready_ && !problem_) return;
+    if (problem_) {  // the rest of the file is passed over
+      waiting_chunk_.reset();
+      if (!ended_) return Resume();
+      return Report();
+    }
+    if (waiting_chunk_) {
+      reader_.Feed(*std::exchange(waiting_chunk_, std::nullopt));
+      SendBatch();
+    }
+    if (ended_ && !finished_) {
+      finished_ = true;
+      reader_.Finish();
+      SendBatch();
+      if (reader_.failed() && !problem_) {
+        problem_ = http::Problem{.status = 422, .code = "empty_file", .message = "the file has no header; its first row names the columns, email among them"};
+      }
+    }
+    if (problem_) return Step();
+    if (finished_ && in_flight_ == 0 && !Waiting()) return Report();
+    if (in_flight_ < kRowsInFlightMax) Resume();
+  }
+  void Drain() {
+    waiting_chunk_.reset();
+    Resume();
+  }
+  void Resume() {
+    if (resume_) std::exchange(resume_, nullptr)();
+  }
+  bool Waiting() const {
+    return std::ranges::any_of(lanes_, [](const auto& lane) { return !lane.second.again.empty(); });
+  }
+
+  // --- rows
+
+  bool TakeHeader(const CsvRow& row) {
+    bool email = false;
+    for (const std::string_view field : row.fields) {
+      Column column{.name = ColumnName(field)};
+      column.email = column.name == "email" && !email;
+      const bool twice = std::ranges::any_of(columns_, [&](const Column& other) { return other.name == column.name; });
+      email |= column.email;
+      names_.emplace_back(field.substr(0, 100));
+      if (!column.email && (twice || !gateway::IsAttributeName(column.name))) {
+        ignored_.push_back(names_.back());
+        column.name.clear();
+      }
+      columns_.push_back(std::move(column));
+    }
+    if (email) return true;
+    problem_ = http::Problem{.status = 422, .code = "missing_column", .message = "the file has no column `email`; its first row names the columns"};
+    problem_->details.push_back({.path = "email", .code = "missing_column", .hint = "one column of the header must be called email"});
+    return false;
+  }
+
+  void TakeRow(const CsvRow& row) {
+    ++rows_;
+    if (drafts_.size() <= draft_count_) drafts_.emplace_back();
+    Draft& draft = drafts_[draft_count_];
+    UpsertContact& command = draft.command;
+    command.Clear();
+    draft.line = row.line;
+    std::optional<schema::Address> address;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const Column& column = columns_[i];
+      const std::string_view text = row.fields[i];
+      if (column.email) {
+        auto parsed = schema::ParseAddress(text);
+        if (!parsed) return RejectRow(row.line, names_[i], std::string(schema::kInvalidAddress), parsed.error().message);
+        address = std::move(*parsed);
+      } else if (!column.name.empty() && !text.empty()) {
+        if (const auto set = gateway::AttributeFromText(*registry_, column.name, text, *command.add_attributes()); !set) {
+          return RejectRow(row.line, names_[i], "invalid_value", set.error().message);
+        }
+      }
+    }
+    auto known = domains_.find(address->domain);
+    if (known == domains_.end()) {
+      if (domains_.size() >= kDomainsKept) domains_.clear();
+      known = domains_.emplace(address->domain, schema::DomainKey(*keys_, address->domain)).first;
+    }
+    std::string contact_key = schema::ContactKey(*keys_, address->normalised);
+    draft.repeat = !seen_.Add(contact_key);
+    gateway::Identify(command, *registry_, *address, std::move(contact_key), known->second, *keys_);
+    if (list_id_ != 0) command.add_join_lists(list_id_);
+    command.set_source(source_);
+    if (++draft_count_ == kBatchRows) SendBatch();
+  }
+
+  // Seals the drafts, under keys that are durable then, and sends them.
+  void SendBatch() {
+    if (draft_count_ == 0) return;
+    std::vector<std::string_view> subjects;
+    subjects.reserve(draft_count_);
+    for (size_t i = 0; i < draft_count_; ++i) subjects.push_back(drafts_[i].command.contact_key());
+    const auto keys = parts_.gateway.keyring().GetOrCreate(asker_.tenant, subjects);
+    const size_t count = std::exchange(draft_count_, 0);
+    if (!keys) {
+      problem_ = http::ProblemOf(keys.error());
+      problem_->message = fmt::format("stopped after {} rows: {}", rows_ - count, problem_->message);
+      return;
+    }
+    for (size_t i = 0; i < count; ++i) {
+      UpsertContact& command = drafts_[i].command;
+      gateway::Seal(command, *registry_, asker_.tenant, (*keys)[i], parts_.gateway.entropy());
+      const PartitionId partition = schema::PartitionOfContact(command.contact_key(), parts_.gateway.log().partition_count);
+      Lane& lane = lanes_[partition];
+      Row row{.line = drafts_[i].line, .sequence = ++lane.last_sequence, .repeat = drafts_[i].repeat, .contact_key = command.contact_key(), .payload = {}};
+      command.SerializeToString(&row.payload);
+      if (!lane.again.empty()) {  // order counts: behind those that are sent again
+        lane.again.push_back(std::move(row));
+      } else {
+        Send(partition, lane, std::move(row));
+      }
+    }
+  }
+
+  void Send(PartitionId partition, Lane& lane, Row row) {
+    gateway::Order order;
+    order.type = TypeNumberOf<UpsertContact>();
+    order.payload = row.payload;
+    order.key = row.contact_key;
+    order.partition = partition;
+    order.natural_key = natural_key();
+    order.sequence = row.sequence;
+    ++lane.in_flight;
+    ++in_flight_;
+    parts_.gateway.SubmitOn(parts_.bulk, asker_, order, kRowTimeout, [self = shared_from_this(), partition, row = std::move(row)](Verdict verdict) mutable {
+      self->Returned(partition, std::move(row), std::move(verdict));
+    });
+  }
+  std::string natural_key() const { return "import/" + id_; }
+
+  void Returned(PartitionId partition, Row row, Verdict verdict) {
+    Lane& lane = lanes_[partition];
+    --lane.in_flight;
+    --in_flight_;
+    const bool again = verdict.kind != Verdict::Kind::kDecided || verdict.outcome == Outcome::kOutOfOrder || verdict.outcome == Outcome::kRetryLater;
+    if (again) {
+      if (verdict.kind != Verdict::Kind::kDecided) last_trouble_ = verdict.answer.empty() ? "not decided in time" : verdict.answer;
+      const auto place = std::ranges::lower_bound(lane.again, row.sequence, {}, &Row::sequence);
+      lane.again.insert(place, std::move(row));
+    } else {
+      progress_at_ = parts_.gateway.clock().Steady();
+      if (verdict.at) {
+        auto& last = reached_.try_emplace(partition, *verdict.at).first->second;
+        last = std::max(last, *verdict.at);
+      }
+      Count(row, verdict);
+    }
+    if (!lane.again.empty() && lane.in_flight == 0) SendAgain(partition, lane);
+    Step();
+  }
+
+  // Some of a partition were not accepted: all that followed were out of order. When the last of them is back, they go again, in order.
+  void SendAgain(PartitionId partition, Lane& lane) {
+    if (lane.pausing) return;
+    if (problem_ || parts_.gateway.clock().Steady() - progress_at_ > kNoProgressMax) {
+      lane.again.clear();
+      if (!problem_) {
+        problem_ = http::Problem{.status = 503, .code = "unavailable",
+                                 .message = fmt::format("no row was decided for {} s ({}); {} rows were applied; post the file again", kNoProgressMax.us / 1'000'000, last_trouble_,
+                                                        created_ + updated_ + unchanged_ + duplicate_)};
+      }
+      return;
+    }
+    lane.pausing = true;
+    parts_.bulk.After(kResendPause, [self = shared_from_this(), partition] {
+      Lane& waiting = self->lanes_[partition];
+      waiting.pausing = false;
+      std::deque<Row> rows = std::exchange(waiting.again, {});
+      for (Row& one : rows) self->Send(partition, waiting, std::move(one));
+      self->Step();
+    });
+  }
+
+  void Count(const Row& row, const Verdict& verdict) {
+    Meters().rows.Add();
+    const bool applied = verdict.outcome == Outcome::kDone || verdict.outcome == Outcome::kUnchanged || verdict.outcome == Outcome::kDuplicate;
+    if (!applied) {
+      const auto answer = nlohmann::json::parse(verdict.answer, nullptr, false);
+      const bool object = answer.is_object();
+      return RejectRow(row.line, "", object ? answer.value("code", "refused") : "refused", object ? answer.value("message", "the contact was refused") : "the contact was refused");
+    }
+    if (row.repeat) {
+      ++duplicate_;
+    } else if (verdict.outcome == Outcome::kDone) {
+      ++(verdict.answer.find("\"created\"") != std::string::npos ? created_ : updated_);
+    } else {
+      ++unchanged_;
+    }
+  }
+
+  void TakeReject(CsvReject reject) {
+    ++rows_;
+    const std::string column = reject.column == 0 || reject.column > names_.size() ? (reject.column == 0 ? "" : std::to_string(reject.column)) : names_[reject.column - 1];
+    RejectRow(reject.line, column, std::move(reject.code), std::move(reject.reason), std::move(reject.raw));
+  }
+  void RejectRow(uint64_t line, const std::string& column, std::string code, std::string reason, std::string raw = {}) {
+    ++rejected_;
+    if (rejects_.size() >= kRejectsListedMax) return;
+    Json reject{{"line", line}, {"column", column}, {"code", std::move(code)}, {"reason", std::move(reason)}};
+    if (!raw.empty()) reject["raw"] = std::move(raw);
+    rejects_.push_back(std::move(reject));
+  }
+
+  // --- the answer
+
+  void Refuse(http::Problem problem) {
+    problem_ = std::move(problem);
+    Step();
+  }
+
+  void Report() {
+    if (problem_ && in_flight_ > 0) return;  // what is on its way comes back first
+    if (reported_ || aborted_ || !respond_) return;
+    reported_ = true;
+    if (problem_) return std::exchange(respond_, nullptr)(http::ToResponse(*problem_, head_.trace_id, head_.path()));
+    std::vector<CommandAt> at;
+    for (const auto& [partition, last] : reached_) at.push_back(last);
+    const std::string token = gateway::EncodeToken(at, *keys_);
+    const double seconds = static_cast<double>((parts_.gateway.clock().Steady() - started_).us) / 1e6;
+    std::ranges::sort(rejects_, {}, [](const Json& reject) { return reject.at("line").get<uint64_t>(); });
+    Json body{{"id", id_},
+              {"list_id", list_id_},
+              {"rows", rows_},
+              {"created", created_},
+              {"updated", updated_},
+              {"unchanged", unchanged_},
+              {"duplicate", duplicate_},
+              {"rejected", rejected_},
+              {"rejects", rejects_},
+              {"ignored_columns", ignored_},
+              {"seconds", seconds},
+              {"token", token}};
+    http::Response response = http::Response::Json(200, body.dump(-1, ' ', false, Json::error_handler_t::replace));
+    response.headers.Add("maily-consistency-token", token);
+    observe::Log(observe::Level::kInfo, "import done",
+                 {{"trace_id", head_.trace_id}, {"tenant", asker_.tenant}, {"import", id_}, {"rows", rows_}, {"created", created_}, {"rejected", rejected_}, {"seconds", seconds}});
+    std::exchange(respond_, nullptr)(std::move(response));
+  }
+
+  const Parts parts_;
+  const http::Request head_;
+  CsvReader reader_;
+  gateway::Asker asker_;
+  const keyring::TenantKeys* keys_ = nullptr;
+  std::shared_ptr<const Registry> registry_;
+  std::string id_;
+  std::string source_;
+  uint64_t list_id_ = 0;
+  Duration started_;
+  Duration progress_at_;
+  std::string last_trouble_;
+
+  bool ready_ = false;
+  bool ended_ = false;     // the body is complete
+  bool finished_ = false;  // and parsed
+  bool aborted_ = false;
+  bool reported_ = false;
+  std::optional<http::Problem> problem_;
+  std::optional<std::string> waiting_chunk_;
+  Job resume_;
+  http::Respond respond_;
+
+  std::vector<Column> columns_;
+  std::vector<std::string> names_;  // as the file spells them
+  std::vector<std::string> ignored_;
+  std::vector<Draft> drafts_;
+  size_t draft_count_ = 0;
+  std::map<std::string, std::string, std::less<>> domains_;  // to their keys
+  Seen seen_;
+  std::map<PartitionId, Lane> lanes_;
+  std::map<PartitionId, CommandAt> reached_;
+  size_t in_flight_ = 0;
+
+  uint64_t rows_ = 0;
+  uint64_t created_ = 0;
+  uint64_t updated_ = 0;
+  uint64_t unchanged_ = 0;
+  uint64_t duplicate_ = 0;
+  uint64_t rejected_ = 0;
+  std::vector<Json> rejects_;
+};
+
+class Sink final : public http::BodySink {
+ public:
+  explicit Sink(std::shared_ptr<Import> import) : import_(std::move(import)) { import_->Begin(); }
+  void OnData(std::string chunk, Job resume) override { import_->Data(std::move(chunk), std::move(resume)); }
+  void OnEnd(http::Respond respond) override { import_->End(std::move(respond)); }
+  void OnAbort() override { import_->Abort(); }
+
+ private:
+  std::shared_ptr<Import> import_;
+};
+
+}  // namespace
+
+http::OpenSink OpenImport(Parts parts) {
+  return [parts](const http::Request& head) -> std::variant<std::unique_ptr<http::BodySink>, http::Response> {
+    const auto refuse = [&](const http::Problem& problem) { return http::ToResponse(problem, head.trace_id, head.path()); };
+    const auto known = parts.auth.Known(head.headers["authorization"]);
+    if (known && !*known) {
+      return refuse(known->error().code == Code::kRetry ? http::ProblemOf(known->error()) : http::Problem{.status = 401, .code = "unauthorized", .message = known->error().message});
+    }
+    const std::string_view type = head.headers["content-type"];
+    const std::string_view media = type.substr(0, type.find(';'));
+    if (!media.empty() && media != "text/csv" && media != "application/octet-stream" && media != "text/plain") {
+      return refuse({.status = 415, .code = "unsupported_media_type", .message = "send text/csv"});
+    }
+    return std::make_unique<Sink>(std::make_shared<Import>(parts, head));
+  };
+}
+
+}  // namespace maily::import

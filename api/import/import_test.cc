@@ -1,0 +1,231 @@
+// Imports through the real tasks: the report, merging, sealing, back-pressure, and what happens when the log gives up.
+#include "api/import/import.h"
+
+#include <gtest/gtest.h>
+
+#include "api/gateway/token.h"
+#include "maily/lists/v1/commands.pb.h"
+#include "maily/tenants/v1/commands.pb.h"
+#include "tests/api/sim_api.h"
+
+namespace maily::import {
+namespace {
+
+using nlohmann::json;
+using testing::SimApi;
+
+class ImportTest : public ::testing::Test {
+ protected:
+  ImportTest() {
+    tenants::v1::RegisterAttribute age;
+    age.set_name("age");
+    age.set_attribute_type(tenants::v1::INTEGER);
+    world_.Command(age);
+    tenants::v1::RegisterAttribute name;
+    name.set_name("first_name");
+    name.set_attribute_type(tenants::v1::TEXT);
+    name.set_personal(true);
+    world_.Command(name);
+    lists::v1::CreateList list;
+    list.set_name("people");
+    list_id_ = world_.Command(list)["list_id"];
+    open_ = OpenImport({*world_.gateway, *world_.auth, *world_.disk});
+  }
+
+  http::Request Head(const std::string& target) {
+    http::Request head{.method = http::Method::kPost, .target = target};
+    head.headers.Add("authorization", "Bearer " + world_.key);
+    head.headers.Add("content-type", "text/csv; charset=utf-8");
+    if (!key_.empty()) head.headers.Add("idempotency-key", key_);
+    return head;
+  }
+
+  // Posts a file in pieces, as the server would.
+  http::Response Post(const std::string& file, const std::string& target = "/v1/imports?list=people", size_t piece = 64 * 1024) {
+    auto opened = open_(Head(target));
+    if (auto* refused = std::get_if<http::Response>(&opened)) return *refused;
+    const auto sink = std::move(std::get<0>(opened));
+    for (size_t at = 0; at < file.size(); at += piece) {
+      bool resumed = false;
+      sink->OnData(file.substr(at, piece), [&resumed] { resumed = true; });
+      EXPECT_TRUE(world_.Until([&resumed] { return resumed; }));
+    }
+    std::optional<http::Response> response;
+    sink->OnEnd([&response](http::Response r) { response = std::move(r); });
+    EXPECT_TRUE(world_.Until([&response] { return response.has_value(); }));
+    return response.value_or(http::Response());
+  }
+
+  json Report(const std::string& file, const std::string& target = "/v1/imports?list=people", size_t piece = 64 * 1024) {
+    const http::Response response = Post(file, target, piece);
+    EXPECT_EQ(response.status, 200) << response.body;
+    json report = json::parse(response.body);
+    EXPECT_EQ(report["rows"].get<int>(), report["created"].get<int>() + report["updated"].get<int>() + report["unchanged"].get<int>() +
+                                             report["duplicate"].get<int>() + report["rejected"].get<int>());
+    return report;
+  }
+
+  projections::Rows Contact(const std::string& address) {
+    const std::string key = schema::ContactKey(*world_.keyring->Tenant(SimApi::kTenant).value(), address);
+    return world_.views->Query("contact_by_key", {{"tenant", sql::Value::Integer(1)}, {"contact_key", sql::Value::Blob(key)}}).value();
+  }
+
+  SimApi world_;
+  uint64_t list_id_ = 0;
+  std::string key_;  // Idempotency-Key
+  http::OpenSink open_;
+};
+
+TEST_F(ImportTest, GoodRowsGoInAndEachBadOneIsListed) {
+  const json report = Report(
+      "\xef\xbb\xbf" "Email,First Name,age\r\nann@example.com,\"Ann, the\r\nfirst\",30\r\nnot an address,Bob,31\r\ncy@example.com,Cy,old\r\ndee@example.com,Dee\r\n"
+      "ANN@example.COM,Ann again,33\r\neve@stra\xc3\x9f" "e.example,Eve,\r\nlast@example.com,Last,37");
+  EXPECT_EQ(report["created"], 3);
+  EXPECT_EQ(report["duplicate"], 1);
+  EXPECT_EQ(report["rejected"], 3);
+  const json& rejects = report["rejects"];
+  ASSERT_EQ(rejects.size(), 3u);
+  EXPECT_EQ(rejects[0]["line"], 4);
+  EXPECT_EQ(rejects[0]["column"], "email");
+  EXPECT_EQ(rejects[0]["code"], "invalid_address");
+  EXPECT_EQ(rejects[1]["line"], 5);
+  EXPECT_EQ(rejects[1]["column"], "age");
+  EXPECT_EQ(rejects[1]["code"], "invalid_value");
+  EXPECT_EQ(rejects[2]["line"], 6);
+  EXPECT_EQ(rejects[2]["code"], "columns");
+
+  // Once the token is reached, the views show all of it; the last row of an address won.
+  const auto at = gateway::DecodeToken(report["token"].get<std::string>(), *world_.keyring->Tenant(SimApi::kTenant).value());
+  ASSERT_TRUE(at);
+  ASSERT_TRUE(world_.Fresh(*at));
+  const auto members = world_.views->Query("list", {{"tenant", sql::Value::Integer(1)}, {"list_id", sql::Value::Integer(static_cast<int64_t>(list_id_))}}).value();
+  EXPECT_EQ(members.at(0, "members").integer, 3);
+  const auto ann = Contact("ann@example.com");
+  ASSERT_EQ(ann.size(), 1u);
+  EXPECT_EQ(ann.at(0, "address").bytes, "ann@example.com");
+  EXPECT_EQ(ann.at(0, "attributes").bytes, "{\"age\":33}");
+  EXPECT_EQ(ann.at(0, "personal_attributes").bytes, "{\"first_name\":\"Ann again\"}");
+}
+
+TEST_F(ImportTest, TheSameFileAgainChangesNothing) {
+  const std::string file = "email;age\nann@example.com;30\nbob@example.com;\n";
+  EXPECT_EQ(Report(file)["created"], 2);
+  const json again = Report(file);
+  EXPECT_EQ(again["unchanged"], 2);
+  EXPECT_EQ(again["created"], 0);
+  EXPECT_EQ(Report("email,age\nann@example.com,31\nbob@example.com,\n")["updated"], 1);
+}
+
+TEST_F(ImportTest, NoPlaintextReachesTheLog) {
+  Report("email,first_name,shoe size\nann.secret@example.com,Annabella,41.5\n");
+  for (const Topic topic : kTopics) {
+    for (uint16_t p = 0; p < SimApi::kPartitions; ++p) {
+      for (const LogRecord& record : world_.log.Read({topic, PartitionId(p)}, Offset(0), 10 << 20, ReadTo::kWritten).value()) {
+        for (const char* secret : {"ann.secret", "Annabella", "41.5"}) EXPECT_EQ(record.bytes.find(secret), std::string::npos) << secret;
+      }
+    }
+  }
+}
+
+TEST_F(ImportTest, ManyRowsInSmallPiecesStayWithinTheWindow) {
+  std::string file = "email\n";
+  for (int i = 0; i < 20'000; ++i) file += fmt::format("c{}@example.com\n", i % 15'000);
+  const json report = Report(file, fmt::format("/v1/imports?list={}&source=crm", list_id_), 60'000);
+  EXPECT_EQ(report["created"], 15'000);
+  EXPECT_EQ(report["duplicate"], 5'000);
+}
+
+TEST_F(ImportTest, OnlyTheFirstThousandRejectsAreListed) {
+  std::string file = "email\n";
+  for (int i = 0; i < 1'500; ++i) file += "nobody\n";
+  const json report = Report(file);
+  EXPECT_EQ(report["rejected"], 1'500);
+  EXPECT_EQ(report["rejects"].size(), kRejectsListedMax);
+}
+
+TEST_F(ImportTest, AFileWithoutTheColumnOrAHeaderIsRefused) {
+  const http::Response missing = Post("name,age\nX,1\n");
+  EXPECT_EQ(missing.status, 422);
+  EXPECT_EQ(json::parse(missing.body)["details"][0]["path"], "email");
+  EXPECT_EQ(Post("").status, 422);
+  // Columns that can be no attribute are left out, and named.
+  const json odd = Report("email,gr\xc3\xb6\xc3\x9f" "e,,age,age\na@b.example,1,2,3,4\n");
+  EXPECT_EQ(odd["created"], 1);
+  EXPECT_EQ(odd["ignored_columns"], json::array({"gr\xc3\xb6\xc3\x9f" "e", "", "age"}));
+}
+
+TEST_F(ImportTest, UnknownListsAndWrongKeysAreRefused) {
+  EXPECT_EQ(Post("email\na@b.example\n", "/v1/imports?list=nobody").status, 404);
+  EXPECT_EQ(Post("email\na@b.example\n", "/v1/imports?list=999").status, 404);
+  world_.scope = "ingest";
+  world_.scheduler.RunFor(Seconds(5));
+  EXPECT_EQ(Post("email\na@b.example\n").status, 403);
+  world_.key = "mk_nobody_nothing";
+  EXPECT_EQ(Post("email\na@b.example\n").status, 401);
+}
+
+TEST_F(ImportTest, AListMadeAMomentAgoIsWaitedFor) {
+  lists::v1::CreateList list;
+  list.set_name("new");
+  bool done = false;
+  world_.gateway->Submit({SimApi::kTenant, "test", {}}, gateway::PlainOrder(list, schema::HomeKey(SimApi::kTenant)), Seconds(60), [&](const gateway::Verdict&) { done = true; });
+  ASSERT_TRUE(world_.Until([&] { return done; }));
+  EXPECT_EQ(Report("email\na@b.example\n", "/v1/imports?list=new")["created"], 1);
+}
+
+// A file in two pieces; the log takes nothing while the second is read.
+class FullDiskTest : public ImportTest {
+ protected:
+  FullDiskTest() {
+    first_ = "email\n";
+    for (int i = 0; i < 2'000; ++i) first_ += fmt::format("c{}@example.com\n", i);
+  }
+  std::optional<http::Response> Import(Duration full) {
+    auto opened = open_(Head("/v1/imports?list=people"));
+    const auto sink = std::move(std::get<0>(opened));
+    std::optional<http::Response> response;
+    for (const std::string& piece : {first_, second_}) {
+      bool resumed = false;
+      sink->OnData(piece, [&resumed] { resumed = true; });
+      EXPECT_TRUE(world_.Until([&resumed] { return resumed; }));
+      if (piece == second_) break;
+      world_.scheduler.RunFor(Seconds(5));
+      world_.log.SetFull(true);
+    }
+    sink->OnEnd([&response](http::Response r) { response = std::move(r); });
+    world_.scheduler.RunFor(full);
+    world_.log.SetFull(false);
+    EXPECT_TRUE(world_.Until([&response] { return response.has_value(); }));
+    return response;
+  }
+  std::string first_;
+  const std::string second_ = "x1@example.com\nx2@example.com\n";
+};
+
+TEST_F(FullDiskTest, AShortOneIsWaitedOut) {
+  const auto response = Import(Seconds(5));
+  ASSERT_EQ(response->status, 200) << response->body;
+  EXPECT_EQ(json::parse(response->body)["created"], 2'002);
+}
+
+TEST_F(FullDiskTest, ALongOneEndsTheImportWithWhatIsKnown) {
+  const auto response = Import(Seconds(300));
+  EXPECT_EQ(response->status, 503);
+  EXPECT_NE(response->body.find("2000 rows were applied"), std::string::npos) << response->body;
+  const json again = Report(first_ + second_);
+  EXPECT_EQ(again["unchanged"], 2'000);
+  EXPECT_EQ(again["created"], 2);
+}
+
+TEST_F(ImportTest, WithAnIdempotencyKeyTheSameFileGoesOnWhereItStopped) {
+  key_ = "monday";
+  const std::string file = "email,age\nann@example.com,30\nbob@example.com,31\n";
+  const json first = Report(file);
+  EXPECT_EQ(first["created"], 2);
+  const json again = Report(file);
+  EXPECT_EQ(again["id"], first["id"]);
+  EXPECT_EQ(again["unchanged"], 2);
+}
+
+}  // namespace
+}  // namespace maily::import

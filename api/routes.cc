@@ -1,0 +1,80 @@
+// See routes.h.
+#include "api/routes.h"
+
+#include "api/commands.h"
+#include "api/events.h"
+#include "api/queries.h"
+
+namespace maily::api {
+namespace {
+
+using gateway::Scope;
+using http::Method;
+constexpr Method kGet = Method::kGet, kPost = Method::kPost, kPut = Method::kPut, kDelete = Method::kDelete;
+
+constexpr RouteRow kRoutes[] = {
+    // Tenants: the platform's operator makes them, each sets itself up.
+    {kPost, "/v1/tenants", Scope::kAdmin, "Create a tenant", "CreateTenant", R"({"name":"acme"})", CreateTenant},
+    {kGet, "/v1/tenants", Scope::kAdmin, "List tenants", "tenants", "", ListTenants},
+    {kPut, "/v1/settings", Scope::kAdmin, "Change the settings that are given", "ChangeSettings",
+     R"({"senders":["news@shop.example.com"],"company":"Example Shop","postal_address":"1 Main Street, Springfield"})", ChangeSettings},
+    {kGet, "/v1/settings", Scope::kRead, "Show the settings", "settings", "", ShowSettings},
+    {kPost, "/v1/attributes", Scope::kAdmin, "Register an attribute of contacts", "RegisterAttribute", R"({"name":"recency","type":"integer","personal":false})", RegisterAttribute},
+    {kGet, "/v1/attributes", Scope::kRead, "List registered attributes", "attributes", "", ListAttributes},
+    {kPost, "/v1/keys", Scope::kAdmin, "Create an API key; it is shown once", "CreateApiKey", R"({"label":"shop","scopes":["ingest"]})", CreateKey},
+    {kGet, "/v1/keys", Scope::kAdmin, "List API keys", "api_keys", "", ListKeys},
+    {kDelete, "/v1/keys/{id}", Scope::kAdmin, "Revoke an API key", "RevokeApiKey", "", RevokeKey},
+    // Contacts and lists.
+    {kPost, "/v1/contacts", Scope::kWrite, "Create a contact, or merge into it: absent stays, null removes", "UpsertContact",
+     R"({"email":"ann@example.com","attributes":{"first_name":"Ann"},"lists":[1]})", UpsertContact},
+    {kGet, "/v1/contacts", Scope::kRead, "List contacts, or find one by its address", "contacts", "?email=ann%40example.com", ListContacts},
+    {kGet, "/v1/contacts/{id}", Scope::kRead, "Show a contact", "contact", "", ShowContact},
+    {kGet, "/v1/contacts/{id}/sends", Scope::kRead, "What was sent to a contact, or why not", "sends_of_contact", "", ListContactSends},
+    {kGet, "/v1/contacts/{id}/engagements", Scope::kRead, "What a contact did", "engagements_of_contact", "", ListContactEngagements},
+    {kPost, "/v1/imports", Scope::kWrite, "Import contacts from CSV; the answer is a report", "UpsertContact", "?list=1", nullptr},
+    {kPost, "/v1/lists", Scope::kWrite, "Create a list", "CreateList", R"({"name":"customers"})", CreateList},
+    {kGet, "/v1/lists", Scope::kRead, "List lists", "lists", "", ListLists},
+    {kGet, "/v1/lists/{id}", Scope::kRead, "Show a list and its size", "list", "", ShowList},
+    {kGet, "/v1/lists/{id}/members", Scope::kRead, "List the members of a list", "list_members", "", ListMembers},
+    {kPost, "/v1/lists/{id}/members", Scope::kWrite, "Put a contact on a list, or take it off", "JoinList", R"({"email":"ann@example.com","leave":false})", ChangeMembers},
+    // Suppressions.
+    {kPost, "/v1/suppressions", Scope::kWrite, "Never mail this address", "AddSuppression", R"({"email":"ann@example.com","reason":"manual"})", AddSuppression},
+    {kPost, "/v1/suppressions:batch", Scope::kWrite, "The same for up to 1,000 addresses", "AddSuppression", R"({"suppressions":[{"email":"ann@example.com"}]})", AddSuppressions},
+    {kGet, "/v1/suppressions", Scope::kRead, "List suppressions, or look for one address", "suppressions", "?email=ann%40example.com", ListSuppressions},
+    {kDelete, "/v1/suppressions", Scope::kWrite, "Lift a suppression", "RemoveSuppression", "?email=ann%40example.com", RemoveSuppression},
+    // Templates and campaigns.
+    {kPost, "/v1/templates", Scope::kWrite, "Save a new version of a template", "SaveTemplate",
+     R"({"name":"spring","subject":"Hello {{ contact.first_name }}","html":"<p>Hello</p>","text":"Hello"})", SaveTemplate},
+    {kGet, "/v1/templates", Scope::kRead, "List templates", "templates", "", ListTemplates},
+    {kGet, "/v1/templates/{id}", Scope::kRead, "Show a template; ?version=", "template", "", ShowTemplate},
+    {kPost, "/v1/campaigns", Scope::kWrite, "Create a campaign", "CreateCampaign",
+     R"({"name":"spring","template_id":1,"list_id":1,"from":"Shop <news@shop.example.com>","arms":[{"name":"a","weight":9},{"name":"none","weight":1,"holdout":true}]})", CreateCampaign},
+    {kGet, "/v1/campaigns", Scope::kRead, "List campaigns", "campaigns", "", ListCampaigns},
+    {kGet, "/v1/campaigns/{id}", Scope::kRead, "Show a campaign: status, counts, arms", "campaign", "", ShowCampaign},
+    {kPost, "/v1/campaigns/{id}:launch", Scope::kWrite, "Launch", "LaunchCampaign", "", LaunchCampaign},
+    {kPost, "/v1/campaigns/{id}:pause", Scope::kWrite, "Pause", "PauseCampaign", "", PauseCampaign},
+    {kPost, "/v1/campaigns/{id}:resume", Scope::kWrite, "Resume", "ResumeCampaign", "", ResumeCampaign},
+    {kPost, "/v1/campaigns/{id}:cancel", Scope::kWrite, "Cancel", "CancelCampaign", "", CancelCampaign},
+    {kGet, "/v1/campaigns/{id}/report", Scope::kRead, "What it came to, arm by arm", "campaign_report", "", ShowReport},
+    {kGet, "/v1/campaigns/{id}/skips", Scope::kRead, "Why some got no mail", "campaign_skips", "", ListSkips},
+    {kGet, "/v1/campaigns/{id}/sends", Scope::kRead, "Everyone in the audience, with status and reason", "sends", "?status=skipped&reason=unsubscribed", ListSends},
+    {kGet, "/v1/campaigns/{id}/sends/{contact_id}", Scope::kRead, "The whole story of one send", "send", "", ShowSend},
+    {kGet, "/v1/sends/unknown", Scope::kRead, "Sends whose reply was lost: delivered or not, nobody here knows", "unknown_sends", "?campaign_id=1", ListUnknown},
+    {kPost, "/v1/sends/unknown:resolve", Scope::kWrite, "Settle them by the receiver's list: delivered, or sent once more", "ResolveUnknown",
+     R"({"received_message_ids":["<m…@shop.example.com>"],"why":"compared with the receiver's log"})", ResolveUnknown, size_t{64} << 20},
+    // Producers and operators.
+    {kPost, "/v1/events", Scope::kIngest, "Record an event of a contact", "RecordContactEvent",
+     R"({"id":"order-1","type":"conversion","contact":{"email":"ann@example.com"},"revenue_cents":1999,"currency":"EUR"})", RecordEvent},
+    {kPost, "/v1/events:batch", Scope::kIngest, "Record up to 1,000 events; a verdict for each", "RecordContactEvent",
+     R"({"events":[{"id":"visit-1","type":"visit","contact":{"email":"ann@example.com"}}]})", RecordEvents},
+    {kGet, "/v1/engagements/count", Scope::kRead, "How many events of a type were recorded", "engagement_count", "?type=conversion", CountEngagements},
+    {kGet, "/v1/deadletters", Scope::kAdmin, "Commands that could not be decided", "dead_letters", "", ListDeadLetters},
+    {kGet, "/v1/commands/{id}", Scope::kRead, "What became of a command", "", "", ShowCommand},
+    {kGet, "/v1/limits", Scope::kNone, "Sizes, counts and times that the API keeps to", "", "", ShowLimits},
+};
+
+}  // namespace
+
+std::span<const RouteRow> Routes() { return kRoutes; }
+
+}  // namespace maily::api

@@ -1,0 +1,25 @@
+// THE TABLE of the API: what can be asked, by whom, and what it becomes.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "api/call.h"
+#include "api/http/router.h"
+
+namespace maily::api {
+
+struct RouteRow {
+  http::Method method;
+  std::string_view pattern;
+  gateway::Scope scope;
+  std::string_view summary;
+  std::string_view uses;     // the type of its command, or the name of its query; empty = neither
+  std::string_view example;  // of a body, or of the query string ("?…")
+  void (*handler)(Call);     // null: not JSON, see the routes' own files
+  size_t body_bytes_max = kBodyBytesMax;
+};
+
+std::span<const RouteRow> Routes();
+
+}  // namespace maily::api
