@@ -79,7 +79,8 @@ struct Runtime {
   std::unique_ptr<asio_net::Worker> views_worker;   // projections
   std::unique_ptr<asio_net::Worker> disk_worker;    // what may wait for the disk
   std::unique_ptr<asio_net::Worker> api_worker;     // answers of the API: never blocks
-  std::unique_ptr<asio_net::Worker> query_worker;   // queries, and keys that become durable
+  std::unique_ptr<asio_net::Worker> query_workers[2];  // queries, and keys that become durable
+  std::unique_ptr<asio_net::Worker> bulk_worker;    // imports: parsing and sealing
 
   std::unique_ptr<command::Sender> sender;
   std::unique_ptr<command::Replies> replies;
@@ -179,7 +180,8 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   run.views_worker = std::make_unique<asio_net::Worker>("views");
   run.disk_worker = std::make_unique<asio_net::Worker>("disk");
   run.api_worker = std::make_unique<asio_net::Worker>("api");
-  run.query_worker = std::make_unique<asio_net::Worker>("query");
+  for (auto& worker : run.query_workers) worker = std::make_unique<asio_net::Worker>("query");
+  run.bulk_worker = std::make_unique<asio_net::Worker>("bulk");
   run.sender = std::make_unique<command::Sender>(*run.log, static_cast<size_t>(config.Number("command_queue_mb")) << 20);
   run.replies = std::make_unique<command::Replies>(kWaitingMax);
   run.pipeline = std::make_unique<task::Pipeline>(MakePipeline());
@@ -231,7 +233,8 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
                                       .clock = run.clock,
                                       .entropy = run.entropy,
                                       .executor = *run.api_worker,
-                                      .blocking = *run.query_worker,
+                                      .blocking = {run.query_workers[0].get(), run.query_workers[1].get()},
+                                      .bulk = *run.bulk_worker,
                                       .log = run.log->settings(),
                                       .read_message_id = {},
                                       .not_ready = {},
@@ -245,7 +248,7 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
     return run.ready ? "" : "the read models are not ready yet";
   };
   http::Router router = api::MakeRouter(*run.api);
-  run.auth = std::make_unique<gateway::Auth>(gateway::KeysFromViews(*run.views), *run.query_worker, run.clock);
+  run.auth = std::make_unique<gateway::Auth>(gateway::KeysFromViews(*run.views), *run.query_workers[0], run.clock);
   run.operators.auth = run.auth.get();
   run.operators.mode = ModeName(mode);
   run.operators.held_reason = run.instance->held_reason();
@@ -261,6 +264,15 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
   return Ok();
 }
 
+void StopWorkers(Runtime& run) {
+  run.workers->Stop();
+  run.views_worker->Stop();
+  run.disk_worker->Stop();
+  run.bulk_worker->Stop();
+  for (auto& worker : run.query_workers) worker->Stop();
+  run.api_worker->Stop();
+}
+
 // Hands over in the order of the flow of data: no more requests, no more decisions, then the readers.
 bool Stop(Runtime& run, Duration timeout) {
   const Duration start = run.clock.Steady();
@@ -270,15 +282,16 @@ bool Stop(Runtime& run, Duration timeout) {
   tasks.Expect(1);
   run.host->Stop([&tasks] { tasks.Done(); });
   bool clean = tasks.WaitFor(left());
+  // Mails on the wire end, and their results become durable: what is cut off here after its final dot is unknown at the next start.
+  Latch mails;
+  mails.Expect(run.smtp.size());
+  for (const auto& worker : run.smtp) smtp::Drain(worker, [&mails] { mails.Done(); });
+  clean = mails.WaitFor(std::min(left(), Seconds(5))) && clean;
   Latch groups;
   groups.Expect(run.projections.size());
   for (const auto& projection : run.projections) projection->Stop([&groups] { groups.Done(); });
   clean = groups.WaitFor(left()) && clean;
-  run.workers->Stop();
-  run.views_worker->Stop();
-  run.disk_worker->Stop();
-  run.query_worker->Stop();
-  run.api_worker->Stop();
+  StopWorkers(run);
   return clean;
 }
 
@@ -334,11 +347,7 @@ int Serve(const Common& common, const Config& config) {
   std::string failure;
   StartProjections(run, views, failure);
   if (auto started = StartApi(run, config, *mode); !started) {
-    run.workers->Stop();
-    run.views_worker->Stop();
-    run.disk_worker->Stop();
-    run.query_worker->Stop();
-    run.api_worker->Stop();
+    StopWorkers(run);
     return Refuse(common, started.error());
   }
   observe::Log(observe::Level::kInfo, "listening",

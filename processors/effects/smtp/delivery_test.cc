@@ -70,12 +70,11 @@ struct Machine {
   FakeRelay relay{executor};
   FakeLog log;
   // The state, as the task would fold it.
-  state::Disk disk;
   std::unique_ptr<state::Cache> cache;
-  std::unique_ptr<state::MapKv> kv;
+  std::unique_ptr<MemoryKv> kv;
 
   Machine() {
-    kv = std::make_unique<state::MapKv>(disk);
+    kv = std::make_unique<MemoryKv>();
     cache = std::make_unique<state::Cache>(*kv, 1 << 20);
     SaveCampaign("Hi {{ contact.first_name }} {{ contact.n }}|{{ unsubscribe_url }} {{ postal_address }} https://x.example/a", kCampaign);
   }

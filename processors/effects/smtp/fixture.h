@@ -12,9 +12,9 @@
 
 #include "streams/keyring/keyring.h"
 #include "streams/port/env.h"
+#include "streams/port/kv.h"
 #include "streams/port/net.h"
 #include "streams/port/slots.h"
-#include "streams/state/map_kv.h"
 
 namespace maily::smtp {
 
@@ -28,12 +28,37 @@ class CountingEntropy : public Entropy {
   uint64_t count_ = 0;
 };
 
+class MemoryKv : public Kv {
+ public:
+  Result<std::optional<std::string>> Get(std::string_view key) override {
+    const auto found = map_.find(std::string(key));
+    return found == map_.end() ? std::optional<std::string>() : std::optional(found->second);
+  }
+  Result<void> Scan(std::string_view from, std::string_view to,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    for (auto at = map_.lower_bound(std::string(from)); at != map_.end() && (to.empty() || at->first < to); ++at) {
+      if (!visit(at->first, at->second)) break;
+    }
+    return Ok();
+  }
+  Result<void> Write(const KvBatch& batch) override {
+    for (const auto& [key, value] : batch.changes) {
+      map_.erase(key);
+      if (value) map_.emplace(key, *value);
+    }
+    return Ok();
+  }
+  Result<void> Flush() override { return Ok(); }
+  uint64_t SizeOnDisk() override { return map_.size(); }
+
+ private:
+  std::map<std::string, std::string> map_;
+};
+
 struct Keys {
   CountingEntropy entropy;
-  state::Disk disk;
   std::unique_ptr<keyring::Keyring> ring =
-      keyring::Keyring::Open(std::make_unique<state::MapKv>(disk), keyring::Key::From("0123456789abcdef0123456789abcdef"), entropy, {})
-          .value();
+      keyring::Keyring::Open(std::make_unique<MemoryKv>(), keyring::Key::From("0123456789abcdef0123456789abcdef"), entropy, {}).value();
   const keyring::TenantKeys& Of(uint32_t tenant) { return *ring->Tenant(TenantId(tenant)).value(); }
 };
 
