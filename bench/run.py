@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Measures the program against references, A B A B, and writes build/bench/<name>.json. Everything stays on loopback and stops by itself.
+
+Exits 0 if every row was measured and reaches its target, 1 if not. Rows can be named one by one; a name stands for all that begin with it.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import form  # noqa: E402
+from form import Missing, ROOT, note  # noqa: E402
+from spine import program_rows  # noqa: E402
+
+SECONDS_MAX = 900  # of one measuring program
+
+
+def least(ratio):
+    return f">= {ratio}", lambda row: row["ratio"] is not None and row["ratio"] >= ratio
+
+
+def most(value, text):
+    return f"<= {text}", lambda row: row["ours"] <= value
+
+
+def command_latency(row):
+    return row["ours"] <= max(2.5 * row["reference"], row["reference"] + 300)
+
+
+TARGETS = {"decide": least(0.4), "latency_1": ("<= max(2.5 syncs, 1 sync + 0.3 ms)", command_latency), "visible_p99": most(20_000, "20 ms"),
+           "send": least(0.4), "click": least(0.3), "import": least(0.25), "rebuild": least(0.4), "restart": most(2.0, "2 s"),
+           "memory_per_contact": most(100, "100 bytes")}
+
+
+class Programs:
+    """The measuring programs in C++: each prints a JSON line a row and round."""
+
+    def __init__(self, build, samples, rounds):
+        self.build, self.samples, self.rounds = build, samples, rounds
+
+    def run(self, name, *arguments):
+        path = os.path.join(self.build, "bench", name)
+        if not os.path.exists(path):
+            raise Missing(f"{path} is not built")
+        done = subprocess.run([path, "--rounds", str(self.rounds), *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=SECONDS_MAX, check=False)
+        for line in done.stderr.splitlines():
+            if line and not line.startswith("{"):
+                note("    " + line)
+        for line in done.stdout.splitlines():
+            if line.startswith('{"row"'):
+                row = json.loads(line)
+                self.samples.add(row["row"], row["unit"], row["ours"], row["reference"], row["reference_name"])
+        if done.returncode != 0:
+            raise Missing(f"{name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+
+
+def spine(arguments):
+    samples = form.Samples()
+    started = form.now()
+    programs = Programs(arguments.build, samples, arguments.rounds)
+    world = program_rows.Rows(os.path.join(arguments.build, "app/maily"), arguments.build, samples, arguments.rounds, arguments.contacts)
+    steps = [
+        (["decide", "decide_cpu"], lambda: programs.run("spine_decide")),
+        (["latency_1", "latency_1_p99", "latency_16", "latency_16_p99", "latency_256", "latency_256_p99"], lambda: programs.run("spine_latency")),
+        (["visible", "visible_p99"], lambda: programs.run("spine_latency", "--visible")),
+        (["send", "disk_per_send"], world.send),
+        (["click"], world.click),
+        (["latency_http_1", "latency_http_16", "latency_http_256"], world.http_latency),
+        (["rebuild"], lambda: programs.run("spine_rebuild", "--data", world.journal())),
+        (["import"], world.imports),
+        (["memory_per_contact", "disk_per_contact", "restart"], world.size),
+    ]
+    try:
+        for names, step in steps:
+            wanted = [name for name in names if not arguments.row or any(name.startswith(row) for row in arguments.row)]
+            if not wanted:
+                continue
+            note(", ".join(wanted))
+            why = "it was not reported"
+            try:
+                step()
+            except (Missing, program_rows.Failed, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
+                why = f"{type(error).__name__}: {error}"
+            for name in wanted:
+                samples.miss(name, why)
+    finally:
+        world.close()
+    if not samples.rows and not samples.missing:
+        sys.exit(f"no row begins with {' or '.join(arguments.row)}")
+    return form.write("spine", samples, TARGETS, started)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("bench", choices=["spine"], help="which bench")
+    parser.add_argument("row", nargs="*", help="rows to measure; none = all")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
+    parser.add_argument("--contacts", type=int, default=1_000_000, help="contacts of the size and restart rows")
+    parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="build directory")
+    arguments = parser.parse_args()
+    arguments.build = os.path.abspath(arguments.build)
+    sys.exit(1 if spine(arguments) else 0)
+
+
+if __name__ == "__main__":
+    main()
