@@ -46,7 +46,7 @@ http::Router MakeRouter(const Dependencies& dependencies) {
         Guarded(api, scope, std::move(request), std::move(respond), handler);
       };
     } else {
-      route.open = import::OpenImport({.gateway = api->gateway, .auth = api->auth, .owner = api, .bulk = api->parts.bulk});
+      route.open = import::OpenImport({.gateway = api->gateway, .auth = api->auth, .bulk = api->parts.bulk, .owner = api});
       route.body_bytes_max = SIZE_MAX;
     }
     router.Add(std::move(route));

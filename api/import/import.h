@@ -27,8 +27,8 @@ inline constexpr size_t kDuplicateRowsMax = 4'000'000;
 struct Parts {
   gateway::Gateway& gateway;
   gateway::Auth& auth;
-  std::shared_ptr<const void> owner;  // of the two above: kept by every import that goes on
   Executor& bulk;  // rows are parsed and sealed here; it may wait for keys to become durable
+  std::shared_ptr<const void> owner = nullptr;  // of the first two, if anyone: kept by every import that goes on
 };
 
 // Makes a sink for each request. `parts` outlive the sinks and the imports they began.
