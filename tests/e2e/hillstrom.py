@@ -167,7 +167,7 @@ class Demo:
     def settle(self, campaign, started, wanted):
         def settled():
             counts = self.status(campaign)["counts"]
-            return counts["pending"] == 0 and counts["open"] == 0 and counts["audience"] > 0
+            return counts["pending"] == 0 and counts["audience"] > 0
         self.until(settled, started, wanted)
         self.settle_unknown(campaign)
         self.until(lambda: settled() and self.status(campaign)["counts"]["unknown"] == 0 and self.status(campaign)["status"] == "completed", started, wanted)
