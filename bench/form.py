@@ -86,7 +86,7 @@ def write(name, samples, targets, started):
     for row in rows:
         if row["rounds"] == 0:
             short += 1
-            print(f"{row['name']:<22}{'missing':>12}  {samples.missing[row['name']]}")
+            print(f"{row['name']:<22}{'missing':>12}  {' '.join(samples.missing[row['name']].split())[:150]}")
             continue
         verdict = ""
         if row["name"] in targets:

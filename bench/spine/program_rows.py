@@ -115,7 +115,8 @@ class Rows:
     # ---- send
 
     def smtp_sink(self, port, *options):
-        sink = Process([tool("smtp-sink"), *options, f"127.0.0.1:{port}", "1000"], os.path.join(ROOT, "build/bench/smtp-sink.out"))
+        user = ["-u", "nobody"] if os.getuid() == 0 else []  # it refuses to be root
+        sink = Process([tool("smtp-sink"), *user, *options, f"127.0.0.1:{port}", "1000"], os.path.join(ROOT, "build/bench/smtp-sink.out"))
         self.open.append(Closing(sink))
         wait_for("smtp-sink", lambda: reachable(port), 10, sink)
         return sink
@@ -141,7 +142,7 @@ class Rows:
         api.ok("POST", f"/v1/campaigns/{campaign}:launch")
         while True:
             counts = api.ok("GET", f"/v1/campaigns/{campaign}")["counts"]
-            if counts["audience"] >= count and counts["pending"] == 0 and counts["open"] == 0:
+            if counts["audience"] >= count and counts["pending"] == 0:
                 break
             check(time.monotonic() - started < seconds, f"campaign {name}: {counts} after {seconds} s")
             time.sleep(0.02)  # between polls of the server
@@ -153,6 +154,7 @@ class Rows:
         world = self.world("send", {"relay-connections": SESSIONS})
         dumps = os.path.join(world.base, "dumps")
         os.makedirs(dumps)
+        os.chmod(dumps, 0o777)  # smtp-sink is somebody else
         # smtp-sink writes each mail into a file of its working directory; only for finding the size of ours.
         probe = self.smtp_sink(world.smtp_port, "-d", os.path.join(dumps, "%M."))
         world.start_server()
