@@ -18,7 +18,8 @@ const std::vector<Group>& ReadModelGroups() {
   static const std::vector<Group> groups = {
       {"people", {TenantsReadModel(), ListsReadModel(), SuppressionsReadModel(), ContactsReadModel()}},
       {"campaigns",
-       {TemplatesReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(), DeadLettersReadModel()}},
+       {TemplatesReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
+        DeadLettersReadModel()}},
   };
   return groups;
 }

@@ -58,7 +58,8 @@ class CampaignTotalsFold final : public Fold {
     on.On(fold.get(), &CampaignTotalsFold::Resolved);
     on.On(fold.get(), &CampaignTotalsFold::Opened);
     on.On(fold.get(), &CampaignTotalsFold::Clicked);
-    on.On<engagements::Unsubscribed>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::unsubscribes, 1); });
+    on.On<engagements::Unsubscribed>(
+        [f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::unsubscribes, 1); });
     on.On(fold.get(), &CampaignTotalsFold::Recorded);
     return std::unique_ptr<Fold>(std::move(fold));
   }
@@ -66,8 +67,8 @@ class CampaignTotalsFold final : public Fold {
   Result<void> Flush() override {
     for (const auto& [key, n] : totals_) {
       const auto [tenant, campaign_id, arm] = key;
-      MAILY_TRY_VOID(sql::Do(*add_totals_, tenant, campaign_id, arm, n.recipients, n.delivered, n.bounced, n.unknown, n.expired, n.skipped, n.opens,
-                             n.opened, n.clicks, n.clicked, n.unsubscribes, n.visits, n.conversions, n.revenue_cents));
+      MAILY_TRY_VOID(sql::Do(*add_totals_, tenant, campaign_id, arm, n.recipients, n.delivered, n.bounced, n.unknown, n.expired, n.skipped,
+                             n.opens, n.opened, n.clicks, n.clicked, n.unsubscribes, n.visits, n.conversions, n.revenue_cents));
     }
     totals_.clear();
     for (const auto& [key, contacts] : skips_) {
@@ -118,7 +119,7 @@ class CampaignTotalsFold final : public Fold {
     return arm;
   }
   template <class Event>
-  Result<void> Count(const EventAt& at, const Event& e, int64_t Totals::*what, int64_t n) {
+  Result<void> Count(const EventAt& at, const Event& e, int64_t Totals::* what, int64_t n) {
     MAILY_TRY(const int64_t arm, ArmOf(at, e.campaign_id(), e.ordinal()));
     Of(at, e.campaign_id(), arm).*what += n;
     return Ok();
@@ -215,7 +216,7 @@ class CampaignTotalsFold final : public Fold {
   sql::Statement* visit_ = nullptr;
   sql::Statement* add_totals_ = nullptr;
   sql::Statement* add_skips_ = nullptr;
-  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Totals> totals_;        // tenant, campaign, arm -> since the last flush
+  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Totals> totals_;       // tenant, campaign, arm -> since the last flush
   std::map<std::tuple<uint32_t, uint64_t, int64_t, int>, int64_t> skips_;  // tenant, campaign, arm, reason -> since the last flush
   std::vector<Assignment> assigned_;
 };

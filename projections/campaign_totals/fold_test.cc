@@ -49,7 +49,9 @@ class CampaignTotalsFoldTest : public FoldFixture {
     planned.set_verdicts(verdicts);
     Happens(partition, planned);
   }
-  Rows Report(int64_t campaign_id = 9) { return Ask("campaign_report", {{"tenant", Value::Integer(1)}, {"campaign_id", Value::Integer(campaign_id)}}); }
+  Rows Report(int64_t campaign_id = 9) {
+    return Ask("campaign_report", {{"tenant", Value::Integer(1)}, {"campaign_id", Value::Integer(campaign_id)}});
+  }
   int64_t Count(size_t arm, std::string_view column, int64_t campaign_id = 9) { return Report(campaign_id).at(arm, column).integer; }
   // red, blue, holdout, suppressed
   const std::string verdicts_ = std::string("\x40\x41\x82\x02", 4);
@@ -144,11 +146,21 @@ TEST_F(CampaignTotalsFoldTest, AnyInterleavingOfPartitionsGivesTheSameRows) {
     const uint64_t ordinal = 1 + random() % 4;
     FakeDecision decision;
     switch (random() % 5) {
-      case 0: decision.With(Of<engagements::Opened>(ordinal)); break;
-      case 1: decision.With(Of<engagements::Clicked>(ordinal)); break;
-      case 2: decision.With(Event(ordinal, "visit")); break;
-      case 3: decision.With(Event(ordinal, "conversion", 7)); break;
-      case 4: decision.With(Of<sends::AttemptDelivered>(ordinal)); break;
+      case 0:
+        decision.With(Of<engagements::Opened>(ordinal));
+        break;
+      case 1:
+        decision.With(Of<engagements::Clicked>(ordinal));
+        break;
+      case 2:
+        decision.With(Event(ordinal, "visit"));
+        break;
+      case 3:
+        decision.With(Event(ordinal, "conversion", 7));
+        break;
+      case 4:
+        decision.With(Of<sends::AttemptDelivered>(ordinal));
+        break;
     }
     journal.Add(static_cast<uint16_t>(random() % 2), now, {decision});
     if (random() % 4 == 0) Fold();

@@ -26,9 +26,11 @@ class CampaignsFold final : public Fold {
     EventHandlers& on = setup.handlers;
     on.On(fold.get(), &CampaignsFold::Created);
     on.On(fold.get(), &CampaignsFold::Launched);
-    on.On<campaigns::CampaignPaused>([f = fold.get()](const EventAt& at, const auto& e) { return f->Status(at, e, campaigns::STATUS_PAUSED); });
+    on.On<campaigns::CampaignPaused>(
+        [f = fold.get()](const EventAt& at, const auto& e) { return f->Status(at, e, campaigns::STATUS_PAUSED); });
     on.On<campaigns::CampaignResumed>([f = fold.get()](const EventAt& at, const auto& e) { return f->Status(at, e, campaigns::LAUNCHED); });
-    on.On<campaigns::CampaignCancelled>([f = fold.get()](const EventAt& at, const auto& e) { return f->End(at, e, campaigns::STATUS_CANCELLED); });
+    on.On<campaigns::CampaignCancelled>(
+        [f = fold.get()](const EventAt& at, const auto& e) { return f->End(at, e, campaigns::STATUS_CANCELLED); });
     on.On<campaigns::CampaignCompleted>([f = fold.get()](const EventAt& at, const auto& e) { return f->End(at, e, campaigns::COMPLETED); });
     on.On(fold.get(), &CampaignsFold::Refused);
     on.On(fold.get(), &CampaignsFold::Opened);
@@ -51,8 +53,8 @@ class CampaignsFold final : public Fold {
     return InsertArm(tenant, e.campaign_id(), 0, all);
   }
   Result<void> InsertArm(uint32_t tenant, uint64_t campaign_id, int arm, const campaigns::Arm& a) {
-    return sql::Do(*insert_arm_, tenant, campaign_id, arm, std::string_view(a.name()), a.holdout() ? 1 : 0, std::string_view(a.where_attribute()),
-                   std::string_view(a.where_value()), a.weight());
+    return sql::Do(*insert_arm_, tenant, campaign_id, arm, std::string_view(a.name()), a.holdout() ? 1 : 0,
+                   std::string_view(a.where_attribute()), std::string_view(a.where_value()), a.weight());
   }
   Result<void> Launched(const EventAt& at, const campaigns::CampaignLaunched& e) {
     const auto& version = e.template_version();
@@ -71,7 +73,8 @@ class CampaignsFold final : public Fold {
     return sql::Do(*end_, at.tenant.value(), e.campaign_id(), static_cast<int>(status), at.time.us, std::nullopt);
   }
   Result<void> Refused(const EventAt& at, const campaigns::CampaignRefused& e) {
-    return sql::Do(*end_, at.tenant.value(), e.campaign_id(), static_cast<int>(campaigns::REFUSED), at.time.us, std::string_view(e.reason()));
+    return sql::Do(*end_, at.tenant.value(), e.campaign_id(), static_cast<int>(campaigns::REFUSED), at.time.us,
+                   std::string_view(e.reason()));
   }
   Result<void> Opened(const EventAt& at, const campaigns::CampaignOpened& e) {
     return sql::Do(*open_partition_, at.tenant.value(), e.campaign_id(), at.partition.value(), e.last_ordinal(), at.time.us);
@@ -81,8 +84,8 @@ class CampaignsFold final : public Fold {
   }
   Result<void> Progressed(const EventAt& at, const campaigns::CampaignProgressed& e) {
     const campaigns::CampaignCounts& n = e.counts();
-    return sql::Do(*progress_, at.tenant.value(), e.campaign_id(), at.partition.value(), e.planned() ? 1 : 0, e.settled() ? 1 : 0, n.audience(),
-                   n.to_send(), n.delivered(), n.bounced(), n.unknown(), n.skipped(), n.holdout(), n.failed(), at.time.us);
+    return sql::Do(*progress_, at.tenant.value(), e.campaign_id(), at.partition.value(), e.planned() ? 1 : 0, e.settled() ? 1 : 0,
+                   n.audience(), n.to_send(), n.delivered(), n.bounced(), n.unknown(), n.skipped(), n.holdout(), n.failed(), at.time.us);
   }
 
   sql::Statement* insert_campaign_ = nullptr;
@@ -103,11 +106,8 @@ ReadModel CampaignsReadModel() {
           .version = 1,
           .schema_sql = campaigns_sql::kSchema,
           .queries_sql = campaigns_sql::kQueries,
-          .tables = {{"campaigns"},
-                     {"campaign_statuses", TableKind::kConstant},
-                     {"campaign_arms"},
-                     {"campaign_links"},
-                     {"campaign_partitions"}},
+          .tables =
+              {{"campaigns"}, {"campaign_statuses", TableKind::kConstant}, {"campaign_arms"}, {"campaign_links"}, {"campaign_partitions"}},
           .make = &CampaignsFold::Make};
 }
 

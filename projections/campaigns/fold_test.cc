@@ -47,7 +47,8 @@ TEST_F(CampaignsFoldTest, ACampaignGoesFromDraftToCompleted) {
   EXPECT_EQ(Campaign().at(0, "partitions"), Value::Integer(2));
   EXPECT_EQ(Campaign().at(0, "partitions_opened"), Value::Integer(2));
   EXPECT_EQ(Ask("campaign_arms", parameters_).at(0, "name"), Value::Text("all"));
-  EXPECT_EQ(Ask("campaign_link", {parameters_[0], parameters_[1], {"link", Value::Integer(0)}}).at(0, "target"), Value::Text("https://example.com/a"));
+  EXPECT_EQ(Ask("campaign_link", {parameters_[0], parameters_[1], {"link", Value::Integer(0)}}).at(0, "target"),
+            Value::Text("https://example.com/a"));
   Happens(0, Of<campaigns::CampaignCompleted>());
   EXPECT_EQ(Campaign().at(0, "status"), Value::Text("completed"));
   EXPECT_EQ(Campaign().at(0, "ended_at_us"), Value::Integer(now.us));

@@ -44,11 +44,20 @@ void WriteOpen(std::string& out, const google::protobuf::RepeatedPtrField<Attrib
     AppendString(out, attribute->name());
     out += ':';
     switch (attribute->value_case()) {
-      case Attribute::kText: AppendString(out, attribute->text()); break;
-      case Attribute::kInteger: fmt::format_to(std::back_inserter(out), "{}", attribute->integer()); break;
-      case Attribute::kNumber: out += json(attribute->number()).dump(); break;
-      case Attribute::kBoolean: out += attribute->boolean() ? "true" : "false"; break;
-      default: break;
+      case Attribute::kText:
+        AppendString(out, attribute->text());
+        break;
+      case Attribute::kInteger:
+        fmt::format_to(std::back_inserter(out), "{}", attribute->integer());
+        break;
+      case Attribute::kNumber:
+        out += json(attribute->number()).dump();
+        break;
+      case Attribute::kBoolean:
+        out += attribute->boolean() ? "true" : "false";
+        break;
+      default:
+        break;
     }
   }
   out += '}';
@@ -93,10 +102,18 @@ class ContactsFold final : public Fold {
   Result<void> Merge(TenantId tenant, const google::protobuf::RepeatedPtrField<Attribute>& given, json& open, json& personal) {
     for (const Attribute& attribute : given) {
       switch (attribute.value_case()) {
-        case Attribute::kText: open[attribute.name()] = attribute.text(); break;
-        case Attribute::kInteger: open[attribute.name()] = attribute.integer(); break;
-        case Attribute::kNumber: open[attribute.name()] = attribute.number(); break;
-        case Attribute::kBoolean: open[attribute.name()] = attribute.boolean(); break;
+        case Attribute::kText:
+          open[attribute.name()] = attribute.text();
+          break;
+        case Attribute::kInteger:
+          open[attribute.name()] = attribute.integer();
+          break;
+        case Attribute::kNumber:
+          open[attribute.name()] = attribute.number();
+          break;
+        case Attribute::kBoolean:
+          open[attribute.name()] = attribute.boolean();
+          break;
         case Attribute::VALUE_NOT_SET:
           open.erase(attribute.name());
           personal.erase(attribute.name());
@@ -142,7 +159,8 @@ class ContactsFold final : public Fold {
     if (row && *row) stored = json::parse(select.bytes(0), nullptr, false);
     select.Reset();
     if (!row) return row.error();
-    if (!stored.is_object()) return Fail(Code::kCorrupt, "attributes of contact {} of tenant {} are no JSON object", contact_id, tenant.value());
+    if (!stored.is_object())
+      return Fail(Code::kCorrupt, "attributes of contact {} of tenant {} are no JSON object", contact_id, tenant.value());
     return stored;
   }
 
@@ -155,7 +173,8 @@ class ContactsFold final : public Fold {
     }
     MAILY_TRY_VOID(Merge(at.tenant, e.attributes(), open, personal));
     const std::string text = Text(open);
-    MAILY_TRY_VOID(sql::Do(*change_contact_, at.tenant.value(), contact_id, std::string_view(text), std::string_view(e.source()), at.time.us));
+    MAILY_TRY_VOID(
+        sql::Do(*change_contact_, at.tenant.value(), contact_id, std::string_view(text), std::string_view(e.source()), at.time.us));
     if (keyring_ == nullptr) return Ok();
     const std::string personal_text = Text(personal);
     return sql::Do(*change_personal_, at.tenant.value(), contact_id, std::string_view(personal_text));

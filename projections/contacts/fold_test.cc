@@ -20,7 +20,8 @@ class MapKv final : public Kv {
     const auto found = map_.find(std::string(key));
     return found == map_.end() ? std::optional<std::string>() : std::optional(found->second);
   }
-  Result<void> Scan(std::string_view from, std::string_view to, const std::function<bool(std::string_view, std::string_view)>& visit) override {
+  Result<void> Scan(std::string_view from, std::string_view to,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) override {
     for (auto it = map_.lower_bound(std::string(from)); it != map_.end() && (to.empty() || it->first < to); ++it) {
       if (!visit(it->first, it->second)) break;
     }

@@ -14,7 +14,8 @@ class DeadLettersFoldTest : public FoldFixture {
 };
 
 TEST_F(DeadLettersFoldTest, ARejectedCommandIsKeptWithItsCoordinatesAndBytes) {
-  journal::CommandRejected rejected{.code = "unknown_type", .reason = "no type 29 \x01", .build = "b", .type = 29, .original = std::string("\0\1", 2)};
+  journal::CommandRejected rejected{
+      .code = "unknown_type", .reason = "no type 29 \x01", .build = "b", .type = 29, .original = std::string("\0\1", 2)};
   FakeDecision decision{.tenant = TenantId(1), .outcome = journal::Outcome::kRejected};
   decision.With(rejected);
   decision.cause.at = {PartitionId(1), 1, Offset(42), 3};

@@ -1,6 +1,8 @@
 // Folds events of engagements.
 #include "projections/engagements/fold.h"
 
+#include <map>
+
 #include "maily/engagements/v1/events.pb.h"
 #include "projections/engagements/sql.h"
 #include "schemas/types.h"
@@ -18,6 +20,7 @@ class EngagementsFold final : public Fold {
   static Result<std::unique_ptr<Fold>> Make(FoldSetup& setup) {
     auto fold = std::make_unique<EngagementsFold>();
     MAILY_TRY(fold->record_, setup.Prepare("record"));
+    MAILY_TRY(fold->add_, setup.Prepare("add_engagements"));
     setup.handlers.On(fold.get(), &EngagementsFold::Opened);
     setup.handlers.On(fold.get(), &EngagementsFold::Clicked);
     setup.handlers.On(fold.get(), &EngagementsFold::Unsubscribed);
@@ -25,29 +28,46 @@ class EngagementsFold final : public Fold {
     return std::unique_ptr<Fold>(std::move(fold));
   }
 
+  Result<void> Flush() override {
+    for (const auto& [key, n] : added_) {
+      const auto& [tenant, kind, name] = key;
+      MAILY_TRY_VOID(sql::Do(*add_, tenant, kind, std::string_view(name), n));
+    }
+    added_.clear();
+    return Ok();
+  }
+
  private:
+  void Count(const EventAt& at, Kind kind, const std::string& name) { ++added_[{at.tenant.value(), static_cast<int>(kind), name}]; }
+
   Result<void> Opened(const EventAt& at, const engagements::Opened& e) {
+    Count(at, kOpened, {});
     constexpr auto none = std::nullopt;
-    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kOpened), e.campaign_id(), none, none, none,
-                   none, none, at.time.us, at.time.us);
+    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kOpened), e.campaign_id(), none,
+                   none, none, none, none, at.time.us, at.time.us);
   }
   Result<void> Clicked(const EventAt& at, const engagements::Clicked& e) {
+    Count(at, kClicked, {});
     constexpr auto none = std::nullopt;
-    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kClicked), e.campaign_id(), e.link(), none,
-                   none, none, none, at.time.us, at.time.us);
+    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kClicked), e.campaign_id(),
+                   e.link(), none, none, none, none, at.time.us, at.time.us);
   }
   Result<void> Unsubscribed(const EventAt& at, const engagements::Unsubscribed& e) {
+    Count(at, kUnsubscribed, {});
     constexpr auto none = std::nullopt;
-    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kUnsubscribed), e.campaign_id(), none,
-                   std::string_view(e.method()), none, none, none, at.time.us, at.time.us);
+    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kUnsubscribed), e.campaign_id(),
+                   none, std::string_view(e.method()), none, none, none, at.time.us, at.time.us);
   }
   Result<void> Recorded(const EventAt& at, const engagements::ContactEventRecorded& e) {
-    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kEvent), std::nullopt, std::nullopt,
-                   std::string_view(e.name()), std::string_view(e.event_id()), e.revenue_cents(), std::string_view(e.currency()),
-                   e.occurred_at_us() == 0 ? at.time.us : e.occurred_at_us(), at.time.us);
+    Count(at, kEvent, e.name());
+    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kEvent), std::nullopt,
+                   std::nullopt, std::string_view(e.name()), std::string_view(e.event_id()), e.revenue_cents(),
+                   std::string_view(e.currency()), e.occurred_at_us() == 0 ? at.time.us : e.occurred_at_us(), at.time.us);
   }
 
   sql::Statement* record_ = nullptr;
+  sql::Statement* add_ = nullptr;
+  std::map<std::tuple<uint32_t, int, std::string>, int64_t> added_;  // tenant, kind, name -> since the last flush
 };
 
 }  // namespace
@@ -57,7 +77,7 @@ ReadModel EngagementsReadModel() {
           .version = 1,
           .schema_sql = engagements_sql::kSchema,
           .queries_sql = engagements_sql::kQueries,
-          .tables = {{"engagements"}, {"engagement_kinds", TableKind::kConstant}},
+          .tables = {{"engagements"}, {"engagement_kinds", TableKind::kConstant}, {"engagement_totals"}},
           .make = &EngagementsFold::Make};
 }
 

@@ -38,11 +38,14 @@ TEST_F(EngagementsFoldTest, WhatAContactDidIsListedLatestFirst) {
   EXPECT_EQ(rows.at(0, "kind"), Value::Text("event"));
   EXPECT_EQ(rows.at(0, "occurred_at_us"), Value::Integer(5));
   EXPECT_EQ(rows.at(0, "revenue_cents"), Value::Integer(1234));
-  EXPECT_EQ(rows.at(1, "kind"), Value::Text("clicked"));
+  EXPECT_EQ(rows.at(1, "kind"), Value::Text("click"));
   EXPECT_EQ(rows.at(1, "link"), Value::Integer(1));
   const Rows rest = Ask("engagements_of_contact", {tenant, contact, {"before", rows.at(1, "sequence")}, {"limit", Value::Integer(2)}});
   ASSERT_EQ(rest.size(), 1u);
-  EXPECT_EQ(rest.at(0, "kind"), Value::Text("opened"));
+  EXPECT_EQ(rest.at(0, "kind"), Value::Text("open"));
+  EXPECT_EQ(Ask("engagement_count", {tenant, {"type", Value::Text("conversion")}}).at(0, "count"), Value::Integer(1));
+  EXPECT_EQ(Ask("engagement_count", {tenant, {"type", Value::Text("click")}}).at(0, "count"), Value::Integer(1));
+  EXPECT_EQ(Ask("engagement_count", {tenant, {"type", Value::Text("")}}).at(0, "count"), Value::Integer(3));
   RebuildGivesTheSame();
 }
 

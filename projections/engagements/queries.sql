@@ -4,6 +4,16 @@ SELECT e.sequence, k.name AS kind, e.campaign_id, e.link, e.name, e.event_id, e.
 FROM engagements e JOIN engagement_kinds k ON k.kind = e.kind
 WHERE e.tenant = :tenant AND e.contact_id = :contact_id AND e.sequence < :before ORDER BY e.sequence DESC LIMIT :limit;
 
+-- :type: open, click, unsubscribe, or the name of a contact event; '' = all.
+-- name: engagement_count
+SELECT coalesce(sum(t.engagements), 0) AS count
+FROM engagement_totals t JOIN engagement_kinds k ON k.kind = t.kind
+WHERE t.tenant = :tenant AND (:type = '' OR CASE WHEN t.kind = 4 THEN t.name ELSE k.name END = :type);
+
+-- fold: add_engagements
+INSERT INTO engagement_totals (tenant, kind, name, engagements) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (tenant, kind, name) DO UPDATE SET engagements = engagement_totals.engagements + ?4;
+
 -- fold: record
 INSERT INTO engagements (tenant, contact_id, sequence, kind, campaign_id, link, name, event_id, revenue_cents, currency, occurred_at_us, recorded_at_us)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12);

@@ -16,4 +16,12 @@ CREATE TABLE engagements (
 ) WITHOUT ROWID;
 
 CREATE TABLE engagement_kinds (kind BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
-INSERT INTO engagement_kinds (kind, name) VALUES (1, 'opened'), (2, 'clicked'), (3, 'unsubscribed'), (4, 'event');
+INSERT INTO engagement_kinds (kind, name) VALUES (1, 'open'), (2, 'click'), (3, 'unsubscribe'), (4, 'event');
+
+CREATE TABLE engagement_totals (
+  tenant      BIGINT NOT NULL,
+  kind        BIGINT NOT NULL,
+  name        TEXT   NOT NULL,  -- of a contact event; else empty
+  engagements BIGINT NOT NULL,
+  PRIMARY KEY (tenant, kind, name)
+) WITHOUT ROWID;

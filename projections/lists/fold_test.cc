@@ -39,7 +39,8 @@ TEST_F(ListsFoldTest, MembersOfAllPartitionsAreCounted) {
   Happens(0, left);
   const Rows list = Ask("list", {tenant_, {"list_id", Value::Integer(1)}});
   EXPECT_EQ(list.at(0, "members"), Value::Integer(2));
-  const Rows members = Ask("list_members", {tenant_, {"list_id", Value::Integer(1)}, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}});
+  const Rows members =
+      Ask("list_members", {tenant_, {"list_id", Value::Integer(1)}, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}});
   ASSERT_EQ(members.size(), 2u);
   EXPECT_EQ(members.at(0, "contact_id"), Value::Integer(2));
   EXPECT_EQ(members.at(1, "contact_id"), Value::Integer((int64_t{1} << 48) + 1));

@@ -96,9 +96,7 @@ struct Projection::Impl : std::enable_shared_from_this<Projection::Impl> {
       if (opened.error().code != Code::kConflict) return opened.error();
       views.SetLive(group.name, pointer.live);  // folded by other read models: answers what it can until the new one is built
     }
-    Build(Then::kSwitch, [ready = std::move(ready)](Result<RebuildStatus> built) {
-      built ? ready(Ok()) : ready(built.error());
-    });
+    Build(Then::kSwitch, [ready = std::move(ready)](Result<RebuildStatus> built) { built ? ready(Ok()) : ready(built.error()); });
     return Ok();
   }
 
@@ -319,8 +317,8 @@ void Projection::Report(observe::Metrics& metrics) {
     };
     probes.push_back(metrics.AddProbe("maily_projection_lag_records", "Journal records that the projection has not folded.", labels,
                                       [lag] { return static_cast<double>(lag().records); }));
-    probes.push_back(metrics.AddProbe("maily_projection_lag_seconds", "Age of the last folded frame while the projection is behind.", labels,
-                                      [lag] { return static_cast<double>(lag().time.us) / 1e6; }));
+    probes.push_back(metrics.AddProbe("maily_projection_lag_seconds", "Age of the last folded frame while the projection is behind.",
+                                      labels, [lag] { return static_cast<double>(lag().time.us) / 1e6; }));
   }
   const std::lock_guard lock(impl_->mutex);
   impl_->probes = std::move(probes);

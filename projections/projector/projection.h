@@ -23,13 +23,13 @@ namespace maily::projections {
 
 struct ProjectionStatus {
   std::string group = {};
-  std::string live = {};      // database; empty = none yet
-  std::string previous = {};  // kept for Rollback; empty = none
+  std::string live = {};                          // database; empty = none yet
+  std::string previous = {};                      // kept for Rollback; empty = none
   std::vector<journal::Position> positions = {};  // of the live one
-  uint64_t lag_records = 0;                  // of the partition that is most behind
+  uint64_t lag_records = 0;                       // of the partition that is most behind
   Duration lag = {};
-  std::optional<RebuildStatus> rebuild = {};      // the running or the last one of this process
-  std::string stopped = {};                       // why it folds no more; empty = it works
+  std::optional<RebuildStatus> rebuild = {};  // the running or the last one of this process
+  std::string stopped = {};                   // why it folds no more; empty = it works
 };
 
 struct VerifiedDigest {

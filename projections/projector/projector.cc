@@ -49,7 +49,8 @@ Result<std::vector<journal::Position>> ReadPositions(sql::Connection& connection
     auto position = journal::DecodePosition(statement.bytes(1));
     if (!position || position->partition.value() != positions.size()) {
       statement.Reset();
-      return Fail(Code::kCorrupt, "positions of partition {}: {}", positions.size(), position ? "a row is missing" : position.error().message);
+      return Fail(Code::kCorrupt, "positions of partition {}: {}", positions.size(),
+                  position ? "a row is missing" : position.error().message);
     }
     positions.push_back(std::move(position).value());
   }
@@ -58,12 +59,12 @@ Result<std::vector<journal::Position>> ReadPositions(sql::Connection& connection
 struct Projector::Impl {
   struct Part {
     std::unique_ptr<journal::TailReader> reader;
-    journal::Position current;   // folded, perhaps not committed
-    journal::FramePtr held;      // read, and beyond the limit
-    bool ready = true;           // Next may give something
-    bool waiting = false;        // a WhenReady is out
-    bool end_wanted = false;     // RunToEnd waits for it
-    bool changed = false;        // in this transaction
+    journal::Position current;  // folded, perhaps not committed
+    journal::FramePtr held;     // read, and beyond the limit
+    bool ready = true;          // Next may give something
+    bool waiting = false;       // a WhenReady is out
+    bool end_wanted = false;    // RunToEnd waits for it
+    bool changed = false;       // in this transaction
   };
   struct Seen {  // read by any thread
     std::atomic<uint64_t> records{0};
@@ -82,8 +83,8 @@ struct Projector::Impl {
     for (uint16_t p = 0; p < env.partition_count; ++p) {
       journal::Position position;
       position.partition = PartitionId(p);
-      MAILY_TRY([[maybe_unused]] auto rows,
-                sql::RunWith(*insert, p, position.seq, position.chain, position.lsn.value(), position.time.us, sql::Blob{EncodePosition(position)}));
+      MAILY_TRY([[maybe_unused]] auto rows, sql::RunWith(*insert, p, position.seq, position.chain, position.lsn.value(), position.time.us,
+                                                         sql::Blob{EncodePosition(position)}));
     }
     MAILY_TRY(sql::Statement * insert_model, connection->Prepare(Find(own, "insert_read_model")));
     for (const ReadModel& model : group.models) {
@@ -107,7 +108,8 @@ struct Projector::Impl {
     }
     select->Reset();
     if (known == group.models.size() && other.empty()) return Ok();
-    return Fail(Code::kConflict, "{} was folded by other read models ({}): it has to be rebuilt", database, other.empty() ? "one is new" : other);
+    return Fail(Code::kConflict, "{} was folded by other read models ({}): it has to be rebuilt", database,
+                other.empty() ? "one is new" : other);
   }
 
   Result<void> OpenAll() {
@@ -253,9 +255,8 @@ struct Projector::Impl {
       in_transaction = true;
     }
     const std::string encoded = EncodePosition(frame.after);
-    MAILY_TRY(const int64_t moved,
-              sql::RunWith(*advance, frame.after.seq, frame.after.chain, frame.after.lsn.value(), frame.after.time.us, sql::Blob{encoded}, p,
-                           part.current.seq, part.current.chain));
+    MAILY_TRY(const int64_t moved, sql::RunWith(*advance, frame.after.seq, frame.after.chain, frame.after.lsn.value(), frame.after.time.us,
+                                                sql::Blob{encoded}, p, part.current.seq, part.current.chain));
     if (moved != 1) {
       return Fail(Code::kFenced, "{}: partition {} was moved on from seq {} by another projector", database, p, part.current.seq);
     }
@@ -267,7 +268,8 @@ struct Projector::Impl {
       for (const journal::Event& event : decision.events) {
         if (!handlers.Handles(event.type)) {
           if (event.type >= kFirstSchemaType && schema::FindType(event.type) == nullptr) {
-            return Fail(Code::kFatal, "partition {}, lsn {}: event type {} is unknown to this build: upgrade it", p, at.lsn.value(), event.type);
+            return Fail(Code::kFatal, "partition {}, lsn {}: event type {} is unknown to this build: upgrade it", p, at.lsn.value(),
+                        event.type);
           }
         } else {
           MAILY_TRY_VOID(handlers.Handle(at, event));

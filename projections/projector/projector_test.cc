@@ -110,7 +110,9 @@ TEST_F(ProjectionTest, ARestartGoesOnWhereTheRowsStand) {
 TEST_F(ProjectionTest, AProjectorThatWasOvertakenIsFenced) {
   Happens(0, Joined(1));
   std::vector<Error> errors;
-  auto stale = Projector::Open(Environment(), group, "g-v1", Mode::kLive, {}, {.committed = {}, .stopped = [&](const Error& e) { errors.push_back(e); }}).value();
+  auto stale = Projector::Open(Environment(), group, "g-v1", Mode::kLive, {},
+                               {.committed = {}, .stopped = [&](const Error& e) { errors.push_back(e); }})
+                   .value();
   Happens(0, Joined(2));
   stale->Start();
   executor.Drain();
@@ -236,7 +238,10 @@ TEST_F(ProjectionTest, ARebuildThatWasKilledLeavesNothing) {
   std::filesystem::copy(directory, directory + "-killed");
   auto copy = sql::OpenSqlite({.directory = directory + "-killed"}).value();
   ManualExecutor other;
-  ProjectionEnvironment env{.databases = *copy, .executor = other, .clock = other, .partition_count = 2,
+  ProjectionEnvironment env{.databases = *copy,
+                            .executor = other,
+                            .clock = other,
+                            .partition_count = 2,
                             .open_reader = [this](PartitionId p, const journal::Position& from) { return journal.Open(p, from); },
                             .journal_end = [this](PartitionId p) { return journal.End(p); }};
   Views other_views(*copy, {{"g", {kSql}}});

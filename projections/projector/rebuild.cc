@@ -18,12 +18,18 @@ std::vector<Lsn> LsnsOf(const std::vector<journal::Position>& positions) {
 
 std::string_view RebuildPhaseName(RebuildPhase phase) {
   switch (phase) {
-    case RebuildPhase::kBuilding: return "building";
-    case RebuildPhase::kCatchingUp: return "catching_up";
-    case RebuildPhase::kVerifying: return "verifying";
-    case RebuildPhase::kFollowing: return "following";
-    case RebuildPhase::kDone: return "done";
-    case RebuildPhase::kFailed: return "failed";
+    case RebuildPhase::kBuilding:
+      return "building";
+    case RebuildPhase::kCatchingUp:
+      return "catching_up";
+    case RebuildPhase::kVerifying:
+      return "verifying";
+    case RebuildPhase::kFollowing:
+      return "following";
+    case RebuildPhase::kDone:
+      return "done";
+    case RebuildPhase::kFailed:
+      return "failed";
   }
   return "failed";
 }
@@ -106,8 +112,9 @@ struct Rebuild::Impl {
   Result<void> Compare() {
     const std::string table = expected->digest().Difference(actual->digest());
     if (!table.empty()) {
-      return maily::Fail(Code::kDiverged, "{} differs from {} in table {}: the live rows were damaged, or a fold depends on more than the journal",
-                         database, live->database(), table);
+      return maily::Fail(Code::kDiverged,
+                         "{} differs from {} in table {}: the live rows were damaged, or a fold depends on more than the journal", database,
+                         live->database(), table);
     }
     {
       const std::lock_guard lock(mutex);

@@ -30,10 +30,10 @@ struct RebuildStatus {
   uint64_t records_done = 0;
   uint64_t records_total = 0;
   Duration elapsed = {};
-  Duration remaining = {};      // estimated by the rate so far; zero = cannot tell yet
-  bool compared = false;   // the digests were compared, and are equal
-  std::string digest = {};      // of the new version when it was compared
-  std::string error = {};       // kFailed
+  Duration remaining = {};  // estimated by the rate so far; zero = cannot tell yet
+  bool compared = false;    // the digests were compared, and are equal
+  std::string digest = {};  // of the new version when it was compared
+  std::string error = {};   // kFailed
 };
 
 // Lives on env.executor.

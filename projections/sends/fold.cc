@@ -6,8 +6,8 @@
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
-#include "projections/sends/sql.h"
 #include "projections/projector/verdict.h"
+#include "projections/sends/sql.h"
 #include "schemas/types.h"
 
 namespace maily::projections {
@@ -77,8 +77,8 @@ class SendsFold final : public Fold {
   Result<void> Flush() override {
     for (const auto& [key, change] : changes_) {
       const sql::Value text = change.reply_text.empty() ? sql::Value::Null() : sql::Value::Text(change.reply_text);
-      MAILY_TRY_VOID(sql::Do(*change_, key.tenant, key.campaign_id, key.contact_id, static_cast<int>(change.status), change.reason, change.attempts,
-                             change.attempted_at_us, change.settled_at_us, change.retry_at_us, change.reply_code, text));
+      MAILY_TRY_VOID(sql::Do(*change_, key.tenant, key.campaign_id, key.contact_id, static_cast<int>(change.status), change.reason,
+                             change.attempts, change.attempted_at_us, change.settled_at_us, change.retry_at_us, change.reply_code, text));
     }
     changes_.clear();
     return Ok();
@@ -95,7 +95,9 @@ class SendsFold final : public Fold {
       if (const Verdict verdict = VerdictOf(byte); verdict.in_audience()) {
         plan.BindInteger(3, contact_id);
         verdict.arm < 0 ? plan.BindNull(4) : plan.BindInteger(4, verdict.arm);
-        plan.BindInteger(5, verdict.fate == Fate::kSend ? sends::PENDING : verdict.fate == Fate::kHoldout ? sends::HELD_OUT : sends::SKIPPED);
+        plan.BindInteger(5, verdict.fate == Fate::kSend      ? sends::PENDING
+                            : verdict.fate == Fate::kHoldout ? sends::HELD_OUT
+                                                             : sends::SKIPPED);
         plan.BindInteger(6, verdict.reason);
         MAILY_TRY([[maybe_unused]] const int64_t rows, plan.Run());
       }
@@ -105,10 +107,11 @@ class SendsFold final : public Fold {
   }
 
   template <class Event>
-  Result<void> Remember(const EventAt& at, const Event& e, Kind kind, uint32_t attempt, std::optional<int64_t> reply_code, std::string_view detail) {
+  Result<void> Remember(const EventAt& at, const Event& e, Kind kind, uint32_t attempt, std::optional<int64_t> reply_code,
+                        std::string_view detail) {
     const auto remember = [&](const auto& text) {
-      return sql::Do(*remember_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kind), attempt,
-                     at.time.us, reply_code, text);
+      return sql::Do(*remember_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kind),
+                     attempt, at.time.us, reply_code, text);
     };
     return detail.empty() ? remember(std::nullopt) : remember(detail);
   }

@@ -41,7 +41,11 @@ class SendsFoldTest : public FoldFixture {
     return Ask("send_history", {tenant_, campaign_, {"contact_id", Contact(ordinal)}, {"limit", Value::Integer(100)}});
   }
   Rows Page(const std::string& status, const std::string& reason) {
-    return Ask("sends", {tenant_, campaign_, {"after", Value::Integer(0)}, {"limit", Value::Integer(100)}, {"status", Value::Text(status)},
+    return Ask("sends", {tenant_,
+                         campaign_,
+                         {"after", Value::Integer(0)},
+                         {"limit", Value::Integer(100)},
+                         {"status", Value::Text(status)},
                          {"reason", Value::Text(reason)}});
   }
   const Parameter tenant_{"tenant", Value::Integer(1)};
@@ -97,7 +101,10 @@ TEST_F(SendsFoldTest, AnUnknownSendIsListedUntilItIsResolved) {
   Happens(1, Of<sends::AttemptUnknown>(2), Of<sends::AttemptUnknown>(3));
   const std::vector<Parameter> page = {tenant_, campaign_, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}};
   EXPECT_EQ(Ask("unknown_sends", page).size(), 2u);
-  EXPECT_EQ(Ask("unknown_sends_of_all", {tenant_, {"after_campaign_id", Value::Integer(0)}, {"after", Value::Integer(0)}, {"limit", Value::Integer(1)}}).size(), 1u);
+  EXPECT_EQ(Ask("unknown_sends_of_all",
+                {tenant_, {"after_campaign_id", Value::Integer(0)}, {"after", Value::Integer(0)}, {"limit", Value::Integer(1)}})
+                .size(),
+            1u);
   auto yes = Of<sends::UnknownResolved>(2);
   yes.set_delivered(true);
   Happens(1, yes);

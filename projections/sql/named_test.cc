@@ -7,7 +7,8 @@ namespace maily::sql {
 namespace {
 
 TEST(Named, StatementsAreTakenApartByName) {
-  const auto parsed = ParseNamed("-- Of contacts.\n\n-- name: one\nSELECT 1;\n\n-- About two.\n-- fold: two\n-- why\nINSERT\nINTO t;\n").value();
+  const auto parsed =
+      ParseNamed("-- Of contacts.\n\n-- name: one\nSELECT 1;\n\n-- About two.\n-- fold: two\n-- why\nINSERT\nINTO t;\n").value();
   ASSERT_EQ(parsed.size(), 2u);
   EXPECT_EQ(parsed[0].name, "one");
   EXPECT_EQ(parsed[0].kind, StatementKind::kQuery);

@@ -87,10 +87,14 @@ inline void BindOne(Statement& statement, int parameter, const std::optional<int
 }
 inline void BindOne(Statement& statement, int parameter, const Value& value) {
   switch (value.type) {
-    case Type::kNull: return statement.BindNull(parameter);
-    case Type::kInteger: return statement.BindInteger(parameter, value.integer);
-    case Type::kText: return statement.BindText(parameter, value.bytes);
-    case Type::kBlob: return statement.BindBlob(parameter, value.bytes);
+    case Type::kNull:
+      return statement.BindNull(parameter);
+    case Type::kInteger:
+      return statement.BindInteger(parameter, value.integer);
+    case Type::kText:
+      return statement.BindText(parameter, value.bytes);
+    case Type::kBlob:
+      return statement.BindBlob(parameter, value.bytes);
   }
 }
 // Binds the parameters 1, 2, … to the arguments.
@@ -109,7 +113,8 @@ Result<int64_t> RunWith(Statement& statement, const Args&... args) {
 template <class... Args>
 Result<void> Do(Statement& statement, const Args&... args) {
   auto changed = RunWith(statement, args...);
-  if (!changed) [[unlikely]] return changed.error();
+  if (!changed) [[unlikely]]
+    return changed.error();
   return Ok();
 }
 

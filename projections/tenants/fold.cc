@@ -42,8 +42,8 @@ class TenantsFold final : public Fold {
     return Ok();
   }
   Result<void> AttributeRegistered(const EventAt& at, const tenants::AttributeRegistered& e) {
-    return sql::Do(*insert_attribute_, at.tenant.value(), std::string_view(e.name()), static_cast<int>(e.attribute_type()), e.personal() ? 1 : 0,
-                   at.time.us);
+    return sql::Do(*insert_attribute_, at.tenant.value(), std::string_view(e.name()), static_cast<int>(e.attribute_type()),
+                   e.personal() ? 1 : 0, at.time.us);
   }
   Result<void> ApiKeyCreated(const EventAt& at, const tenants::ApiKeyCreated& e) {
     std::string scopes;
@@ -67,12 +67,13 @@ class TenantsFold final : public Fold {
 }  // namespace
 
 ReadModel TenantsReadModel() {
-  return {.name = "tenants",
-          .version = 1,
-          .schema_sql = tenants_sql::kSchema,
-          .queries_sql = tenants_sql::kQueries,
-          .tables = {{"tenants"}, {"tenant_settings"}, {"senders"}, {"attributes"}, {"attribute_types", TableKind::kConstant}, {"api_keys"}},
-          .make = &TenantsFold::Make};
+  return {
+      .name = "tenants",
+      .version = 1,
+      .schema_sql = tenants_sql::kSchema,
+      .queries_sql = tenants_sql::kQueries,
+      .tables = {{"tenants"}, {"tenant_settings"}, {"senders"}, {"attributes"}, {"attribute_types", TableKind::kConstant}, {"api_keys"}},
+      .make = &TenantsFold::Make};
 }
 
 }  // namespace maily::projections

@@ -38,7 +38,8 @@ class Freshness {
 
   // Posts `done(true)` on `executor` once `group` ("" = every group) shows what was decided for all of `at`; `done(false)` after
   // `timeout`, or at once if it can never be: an older generation of the topic, or more than kWaitersMax waiters.
-  void Wait(std::string_view group, std::vector<CommandAt> at, Duration timeout, Executor& executor, std::move_only_function<void(bool)> done);
+  void Wait(std::string_view group, std::vector<CommandAt> at, Duration timeout, Executor& executor,
+            std::move_only_function<void(bool)> done);
 
   size_t waiting() const;
 

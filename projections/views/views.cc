@@ -26,8 +26,8 @@ const Value& Rows::at(size_t row, std::string_view column) const {
 
 struct Views::Impl {
   struct Group {
-    std::string live;                                      // empty = none
-    std::vector<std::unique_ptr<sql::Connection>> idle;    // all of `live`
+    std::string live;                                    // empty = none
+    std::vector<std::unique_ptr<sql::Connection>> idle;  // all of `live`
   };
 
   Impl(sql::Databases& all, const std::vector<GroupQueries>& texts, Options limits)

@@ -58,7 +58,8 @@ class ManualExecutor final : public Executor {
   Duration now_;
 };
 
-constexpr std::string_view kQueries = "-- name: doubled\nSELECT a, b FROM t WHERE a >= :from ORDER BY a;\n-- fold: insert\nINSERT INTO t VALUES(?1, ?2);";
+constexpr std::string_view kQueries =
+    "-- name: doubled\nSELECT a, b FROM t WHERE a >= :from ORDER BY a;\n-- fold: insert\nINSERT INTO t VALUES(?1, ?2);";
 
 class ViewsTest : public testing::Test {
  protected:
@@ -75,7 +76,8 @@ class ViewsTest : public testing::Test {
   void Make(const std::string& database, int rows) {
     auto w = databases_->Open(database, sql::Purpose::kWrite).value();
     w->Execute("CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT)").value();
-    for (int i = 1; i <= rows; ++i) sql::RunWith(*w->Prepare("INSERT INTO t VALUES(?1, ?2)").value(), i, std::string_view(database)).value();
+    for (int i = 1; i <= rows; ++i)
+      sql::RunWith(*w->Prepare("INSERT INTO t VALUES(?1, ?2)").value(), i, std::string_view(database)).value();
   }
   std::string directory_;
   std::unique_ptr<sql::Databases> databases_;

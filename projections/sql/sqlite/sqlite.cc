@@ -34,11 +34,15 @@ Code CodeOf(int extended) {
     case SQLITE_FULL:
     case SQLITE_IOERR:
     case SQLITE_NOMEM:
-    case SQLITE_PROTOCOL: return Code::kRetry;
+    case SQLITE_PROTOCOL:
+      return Code::kRetry;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return Code::kCorrupt;
-    case SQLITE_CANTOPEN: return Code::kNotFound;
-    default: return Code::kInvalid;
+    case SQLITE_NOTADB:
+      return Code::kCorrupt;
+    case SQLITE_CANTOPEN:
+      return Code::kNotFound;
+    default:
+      return Code::kInvalid;
   }
 }
 
@@ -57,17 +61,17 @@ class SqliteStatement final : public Statement {
 
   void BindInteger(int parameter, int64_t value) override { Bound(sqlite3_bind_int64(handle_.get(), parameter, value), parameter); }
   void BindText(int parameter, std::string_view value) override {
-    Bound(sqlite3_bind_text64(handle_.get(), parameter, value.data() == nullptr ? "" : value.data(), value.size(), SQLITE_STATIC, SQLITE_UTF8),
+    Bound(sqlite3_bind_text64(handle_.get(), parameter, value.data() == nullptr ? "" : value.data(), value.size(), SQLITE_STATIC,
+                              SQLITE_UTF8),
           parameter);
   }
   void BindBlob(int parameter, std::string_view value) override {
-    Bound(sqlite3_bind_blob64(handle_.get(), parameter, value.data() == nullptr ? "" : value.data(), value.size(), SQLITE_STATIC), parameter);
+    Bound(sqlite3_bind_blob64(handle_.get(), parameter, value.data() == nullptr ? "" : value.data(), value.size(), SQLITE_STATIC),
+          parameter);
   }
   void BindNull(int parameter) override { Bound(sqlite3_bind_null(handle_.get(), parameter), parameter); }
   int parameter_count() const override { return sqlite3_bind_parameter_count(handle_.get()); }
-  int ParameterIndex(const std::string& name) const override {
-    return sqlite3_bind_parameter_index(handle_.get(), (":" + name).c_str());
-  }
+  int ParameterIndex(const std::string& name) const override { return sqlite3_bind_parameter_index(handle_.get(), (":" + name).c_str()); }
 
   Result<int64_t> Run() override {
     int code = SQLITE_ROW;
@@ -93,11 +97,16 @@ class SqliteStatement final : public Statement {
   std::string_view column_name(int column) const override { return sqlite3_column_name(handle_.get(), column); }
   Type type(int column) const override {
     switch (sqlite3_column_type(handle_.get(), column)) {
-      case SQLITE_INTEGER: return Type::kInteger;
-      case SQLITE_TEXT: return Type::kText;
-      case SQLITE_BLOB: return Type::kBlob;
-      case SQLITE_NULL: return Type::kNull;
-      default: return Type::kText;  // a float of an expression: read as its text
+      case SQLITE_INTEGER:
+        return Type::kInteger;
+      case SQLITE_TEXT:
+        return Type::kText;
+      case SQLITE_BLOB:
+        return Type::kBlob;
+      case SQLITE_NULL:
+        return Type::kNull;
+      default:
+        return Type::kText;  // a float of an expression: read as its text
     }
   }
   int64_t integer(int column) const override { return sqlite3_column_int64(handle_.get(), column); }
@@ -305,7 +314,8 @@ class SqliteDatabases final : public Databases {
     const std::string_view text(buffer, static_cast<size_t>(size));
     const size_t end = text.find('\n');
     const size_t last = end == std::string_view::npos ? end : text.find('\n', end + 1);
-    if (last == std::string_view::npos) return Fail(Code::kCorrupt, "{}: two lines expected; delete it to have the read models rebuilt", file);
+    if (last == std::string_view::npos)
+      return Fail(Code::kCorrupt, "{}: two lines expected; delete it to have the read models rebuilt", file);
     LivePointer pointer{std::string(text.substr(0, end)), std::string(text.substr(end + 1, last - end - 1))};
     if (!NameIsValid(pointer.live)) return Fail(Code::kCorrupt, "{}: '{}' is no database name", file, pointer.live);
     return std::optional<LivePointer>(std::move(pointer));

@@ -11,10 +11,10 @@
 namespace maily::sql {
 
 struct SqliteOptions {
-  std::string directory;                        // made if absent; files <name>.db, <name>.db-wal, <name>.db-shm, <group>.live
-  size_t writer_cache_bytes = 32 * 1024 * 1024; // pages that a writer keeps in memory
-  size_t reader_cache_bytes = 2 * 1024 * 1024;  // pages that each reader keeps in memory
-  Duration busy_wait = Seconds(5);              // how long to wait for the lock of another process before kRetry
+  std::string directory;                         // made if absent; files <name>.db, <name>.db-wal, <name>.db-shm, <group>.live
+  size_t writer_cache_bytes = 32 * 1024 * 1024;  // pages that a writer keeps in memory
+  size_t reader_cache_bytes = 2 * 1024 * 1024;   // pages that each reader keeps in memory
+  Duration busy_wait = Seconds(5);               // how long to wait for the lock of another process before kRetry
 };
 
 // kRetry: the directory cannot be made.

@@ -28,7 +28,9 @@ TEST_F(Sqlite, KeepsTheContract) {
 }
 
 TEST_F(Sqlite, ADamagedFileIsCorruptAndNamed) {
-  { std::ofstream(directory_ + "/bad.db") << std::string(8192, 'x'); }
+  {
+    std::ofstream(directory_ + "/bad.db") << std::string(8192, 'x');
+  }
   const auto opened = Make()->Open("bad", Purpose::kRead);
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, Code::kCorrupt);
@@ -52,7 +54,9 @@ TEST_F(Sqlite, ASecondWriterIsToldToRetryAndReadersGoOn) {
 }
 
 TEST_F(Sqlite, ATornPointerIsCorrupt) {
-  { std::ofstream(directory_ + "/g.live") << "g-v1"; }
+  {
+    std::ofstream(directory_ + "/g.live") << "g-v1";
+  }
   EXPECT_EQ(Make()->Live("g").error().code, Code::kCorrupt);
 }
 
