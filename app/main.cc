@@ -50,7 +50,7 @@ int UsageError(const CLI::App& app, const CLI::ParseError& error) {
   std::vector<std::string> names;
   for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
   for (const CLI::Option* option : at->get_options()) names.push_back("--" + option->get_single_name());
-  for (const std::string& word : at->remaining(true)) {
+  for (const std::string& word : app.remaining(true)) {
     const std::string name = word.substr(0, word.find('='));
     if (const std::string nearest = NearestName(name, names); !nearest.empty()) std::fprintf(stderr, "did you mean %s?\n", nearest.c_str());
   }

@@ -40,7 +40,7 @@ def main():
         check(report["created"] == 3, f"created: {report}")  # ann, eve, last
         check(report["rejected"] == 5 and report["duplicate"] == 1, f"rejected: {report}")
         check(report["rows"] == report["created"] + report["updated"] + report["unchanged"] + report["duplicate"] + report["rejected"], f"sum: {report}")
-        codes = {(reject["line"], reject["column"]): reject["code"] for reject in report["rejects"]}
+        codes = {(reject["line"], reject["column"].lower()): reject["code"] for reject in report["rejects"]}
         check(codes.get((4, "email")) == "invalid_address" and (5, "age") in codes, f"lines and columns: {report['rejects']}")
         check(all(reject.get("reason") for reject in report["rejects"]), "a reject without a reason")
         again = csv_import(world, b"email,first_name,age\nann@example.com,Ann again,33\n", "again")
@@ -83,8 +83,7 @@ def main():
         if status in (200, 201):
             status, answer, _ = api.call("POST", f"/v1/campaigns/{answer['id']}:launch")
         check(status == 422 and "from" in json.dumps(answer), f"unverified From: {status} {answer}")
-        api.ok("POST", "/v1/lists", {"name": "empty"})
-        empty = next(item["id"] for item in api.ok("GET", "/v1/lists")["items"] if item["name"] == "empty")
+        empty = api.ok("POST", "/v1/lists", {"name": "empty"})["id"]
         campaign = api.ok("POST", "/v1/campaigns", {"name": "e", "template_id": template, "list_id": empty, "from": "news@shop.example.com"})["id"]
         status, answer, _ = api.call("POST", f"/v1/campaigns/{campaign}:launch")
         check(status == 422 and "empty" in json.dumps(answer), f"empty audience: {status} {answer}")
