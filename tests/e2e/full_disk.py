@@ -34,7 +34,7 @@ def inside(arguments):
         numbers = iter(range(100_000))
 
         def refused():
-            status, answer, headers = api.call("POST", "/v1/contacts", {"email": f"during{next(numbers)}@example.com"})
+            status, answer, headers = api.call("POST", "/v1/suppressions", {"email": f"during{next(numbers)}@example.com"})
             # Reads may fall behind first; what counts is that the log itself refuses, and says why.
             return (answer, headers) if status == 503 and "space" in answer["message"] else None
         answer, headers = wait_for("a refusal", refused, 30, world.server)
