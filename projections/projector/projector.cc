@@ -395,10 +395,16 @@ void Projector::Stop() {
   impl_->CloseAll();
 }
 
+Result<void> Projector::MakeDurable() {
+  Impl& impl = *impl_;
+  if (impl.connection == nullptr) return Fail(Code::kRetry, "{} is being opened again", impl.database);
+  if (impl.in_transaction) MAILY_TRY_VOID(impl.Commit());
+  return impl.connection->MakeDurable();
+}
+
 Result<void> Projector::BecomeLive() {
   Impl& impl = *impl_;
-  if (impl.in_transaction) MAILY_TRY_VOID(impl.Commit());
-  MAILY_TRY_VOID(impl.connection->MakeDurable());
+  MAILY_TRY_VOID(MakeDurable());
   impl.mode = Mode::kLive;
   return Ok();
 }

@@ -63,7 +63,9 @@ class Projector : public std::enable_shared_from_this<Projector> {
   void Start();
   // Takes back what is not committed and folds no more. Callbacks come no more.
   void Stop();
-  // From kBuild: everything so far becomes durable, and it works as kLive.
+  // Commits; everything so far survives loss of power.
+  Result<void> MakeDurable();
+  // From kBuild: makes everything so far durable, and works as kLive.
   Result<void> BecomeLive();
 
   // Calls `reached` once the committed position of every partition is at least `lsns[partition]`. With kStopThere no frame beyond is

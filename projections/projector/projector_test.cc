@@ -229,6 +229,25 @@ TEST_F(ProjectionTest, DeletedReadModelsAreBuiltAgainBeforeAnyQueryIsAnswered) {
   EXPECT_EQ(Digest().ToHex(), digest);
 }
 
+TEST_F(ProjectionTest, AFirstBuildGoesLiveWhileFramesKeepComing) {
+  for (int i = 0; i < 10; ++i) journal.Add(0, now, {FakeDecision{}.With(Created(static_cast<uint64_t>(i), "x"))});
+  views = std::make_unique<Views>(*databases, std::vector{GroupQueries{"g", {kSql}}});
+  projection = std::make_unique<Projection>(Environment(), group, *views);
+  bool ready = false;
+  projection->Start([&](Result<void> started) {
+    started.value();
+    ready = true;
+  });
+  for (uint64_t i = 0; !ready && i < 1000; ++i) {
+    journal.Add(static_cast<uint16_t>(i % 2), now, {FakeDecision{}.With(Created(100 + i, "y"))});
+    executor.RunOne();
+  }
+  EXPECT_TRUE(ready);
+  executor.Drain();
+  EXPECT_EQ(projection->Status().lag_records, 0u);
+  RebuildGivesTheSame();
+}
+
 TEST_F(ProjectionTest, ARebuildThatWasKilledLeavesNothing) {
   for (int i = 0; i < 10; ++i) Happens(0, Created(static_cast<uint64_t>(i), "x"));
   projection->Rebuild(Projection::Then::kSwitch, [](Result<RebuildStatus>) { FAIL() << "it was killed"; });

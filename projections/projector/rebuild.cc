@@ -130,7 +130,7 @@ struct Rebuild::Impl {
   // 4.
   Result<void> Follow() {
     Enter(RebuildPhase::kFollowing);
-    MAILY_TRY_VOID(projector->connection().MakeDurable());
+    MAILY_TRY_VOID(projector->MakeDurable());
     auto finish = Then([](Impl& impl) { return impl.Finish(); });
     if (live == nullptr) {
       projector->RunToEnd(std::move(finish));
