@@ -119,7 +119,7 @@ void MmapSlots::Write(size_t slot, std::string_view bytes) {
   Copy made{};
   made.sequence = newest.sequence + 1;
   made.length = static_cast<uint32_t>(bytes.size());
-  std::memcpy(made.bytes, bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(made.bytes, bytes.data(), bytes.size());  // memcpy takes no null, not even for nothing
   made.checksum = Checksum(made, slot);
   const size_t which = holds == 0 ? 1 : 0;
   std::memcpy(memory_ + sizeof(Header) + (slot * 2 + which) * sizeof(Copy), &made, sizeof(made));
