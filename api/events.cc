@@ -209,6 +209,7 @@ void SubmitEvents(Call call, std::vector<Event> events, std::function<void(Batch
 void TakeEvents(Call call, std::vector<Event> events, std::function<void(Batch&)> done) {
   bool blocks = false;
   for (const Event& event : events) blocks |= event.contact_id != 0 || !event.command.properties().empty();
+  Executor& blocking = call.api->blocking();
   auto prepare = [call = std::move(call), events = std::move(events), done = std::move(done)]() mutable {
     for (Event& event : events) {
       if (const auto found = FindContact(call, event); !found) return Refuse(call, found.error());
@@ -218,7 +219,6 @@ void TakeEvents(Call call, std::vector<Event> events, std::function<void(Batch&)
     SubmitEvents(std::move(call), std::move(events), std::move(done));
   };
   if (!blocks) return prepare();
-  Executor& blocking = call.api->blocking();
   blocking.Post(std::move(prepare));
 }
 
