@@ -53,7 +53,8 @@ json InstanceJson(const OperatorNeeds& needs) {
   uint16_t number = 0;
   for (const task::Task::Status& status : needs.host->status()) {
     partitions.push_back({{"partition", number++}, {"state", task::TaskStateName(status.state)}, {"epoch", status.epoch}, {"lsn", status.lsn},
-                          {"decided", status.decided}, {"error", status.error}});
+                          {"decided", status.decided}, {"command_lag", status.command_lag}, {"link_lag", status.link_lag},
+                          {"state_bytes", status.state_bytes}, {"error", status.error}});
   }
   return {{"mode", needs.mode}, {"held_reason", needs.held_reason}, {"build", needs.build}, {"partitions", partitions}};
 }

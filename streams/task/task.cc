@@ -9,6 +9,7 @@
 #include "streams/journal/writer.h"
 #include "streams/link/link.h"
 #include "streams/observe/logging.h"
+#include "streams/observe/metrics.h"
 #include "streams/task/careful.h"
 #include "streams/task/decide.h"
 
@@ -48,7 +49,16 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   };
 
   Impl(PartitionId partition_in, const TaskEnvironment& environment_in, journal::Tail& tail_in, Executor& executor_in, TaskListener listener_in)
-      : partition(partition_in), environment(environment_in), tail(tail_in), executor(executor_in), listener(std::move(listener_in)) {}
+      : partition(partition_in), environment(environment_in), tail(tail_in), executor(executor_in), listener(std::move(listener_in)) {
+    auto& metrics = observe::Metrics::Process();
+    const observe::Labels labels = {{"partition", std::to_string(partition.value())}};
+    lag_records = metrics.AddGauge("maily_task_lag_records", "Records of the commands topic that are not decided yet.", labels);
+    lag_seconds = metrics.AddGauge("maily_task_lag_seconds", "How long ago the newest command that was decided was appended, while there are others.", labels);
+    link_lag = metrics.AddGauge("maily_link_lag_items", "Items that links still have to carry from this partition.", labels);
+    link_lag_seconds = metrics.AddGauge("maily_link_lag_seconds", "For how long links have had something to carry from this partition.", labels);
+    decisions = metrics.AddCounter("maily_task_decisions_total", "Decisions that were accepted.", labels);
+    state_bytes = metrics.AddGauge("maily_task_state_bytes", "State of this partition in memory.", labels);
+  }
 
   bool leading() const { return state == TaskState::kLeading; }
 
@@ -164,6 +174,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     links = std::make_unique<link::Links>(partition, environment.log.settings().partition_count, engine->outbox(), environment.sender,
                                           environment.replies, environment.entropy, executor);
     was_led = true;
+    link_busy_since = environment.clock.Steady();
     time_known = stirred = false;
     observe::Log(observe::Level::kInfo, "partition led",
         {{"partition", partition.value()}, {"epoch", epoch.load()}, {"lsn", lsn.load()}, {"restored_bytes", restored_bytes}});
@@ -295,6 +306,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     }
     const Building done = std::exchange(flying, {});
     lsn = accepted->lsn.value();
+    decisions.Add(done.draft.count());
     if (done.draft.consumed()) careful->Passed(done.draft.last());
     for (const Answer& answer : done.answers) environment.replies.Answer(answer.id, answer.reply);
     for (const auto& [to, upto] : done.outbox) links->Release(to, upto);
@@ -302,8 +314,25 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
       holding = false;
       if (auto flushed = Flush(*accepted); !flushed) return Fail(flushed.error());
     }
+    Measure();
     if (state == TaskState::kDraining) return Drain();
     Step();
+  }
+
+  void Measure() {
+    const uint64_t end = environment.log.Ends({Topic::kCommands, partition}).written.value();
+    const uint64_t next = receiver->next_offset().value();
+    const uint64_t behind = end > next ? end - next : 0;
+    lag_records.Set(static_cast<int64_t>(behind));
+    lag_seconds.Set(behind == 0 ? 0 : std::max<int64_t>(0, (environment.clock.Now() - latest).us / 1'000'000));
+    const uint64_t to_carry = links->Lag();
+    if (to_carry == 0) link_busy_since = environment.clock.Steady();
+    link_lag.Set(static_cast<int64_t>(to_carry));
+    link_lag_seconds.Set((environment.clock.Steady() - link_busy_since).us / 1'000'000);
+    state_bytes.Set(static_cast<int64_t>(store->cache().bytes()));
+    shared_command_lag = behind;
+    shared_link_lag = to_carry;
+    shared_state_bytes = store->cache().bytes();
   }
 
   void Fenced(const Error& error) {
@@ -398,6 +427,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   size_t journal_bytes = 0;
   Duration last_flush;
   Job stop_done;
+  Duration link_busy_since;  // since when links have had something to carry
+  observe::Gauge lag_records, lag_seconds, link_lag, link_lag_seconds, state_bytes;
+  observe::Counter decisions;
 
   // Self-synchronised: read by status() on any thread.
   std::atomic<bool> signalled = false;
@@ -405,6 +437,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   std::atomic<uint64_t> epoch = 0;
   std::atomic<uint64_t> lsn = 0;
   std::atomic<uint64_t> commands_decided = 0;
+  std::atomic<uint64_t> shared_command_lag = 0;
+  std::atomic<uint64_t> shared_link_lag = 0;
+  std::atomic<size_t> shared_state_bytes = 0;
   mutable std::mutex error_mutex;
   std::string error_text;
 };
@@ -422,6 +457,9 @@ Task::Status Task::status() const {
   status.epoch = impl_->epoch;
   status.lsn = impl_->lsn;
   status.decided = impl_->commands_decided;
+  status.command_lag = impl_->shared_command_lag;
+  status.link_lag = impl_->shared_link_lag;
+  status.state_bytes = impl_->shared_state_bytes;
   const std::lock_guard lock(impl_->error_mutex);
   status.error = impl_->error_text;
   return status;
