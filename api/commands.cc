@@ -527,6 +527,8 @@ void ChangeMembers(Call call) {
     order = gw::PlainOrder(command, *key);
   }
   Executor& blocking = call.api->blocking();
+  projections::Views& views = call.api->parts.views;
+  auto latest = call.api->gateway.Latest();
   // Lists live in the tenant's home, members with the contact: that there is such a list is checked here.
   auto waited = [call = std::move(call), order = std::move(order), list_id = *list_id, leave](bool) mutable {
     const auto rows = call.api->parts.views.Query("list", {{"tenant", call.tenant()}, {"list_id", sql::Value::Integer(static_cast<int64_t>(list_id))}});
@@ -535,8 +537,6 @@ void ChangeMembers(Call call) {
     Json more{{"list_id", list_id}, {"member", !leave}};
     Submit(std::move(call), std::move(order), {.status = 200, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
   };
-  projections::Views& views = call.api->parts.views;
-  auto latest = call.api->gateway.Latest();
   views.freshness().Wait(views.GroupOf("list"), std::move(latest), Seconds(2), blocking, std::move(waited));
 }
 
