@@ -279,6 +279,7 @@ void OptOut(Tracking& tracking, Request request, Respond respond) {
 }  // namespace
 
 std::vector<http::Route> TrackingRoutes(std::shared_ptr<Shared> api) {
+  Metered();  // named in /metrics from the start
   auto tracking = std::make_shared<Tracking>();
   tracking->overdue = std::make_shared<Overdue>(api->parts.executor, api->parts.clock);
   tracking->api = std::move(api);

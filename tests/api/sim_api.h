@@ -1,4 +1,4 @@
-// A Maily without sockets for tests of the API: the production log client, tasks, pipeline, read model `people` and gateway in one seeded
+// A Maily without sockets for tests of the API: the production log client, tasks, pipeline, read models and gateway in one seeded
 // thread, on a log that lives in memory. Time is virtual: Run lets it pass.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/gateway/auth.h"
 #include "api/gateway/gateway.h"
@@ -61,13 +62,15 @@ class SimApi {
                                                  .partition_count = kPartitions, .open_reader = {}, .journal_end = {}, .keyring = keyring.get()};
     projected.open_reader = [this](PartitionId partition, const journal::Position& from) { return host->tail(partition).Open(from); };
     projected.journal_end = [this](PartitionId partition) { return log.Ends({Topic::kJournal, partition}).durable.value(); };
-    people = std::make_unique<projections::Projection>(projected, projections::ReadModelGroups().front(), *views);
-    bool ready = false;
-    people->Start([&ready](const Result<void>& started) {
-      EXPECT_TRUE(started) << started.error().ToString();
-      ready = true;
-    });
-    EXPECT_TRUE(scheduler.RunUntil([&ready] { return ready; }, Seconds(60)));
+    size_t ready = 0;
+    for (const projections::Group& group : projections::ReadModelGroups()) {
+      groups.push_back(std::make_unique<projections::Projection>(projected, group, *views));
+      groups.back()->Start([&ready](const Result<void>& started) {
+        EXPECT_TRUE(started) << started.error().ToString();
+        ++ready;
+      });
+    }
+    EXPECT_TRUE(scheduler.RunUntil([&] { return ready == groups.size(); }, Seconds(60)));
 
     gateway = std::make_unique<gateway::Gateway>(gateway::Gateway::Parts{*sender, *replies, *keyring, *views, scheduler.clock(), scheduler.entropy(), *api, *disk,
                                                                          log.settings()});
@@ -81,10 +84,10 @@ class SimApi {
         *disk, scheduler.clock());
   }
   ~SimApi() {
-    bool stopped = false;
-    people->Stop([&stopped] { stopped = true; });
-    scheduler.RunUntil([&stopped] { return stopped; }, Seconds(60));
-    people.reset();
+    size_t stopped = 0;
+    for (const auto& group : groups) group->Stop([&stopped] { ++stopped; });
+    scheduler.RunUntil([&] { return stopped == groups.size(); }, Seconds(60));
+    groups.clear();
     views.reset();
     std::filesystem::remove_all(directory_);
   }
@@ -104,7 +107,7 @@ class SimApi {
   }
   bool Fresh(std::vector<CommandAt> at) {
     std::optional<bool> fresh;
-    views->freshness().Wait("people", std::move(at), Seconds(60), *api, [&](bool yes) { fresh = yes; });
+    views->freshness().Wait("", std::move(at), Seconds(60), *api, [&](bool yes) { fresh = yes; });
     return Until([&] { return fresh.has_value(); }) && *fresh;
   }
 
@@ -128,7 +131,7 @@ class SimApi {
   std::unique_ptr<task::Host> host;
   std::unique_ptr<sql::Databases> databases;
   std::unique_ptr<projections::Views> views;
-  std::unique_ptr<projections::Projection> people;
+  std::vector<std::unique_ptr<projections::Projection>> groups;
   std::unique_ptr<gateway::Gateway> gateway;
   std::unique_ptr<gateway::Auth> auth;
   std::string key;              // an API key
