@@ -49,7 +49,7 @@ def unit(preset):
     """Runs ctest; gives (passed, failed) counting each GoogleTest case where the program says how many it ran."""
     os.makedirs(os.path.join(ROOT, "build/test"), exist_ok=True)
     report = os.path.join(ROOT, f"build/test/unit-{preset}.xml")
-    code, output, seconds = run(["ctest", "--preset", preset, "-j2", "--output-junit", report], 3000)
+    code, output, seconds = run(["ctest", "--preset", preset, "-j2", "--output-junit", report, "--test-output-size-passed", "200000", "--test-output-size-failed", "200000", "--test-output-truncation", "head"], 3000)
     passed = failed = 0
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         text = "".join(node.text or "" for node in case.iter("system-out"))
