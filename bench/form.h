@@ -1,9 +1,10 @@
 // What the measuring programs print: one JSON object a line, a measurement of one round. bench/run.py merges them into rows.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
-#include <fmt/format.h>
 #include <string_view>
 #include <vector>
 
@@ -11,8 +12,8 @@ namespace maily::bench {
 
 // Ours and the reference of one round. The ratio is ours / reference.
 inline void Print(std::string_view row, std::string_view unit, double ours, double reference, std::string_view reference_name) {
-  fmt::print("{{\"row\":\"{}\",\"unit\":\"{}\",\"ours\":{:.6g},\"reference\":{:.6g},\"reference_name\":\"{}\"}}\n", row, unit, ours, reference,
-             reference_name);
+  fmt::print("{{\"row\":\"{}\",\"unit\":\"{}\",\"ours\":{:.6g},\"reference\":{:.6g},\"reference_name\":\"{}\"}}\n", row, unit, ours,
+             reference, reference_name);
   std::fflush(stdout);
 }
 

@@ -73,6 +73,8 @@ def spine(arguments):
         (["import"], world.imports),
         (["memory_per_contact", "disk_per_contact", "restart"], world.size),
     ]
+    if os.getloadavg()[0] > 0.5:
+        note(f"load average {os.getloadavg()[0]:.1f}: others use this machine, so the figures and their spread suffer")
     try:
         for names, step in steps:
             wanted = [name for name in names if not arguments.row or any(name.startswith(row) for row in arguments.row)]

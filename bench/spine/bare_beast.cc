@@ -1,4 +1,5 @@
-// The reference of row `click`: a bare Beast server on one thread that answers every request with the same redirect and keeps the connection.
+// The reference of row `click`: a bare Beast server on one thread that answers every request with the same redirect and keeps the
+// connection.
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>

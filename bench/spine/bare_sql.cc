@@ -1,9 +1,10 @@
 // See bare_sql.h.
 #include "bench/spine/bare_sql.h"
 
+#include <sqlite3.h>
+
 #include <filesystem>
 #include <memory>
-#include <sqlite3.h>
 
 #include "bench/spine/meter.h"
 #include "streams/base/result.h"
@@ -60,7 +61,8 @@ struct Rows {
 std::vector<Rows> ReadAll(const std::string& path, std::vector<std::string>& indexes) {
   const Database database = Open(path);
   std::vector<Rows> all;
-  const Prepared schema = Prepare(database.get(), "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'");
+  const Prepared schema =
+      Prepare(database.get(), "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'");
   while (::sqlite3_step(schema.get()) == SQLITE_ROW) {
     if (Text(schema.get(), 0) == "index") indexes.push_back(Text(schema.get(), 2));
     if (Text(schema.get(), 0) == "table") all.push_back({Text(schema.get(), 1), Text(schema.get(), 2), 0, {}});
@@ -69,7 +71,8 @@ std::vector<Rows> ReadAll(const std::string& path, std::vector<std::string>& ind
     const Prepared select = Prepare(database.get(), "SELECT * FROM " + rows.table);
     rows.columns = static_cast<size_t>(::sqlite3_column_count(select.get()));
     while (::sqlite3_step(select.get()) == SQLITE_ROW) {
-      for (size_t c = 0; c < rows.columns; ++c) rows.values.emplace_back(::sqlite3_value_dup(::sqlite3_column_value(select.get(), static_cast<int>(c))));
+      for (size_t c = 0; c < rows.columns; ++c)
+        rows.values.emplace_back(::sqlite3_value_dup(::sqlite3_column_value(select.get(), static_cast<int>(c))));
     }
   }
   return all;
@@ -122,7 +125,8 @@ UpsertCost UpsertRows(const std::vector<std::string>& sources, const std::string
         all.push_back(std::move(rows));
       }
       for (const std::string& index : indexes) {
-        if (::sqlite3_exec(database.get(), index.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) continue;  // that of a table known before
+        if (::sqlite3_exec(database.get(), index.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+          continue;  // that of a table known before
       }
     }
     Uniform chance(11);
@@ -138,7 +142,8 @@ UpsertCost UpsertRows(const std::vector<std::string>& sources, const std::string
     Run(database.get(), "BEGIN IMMEDIATE");
     for (size_t t = 0; t < all.size(); ++t) {
       for (const size_t row : orders[t]) {
-        for (size_t c = 0; c < all[t].columns; ++c) ::sqlite3_bind_value(upserts[t].get(), static_cast<int>(c) + 1, all[t].values[row * all[t].columns + c].get());
+        for (size_t c = 0; c < all[t].columns; ++c)
+          ::sqlite3_bind_value(upserts[t].get(), static_cast<int>(c) + 1, all[t].values[row * all[t].columns + c].get());
         Step(database.get(), upserts[t].get());
         ++cost.rows;
       }

@@ -14,8 +14,8 @@ struct UpsertCost {
   double seconds = 0;
   uint64_t rows = 0;
 };
-// Every row of every table of the databases `sources`, upserted by prepared statements into `path`, with the same tables and indexes, in one
-// transaction. The rows are in memory before, in an order that is not that of their keys, as a journal brings them.
+// Every row of every table of the databases `sources`, upserted by prepared statements into `path`, with the same tables and indexes, in
+// one transaction. The rows are in memory before, in an order that is not that of their keys, as a journal brings them.
 UpsertCost UpsertRows(const std::vector<std::string>& sources, const std::string& path);
 
 }  // namespace maily::bench

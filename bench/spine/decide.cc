@@ -1,7 +1,7 @@
 // Row `decide`: clicks per second through append → decide → journal, durable, against the same records and frames in a bare RocksDB.
 //
-// A round: commands of 100 bytes payload over uniformly drawn contacts, 256 a record, are appended as long as fewer than `window` of them are
-// undecided; it ends when the last decision is accepted. Then what was written is read back, and written again raw with as many syncs.
+// A round: commands of 100 bytes payload over uniformly drawn contacts, 256 a record, are appended as long as fewer than `window` of them
+// are undecided; it ends when the last decision is accepted. Then what was written is read back, and written again raw with as many syncs.
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <thread>
@@ -37,8 +37,9 @@ class Feeder {
     for (size_t i = 0; i < kCommandsPerRecord; ++i) {
       MAILY_CHECK(builder_.Add(world_.Click(recipients[chance.Below(recipients.size())], chance, payload_)), "a record is full");
     }
-    world_.log().Append({Topic::kCommands, partition}, builder_.Finish(world_.log().settings().log_id, world_.log().settings().generation, partition),
-                        Sync::kSoon, [](const Result<Appended>& done) { MAILY_CHECK(done.has_value(), "append: {}", done.error().ToString()); });
+    world_.log().Append({Topic::kCommands, partition},
+                        builder_.Finish(world_.log().settings().log_id, world_.log().settings().generation, partition), Sync::kSoon,
+                        [](const Result<Appended>& done) { MAILY_CHECK(done.has_value(), "append: {}", done.error().ToString()); });
   }
 
  private:

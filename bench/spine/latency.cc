@@ -1,8 +1,8 @@
-// Rows `latency_1`, `latency_16`, `latency_256`: one command appended, decided, durable, answered, at the command port, against a bare append and
-// fdatasync of the same bytes. Row `visible`: the same until every view shows it, at 16 clients, against a bare SQLite commit.
+// Rows `latency_1`, `latency_16`, `latency_256`: one command appended, decided, durable, answered, at the command port, against a bare
+// append and fdatasync of the same bytes. Row `visible`: the same until every view shows it, at 16 clients, against a bare SQLite commit.
 //
-// Clients are closed loops on one thread: each sends its next click when the last was answered (or visible). The reference appends, per sync,
-// as many bytes as ours wrote per sync in the same round.
+// Clients are closed loops on one thread: each sends its next click when the last was answered (or visible). The reference appends, per
+// sync, as many bytes as ours wrote per sync in the same round.
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
@@ -34,12 +34,21 @@ constexpr size_t kVisibleClients = 16;
 class LiveViews {
  public:
   LiveViews(World& world, const std::string& directory)
-      : worker_("views"), disk_("disk"), databases_(std::move(sql::OpenSqlite({.directory = directory})).value()),
+      : worker_("views"),
+        disk_("disk"),
+        databases_(std::move(sql::OpenSqlite({.directory = directory})).value()),
         views_(*databases_, projections::ReadModelQueries()) {
-    projections::ProjectionEnvironment environment{.databases = *databases_, .executor = worker_, .background = &disk_, .clock = world.clock(),
-                                                   .partition_count = world.log().settings().partition_count, .open_reader = {},
-                                                   .journal_end = {}, .keyring = &world.keyring()};
-    environment.open_reader = [&world](PartitionId partition, const journal::Position& from) { return world.host().tail(partition).Open(from); };
+    projections::ProjectionEnvironment environment{.databases = *databases_,
+                                                   .executor = worker_,
+                                                   .background = &disk_,
+                                                   .clock = world.clock(),
+                                                   .partition_count = world.log().settings().partition_count,
+                                                   .open_reader = {},
+                                                   .journal_end = {},
+                                                   .keyring = &world.keyring()};
+    environment.open_reader = [&world](PartitionId partition, const journal::Position& from) {
+      return world.host().tail(partition).Open(from);
+    };
     environment.journal_end = [&world](PartitionId partition) { return world.log().Ends({Topic::kJournal, partition}).durable.value(); };
     for (const projections::Group& group : projections::ReadModelGroups()) {
       projections_.push_back(std::make_unique<projections::Projection>(environment, group, views_));
@@ -132,8 +141,8 @@ void Round(World& world, Uniform& chance, size_t clients, const Arguments& argum
   const size_t per_sync = bytes / syncs;
   std::vector<double> bare;
   if (arguments.reference) bare = AppendAndSync(arguments.directory + "/bare", per_sync, arguments.seconds / 2);
-  Note("{} clients: {} commands, {} syncs, {} bytes a sync; p50 {:.0f} us, p99 {:.0f} us; bare {:.0f} us, {:.0f} us", clients, commands, syncs, per_sync,
-       Quantile(ours, 0.5), Quantile(ours, 0.99), Quantile(bare, 0.5), Quantile(bare, 0.99));
+  Note("{} clients: {} commands, {} syncs, {} bytes a sync; p50 {:.0f} us, p99 {:.0f} us; bare {:.0f} us, {:.0f} us", clients, commands,
+       syncs, per_sync, Quantile(ours, 0.5), Quantile(ours, 0.99), Quantile(bare, 0.5), Quantile(bare, 0.99));
   if (!arguments.reference) return;
   constexpr std::string_view kReference = "append + fdatasync of the same bytes";
   Print(fmt::format("latency_{}", clients), "us, p50", Quantile(ours, 0.5), Quantile(bare, 0.5), kReference);
@@ -144,8 +153,8 @@ void VisibleRound(World& world, LiveViews& views, Uniform& chance, const Argumen
   std::vector<double> ours = Clients(world, chance, kVisibleClients, &views.freshness()).Run(arguments.seconds);
   std::vector<double> bare;
   if (arguments.reference) bare = CommitRows(arguments.directory + "/bare.db", arguments.seconds / 2);
-  Note("visible: {} commands; p50 {:.0f} us, p99 {:.0f} us; bare {:.0f} us, {:.0f} us", ours.size(), Quantile(ours, 0.5), Quantile(ours, 0.99),
-       Quantile(bare, 0.5), Quantile(bare, 0.99));
+  Note("visible: {} commands; p50 {:.0f} us, p99 {:.0f} us; bare {:.0f} us, {:.0f} us", ours.size(), Quantile(ours, 0.5),
+       Quantile(ours, 0.99), Quantile(bare, 0.5), Quantile(bare, 0.99));
   if (!arguments.reference) return;
   constexpr std::string_view kReference = "SQLite commit of one row, WAL, synchronous=FULL";
   Print("visible", "us, p50", Quantile(ours, 0.5), Quantile(bare, 0.5), kReference);

@@ -1,13 +1,14 @@
 // See meter.h.
 #include "bench/spine/meter.h"
 
-#include <atomic>
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <string_view>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <atomic>
+#include <string_view>
 
 namespace maily::bench {
 namespace {

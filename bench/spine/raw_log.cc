@@ -1,16 +1,17 @@
 // See raw_log.h.
 #include "bench/spine/raw_log.h"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <fmt/format.h>
-#include <memory>
 #include <rocksdb/db.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <memory>
 
 #include "bench/spine/meter.h"
 #include "streams/adapters/rocks/options.h"

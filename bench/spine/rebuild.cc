@@ -45,11 +45,13 @@ journal::Position Genesis(Log& log, PartitionId partition) {
 
 struct Data {
   explicit Data(const std::string& path)
-      : resources(rocks::Limits{}), log(Must(rocks::RocksLog::Open(path + "/log", {.log_id = {}, .partition_count = 0}, resources, clock), "the log")),
+      : resources(rocks::Limits{}),
+        log(Must(rocks::RocksLog::Open(path + "/log", {.log_id = {}, .partition_count = 0}, resources, clock), "the log")),
         stores(path + "/keys", resources),
-        keyring(Must(keyring::Keyring::Open(Must(stores.Open("keyring", KvDurability::kOnWrite), "keys"),
-                                            Must(keyring::LoadOrCreateRootKey(path + "/keys/root.key", entropy), "the root key"), entropy, {}),
-                     "the keyring")) {}
+        keyring(
+            Must(keyring::Keyring::Open(Must(stores.Open("keyring", KvDurability::kOnWrite), "keys"),
+                                        Must(keyring::LoadOrCreateRootKey(path + "/keys/root.key", entropy), "the root key"), entropy, {}),
+                 "the keyring")) {}
 
   // Of the whole journal.
   uint64_t CountEvents() {
@@ -79,8 +81,13 @@ double Fold(Data& data, const std::string& directory, std::vector<std::string>& 
   for (uint16_t p = 0; p < partitions; ++p) tails.push_back(std::make_unique<journal::Tail>(*data.log, PartitionId(p), 1 << 20));
   asio_net::Worker worker("views");
   asio_net::Worker disk("disk");
-  projections::ProjectionEnvironment environment{.databases = *sqlite, .executor = worker, .background = &disk, .clock = data.clock,
-                                                 .partition_count = partitions, .open_reader = {}, .journal_end = {},
+  projections::ProjectionEnvironment environment{.databases = *sqlite,
+                                                 .executor = worker,
+                                                 .background = &disk,
+                                                 .clock = data.clock,
+                                                 .partition_count = partitions,
+                                                 .open_reader = {},
+                                                 .journal_end = {},
                                                  .keyring = data.keyring.get()};
   environment.open_reader = [&tails](PartitionId partition, const journal::Position& from) { return tails[partition.value()]->Open(from); };
   environment.journal_end = [&data](PartitionId partition) { return data.log->Ends({Topic::kJournal, partition}).durable.value(); };
@@ -92,7 +99,8 @@ double Fold(Data& data, const std::string& directory, std::vector<std::string>& 
     for (const projections::Group& group : projections::ReadModelGroups()) {
       projections::Projector::Callbacks callbacks;
       callbacks.stopped = [](const Error& error) { MAILY_CHECK(false, "{}", error.ToString()); };
-      projectors.push_back(Must(projections::Projector::Open(environment, group, group.name, projections::Mode::kBuild, {}, callbacks), "a projector"));
+      projectors.push_back(
+          Must(projections::Projector::Open(environment, group, group.name, projections::Mode::kBuild, {}, callbacks), "a projector"));
       projectors.back()->Start();
       projectors.back()->RunToEnd([&left, &done] {
         if (--left == 0) done.set_value();
@@ -112,7 +120,8 @@ double Fold(Data& data, const std::string& directory, std::vector<std::string>& 
   worker.Stop();
   disk.Stop();
   databases.clear();
-  for (const projections::Group& group : projections::ReadModelGroups()) databases.push_back(fmt::format("{}/{}.db", directory, group.name));
+  for (const projections::Group& group : projections::ReadModelGroups())
+    databases.push_back(fmt::format("{}/{}.db", directory, group.name));
   return seconds;
 }
 
@@ -129,7 +138,8 @@ int Main(const Arguments& arguments) {
     }
     const UpsertCost bare = UpsertRows(databases, arguments.directory + "/bare.db");
     Note("{:.0f} events in {:.2f} s; {} rows upserted in {:.2f} s", events, seconds, bare.rows, bare.seconds);
-    Print("rebuild", "events/s", events / seconds, events / bare.seconds, "bare prepared SQLite upserts of the same rows in one transaction");
+    Print("rebuild", "events/s", events / seconds, events / bare.seconds,
+          "bare prepared SQLite upserts of the same rows in one transaction");
   }
   return 0;
 }

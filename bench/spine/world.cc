@@ -67,20 +67,23 @@ World::World(const Settings& settings) : settings_(settings), resources_(rocks::
   key_stores_ = std::make_unique<rocks::RocksKvStores>(base + "/keys", resources_);
   keyring::Key root;
   entropy_.Fill(root.bytes);
-  keyring_ = Must(keyring::Keyring::Open(Must(key_stores_->Open("keyring", KvDurability::kOnWrite), "the keyring's store"), root, entropy_, {}), "the keyring");
+  keyring_ =
+      Must(keyring::Keyring::Open(Must(key_stores_->Open("keyring", KvDurability::kOnWrite), "the keyring's store"), root, entropy_, {}),
+           "the keyring");
   state_stores_ = std::make_unique<rocks::RocksKvStores>(base + "/state", resources_);
   slots_ = Must(disk::MmapSlots::Open(base + "/careful", settings.partitions), "slots");
   workers_ = std::make_unique<asio_net::Workers>("task", settings.workers);
   driver_ = std::make_unique<asio_net::Worker>("driver");
   sender_ = std::make_unique<command::Sender>(*log_, size_t{64} << 20);
   replies_ = std::make_unique<command::Replies>(200'000);
-  environment_ = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
-      *log_, clock_, entropy_, *state_stores_, *slots_, *sender_, *replies_, pipeline_, keyring_.get(), "bench", "bench"});
+  environment_ = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{*log_, clock_, entropy_, *state_stores_, *slots_, *sender_,
+                                                                               *replies_, pipeline_, keyring_.get(), "bench", "bench"});
   environment_->cache_bytes_max = (settings.state_cache_mb << 20) / settings.partitions;
   environment_->flush_journal_bytes = (settings.flush_journal_mb << 20) / settings.partitions;
   caches_.resize(settings.partitions);
   task::Host::Listener listener;
-  listener.led = [this](PartitionId partition, Executor&, Epoch, const journal::Position&, state::Cache& cache, task::Credits&, journal::Tail&) {
+  listener.led = [this](PartitionId partition, Executor&, Epoch, const journal::Position&, state::Cache& cache, task::Credits&,
+                        journal::Tail&) {
     const std::lock_guard lock(mutex_);
     caches_[partition.value()] = &cache;
   };
@@ -101,7 +104,8 @@ World::~World() {
 
 command::Reply World::Ask(PartitionId partition, const command::Command& command) {
   std::promise<Result<command::Reply>> reply;
-  replies_->Await(command.id, *driver_, Seconds(kReplyTimeoutSeconds), [&reply](Result<command::Reply> answer) { reply.set_value(std::move(answer)); });
+  replies_->Await(command.id, *driver_, Seconds(kReplyTimeoutSeconds),
+                  [&reply](Result<command::Reply> answer) { reply.set_value(std::move(answer)); });
   sender_->Send(partition, command, Sync::kSoon, [](const Result<CommandAt>&) {});
   return Must(reply.get_future().get(), "a command");
 }
@@ -159,7 +163,8 @@ void World::ImportContacts(size_t count) {
       contact.set_personal_digest(std::string(16, static_cast<char>('a' + i % 26)));
       auto& name = *contact.add_attributes();
       name.set_name("first_name");
-      name.set_sealed(schema::Seal(kTenant, subject_keys[k], schema::AttributeFieldId("first_name"), fmt::format("Name{}", i % 997), entropy_));
+      name.set_sealed(
+          schema::Seal(kTenant, subject_keys[k], schema::AttributeFieldId("first_name"), fmt::format("Name{}", i % 997), entropy_));
       AddInteger(contact, "recency", i % 12 + 1);
       AddText(contact, "history_segment", i % 3 == 0 ? "1) $0 - $100" : "2) $100 - $200");
       auto& history = *contact.add_attributes();
@@ -183,7 +188,8 @@ void World::ImportContacts(size_t count) {
       command.payload = payload;
       const PartitionId partition = schema::PartitionOfContact(contact_keys[k], settings_.partitions);
       recipients_.push_back({partition, ++ordinals[partition.value()]});
-      sender_->Send(partition, command, Sync::kSoon, [](const Result<CommandAt>& sent) { MAILY_CHECK(sent.has_value(), "a contact: {}", sent.error().ToString()); });
+      sender_->Send(partition, command, Sync::kSoon,
+                    [](const Result<CommandAt>& sent) { MAILY_CHECK(sent.has_value(), "a contact: {}", sent.error().ToString()); });
     }
     Until("the contacts", [&] { return Accepted() - before + 20'000 >= first + contact_keys.size(); });  // the queue stays short
   }

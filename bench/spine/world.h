@@ -27,8 +27,8 @@ inline constexpr TenantId kTenant(1);
 inline constexpr size_t kClickBytes = 100;  // payload of a click command
 
 struct Settings {
-  std::string directory;           // made anew
-  uint16_t partitions = 16;        // as `maily serve` by default
+  std::string directory;     // made anew
+  uint16_t partitions = 16;  // as `maily serve` by default
   size_t workers = 2;
   size_t state_cache_mb = 256;
   size_t flush_journal_mb = 64;
