@@ -1,12 +1,13 @@
 // See bootstrap.h.
 #include "app/bootstrap.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <future>
-#include <unistd.h>
 
 #include "api/gateway/auth.h"
 #include "maily/tenants/v1/commands.pb.h"
@@ -31,7 +32,8 @@ Result<command::Reply> Ask(const BootstrapNeeds& needs, TenantId tenant, Partiti
   command.trace = needs.entropy.NextId<TraceId>();
   command.payload = payload;
   std::promise<Result<command::Reply>> promise;
-  needs.replies.Await(command.id, needs.executor, Seconds(30), [&promise](Result<command::Reply> reply) { promise.set_value(std::move(reply)); });
+  needs.replies.Await(command.id, needs.executor, Seconds(30),
+                      [&promise](Result<command::Reply> reply) { promise.set_value(std::move(reply)); });
   needs.sender.Send(partition, command, Sync::kSoon, [](const Result<CommandAt>&) {});
   return promise.get_future().get();
 }
@@ -44,7 +46,8 @@ Result<void> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path)
   tenants::v1::CreateTenant create;
   create.set_name("default");
   MAILY_TRY(const command::Reply created, Ask(needs, TenantId(0), PartitionOf("tenants", needs.partition_count), create));
-  if (created.outcome != static_cast<uint16_t>(journal::Outcome::kDone) && created.outcome != static_cast<uint16_t>(journal::Outcome::kConflict)) {
+  if (created.outcome != static_cast<uint16_t>(journal::Outcome::kDone) &&
+      created.outcome != static_cast<uint16_t>(journal::Outcome::kConflict)) {
     return Fail(Code::kFatal, "tenant `default` was not made: {}", created.answer);
   }
   const gateway::NewApiKey key = gateway::MakeApiKey(needs.entropy);
@@ -54,7 +57,8 @@ Result<void> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path)
   make.add_scopes("admin");
   make.set_label("first start");
   MAILY_TRY(const command::Reply made, Ask(needs, kDefaultTenant, schema::HomeOf(kDefaultTenant, needs.partition_count), make));
-  if (made.outcome != static_cast<uint16_t>(journal::Outcome::kDone)) return Fail(Code::kFatal, "the first API key was not made: {}", made.answer);
+  if (made.outcome != static_cast<uint16_t>(journal::Outcome::kDone))
+    return Fail(Code::kFatal, "the first API key was not made: {}", made.answer);
   const std::string beside = key_path + ".new";
   const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) return Fail(Code::kRetry, "{}: {}", beside, std::strerror(errno));

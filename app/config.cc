@@ -1,10 +1,11 @@
 // See config.h.
 #include "app/config.h"
 
+#include <yaml-cpp/yaml.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <yaml-cpp/yaml.h>
 
 namespace maily::app {
 namespace {
@@ -37,7 +38,8 @@ const std::vector<Setting>& Settings() {
       {"relay_connections", "16", kNumber, 1, 1000, "connections kept to the relay, over all workers"},
       {"helo_name", "localhost", kText, 0, 0, "name given in EHLO"},
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
-      {"flush_journal_mb", "64", kNumber, 1, 1 << 16, "journal written between flushes of the state, over all partitions, MiB; bounds a restart"},
+      {"flush_journal_mb", "64", kNumber, 1, 1 << 16,
+       "journal written between flushes of the state, over all partitions, MiB; bounds a restart"},
       {"command_queue_mb", "64", kNumber, 1, 1 << 16, "commands waiting to be appended, MiB; beyond it requests get 503"},
       {"log_level", "info", kText, 0, 0, "debug, info, warn or error"},
       {"shutdown_seconds", "30", kNumber, 1, 600, "time for a clean stop after SIGTERM"},

@@ -1,11 +1,12 @@
 // `maily import`: streams a CSV file to the server, with a progress bar, and prints the report.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "app/remote.h"
 #include "app/subcommand.h"
@@ -37,8 +38,8 @@ class Progress {
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double share = total_ == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total_);
     const double left = share > 0 ? seconds / share - seconds : 0;
-    std::fprintf(stderr, "\r[%-30s] %3.0f %%  %.1f MiB/s  %.0f s left ", std::string(static_cast<size_t>(share * 30), '#').c_str(), share * 100,
-                 static_cast<double>(done) / 1048576 / std::max(seconds, 0.001), left);
+    std::fprintf(stderr, "\r[%-30s] %3.0f %%  %.1f MiB/s  %.0f s left ", std::string(static_cast<size_t>(share * 30), '#').c_str(),
+                 share * 100, static_cast<double>(done) / 1048576 / std::max(seconds, 0.001), left);
     if (done >= total_) std::fputc('\n', stderr);
   }
 
@@ -75,13 +76,14 @@ int Run(const Common& common, const Import& flags) {
     if (answer->status == 404) std::fprintf(stderr, "make it with: maily list create %s\n", flags.list.c_str());
     return code;
   }
-  fmt::print("{} rows: {} created, {} updated, {} unchanged, {} repeated, {} rejected ({:.1f} s)\n", report.value("rows", 0), report.value("created", 0),
-             report.value("updated", 0), report.value("unchanged", 0), report.value("duplicate", 0), report.value("rejected", 0),
-             report.value("seconds", 0.0));
+  fmt::print("{} rows: {} created, {} updated, {} unchanged, {} repeated, {} rejected ({:.1f} s)\n", report.value("rows", 0),
+             report.value("created", 0), report.value("updated", 0), report.value("unchanged", 0), report.value("duplicate", 0),
+             report.value("rejected", 0), report.value("seconds", 0.0));
   size_t shown = 0;
   for (const json& reject : report.value("rejects", json::array())) {
     if (++shown > kRejectsShown) break;
-    fmt::print(stderr, "line {}, {}: {} ({})\n", reject.value("line", 0), reject.value("column", ""), reject.value("reason", ""), reject.value("code", ""));
+    fmt::print(stderr, "line {}, {}: {} ({})\n", reject.value("line", 0), reject.value("column", ""), reject.value("reason", ""),
+               reject.value("code", ""));
   }
   if (report.value("rejected", size_t{0}) > kRejectsShown) fmt::print(stderr, "… all of them: --output json\n");
   return kExitOk;
@@ -90,7 +92,9 @@ int Run(const Common& common, const Import& flags) {
 }  // namespace
 
 void AddImport(CLI::App& app, Chosen& chosen) {
-  app.footer("Example: maily import customers.csv --list customers\nThe file needs a column email; every other column is an attribute. Posting it again is harmless.");
+  app.footer(
+      "Example: maily import customers.csv --list customers\nThe file needs a column email; every other column is an attribute. Posting it "
+      "again is harmless.");
   auto flags = std::make_shared<Import>();
   flags->server.AddTo(app);
   app.add_option("file", flags->file, "CSV file, UTF-8, with a header line")->required();

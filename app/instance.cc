@@ -1,14 +1,15 @@
 // See instance.h.
 #include "app/instance.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sys/file.h>
-#include <unistd.h>
 
 namespace maily::app {
 namespace {
@@ -50,9 +51,12 @@ Result<void> WriteIdentity(const LogId& log_id, const std::string& data, uint64_
 
 const char* ModeName(Mode mode) {
   switch (mode) {
-    case Mode::kSandbox: return "sandbox";
-    case Mode::kLive: return "live";
-    case Mode::kHeld: return "held";
+    case Mode::kSandbox:
+      return "sandbox";
+    case Mode::kLive:
+      return "live";
+    case Mode::kHeld:
+      return "held";
   }
   return "held";
 }
@@ -69,8 +73,8 @@ Result<std::unique_ptr<Instance>> Instance::Open(const std::string& data) {
     std::string holder = ReadWhole(path);
     while (!holder.empty() && holder.back() == '\n') holder.pop_back();
     ::close(lock);
-    return Fail(Code::kConflict, "data directory {} is in use by another maily serve ({}); stop it first, or give --data another directory", absolute,
-                holder.empty() ? "pid unknown" : holder);
+    return Fail(Code::kConflict, "data directory {} is in use by another maily serve ({}); stop it first, or give --data another directory",
+                absolute, holder.empty() ? "pid unknown" : holder);
   }
   const std::string pid = fmt::format("pid {}\n", ::getpid());
   if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, pid.data(), pid.size(), 0) < 0) {

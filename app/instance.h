@@ -38,8 +38,8 @@ class Instance {
   std::string held_reason_;
 };
 
-// `maily arm`: from the next start on the instance at `data` is live (or, with `live` false, a sandbox again). Also takes the data's present place
-// and epoch as its own: a held copy becomes a live instance.
+// `maily arm`: from the next start on the instance at `data` is live (or, with `live` false, a sandbox again). Also takes the data's
+// present place and epoch as its own: a held copy becomes a live instance.
 Result<void> Arm(const std::string& data, bool live);
 const char* ModeName(Mode mode);
 

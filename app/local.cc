@@ -1,10 +1,11 @@
 // Subcommands that need no server: config, arm, topology, schema, doctor.
+#include <google/protobuf/descriptor.h>
+#include <sys/statvfs.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <google/protobuf/descriptor.h>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sys/statvfs.h>
 
 #include "app/config.h"
 #include "app/instance.h"
@@ -29,7 +30,8 @@ int ExplainConfig(const Common& common, const ConfigFlags& flags) {
   if (!config) return PrintError(common, config.error());
   json items = json::array();
   for (const Setting& setting : Settings()) {
-    items.push_back({{"name", setting.name}, {"value", config->Text(setting.name)}, {"source", config->Source(setting.name)}, {"help", setting.help}});
+    items.push_back(
+        {{"name", setting.name}, {"value", config->Text(setting.name)}, {"source", config->Source(setting.name)}, {"help", setting.help}});
   }
   if (common.json) {
     std::printf("%s\n", json({{"items", items}}).dump().c_str());
@@ -58,7 +60,7 @@ std::vector<Finding> Examine(const Config& config) {
     findings.push_back({"data", "warn", data + " does not exist yet", "maily serve --data " + data});
     return findings;
   }
-  struct statvfs disk {};
+  struct statvfs disk{};
   if (::statvfs(data.c_str(), &disk) == 0) {
     const double used = 100.0 - 100.0 * static_cast<double>(disk.f_bavail) / static_cast<double>(disk.f_blocks);
     const char* level = used > 90 ? "fail" : (used > 80 ? "warn" : "ok");
@@ -66,8 +68,10 @@ std::vector<Finding> Examine(const Config& config) {
   }
   const auto key = std::filesystem::status(data + "/admin.key", error).permissions();
   const bool open = (key & (std::filesystem::perms::group_all | std::filesystem::perms::others_all)) != std::filesystem::perms::none;
-  findings.push_back({"admin key", open ? "fail" : "ok", open ? "others may read it" : "only its owner may read it", open ? "chmod 600 " + data + "/admin.key" : ""});
-  findings.push_back({"durability", "ok", "embedded log, fsync before every acknowledgement: survives kill -9 and loss of power, not loss of the disk", ""});
+  findings.push_back({"admin key", open ? "fail" : "ok", open ? "others may read it" : "only its owner may read it",
+                      open ? "chmod 600 " + data + "/admin.key" : ""});
+  findings.push_back({"durability", "ok",
+                      "embedded log, fsync before every acknowledgement: survives kill -9 and loss of power, not loss of the disk", ""});
   ServerFlags flags;
   flags.server = "http://" + config.Text("listen");
   flags.key_file = data + "/admin.key";
@@ -90,8 +94,8 @@ int Doctor(const Common& common, const ConfigFlags& flags) {
     found = found || finding.level == "fail";
     items.push_back({{"check", finding.check}, {"level", finding.level}, {"detail", finding.detail}, {"fix", finding.fix}});
     if (!common.json) {
-      std::printf("%-5s %-12s %s%s%s\n", finding.level.c_str(), finding.check.c_str(), finding.detail.c_str(), finding.fix.empty() ? "" : " -> ",
-                  finding.fix.c_str());
+      std::printf("%-5s %-12s %s%s%s\n", finding.level.c_str(), finding.check.c_str(), finding.detail.c_str(),
+                  finding.fix.empty() ? "" : " -> ", finding.fix.c_str());
     }
   }
   if (common.json) std::printf("%s\n", json({{"items", items}}).dump().c_str());
@@ -99,14 +103,16 @@ int Doctor(const Common& common, const ConfigFlags& flags) {
 }
 
 json TypeJson(const schema::Type& type) {
-  return {{"type", type.number}, {"name", type.full_name}, {"noun", type.noun}, {"kind", schema::KindName(type.kind)}, {"level", type.level}};
+  return {
+      {"type", type.number}, {"name", type.full_name}, {"noun", type.noun}, {"kind", schema::KindName(type.kind)}, {"level", type.level}};
 }
 
 }  // namespace
 
 void AddConfig(CLI::App& app, Chosen& chosen) {
   app.require_subcommand(1);
-  CLI::App* explain = app.add_subcommand("explain", "every setting, its value and where that comes from; example: maily config explain --output json");
+  CLI::App* explain =
+      app.add_subcommand("explain", "every setting, its value and where that comes from; example: maily config explain --output json");
   explain->fallthrough();
   auto flags = std::make_shared<ConfigFlags>();
   flags->AddTo(*explain);

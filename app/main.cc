@@ -1,8 +1,9 @@
 // `maily`: the one program. Its subcommands are the tables below and in remote.cc.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "app/config.h"
 #include "app/remote.h"
@@ -66,10 +67,14 @@ int PrintError(const Common& common, const Error& error) {
   }
   std::fprintf(stderr, "maily: %s\n", error.message.c_str());
   switch (error.code) {
-    case Code::kRetry: return kExitUnreachable;
-    case Code::kConflict: return kExitRefused;
-    case Code::kInvalid: return kExitUsage;
-    default: return kExitFailed;
+    case Code::kRetry:
+      return kExitUnreachable;
+    case Code::kConflict:
+      return kExitRefused;
+    case Code::kInvalid:
+      return kExitUsage;
+    default:
+      return kExitFailed;
   }
 }
 

@@ -42,7 +42,8 @@ void AsAdmin(const OperatorNeeds& needs, Request request, Respond respond, std::
       return answer(http::ToResponse(problem, asked.trace_id, asked.path()));
     }
     if (!caller->May(gateway::Scope::kAdmin)) {
-      return answer(http::ToResponse({.status = 403, .code = "forbidden", .message = "this needs a key with scope admin"}, asked.trace_id, asked.path()));
+      return answer(http::ToResponse({.status = 403, .code = "forbidden", .message = "this needs a key with scope admin"}, asked.trace_id,
+                                     asked.path()));
     }
     then(std::move(asked), std::move(answer));
   });
@@ -52,22 +53,35 @@ json InstanceJson(const OperatorNeeds& needs) {
   json partitions = json::array();
   uint16_t number = 0;
   for (const task::Task::Status& status : needs.host->status()) {
-    partitions.push_back({{"partition", number++}, {"state", task::TaskStateName(status.state)}, {"epoch", status.epoch}, {"lsn", status.lsn},
-                          {"decided", status.decided}, {"command_lag", status.command_lag}, {"link_lag", status.link_lag},
-                          {"state_bytes", status.state_bytes}, {"error", status.error}});
+    partitions.push_back({{"partition", number++},
+                          {"state", task::TaskStateName(status.state)},
+                          {"epoch", status.epoch},
+                          {"lsn", status.lsn},
+                          {"decided", status.decided},
+                          {"command_lag", status.command_lag},
+                          {"link_lag", status.link_lag},
+                          {"state_bytes", status.state_bytes},
+                          {"error", status.error}});
   }
   return {{"mode", needs.mode}, {"held_reason", needs.held_reason}, {"build", needs.build}, {"partitions", partitions}};
 }
 
 json ProjectionJson(const projections::ProjectionStatus& status) {
-  json item = {{"name", status.group}, {"live", status.live}, {"previous", status.previous}, {"lag_records", status.lag_records},
-               {"lag_seconds", static_cast<double>(status.lag.us) / 1e6}, {"stopped", status.stopped}};
+  json item = {{"name", status.group},
+               {"live", status.live},
+               {"previous", status.previous},
+               {"lag_records", status.lag_records},
+               {"lag_seconds", static_cast<double>(status.lag.us) / 1e6},
+               {"stopped", status.stopped}};
   if (status.rebuild) {
-    item["rebuild"] = {{"database", status.rebuild->database}, {"phase", std::string(projections::RebuildPhaseName(status.rebuild->phase))},
-                       {"records_done", status.rebuild->records_done}, {"records_total", status.rebuild->records_total},
+    item["rebuild"] = {{"database", status.rebuild->database},
+                       {"phase", std::string(projections::RebuildPhaseName(status.rebuild->phase))},
+                       {"records_done", status.rebuild->records_done},
+                       {"records_total", status.rebuild->records_total},
                        {"seconds", static_cast<double>(status.rebuild->elapsed.us) / 1e6},
                        {"remaining_seconds", static_cast<double>(status.rebuild->remaining.us) / 1e6},
-                       {"digests_equal", status.rebuild->compared}, {"error", status.rebuild->error}};
+                       {"digests_equal", status.rebuild->compared},
+                       {"error", status.rebuild->error}};
   }
   return item;
 }
@@ -120,12 +134,17 @@ std::string TimeText(Instant at) {
 }
 
 // One line a event, as a CloudEvent in JSON; sealed fields stay sealed.
-std::string EventLine(PartitionId partition, const journal::AcceptedFrame& frame, uint64_t lsn, size_t index, const journal::Decision& decision,
-                      const journal::Event& event) {
+std::string EventLine(PartitionId partition, const journal::AcceptedFrame& frame, uint64_t lsn, size_t index,
+                      const journal::Decision& decision, const journal::Event& event) {
   const schema::Type* type = schema::FindType(event.type);
-  json line = {{"specversion", "1.0"}, {"id", fmt::format("{}-{}.{}", partition.value(), lsn, index)}, {"source", fmt::format("/partitions/{}", partition.value())},
-               {"type", type == nullptr ? fmt::format("maily.internal.{}", event.type) : std::string(type->full_name)}, {"time", TimeText(frame.time)},
-               {"tenant", decision.tenant.value()}, {"traceid", decision.trace.ToHex()}, {"causationid", decision.cause.command_id.ToHex()},
+  json line = {{"specversion", "1.0"},
+               {"id", fmt::format("{}-{}.{}", partition.value(), lsn, index)},
+               {"source", fmt::format("/partitions/{}", partition.value())},
+               {"type", type == nullptr ? fmt::format("maily.internal.{}", event.type) : std::string(type->full_name)},
+               {"time", TimeText(frame.time)},
+               {"tenant", decision.tenant.value()},
+               {"traceid", decision.trace.ToHex()},
+               {"causationid", decision.cause.command_id.ToHex()},
                {"actor", std::string(decision.actor)}};
   if (type != nullptr) {
     if (const auto message = schema::Decode(event.type, event.payload)) {
@@ -143,7 +162,8 @@ std::string EventLine(PartitionId partition, const journal::AcceptedFrame& frame
 
 std::string FromHex(std::string_view hex) {
   std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::strtol(std::string(hex.substr(i, 2)).c_str(), nullptr, 16)));
+  for (size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes.push_back(static_cast<char>(std::strtol(std::string(hex.substr(i, 2)).c_str(), nullptr, 16)));
   return bytes;
 }
 
@@ -198,13 +218,15 @@ void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
                   AsAdmin(needs, std::move(request), std::move(respond), handler);
                 }});
   };
-  add(Method::kGet, "/v1/instance", [&needs](const Request&, Respond respond) { respond(Response::Json(200, InstanceJson(needs).dump())); });
+  add(Method::kGet, "/v1/instance",
+      [&needs](const Request&, Respond respond) { respond(Response::Json(200, InstanceJson(needs).dump())); });
   add(Method::kGet, "/v1/projections", [&needs](const Request&, Respond respond) {
     json items = json::array();
     for (projections::Projection* projection : needs.projections) items.push_back(ProjectionJson(projection->Status()));
     respond(Response::Json(200, json({{"items", items}}).dump()));
   });
-  add(Method::kGet, "/v1/projections/digests", [&needs](const Request& request, Respond respond) { Digests(needs, request, std::move(respond)); });
+  add(Method::kGet, "/v1/projections/digests",
+      [&needs](const Request& request, Respond respond) { Digests(needs, request, std::move(respond)); });
   add(Method::kPost, "/v1/projections/{group}:rebuild", [&needs](const Request& request, Respond respond) {
     projections::Projection* projection = Find(needs, request.Param("group"));
     if (projection == nullptr) return respond(Refuse(request, Fail(Code::kNotFound, "no projection group '{}'", request.Param("group"))));

@@ -1,13 +1,14 @@
 // See remote.h.
 #include "app/remote.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "api/http/client.h"
 
@@ -41,37 +42,74 @@ const std::vector<Row>& Rows() {
   static const Field kSize{"--page-size", "page_size", As::kQuery, false, "rows of a page"};
   static const Field kPage{"--page-token", "page_token", As::kQuery, false, "next_page_token of the page before"};
   static const std::vector<Row> rows = {
-      {"tenant", "create", "maily tenant create acme", "POST", "/v1/tenants", {{"name", "name", As::kText, true, "lower-case letters, digits, dashes"}}},
+      {"tenant",
+       "create",
+       "maily tenant create acme",
+       "POST",
+       "/v1/tenants",
+       {{"name", "name", As::kText, true, "lower-case letters, digits, dashes"}}},
       {"tenant", "list", "maily tenant list", "GET", "/v1/tenants", {}},
       {"tenant", "settings", "maily tenant settings", "GET", "/v1/settings", {}},
-      {"tenant", "configure", "maily tenant configure --sender news@example.com --company Shop --postal-address '1 Main St'", "PUT", "/v1/settings",
+      {"tenant",
+       "configure",
+       "maily tenant configure --sender news@example.com --company Shop --postal-address '1 Main St'",
+       "PUT",
+       "/v1/settings",
        {{"--sender", "senders", As::kList, false, "an address that may stand in From; repeat it for more"},
         {"--company", "company", As::kText, false, "who sends"},
         {"--postal-address", "postal_address", As::kText, false, "at the foot of marketing mail"}}},
       {"tenant", "attributes", "maily tenant attributes", "GET", "/v1/attributes", {}},
-      {"tenant", "register", "maily tenant register recency --type integer", "POST", "/v1/attributes",
+      {"tenant",
+       "register",
+       "maily tenant register recency --type integer",
+       "POST",
+       "/v1/attributes",
        {{"name", "name", As::kText, true, "of the attribute"},
         {"--type", "type", As::kText, true, "text, integer, number or boolean"},
         {"--personal", "personal", As::kSwitch, false, "sealed at rest; cannot be used in conditions"}}},
-      {"key", "create", "maily key create --label shop --scope ingest", "POST", "/v1/keys",
-       {{"--label", "label", As::kText, true, "what it is for"}, {"--scope", "scopes", As::kList, true, "admin, read, write or ingest; repeat it for more"}}},
+      {"key",
+       "create",
+       "maily key create --label shop --scope ingest",
+       "POST",
+       "/v1/keys",
+       {{"--label", "label", As::kText, true, "what it is for"},
+        {"--scope", "scopes", As::kList, true, "admin, read, write or ingest; repeat it for more"}}},
       {"key", "list", "maily key list", "GET", "/v1/keys", {}},
       {"key", "revoke", "maily key revoke k1", "DELETE", "/v1/keys/{id}", {kId}},
-      {"contact", "upsert", "maily contact upsert --file contact.json", "POST", "/v1/contacts", {{"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
+      {"contact",
+       "upsert",
+       "maily contact upsert --file contact.json",
+       "POST",
+       "/v1/contacts",
+       {{"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
       {"contact", "show", "maily contact show 281474976710657", "GET", "/v1/contacts/{id}", {kId}},
-      {"contact", "find", "maily contact find ann@example.com", "GET", "/v1/contacts", {{"email", "email", As::kQuery, true, "its address"}}},
+      {"contact",
+       "find",
+       "maily contact find ann@example.com",
+       "GET",
+       "/v1/contacts",
+       {{"email", "email", As::kQuery, true, "its address"}}},
       {"contact", "list", "maily contact list --page-size 50", "GET", "/v1/contacts", {kSize, kPage}},
       {"list", "create", "maily list create customers", "POST", "/v1/lists", {{"name", "name", As::kText, true, "its name"}}},
       {"list", "list", "maily list list", "GET", "/v1/lists", {}},
       {"list", "show", "maily list show 1", "GET", "/v1/lists/{id}", {kId}},
-      {"template", "save", "maily template save --name spring --subject Hi --html spring.html --text spring.txt", "POST", "/v1/templates",
+      {"template",
+       "save",
+       "maily template save --name spring --subject Hi --html spring.html --text spring.txt",
+       "POST",
+       "/v1/templates",
        {{"--name", "name", As::kText, true, "a new version if it exists"},
         {"--subject", "subject", As::kText, true, "may hold placeholders"},
         {"--html", "html", As::kFileText, true, "file with the HTML part"},
         {"--text", "text", As::kFileText, true, "file with the text part"}}},
       {"template", "list", "maily template list", "GET", "/v1/templates", {}},
       {"template", "show", "maily template show 1", "GET", "/v1/templates/{id}", {kId}},
-      {"campaign", "create", "maily campaign create --file campaign.json", "POST", "/v1/campaigns", {{"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
+      {"campaign",
+       "create",
+       "maily campaign create --file campaign.json",
+       "POST",
+       "/v1/campaigns",
+       {{"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
       {"campaign", "list", "maily campaign list", "GET", "/v1/campaigns", {kSize, kPage}},
       {"campaign", "show", "maily campaign show 1", "GET", "/v1/campaigns/{id}", {kId}},
       {"campaign", "report", "maily campaign report 1", "GET", "/v1/campaigns/{id}/report", {kId}},
@@ -80,14 +118,28 @@ const std::vector<Row>& Rows() {
       {"campaign", "pause", "maily campaign pause 1", "POST", "/v1/campaigns/{id}:pause", {kId}},
       {"campaign", "resume", "maily campaign resume 1", "POST", "/v1/campaigns/{id}:resume", {kId}},
       {"campaign", "cancel", "maily campaign cancel 1", "POST", "/v1/campaigns/{id}:cancel", {kId}},
-      {"suppression", "add", "maily suppression add ann@example.com --reason manual", "POST", "/v1/suppressions",
+      {"suppression",
+       "add",
+       "maily suppression add ann@example.com --reason manual",
+       "POST",
+       "/v1/suppressions",
        {{"email", "email", As::kText, true, "the address"}, {"--reason", "reason", As::kText, false, "why"}}},
-      {"suppression", "remove", "maily suppression remove ann@example.com", "DELETE", "/v1/suppressions", {{"email", "email", As::kQuery, true, "the address"}}},
+      {"suppression",
+       "remove",
+       "maily suppression remove ann@example.com",
+       "DELETE",
+       "/v1/suppressions",
+       {{"email", "email", As::kQuery, true, "the address"}}},
       {"suppression", "list", "maily suppression list", "GET", "/v1/suppressions", {kSize, kPage}},
       {"deadletter", "list", "maily deadletter list", "GET", "/v1/deadletters", {kSize, kPage}},
       {"projection", "list", "maily projection list", "GET", "/v1/projections", {}},
       {"projection", "verify", "maily projection verify (digests of the read models)", "GET", "/v1/projections/digests", {}},
-      {"projection", "rebuild", "maily projection rebuild campaigns", "POST", "/v1/projections/{group}:rebuild", {{"group", "group", As::kPath, true, "see maily projection list"}}},
+      {"projection",
+       "rebuild",
+       "maily projection rebuild campaigns",
+       "POST",
+       "/v1/projections/{group}:rebuild",
+       {{"group", "group", As::kPath, true, "see maily projection list"}}},
   };
   return rows;
 }
@@ -140,7 +192,8 @@ int Run(const Common& common, const Row& row, const Values& values) {
     }
   }
   const bool has_body = std::string_view(row.method) == "POST" || std::string_view(row.method) == "PUT";
-  auto answer = Ask(*server, row.method, path + query, !whole.empty() ? whole : (has_body ? body.dump() : ""), has_body ? "application/json" : "");
+  auto answer =
+      Ask(*server, row.method, path + query, !whole.empty() ? whole : (has_body ? body.dump() : ""), has_body ? "application/json" : "");
   if (!answer) return PrintError(common, answer.error());
   return PrintAnswer(common, *answer);
 }
@@ -165,10 +218,12 @@ void PrintTable(const json& items) {
     for (const json& item : items) width = std::max(width, std::min<size_t>(Cell(item.value(column, json())).size(), 60));
     widths.push_back(width);
   }
-  for (size_t i = 0; i < columns.size(); ++i) std::printf("%-*s%s", static_cast<int>(widths[i]), columns[i].c_str(), i + 1 < columns.size() ? "  " : "\n");
+  for (size_t i = 0; i < columns.size(); ++i)
+    std::printf("%-*s%s", static_cast<int>(widths[i]), columns[i].c_str(), i + 1 < columns.size() ? "  " : "\n");
   for (const json& item : items) {
     for (size_t i = 0; i < columns.size(); ++i) {
-      std::printf("%-*s%s", static_cast<int>(widths[i]), Cell(item.value(columns[i], json())).c_str(), i + 1 < columns.size() ? "  " : "\n");
+      std::printf("%-*s%s", static_cast<int>(widths[i]), Cell(item.value(columns[i], json())).c_str(),
+                  i + 1 < columns.size() ? "  " : "\n");
     }
   }
 }
@@ -254,13 +309,15 @@ int PrintAnswer(const Common& common, const HttpAnswer& answer) {
     std::fprintf(stderr, "maily: %s (%s, HTTP %d)\n", parsed.value("message", "").c_str(), parsed.value("code", "").c_str(), answer.status);
     if (!common.json && parsed.contains("details")) {
       for (const json& detail : parsed["details"]) {
-        std::fprintf(stderr, "  %s: %s %s\n", detail.value("path", "").c_str(), detail.value("code", "").c_str(), detail.value("hint", "").c_str());
+        std::fprintf(stderr, "  %s: %s %s\n", detail.value("path", "").c_str(), detail.value("code", "").c_str(),
+                     detail.value("hint", "").c_str());
       }
     }
   } else {
     std::fprintf(stderr, "maily: HTTP %d\n", answer.status);
   }
-  return answer.status == 409 || answer.status == 412 || answer.status == 428 ? kExitRefused : (answer.status == 503 ? kExitUnreachable : kExitFailed);
+  return answer.status == 409 || answer.status == 412 || answer.status == 428 ? kExitRefused
+                                                                              : (answer.status == 503 ? kExitUnreachable : kExitFailed);
 }
 
 bool Confirm(const Common& common, const std::string& question) {

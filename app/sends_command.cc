@@ -81,8 +81,8 @@ int RunResolve(const Common& common, const Resolve& flags) {
     wanted = *received;
   }
   const size_t count = listed.value("items", json::array()).size();
-  if (count > 0 && !Confirm(common, fmt::format("Settle {} sends in doubt: {} were received, {} will be sent once more.", count, wanted.size(),
-                                                count - std::min(count, wanted.size())))) {
+  if (count > 0 && !Confirm(common, fmt::format("Settle {} sends in doubt: {} were received, {} will be sent once more.", count,
+                                                wanted.size(), count - std::min(count, wanted.size())))) {
     return kExitRefused;
   }
   json body = {{"received_message_ids", wanted}, {"why", flags.why}};
@@ -118,15 +118,19 @@ void AddGet(CLI::App& parent, Chosen& chosen, const char* name, const char* help
 void AddSends(CLI::App& app, Chosen& chosen) {
   app.require_subcommand(1);
   AddGet(app, chosen, "show", "what happened to one send; example: maily sends show 1 281474976710657", {"campaign", "contact"},
-         [](const std::vector<std::string>& values) { return "/v1/campaigns/" + PercentEncode(values[0]) + "/sends/" + PercentEncode(values[1]); });
+         [](const std::vector<std::string>& values) {
+           return "/v1/campaigns/" + PercentEncode(values[0]) + "/sends/" + PercentEncode(values[1]);
+         });
   CLI::App* unknown = app.add_subcommand("unknown", "sends whose reply was lost after the final dot");
   unknown->require_subcommand(1);
   unknown->fallthrough();
-  AddGet(*unknown, chosen, "list", "example: maily sends unknown list --campaign 1", {"--campaign"}, [](const std::vector<std::string>& values) {
-    return "/v1/sends/unknown" + (values[0].empty() ? "" : "?campaign_id=" + PercentEncode(values[0]));
-  });
+  AddGet(*unknown, chosen, "list", "example: maily sends unknown list --campaign 1", {"--campaign"},
+         [](const std::vector<std::string>& values) {
+           return "/v1/sends/unknown" + (values[0].empty() ? "" : "?campaign_id=" + PercentEncode(values[0]));
+         });
   CLI::App* resolve = unknown->add_subcommand(
-      "resolve", "settle them by what the receiver says it got; example: maily sends unknown resolve --received received.csv --why 'relay log' --yes");
+      "resolve",
+      "settle them by what the receiver says it got; example: maily sends unknown resolve --received received.csv --why 'relay log' --yes");
   resolve->fallthrough();
   auto flags = std::make_shared<Resolve>();
   flags->server.AddTo(*resolve);

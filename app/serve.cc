@@ -1,17 +1,18 @@
 // See serve.h.
 #include "app/serve.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "api/api.h"
 #include "api/http/server.h"
@@ -75,12 +76,12 @@ struct Runtime {
   std::unique_ptr<disk::MmapSlots> smtp_slots;
   std::unique_ptr<smtp::AttemptSlots> attempt_slots;
 
-  std::unique_ptr<asio_net::Workers> workers;       // partitions: tasks, links, effects
-  std::unique_ptr<asio_net::Worker> views_worker;   // projections
-  std::unique_ptr<asio_net::Worker> disk_worker;    // what may wait for the disk
-  std::unique_ptr<asio_net::Worker> api_worker;     // answers of the API: never blocks
+  std::unique_ptr<asio_net::Workers> workers;          // partitions: tasks, links, effects
+  std::unique_ptr<asio_net::Worker> views_worker;      // projections
+  std::unique_ptr<asio_net::Worker> disk_worker;       // what may wait for the disk
+  std::unique_ptr<asio_net::Worker> api_worker;        // answers of the API: never blocks
   std::unique_ptr<asio_net::Worker> query_workers[2];  // queries, and keys that become durable
-  std::unique_ptr<asio_net::Worker> bulk_worker;    // imports: parsing and sealing
+  std::unique_ptr<asio_net::Worker> bulk_worker;       // imports: parsing and sealing
 
   std::unique_ptr<command::Sender> sender;
   std::unique_ptr<command::Replies> replies;
@@ -157,9 +158,14 @@ Result<void> OpenViews(Runtime& run) {
 
 void StartProjections(Runtime& run, Latch& latch, std::string& failure) {
   run.views = std::make_unique<projections::Views>(*run.databases, projections::ReadModelQueries());
-  projections::ProjectionEnvironment environment{.databases = *run.databases, .executor = *run.views_worker, .background = run.disk_worker.get(),
-                                                 .clock = run.clock, .partition_count = run.log->settings().partition_count,
-                                                 .open_reader = {}, .journal_end = {}, .keyring = run.keyring.get()};
+  projections::ProjectionEnvironment environment{.databases = *run.databases,
+                                                 .executor = *run.views_worker,
+                                                 .background = run.disk_worker.get(),
+                                                 .clock = run.clock,
+                                                 .partition_count = run.log->settings().partition_count,
+                                                 .open_reader = {},
+                                                 .journal_end = {},
+                                                 .keyring = run.keyring.get()};
   environment.open_reader = [&run](PartitionId partition, const journal::Position& from) { return run.host->tail(partition).Open(from); };
   environment.journal_end = [&run](PartitionId partition) { return run.log->Ends({Topic::kJournal, partition}).durable.value(); };
   for (const projections::Group& group : projections::ReadModelGroups()) {
@@ -185,15 +191,16 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   run.sender = std::make_unique<command::Sender>(*run.log, static_cast<size_t>(config.Number("command_queue_mb")) << 20);
   run.replies = std::make_unique<command::Replies>(kWaitingMax);
   run.pipeline = std::make_unique<task::Pipeline>(MakePipeline());
-  run.environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
-      *run.log, run.clock, run.entropy, *run.state_stores, *run.careful_slots, *run.sender, *run.replies, *run.pipeline, run.keyring.get(),
-      config.Text("listen"), MAILY_BUILD});
+  run.environment = std::make_unique<task::TaskEnvironment>(
+      task::TaskEnvironment{*run.log, run.clock, run.entropy, *run.state_stores, *run.careful_slots, *run.sender, *run.replies,
+                            *run.pipeline, run.keyring.get(), config.Text("listen"), MAILY_BUILD});
   run.environment->cache_bytes_max = (static_cast<size_t>(config.Number("state_cache_mb")) << 20) / partitions;
   run.environment->flush_journal_bytes = (static_cast<size_t>(config.Number("flush_journal_mb")) << 20) / partitions;
 
   MAILY_TRY(const Endpoint relay, ParseEndpoint(config.Text("relay")));
   const auto connections = static_cast<size_t>(config.Number("relay_connections"));
-  const std::string base_url = config.Text("tracking_base_url").empty() ? "http://" + config.Text("listen") : config.Text("tracking_base_url");
+  const std::string base_url =
+      config.Text("tracking_base_url").empty() ? "http://" + config.Text("listen") : config.Text("tracking_base_url");
   for (size_t w = 0; w < workers; ++w) {
     run.dialers.push_back(std::make_unique<asio_net::AsioDialer>(run.workers->at(w), live.Capability()));
     smtp::SharedOptions options;
@@ -201,8 +208,8 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     options.connections = std::max<size_t>(1, connections / workers);
     options.helo = config.Text("helo_name");
     options.tracking_base_url = base_url;
-    run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy, *run.sender,
-                                        *run.keyring));
+    run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy,
+                                        *run.sender, *run.keyring));
   }
   run.runner = std::make_unique<effects::Runner>(partitions, [&run, workers](PartitionId partition, Executor& executor) {
     std::vector<std::unique_ptr<effects::Effect>> list;
@@ -351,7 +358,10 @@ int Serve(const Common& common, const Config& config) {
     return Refuse(common, started.error());
   }
   observe::Log(observe::Level::kInfo, "listening",
-               {{"http", run.server->local().ToString()}, {"data", run.instance->data()}, {"mode", ModeName(*mode)}, {"held_reason", run.instance->held_reason()}});
+               {{"http", run.server->local().ToString()},
+                {"data", run.instance->data()},
+                {"mode", ModeName(*mode)},
+                {"held_reason", run.instance->held_reason()}});
   run.host->Start();
 
   // Ready once every partition is led, every view answers, and the tenant `default` has a key.
@@ -362,7 +372,8 @@ int Serve(const Common& common, const Config& config) {
     if (auto recorded = run.instance->RecordEpoch(run.log->settings().log_id, run.highest_epoch); !recorded) {
       observe::Log(observe::Level::kError, "the identity of this instance cannot be recorded", {{"error", recorded.error()}});
     }
-    const BootstrapNeeds needs{*run.sender, *run.replies, run.entropy, run.clock, *run.api_worker, *run.keyring, run.log->settings().partition_count};
+    const BootstrapNeeds needs{
+        *run.sender, *run.replies, run.entropy, run.clock, *run.api_worker, *run.keyring, run.log->settings().partition_count};
     if (auto made = Bootstrap(needs, run.instance->data() + "/admin.key"); !made) {
       observe::Log(observe::Level::kError, "bootstrap failed", {{"error", made.error()}});
       return;
@@ -384,7 +395,9 @@ int Serve(const Common& common, const Config& config) {
 }
 
 void AddServe(CLI::App& app, Chosen& chosen) {
-  app.footer("Example: maily serve --data ./maily-data --relay 127.0.0.1:2525\nSettings: flag > MAILY_<NAME> > --config file; see maily config explain.");
+  app.footer(
+      "Example: maily serve --data ./maily-data --relay 127.0.0.1:2525\nSettings: flag > MAILY_<NAME> > --config file; see maily config "
+      "explain.");
   auto flags = std::make_shared<ConfigFlags>();
   flags->AddTo(app);
   app.callback([&chosen, flags] {

@@ -39,7 +39,8 @@ int RunTail(const Common& common, const Tail& tail) {
 
 void AddEvents(CLI::App& app, Chosen& chosen) {
   app.require_subcommand(1);
-  CLI::App* sub = app.add_subcommand("tail", "events of a partition as CloudEvents, a line each; example: maily events tail --partition 3 --from beginning");
+  CLI::App* sub = app.add_subcommand(
+      "tail", "events of a partition as CloudEvents, a line each; example: maily events tail --partition 3 --from beginning");
   sub->fallthrough();
   auto tail = std::make_shared<Tail>();
   tail->server.AddTo(*sub);

@@ -1,8 +1,9 @@
 // See compress.h.
 #include "streams/base/compress.h"
 
-#include <memory>
 #include <zstd.h>
+
+#include <memory>
 
 namespace maily {
 namespace {

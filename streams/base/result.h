@@ -3,9 +3,10 @@
 // Three kinds of "no" are kept apart: a business "no" is an event, an environment "no" is a Result, a programmer's "no" is a CHECK.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <cstdlib>
-#include <fmt/format.h>
 #include <string>
 #include <utility>
 #include <variant>
@@ -27,14 +28,22 @@ enum class Code {
 // "retry", "conflict", …: the spelling in logs and JSON.
 inline const char* CodeName(Code code) {
   switch (code) {
-    case Code::kRetry: return "retry";
-    case Code::kConflict: return "conflict";
-    case Code::kNotFound: return "not_found";
-    case Code::kInvalid: return "invalid";
-    case Code::kFenced: return "fenced";
-    case Code::kCorrupt: return "corrupt";
-    case Code::kDiverged: return "diverged";
-    case Code::kFatal: return "fatal";
+    case Code::kRetry:
+      return "retry";
+    case Code::kConflict:
+      return "conflict";
+    case Code::kNotFound:
+      return "not_found";
+    case Code::kInvalid:
+      return "invalid";
+    case Code::kFenced:
+      return "fenced";
+    case Code::kCorrupt:
+      return "corrupt";
+    case Code::kDiverged:
+      return "diverged";
+    case Code::kFatal:
+      return "fatal";
   }
   return "fatal";
 }
@@ -58,9 +67,9 @@ template <class... Args>
   std::abort();
 }
 
-#define MAILY_CHECK(condition, ...)                                                            \
-  do {                                                                                         \
-    if (!(condition)) [[unlikely]]                                                             \
+#define MAILY_CHECK(condition, ...)                                                              \
+  do {                                                                                           \
+    if (!(condition)) [[unlikely]]                                                               \
       ::maily::Die(__FILE__, __LINE__, std::string(#condition ": ") + fmt::format(__VA_ARGS__)); \
   } while (false)
 
@@ -69,16 +78,25 @@ template <class T>
 class [[nodiscard]] Result {
  public:
   using value_type = T;
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}   // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool has_value() const { return state_.index() == 0; }
   explicit operator bool() const { return has_value(); }
 
   // The value; a CHECK fails if there is none.
-  T& value() & { Require(); return *std::get_if<0>(&state_); }
-  const T& value() const& { Require(); return *std::get_if<0>(&state_); }
-  T&& value() && { Require(); return std::move(*std::get_if<0>(&state_)); }
+  T& value() & {
+    Require();
+    return *std::get_if<0>(&state_);
+  }
+  const T& value() const& {
+    Require();
+    return *std::get_if<0>(&state_);
+  }
+  T&& value() && {
+    Require();
+    return std::move(*std::get_if<0>(&state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
@@ -95,7 +113,8 @@ class [[nodiscard]] Result {
 
  private:
   void Require() const {
-    if (!has_value()) [[unlikely]] Die(__FILE__, __LINE__, "value of a failed Result: " + std::get_if<1>(&state_)->ToString());
+    if (!has_value()) [[unlikely]]
+      Die(__FILE__, __LINE__, "value of a failed Result: " + std::get_if<1>(&state_)->ToString());
   }
   std::variant<T, Error> state_;
 };
@@ -110,7 +129,8 @@ class [[nodiscard]] Result<void> {
   bool has_value() const { return ok_; }
   explicit operator bool() const { return ok_; }
   void value() const {
-    if (!ok_) [[unlikely]] Die(__FILE__, __LINE__, "value of a failed Result: " + error_.ToString());
+    if (!ok_) [[unlikely]]
+      Die(__FILE__, __LINE__, "value of a failed Result: " + error_.ToString());
   }
   const Error& error() const {
     MAILY_CHECK(!ok_, "error() of a Result without one");
@@ -129,17 +149,18 @@ inline Result<void> Ok() { return {}; }
 #define MAILY_CONCAT(a, b) MAILY_CONCAT_(a, b)
 #define MAILY_TRY_(result, variable, expression) \
   auto result = (expression);                    \
-  if (!result) [[unlikely]] return result.error(); \
+  if (!result) [[unlikely]]                      \
+    return result.error();                       \
   variable = std::move(result).value()
 
 // MAILY_TRY(auto record, log.Read(…)): the value, or the error is returned to the caller.
 #define MAILY_TRY(variable, expression) MAILY_TRY_(MAILY_CONCAT(maily_try_, __LINE__), variable, expression)
 
 // MAILY_TRY_VOID(store.Flush()): goes on, or returns the error to the caller.
-#define MAILY_TRY_VOID(expression)                                                  \
-  do {                                                                              \
+#define MAILY_TRY_VOID(expression)                                        \
+  do {                                                                    \
     if (auto maily_try_void = (expression); !maily_try_void) [[unlikely]] \
-      return maily_try_void.error();                                                \
+      return maily_try_void.error();                                      \
   } while (false)
 
 }  // namespace maily

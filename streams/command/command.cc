@@ -107,9 +107,8 @@ bool RecordBuilder::Add(const Command& command) {
   MAILY_CHECK(most <= kCommandBytesMax, "a command of type {} has {} bytes, more than {}", command.type, most, kCommandBytesMax);
   const size_t start = record_.empty() ? kHeaderBytes : record_.size();
   if (start + most > kRecordBytesMax) return false;
-  record_.resize_and_overwrite(start + most, [&](char* data, size_t) {
-    return static_cast<size_t>(EncodeCommand(data + start, command) - data);
-  });
+  record_.resize_and_overwrite(start + most,
+                               [&](char* data, size_t) { return static_cast<size_t>(EncodeCommand(data + start, command) - data); });
   ++count_;
   return true;
 }

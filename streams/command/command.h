@@ -1,8 +1,8 @@
 // Commands, and the record that carries many of them. [format]
 //
 // A record costs, not a command: so what one source has for one partition goes into one record.
-//   record  = magic "MCMD" | version u8 | partition u16 | generation u32 | log_id 16 | count u32 | body_size u32 | body_hash u64 | header_hash u64 | body
-//   command = see EncodeCommand in command.cc
+//   record  = magic "MCMD" | version u8 | partition u16 | generation u32 | log_id 16 | count u32 | body_size u32 | body_hash u64 |
+//   header_hash u64 | body command = see EncodeCommand in command.cc
 #pragma once
 
 #include <span>
@@ -23,21 +23,21 @@ inline constexpr size_t kRecordBytesMax = 900'000;
 
 // One thing that is asked. The views stay valid as long as what they point into: the sender's strings, or the record read.
 struct Command {
-  CommandId id;                    // unique; answers and traces are found by it
-  TypeNumber type = 0;             // what the payload is
+  CommandId id;         // unique; answers and traces are found by it
+  TypeNumber type = 0;  // what the payload is
   TenantId tenant;
-  std::string_view key;            // what the partition was computed from; empty for what is addressed to a partition itself
-  std::string_view actor;          // who asks: "key:<id>", "cli", "tracking", "effect:smtp", "link:<partition>"
-  Instant occurred_at;             // event time, as the producer says; data only
+  std::string_view key;    // what the partition was computed from; empty for what is addressed to a partition itself
+  std::string_view actor;  // who asks: "key:<id>", "cli", "tracking", "effect:smtp", "link:<partition>"
+  Instant occurred_at;     // event time, as the producer says; data only
   TraceId trace;
-  CommandId causation;             // what led to this one; zero = none
-  CommandId correlation;           // first of the chain; zero = none
+  CommandId causation;    // what led to this one; zero = none
+  CommandId correlation;  // first of the chain; zero = none
   // Idempotency. sequence = 0: natural_key names this request (24 h; empty = none). sequence > 0: number in the stream that
   // natural_key names (an import, a link), accepted only as last + 1.
   std::string_view natural_key;
   uint64_t sequence = 0;
-  std::string_view request_hash;   // 16 bytes of HMAC over the canonical plaintext, or empty
-  std::string_view payload;        // the serialized message of `type`
+  std::string_view request_hash;  // 16 bytes of HMAC over the canonical plaintext, or empty
+  std::string_view payload;       // the serialized message of `type`
 };
 
 // Gathers commands of one partition into a record.

@@ -13,7 +13,11 @@ constexpr size_t kReadBytes = 1 << 20;
 
 struct Receiver::Impl {
   Impl(Log& log_in, PartitionId partition, ReadTo to_in, const CommandAt* last_in)
-      : log(log_in), at{Topic::kCommands, partition}, to(to_in), generation(log_in.settings().generation), log_id(log_in.settings().log_id) {
+      : log(log_in),
+        at{Topic::kCommands, partition},
+        to(to_in),
+        generation(log_in.settings().generation),
+        log_id(log_in.settings().log_id) {
     if (last_in == nullptr || last_in->generation < generation) {
       next = log.Ends(at).begin;
       return;
@@ -58,7 +62,8 @@ struct Receiver::Impl {
     received.time = record.time;
     const bool resumed = last && last->offset == record.offset;
     if (auto parsed = ParseRecordInto(commands, record.bytes, log_id, generation, at.partition); !parsed) {
-      if (!resumed) unreadable = Unreadable{.at = received.at, .time = record.time, .why = parsed.error(), .bytes = std::move(record.bytes)};
+      if (!resumed)
+        unreadable = Unreadable{.at = received.at, .time = record.time, .why = parsed.error(), .bytes = std::move(record.bytes)};
     } else if (resumed) {
       index = last->index + size_t{1};
     }
@@ -91,8 +96,8 @@ struct Receiver::Impl {
   const uint32_t generation;
   const LogId log_id;
 
-  Offset next;                    // of the record after the current one
-  std::optional<CommandAt> last;  // set until its record was passed
+  Offset next;                     // of the record after the current one
+  std::optional<CommandAt> last;   // set until its record was passed
   std::vector<LogRecord> records;  // read ahead
   size_t taken = 0;
   LogRecord record;               // the current one

@@ -83,7 +83,8 @@ Replies::~Replies() {
       const std::lock_guard lock(shard.mutex);
       waiting.swap(shard.waiting);
     }
-    for (auto& [id, waiter] : waiting) Finish(std::move(waiter), Fail(Code::kRetry, "this process stops; the command may still be decided"));
+    for (auto& [id, waiter] : waiting)
+      Finish(std::move(waiter), Fail(Code::kRetry, "this process stops; the command may still be decided"));
   }
 }
 

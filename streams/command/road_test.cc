@@ -295,7 +295,9 @@ TEST(Sender, ManyThreadsGetEachTheirAnswer) {
       queue_.push_back(std::move(done));
       changed_.notify_all();
     }
-    Result<std::vector<LogRecord>> Read(TopicPartition at, Offset from, size_t bytes, ReadTo to) override { return log_.Read(at, from, bytes, to); }
+    Result<std::vector<LogRecord>> Read(TopicPartition at, Offset from, size_t bytes, ReadTo to) override {
+      return log_.Read(at, from, bytes, to);
+    }
     LogEnds Ends(TopicPartition at) override { return log_.Ends(at); }
     std::unique_ptr<TailWatch> WatchTail(TopicPartition at, ReadTo to, std::function<void()> signal) override {
       return log_.WatchTail(at, to, std::move(signal));

@@ -22,17 +22,17 @@ inline constexpr size_t kSliceEventsMax = 256;
 
 // How a command came out. Numbers are stored: never renumber. [format]
 enum class Outcome : uint16_t {
-  kDone = 0,        // decided; events say what changed
-  kUnchanged = 1,   // decided; nothing had to change
-  kDuplicate = 2,   // met its first copy: the answer is the first one's
-  kConflict = 3,    // not in this state (HTTP 409)
-  kNotFound = 4,    // no such thing (404)
-  kInvalid = 5,     // understood, but wrong (422)
-  kGone = 6,        // erased (410)
-  kReused = 7,      // idempotency key used with another request (422)
-  kOutOfOrder = 8,  // of a numbered stream, not last + 1: send again from last + 1
-  kRejected = 9,    // dead letter: unknown type, unreadable, wrong partition, failed while deciding
-  kRetryLater = 10, // could not be decided now (a key store that is away): nothing changed
+  kDone = 0,         // decided; events say what changed
+  kUnchanged = 1,    // decided; nothing had to change
+  kDuplicate = 2,    // met its first copy: the answer is the first one's
+  kConflict = 3,     // not in this state (HTTP 409)
+  kNotFound = 4,     // no such thing (404)
+  kInvalid = 5,      // understood, but wrong (422)
+  kGone = 6,         // erased (410)
+  kReused = 7,       // idempotency key used with another request (422)
+  kOutOfOrder = 8,   // of a numbered stream, not last + 1: send again from last + 1
+  kRejected = 9,     // dead letter: unknown type, unreadable, wrong partition, failed while deciding
+  kRetryLater = 10,  // could not be decided now (a key store that is away): nothing changed
 };
 
 enum class CauseKind : uint8_t { kCommand = 0, kWork = 1, kTimer = 2 };
@@ -40,10 +40,10 @@ enum class CauseKind : uint8_t { kCommand = 0, kWork = 1, kTimer = 2 };
 // Why a decision was taken.
 struct Cause {
   CauseKind kind = CauseKind::kCommand;
-  CommandAt at;             // kCommand: where the command stands
-  CommandId command_id;     // kCommand
+  CommandAt at;          // kCommand: where the command stands
+  CommandId command_id;  // kCommand
   TypeNumber command_type = 0;
-  std::string_view item;    // kWork, kTimer: the key of the work item or timer in the state
+  std::string_view item;  // kWork, kTimer: the key of the work item or timer in the state
 };
 
 struct Event {
@@ -58,11 +58,11 @@ struct Decision {
   TraceId trace;
   CommandId causation;
   CommandId correlation;
-  Instant occurred_at;            // of the command; zero for work and timers
+  Instant occurred_at;  // of the command; zero for work and timers
   Outcome outcome = Outcome::kDone;
-  std::string_view answer;        // JSON object text, may be empty
+  std::string_view answer;  // JSON object text, may be empty
   std::string_view actor;
-  std::string_view natural_key;   // as in the command; what idempotency is folded from
+  std::string_view natural_key;  // as in the command; what idempotency is folded from
   uint64_t sequence = 0;
   std::string_view request_hash;
   std::span<const Event> events;

@@ -167,9 +167,12 @@ Result<Parsed> ParseJournalRecord(std::string_view record) {
   parsed.log_id = LogId::From(in.Take(16));
   parsed.partition = PartitionId(in.Fixed<uint16_t>());
   switch (parsed.kind) {
-    case RecordKind::kGenesis: return FinishGenesis(std::move(parsed), record);
-    case RecordKind::kClaim: return FinishClaim(std::move(parsed), record);
-    case RecordKind::kFrame: return FinishFrame(std::move(parsed), record);
+    case RecordKind::kGenesis:
+      return FinishGenesis(std::move(parsed), record);
+    case RecordKind::kClaim:
+      return FinishClaim(std::move(parsed), record);
+    case RecordKind::kFrame:
+      return FinishFrame(std::move(parsed), record);
   }
   return Damaged("kind", record);
 }

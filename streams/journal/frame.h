@@ -23,9 +23,9 @@
 namespace maily::journal {
 
 inline constexpr uint8_t kRecordVersion = 1;
-inline constexpr size_t kSourcesMax = 64;                // in one frame
-inline constexpr size_t kFrameRawBytesMax = 8'000'000;   // of a body unpacked: bounds what a damaged frame can make a reader allocate
-inline constexpr size_t kClaimTextBytesMax = 1'024;      // of owner and of build
+inline constexpr size_t kSourcesMax = 64;               // in one frame
+inline constexpr size_t kFrameRawBytesMax = 8'000'000;  // of a body unpacked: bounds what a damaged frame can make a reader allocate
+inline constexpr size_t kClaimTextBytesMax = 1'024;     // of owner and of build
 
 enum class RecordKind : uint8_t { kGenesis = 1, kClaim = 2, kFrame = 3 };
 
@@ -35,9 +35,9 @@ struct Genesis {
 
 struct Claim {
   Epoch epoch{};
-  uint64_t nonce = 0;          // random, fresh with every claim
-  uint32_t writer_level = 0;   // the event types that the writer's build writes
-  std::string_view owner{};      // endpoint of the owner, for operators
+  uint64_t nonce = 0;         // random, fresh with every claim
+  uint32_t writer_level = 0;  // the event types that the writer's build writes
+  std::string_view owner{};   // endpoint of the owner, for operators
   std::string_view build{};
 };
 
@@ -57,13 +57,13 @@ struct FrameHeader {
   uint64_t nonce = 0;
   uint64_t seq = 0;           // dense from 1 in an epoch
   uint32_t window = 1;        // the writer's most frames in flight
-  Lsn first_lsn{};              // of the first decision
+  Lsn first_lsn{};            // of the first decision
   uint32_t count = 0;         // of decisions
-  Instant time{};               // journal time; never decreases
+  Instant time{};             // journal time; never decreases
   uint32_t reader_level = 1;  // a reader below this level stops
   uint64_t prev_chain = 0;
   std::vector<FrameSource> sources{};
-  uint64_t body_hash = 0;     // of the stored body; set by BuildFrame
+  uint64_t body_hash = 0;  // of the stored body; set by BuildFrame
   uint32_t body_size = 0;
 };
 
@@ -78,11 +78,11 @@ struct Parsed {
   RecordKind kind = RecordKind::kGenesis;
   LogId log_id{};
   PartitionId partition{};
-  Genesis genesis;           // of its kind, as the next two
+  Genesis genesis;  // of its kind, as the next two
   Claim claim;
   FrameHeader frame;
-  std::string_view header;   // the stored header, header_hash included
-  std::string_view body;     // frame: still compressed; its hash was checked
+  std::string_view header;  // the stored header, header_hash included
+  std::string_view body;    // frame: still compressed; its hash was checked
 };
 // kInvalid: no magic, a stray record. kCorrupt: magic, but a hash, a size or the version is wrong.
 Result<Parsed> ParseJournalRecord(std::string_view record);

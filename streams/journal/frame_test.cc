@@ -62,17 +62,38 @@ std::string Bodies() {
 }
 
 FrameHeader Header() {
-  return {.epoch = Epoch(3), .nonce = 0x1122334455667788, .seq = 2, .window = 1, .first_lsn = Lsn(41), .count = 2,
-          .time = Instant{1'700'000'000'000'001}, .reader_level = 1, .prev_chain = 0xA1A2A3A4A5A6A7A8,
-          .sources = {{.source = 0, .generation = 2, .prev_any = true, .prev_offset = Offset(1234566), .prev_index = 1,
-                       .last_offset = Offset(1234567), .last_index = 9}},
-          .body_hash = 0, .body_size = 0};
+  return {.epoch = Epoch(3),
+          .nonce = 0x1122334455667788,
+          .seq = 2,
+          .window = 1,
+          .first_lsn = Lsn(41),
+          .count = 2,
+          .time = Instant{1'700'000'000'000'001},
+          .reader_level = 1,
+          .prev_chain = 0xA1A2A3A4A5A6A7A8,
+          .sources = {{.source = 0,
+                       .generation = 2,
+                       .prev_any = true,
+                       .prev_offset = Offset(1234566),
+                       .prev_index = 1,
+                       .last_offset = Offset(1234567),
+                       .last_index = 9}},
+          .body_hash = 0,
+          .body_size = 0};
 }
 
 Position SomePosition() {
-  return {.log_id = kLog, .partition = kPartition, .epoch = Epoch(3), .nonce = 0x1122334455667788, .seq = 2, .lsn = Lsn(42), .chain = 99,
+  return {.log_id = kLog,
+          .partition = kPartition,
+          .epoch = Epoch(3),
+          .nonce = 0x1122334455667788,
+          .seq = 2,
+          .lsn = Lsn(42),
+          .chain = 99,
           .sources = {{.source = 0, .generation = 2, .any = true, .offset = Offset(1234567), .index = 9}},
-          .at_genesis = false, .offset_hint = Offset(12), .time = Instant{1'700'000'000'000'001}};
+          .at_genesis = false,
+          .offset_hint = Offset(12),
+          .time = Instant{1'700'000'000'000'001}};
 }
 
 TEST(Decision, WhatGoesInComesOut) {
@@ -131,7 +152,8 @@ TEST(Decision, CutAndRandomBytesAreCorruptAndNeverReadOutside) {
     Cursor cursor(bytes);
     if (const auto decoded = DecodeDecision(cursor, events)) {
       for (const Event& e : events) {
-        EXPECT_TRUE(e.payload.empty() || (e.payload.data() >= bytes.data() && e.payload.data() + e.payload.size() <= bytes.data() + bytes.size()));
+        EXPECT_TRUE(e.payload.empty() ||
+                    (e.payload.data() >= bytes.data() && e.payload.data() + e.payload.size() <= bytes.data() + bytes.size()));
       }
     }
   }
@@ -209,12 +231,14 @@ TEST(JournalRecord, EveryFlippedOrMissingByteIsNoticed) {
 
 // [format] A difference in one of these means that what earlier builds wrote cannot be read any more.
 TEST(GoldenBytes, Decision) {
-  EXPECT_EQ(Hex(Bodies()), "fc0703ac02070287ad4b09810410111213141516171819202122232425303132333435363738394041424344455051525354"
+  EXPECT_EQ(Hex(Bodies()),
+            "fc0703ac02070287ad4b09810410111213141516171819202122232425303132333435363738394041424344455051525354"
             "55565758596061626364657071727374757677787980818283848500401e18240a0600077b2261223a317d056b65793a3108"
             "696d706f72742f314d10303132333435363738396162636465660205056669727374d804000100000107736c6963652f3100");
 }
 TEST(GoldenBytes, Position) {
-  EXPECT_EQ(Hex(EncodePosition(SomePosition())), "4d504f5301000102030405060708090a0b0c0d0e0f07000300000000000000887766554433221102000000000000002a0000"
+  EXPECT_EQ(Hex(EncodePosition(SomePosition())),
+            "4d504f5301000102030405060708090a0b0c0d0e0f07000300000000000000887766554433221102000000000000002a0000"
             "00000000006300000000000000000c0000000000000001401e18240a060001000000020000000187d6120000000000090000"
             "001e077778b39d12bb");
 }
@@ -223,13 +247,15 @@ TEST(GoldenBytes, Genesis) {
 }
 TEST(GoldenBytes, Claim) {
   const Claim claim{.epoch = Epoch(4), .nonce = 5, .writer_level = 1, .owner = "host:1", .build = "0.1.0"};
-  EXPECT_EQ(Hex(BuildClaim(kLog, kPartition, claim)), "4d4a4e4c0201000102030405060708090a0b0c0d0e0f0700040000000000000005000000000000000100000006000500686f"
+  EXPECT_EQ(Hex(BuildClaim(kLog, kPartition, claim)),
+            "4d4a4e4c0201000102030405060708090a0b0c0d0e0f0700040000000000000005000000000000000100000006000500686f"
             "73743a31302e312e307cd436a958998423");
 }
 // The body is compressed, and zstd may compress otherwise tomorrow: an empty one has one form, and a stored one must stay readable.
 TEST(GoldenBytes, Frame) {
   const std::string record = BuildFrame(kLog, kPartition, Header(), "");
-  EXPECT_EQ(Hex(record), "4d4a4e4c0301000102030405060708090a0b0c0d0e0f07000300000000000000887766554433221102000000000000000100"
+  EXPECT_EQ(Hex(record),
+            "4d4a4e4c0301000102030405060708090a0b0c0d0e0f07000300000000000000887766554433221102000000000000000100"
             "000029000000000000000200000001401e18240a060001000000a8a7a6a5a4a3a2a101000000020000000186d61200000000"
             "000100000087d61200000000000900000073a8e7a2dd29fbe6090000003d62b16eee6fb6d828b52ffd2000010000");
   const auto parsed = ParseJournalRecord(record);

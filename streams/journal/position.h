@@ -24,11 +24,11 @@ struct SourcePosition {
 struct Position {
   LogId log_id;
   PartitionId partition;
-  Epoch epoch;             // of the last accepted claim
-  uint64_t nonce = 0;      // of the last accepted claim
-  uint64_t seq = 0;        // of the last accepted frame in this epoch; 0 = none yet
-  Lsn lsn;                 // of the last accepted decision
-  uint64_t chain = 0;      // hash chain up to and including the last accepted record
+  Epoch epoch;         // of the last accepted claim
+  uint64_t nonce = 0;  // of the last accepted claim
+  uint64_t seq = 0;    // of the last accepted frame in this epoch; 0 = none yet
+  Lsn lsn;             // of the last accepted decision
+  uint64_t chain = 0;  // hash chain up to and including the last accepted record
   std::vector<SourcePosition> sources;
   bool at_genesis = true;  // nothing accepted yet
   Offset offset_hint;      // of the last accepted record; a hint for where to read on

@@ -115,12 +115,18 @@ Step JudgeFrame(const ReaderRules& rules, const Position& at, Offset offset, Par
 
 const char* SkipName(SkipWhy why) {
   switch (why) {
-    case SkipWhy::kStray: return "stray";
-    case SkipWhy::kGenesis: return "genesis";
-    case SkipWhy::kOldClaim: return "old_claim";
-    case SkipWhy::kFenced: return "fenced";
-    case SkipWhy::kDuplicate: return "duplicate";
-    case SkipWhy::kGap: return "gap";
+    case SkipWhy::kStray:
+      return "stray";
+    case SkipWhy::kGenesis:
+      return "genesis";
+    case SkipWhy::kOldClaim:
+      return "old_claim";
+    case SkipWhy::kFenced:
+      return "fenced";
+    case SkipWhy::kDuplicate:
+      return "duplicate";
+    case SkipWhy::kGap:
+      return "gap";
   }
   return "stray";
 }
@@ -140,18 +146,22 @@ Step Judge(const ReaderRules& rules, const Position& at, Offset offset, std::str
     return Stop(Fail(Code::kCorrupt, "journal {}, offset {}: a record before genesis", rules.partition.value(), offset.value()));
   }
   switch (parsed->kind) {
-    case RecordKind::kGenesis: return JudgeGenesis(rules, at, offset, std::move(*parsed));
-    case RecordKind::kClaim: return JudgeClaim(at, offset, std::move(*parsed));  // 2.
-    case RecordKind::kFrame: break;
+    case RecordKind::kGenesis:
+      return JudgeGenesis(rules, at, offset, std::move(*parsed));
+    case RecordKind::kClaim:
+      return JudgeClaim(at, offset, std::move(*parsed));  // 2.
+    case RecordKind::kFrame:
+      break;
   }
   return JudgeFrame(rules, at, offset, std::move(*parsed));
 }
 
 Result<void> CheckHint(const ReaderRules& rules, const Position& at, std::string_view bytes) {
   const auto diverged = [&](std::string_view what) {
-    return Fail(Code::kDiverged, "journal {}: a stored position (epoch {}, seq {}, lsn {}) does not fit the record at its offset {}: {}; "
-                "rebuild or restore a snapshot", rules.partition.value(), at.epoch.value(), at.seq, at.lsn.value(),
-                at.offset_hint.value(), what);
+    return Fail(Code::kDiverged,
+                "journal {}: a stored position (epoch {}, seq {}, lsn {}) does not fit the record at its offset {}: {}; "
+                "rebuild or restore a snapshot",
+                rules.partition.value(), at.epoch.value(), at.seq, at.lsn.value(), at.offset_hint.value(), what);
   };
   if (at.log_id != rules.log_id || at.partition != rules.partition) return diverged("it is of another log or partition");
   const auto parsed = ParseJournalRecord(bytes);

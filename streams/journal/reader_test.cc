@@ -12,7 +12,8 @@ const ReaderRules kRules{.log_id = LogId::FromHex("000102030405060708090a0b0c0d0
 
 std::string GenesisRecord() { return BuildGenesis(kRules.log_id, kRules.partition, {kRules.partition_count}); }
 std::string ClaimRecord(uint64_t epoch, uint64_t nonce) {
-  return BuildClaim(kRules.log_id, kRules.partition, {.epoch = Epoch(epoch), .nonce = nonce, .writer_level = 1, .owner = "o", .build = "b"});
+  return BuildClaim(kRules.log_id, kRules.partition,
+                    {.epoch = Epoch(epoch), .nonce = nonce, .writer_level = 1, .owner = "o", .build = "b"});
 }
 
 // A reader with its position, fed record by record.
@@ -28,8 +29,18 @@ struct Feed {
   }
   // The header of a frame that continues this position.
   FrameHeader Next() const {
-    return {.epoch = at.epoch, .nonce = at.nonce, .seq = at.seq + 1, .window = 1, .first_lsn = at.lsn.Next(), .count = 2, .time = at.time,
-            .reader_level = 1, .prev_chain = at.chain, .sources = {}, .body_hash = 0, .body_size = 0};
+    return {.epoch = at.epoch,
+            .nonce = at.nonce,
+            .seq = at.seq + 1,
+            .window = 1,
+            .first_lsn = at.lsn.Next(),
+            .count = 2,
+            .time = at.time,
+            .reader_level = 1,
+            .prev_chain = at.chain,
+            .sources = {},
+            .body_hash = 0,
+            .body_size = 0};
   }
   static std::string Build(const FrameHeader& header) { return BuildFrame(kRules.log_id, kRules.partition, header, "body"); }
   static Feed Led() {

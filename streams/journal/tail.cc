@@ -16,7 +16,7 @@
 namespace maily::journal {
 namespace {
 
-constexpr size_t kReadBytes = 1 << 20;  // of one read of the log
+constexpr size_t kReadBytes = 1 << 20;   // of one read of the log
 constexpr size_t kDecisionBytesMin = 8;  // flags, outcome, tenant, cause, event count: bounds `count` before memory is taken for it
 
 // A place for the frame that follows one position; locked while a reader unpacks it, so that others wait for it and do not repeat it.
@@ -277,7 +277,8 @@ Result<std::unique_ptr<TailReader>> Tail::Open(const Position& from) {
       return why.code == Code::kNotFound || why.code == Code::kInvalid ? Lost(impl_->at.partition, from.offset_hint, why) : why;
     }
     if (read->empty() || read->front().offset != from.offset_hint) {
-      return Fail(Code::kDiverged, "journal {}: a stored position stands at offset {}, where the log has no record; rebuild or restore a snapshot",
+      return Fail(Code::kDiverged,
+                  "journal {}: a stored position stands at offset {}, where the log has no record; rebuild or restore a snapshot",
                   impl_->at.partition.value(), from.offset_hint.value());
     }
     MAILY_TRY_VOID(CheckHint(impl_->rules, from, read->front().bytes));

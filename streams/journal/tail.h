@@ -16,14 +16,14 @@ namespace maily::journal {
 
 // A frame that the reader rules accepted. Immutable; views in it live as long as it does.
 struct AcceptedFrame {
-  Position before;                  // what a reader had to stand at
-  Position after;                   // where a reader stands that has applied it
-  Offset offset;                    // of its record
+  Position before;  // what a reader had to stand at
+  Position after;   // where a reader stands that has applied it
+  Offset offset;    // of its record
   Instant time;
-  Lsn first_lsn;                    // decision i has lsn first_lsn + i
+  Lsn first_lsn;  // decision i has lsn first_lsn + i
   std::vector<Decision> decisions;
-  std::vector<Event> events;        // what the decisions' spans point into
-  std::string body;                 // what all strings point into
+  std::vector<Event> events;  // what the decisions' spans point into
+  std::string body;           // what all strings point into
 };
 using FramePtr = std::shared_ptr<const AcceptedFrame>;
 

@@ -10,12 +10,12 @@
 namespace maily::journal {
 namespace {
 
-constexpr size_t kReadBytes = 1 << 20;           // of one read of the log
-constexpr size_t kFoldBytesBatch = 1 << 20;      // folded between two turns of the executor
+constexpr size_t kReadBytes = 1 << 20;       // of one read of the log
+constexpr size_t kFoldBytesBatch = 1 << 20;  // folded between two turns of the executor
 constexpr size_t kFoldFramesBatch = 64;
 constexpr Duration kResendFirst = Milliseconds(5);  // doubled with every further copy of the same record
 constexpr Duration kResendLast = Seconds(1);
-constexpr Duration kReclaimLeast = Seconds(1);      // step 4: waits of two owners that lose to each other have to differ
+constexpr Duration kReclaimLeast = Seconds(1);  // step 4: waits of two owners that lose to each other have to differ
 constexpr Duration kReclaimSpread = Seconds(9);
 
 }  // namespace
@@ -24,8 +24,13 @@ struct Writer::Impl : std::enable_shared_from_this<Writer::Impl> {
   using Do = WriterCore::Do;
 
   Impl(Log& log_in, Tail& tail_in, Executor& executor_in, Entropy& entropy_in, Options options_in)
-      : log(log_in), tail(tail_in), executor(executor_in), entropy(entropy_in), options(std::move(options_in)),
-        at{Topic::kJournal, options.partition}, core(ReaderRules::Of(log_in.settings(), options.partition)) {}
+      : log(log_in),
+        tail(tail_in),
+        executor(executor_in),
+        entropy(entropy_in),
+        options(std::move(options_in)),
+        at{Topic::kJournal, options.partition},
+        core(ReaderRules::Of(log_in.settings(), options.partition)) {}
 
   // Runs `what` on the executor, unless the writer is gone or has begun a new Lead by then.
   Job Later(void (Impl::*what)()) {
@@ -74,9 +79,9 @@ struct Writer::Impl : std::enable_shared_from_this<Writer::Impl> {
           return;
         }
         const bool lost = why.code == Code::kNotFound || why.code == Code::kInvalid;
-        return Act(core.OnReaderStop(
-            lost ? Fail(Code::kDiverged, "journal {}: cannot read back at offset {}: {}", options.partition.value(), from.value(), why.message)
-                 : why));
+        return Act(core.OnReaderStop(lost ? Fail(Code::kDiverged, "journal {}: cannot read back at offset {}: {}",
+                                                 options.partition.value(), from.value(), why.message)
+                                          : why));
       }
       if (records->empty()) return Act(core.OnEnd(from));
       for (const LogRecord& record : *records) {
@@ -101,14 +106,16 @@ struct Writer::Impl : std::enable_shared_from_this<Writer::Impl> {
 
   void Act(WriterCore::Action action) {
     switch (action.what) {
-      case Do::kNothing: return;
+      case Do::kNothing:
+        return;
       case Do::kAppend: {
         const int copy = copies++;
         if (copy == 0) return SendRecord();
         executor.After(std::min(kResendFirst * (int64_t{1} << std::min(copy - 1, 10)), kResendLast), Later(&Impl::SendRecord));
         return;
       }
-      case Do::kRead: return core.phase() == WriterCore::Phase::kLeading ? ReadBack() : ReadOn();
+      case Do::kRead:
+        return core.phase() == WriterCore::Phase::kLeading ? ReadBack() : ReadOn();
       case Do::kLost:
         copies = 0;
         executor.After(kReclaimLeast + Microseconds(static_cast<int64_t>(entropy.Next() % static_cast<uint64_t>(kReclaimSpread.us))),
@@ -142,8 +149,8 @@ struct Writer::Impl : std::enable_shared_from_this<Writer::Impl> {
   const TopicPartition at;
 
   WriterCore core;
-  uint64_t term = 0;  // counts calls of Lead: jobs of an earlier one do nothing
-  int copies = 0;     // of core.record() sent so far
+  uint64_t term = 0;                   // counts calls of Lead: jobs of an earlier one do nothing
+  int copies = 0;                      // of core.record() sent so far
   std::unique_ptr<TailReader> reader;  // while not leading
   std::function<Result<void>(const AcceptedFrame&)> fold;
   std::function<void(Result<Epoch>)> led;
@@ -155,7 +162,8 @@ Writer::Writer(Log& log, Tail& tail, Executor& executor, Entropy& entropy, Optio
 Writer::~Writer() = default;
 
 void Writer::Lead(const Position& from, std::function<Result<void>(const AcceptedFrame&)> fold, std::function<void(Result<Epoch>)> led) {
-  MAILY_CHECK(!impl_->led && !impl_->accepted, "Lead of journal {} while it leads or has a frame in flight", impl_->options.partition.value());
+  MAILY_CHECK(!impl_->led && !impl_->accepted, "Lead of journal {} while it leads or has a frame in flight",
+              impl_->options.partition.value());
   ++impl_->term;
   impl_->core = WriterCore(ReaderRules::Of(impl_->log.settings(), impl_->options.partition));
   impl_->copies = 0;

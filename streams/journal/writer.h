@@ -28,7 +28,10 @@ class FrameDraft {
     ++count_;
   }
   // The last command of the partition's own topic that this frame has decided.
-  void Consumed(const CommandAt& last) { last_ = last; consumed_ = true; }
+  void Consumed(const CommandAt& last) {
+    last_ = last;
+    consumed_ = true;
+  }
   // Journal time of the frame: never below the last frame's.
   void SetTime(Instant time) { time_ = time; }
 
@@ -53,9 +56,9 @@ class Writer {
  public:
   struct Options {
     PartitionId partition;
-    std::string owner;           // endpoint of this process, for operators
+    std::string owner;  // endpoint of this process, for operators
     std::string build;
-    uint32_t level = 1;          // event types this build writes
+    uint32_t level = 1;  // event types this build writes
   };
   Writer(Log& log, Tail& tail, Executor& executor, Entropy& entropy, Options options);
   ~Writer();

@@ -16,8 +16,8 @@ WriterCore::Action WriterCore::Claim(const Position& at, uint64_t nonce, uint32_
   nonce_ = nonce;
   seq_ = 0;
   level_ = level;
-  record_ = BuildClaim(rules_.log_id, rules_.partition,
-                       {.epoch = epoch_, .nonce = nonce, .writer_level = level, .owner = owner, .build = build});
+  record_ =
+      BuildClaim(rules_.log_id, rules_.partition, {.epoch = epoch_, .nonce = nonce, .writer_level = level, .owner = owner, .build = build});
   awaits_report_ = true;
   return {Do::kAppend, {}};
 }
@@ -37,7 +37,8 @@ WriterCore::Action WriterCore::Append(const FrameDraft& draft) {
                      .body_hash = 0,
                      .body_size = 0};
   if (draft.consumed()) {
-    FrameSource source{.source = 0, .generation = draft.last().generation, .last_offset = draft.last().offset, .last_index = draft.last().index};
+    FrameSource source{
+        .source = 0, .generation = draft.last().generation, .last_offset = draft.last().offset, .last_index = draft.last().index};
     if (const SourcePosition* mine = position_.Source(0); mine != nullptr && mine->generation == source.generation && mine->any) {
       source.prev_any = true;
       source.prev_offset = mine->offset;

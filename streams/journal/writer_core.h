@@ -76,10 +76,10 @@ class WriterCore {
   JudgeFunction judge_;
   Phase phase_ = Phase::kIdle;
   bool awaits_report_ = false;
-  std::string record_;              // the claim or frame in flight, as stored; resent as the same bytes
-  Epoch epoch_;                     // of record_
+  std::string record_;  // the claim or frame in flight, as stored; resent as the same bytes
+  Epoch epoch_;         // of record_
   uint64_t nonce_ = 0;
-  uint64_t seq_ = 0;                // of record_; 0 = it is a claim
+  uint64_t seq_ = 0;  // of record_; 0 = it is a claim
   uint32_t level_ = 1;
   std::optional<Offset> acknowledged_;  // where the log says that record_ is
   Position position_;

@@ -82,7 +82,8 @@ struct WriterTest : ::testing::Test {
 };
 
 std::string ClaimOf(const ScriptLog& log, uint64_t epoch, uint64_t nonce) {
-  return BuildClaim(log.settings().log_id, kPartition, {.epoch = Epoch(epoch), .nonce = nonce, .writer_level = 1, .owner = "other", .build = ""});
+  return BuildClaim(log.settings().log_id, kPartition,
+                    {.epoch = Epoch(epoch), .nonce = nonce, .writer_level = 1, .owner = "other", .build = ""});
 }
 
 TEST_F(WriterTest, GenesisIsWrittenOnce) {
@@ -304,7 +305,13 @@ TEST_F(WriterTest, FoldsInBatchesAndLeavesTheExecutorToOthersBetween) {
   for (int i = 0; i < 200; ++i) first.Append("x");
   Process second(log);
   size_t seen_by_other = 0;
-  second.writer.Lead({}, [&](const AcceptedFrame&) { second.folded.emplace_back(); return Ok(); }, [&](Result<Epoch> e) { second.led = std::move(e); });
+  second.writer.Lead(
+      {},
+      [&](const AcceptedFrame&) {
+        second.folded.emplace_back();
+        return Ok();
+      },
+      [&](Result<Epoch> e) { second.led = std::move(e); });
   second.executor.Post([&] { second.executor.Post([&] { seen_by_other = second.folded.size(); }); });
   second.executor.Run();
   ASSERT_TRUE(second.led && *second.led);
@@ -446,7 +453,10 @@ TEST_F(WriterTest, AFrameOfManyDecisionsIsCheap) {
     const auto start = SteadyClock::now();
     for (int i = 0; i < kDecisions; ++i) {
       Decision d;
-      d.cause.at = {.partition = kPartition, .generation = 1, .offset = Offset(static_cast<uint64_t>(i / 256)), .index = static_cast<uint32_t>(i % 256)};
+      d.cause.at = {.partition = kPartition,
+                    .generation = 1,
+                    .offset = Offset(static_cast<uint64_t>(i / 256)),
+                    .index = static_cast<uint32_t>(i % 256)};
       d.cause.command_id.bytes[3] = static_cast<uint8_t>(i);
       d.cause.command_id.bytes[4] = static_cast<uint8_t>(i * 7);
       d.cause.command_type = 7;

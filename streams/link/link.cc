@@ -24,8 +24,15 @@ struct Links::Impl : std::enable_shared_from_this<Impl> {
 
   Impl(PartitionId source_in, uint16_t count, const Outbox& outbox_in, command::Sender& sender_in, command::Replies& replies_in,
        Entropy& entropy_in, Executor& executor_in)
-      : source(source_in), outbox(outbox_in), sender(sender_in), replies(replies_in), entropy(entropy_in), executor(executor_in), lanes(count),
-        name(fmt::format("{}{}", kLinkStream, source_in.value())), actor(fmt::format("link:{}", source_in.value())) {}
+      : source(source_in),
+        outbox(outbox_in),
+        sender(sender_in),
+        replies(replies_in),
+        entropy(entropy_in),
+        executor(executor_in),
+        lanes(count),
+        name(fmt::format("{}{}", kLinkStream, source_in.value())),
+        actor(fmt::format("link:{}", source_in.value())) {}
 
   void Pump(uint16_t to) {
     Lane& lane = lanes[to];
@@ -47,9 +54,8 @@ struct Links::Impl : std::enable_shared_from_this<Impl> {
     command.natural_key = name;
     command.sequence = number;
     command.payload = item.payload;
-    replies.Await(command.id, executor, kReplyTimeout, [self = shared_from_this(), to, number](Result<command::Reply> reply) {
-      self->Decided(to, number, reply);
-    });
+    replies.Await(command.id, executor, kReplyTimeout,
+                  [self = shared_from_this(), to, number](Result<command::Reply> reply) { self->Decided(to, number, reply); });
     sender.Send(PartitionId(to), command, Sync::kSoon, [](const Result<CommandAt>&) {});  // the reply, or its time-out, tells
   }
 
@@ -88,7 +94,8 @@ struct Links::Impl : std::enable_shared_from_this<Impl> {
     command.type = kLinkAckCommand;
     command.actor = actor;
     command.payload = payload;
-    sender.Send(source, command, Sync::kSoon, [](const Result<CommandAt>&) {});  // lost ones are covered by the next, or by the next take-over
+    sender.Send(source, command, Sync::kSoon,
+                [](const Result<CommandAt>&) {});  // lost ones are covered by the next, or by the next take-over
   }
 
   const PartitionId source;

@@ -22,9 +22,9 @@ struct TopicPartition {
 
 // Fixed when the log is created; a move to another log keeps them.
 struct LogSettings {
-  LogId log_id;                    // random, made at creation
-  uint16_t partition_count = 16;   // 1 … 1,024
-  uint32_t generation = 1;         // grows when the topics are made anew
+  LogId log_id;                   // random, made at creation
+  uint16_t partition_count = 16;  // 1 … 1,024
+  uint32_t generation = 1;        // grows when the topics are made anew
 };
 
 // partition = murmur2(key) mod count, the same on every adapter.

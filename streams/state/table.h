@@ -34,7 +34,8 @@ class View {
   // Every entry whose key begins with `prefix`, from `from` on (>= prefix; empty = from the first), in order of keys, until `visit`
   // returns false. `visit` must not touch the table.
   void Scan(std::string_view prefix, std::string_view from, const std::function<bool(std::string_view, const T&)>& visit) const {
-    cache_->Scan(Ops<T>(), prefix, from, [&](std::string_view key, const void* entry) { return visit(key, *static_cast<const T*>(entry)); });
+    cache_->Scan(Ops<T>(), prefix, from,
+                 [&](std::string_view key, const void* entry) { return visit(key, *static_cast<const T*>(entry)); });
   }
 
  protected:
@@ -46,9 +47,10 @@ class View {
         .copy = [](const void* from) -> void* { return new M(*static_cast<const M*>(from)); },
         .destroy = [](void* entry) { delete static_cast<M*>(entry); },
         .append = [](const void* entry, std::string* out) { return static_cast<const M*>(entry)->AppendToString(out); },
-        .parse = [](void* entry, std::string_view bytes) {
-          return static_cast<M*>(entry)->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-        },
+        .parse =
+            [](void* entry, std::string_view bytes) {
+              return static_cast<M*>(entry)->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+            },
         .bytes = [](const void* entry) { return static_cast<size_t>(static_cast<const M*>(entry)->SpaceUsedLong()); }};
     return ops;
   }

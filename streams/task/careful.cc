@@ -24,7 +24,9 @@ CommandAt GetAt(Cursor& cursor) {
   return at;
 }
 
-bool SamePlace(const CommandAt& a, const CommandAt& b) { return a.generation == b.generation && a.offset == b.offset && a.index == b.index; }
+bool SamePlace(const CommandAt& a, const CommandAt& b) {
+  return a.generation == b.generation && a.offset == b.offset && a.index == b.index;
+}
 
 }  // namespace
 

@@ -28,9 +28,9 @@ class Careful {
   Slots& slots_;
   const size_t slot_;
   bool unclean_ = false;
-  CommandAt was_at_;       // careful up to here
-  CommandAt entered_;      // the command that was being decided when the process died
-  uint32_t crashes_ = 0;   // how often it died at entered_
+  CommandAt was_at_;      // careful up to here
+  CommandAt entered_;     // the command that was being decided when the process died
+  uint32_t crashes_ = 0;  // how often it died at entered_
 };
 
 }  // namespace maily::task

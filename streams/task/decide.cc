@@ -63,7 +63,8 @@ Decision FromCommand(const command::Command& command, const CommandAt& at) {
 // ---- Fold and Context: the processors' side ----
 
 void Fold::RequireOwner(TypeNumber type) const {
-  MAILY_CHECK(engine_->pipeline_.Owns(noun_, type), "{} writes table {} that it does not own", engine_->pipeline_.nouns()[noun_].name(), type);
+  MAILY_CHECK(engine_->pipeline_.Owns(noun_, type), "{} writes table {} that it does not own", engine_->pipeline_.nouns()[noun_].name(),
+              type);
 }
 void Fold::AddWork(WorkKind kind, std::string_view subject) { engine_->work_.Add(tenant_, kind, subject); }
 void Fold::RemoveWork(WorkKind kind, std::string_view subject) { engine_->work_.Remove(tenant_, kind, subject); }
@@ -71,7 +72,8 @@ void Fold::ArmTimer(Instant due, TimerStep step, std::string_view subject) { eng
 void Fold::DisarmTimer(Instant due, TimerStep step, std::string_view subject) { engine_->timers_.Disarm(due, tenant_, step, subject); }
 
 void Context::RequireReader(TypeNumber type) const {
-  MAILY_CHECK(engine_->pipeline_.MayRead(noun_, type), "{} reads table {} without saying so", engine_->pipeline_.nouns()[noun_].name(), type);
+  MAILY_CHECK(engine_->pipeline_.MayRead(noun_, type), "{} reads table {} without saying so", engine_->pipeline_.nouns()[noun_].name(),
+              type);
 }
 
 void Context::Refuse(Outcome outcome, std::string_view code, std::string_view message) {
@@ -122,7 +124,13 @@ void Context::FinishEvent(TypeNumber type, const void* event) {
 // ---- Engine ----
 
 Engine::Engine(const Pipeline& pipeline, state::Cache& cache, Options options)
-    : pipeline_(pipeline), cache_(cache), options_(std::move(options)), timers_(cache), dedupe_(cache, timers_), work_(cache), outbox_(cache) {
+    : pipeline_(pipeline),
+      cache_(cache),
+      options_(std::move(options)),
+      timers_(cache),
+      dedupe_(cache, timers_),
+      work_(cache),
+      outbox_(cache) {
   context_.engine_ = this;
   context_.cache_ = &cache_;
   context_.keyring_ = options_.keyring;
@@ -203,7 +211,8 @@ void Engine::UndoAll() {
 bool Engine::Close(Decision& decision, Instant now, journal::FrameDraft& draft) {
   size_t bytes = answer_.size();
   for (const Made& made : made_) bytes += made.size;
-  if (failure_.empty() && bytes > journal::kDecisionBytesMax) failure_ = fmt::format("the decision has {} bytes, limit {}", bytes, journal::kDecisionBytesMax);
+  if (failure_.empty() && bytes > journal::kDecisionBytesMax)
+    failure_ = fmt::format("the decision has {} bytes, limit {}", bytes, journal::kDecisionBytesMax);
   if (!failure_.empty()) {
     UndoAll();
     return false;
@@ -251,7 +260,8 @@ Engine::Decided Engine::Command(const command::Received& received, Instant now, 
     return {};
   }
   if (command.type == link::kLinkAckCommand) {
-    if (!link::LinkAcked().Parse(command.payload)) return RejectOpen(command, received.at, now, "malformed", "not a link acknowledgement", draft);
+    if (!link::LinkAcked().Parse(command.payload))
+      return RejectOpen(command, received.at, now, "malformed", "not a link acknowledgement", draft);
     Open(command.tenant, now);
     context_.BeginEvent(link::kLinkAckedEvent).append(command.payload);
     made_.back().size = arena_.size() - made_.back().start;
@@ -261,7 +271,8 @@ Engine::Decided Engine::Command(const command::Received& received, Instant now, 
   }
   const Pipeline::Decider& decider = pipeline_.decider(command.type);
   if (decider.row == nullptr) {
-    return RejectOpen(command, received.at, now, "unknown_type", fmt::format("no decider of this build knows type {}", command.type), draft);
+    return RejectOpen(command, received.at, now, "unknown_type", fmt::format("no decider of this build knows type {}", command.type),
+                      draft);
   }
   Open(command.tenant, now);
   if (auto seen = dedupe_.Check(command.tenant, command.natural_key, command.sequence, command.request_hash)) {
@@ -287,7 +298,8 @@ Engine::Decided Engine::Command(const command::Received& received, Instant now, 
   return RejectOpen(command, received.at, now, "failed", why, draft);
 }
 
-Engine::Decided Engine::Reject(const command::Received& received, std::string_view code, std::string_view reason, journal::FrameDraft& draft) {
+Engine::Decided Engine::Reject(const command::Received& received, std::string_view code, std::string_view reason,
+                               journal::FrameDraft& draft) {
   return RejectOpen(received.command, received.at, draft.time(), code, reason, draft);
 }
 
@@ -361,10 +373,11 @@ Result<void> Engine::Restore(const journal::AcceptedFrame& frame) {
         return Fail(Code::kCorrupt, "partition {} lsn {}: event type {} is not known to this build; upgrade it", options_.partition.value(),
                     frame.first_lsn.value(), event.type);
       }
-      const bool parsed = evolvers.front().row->parse(event.payload, [&](const void* message) { FoldTyped(decision.tenant, frame.time, event.type, message); });
+      const bool parsed = evolvers.front().row->parse(
+          event.payload, [&](const void* message) { FoldTyped(decision.tenant, frame.time, event.type, message); });
       if (!parsed) {
-        return Fail(Code::kCorrupt, "partition {} lsn {}: an event of type {} does not parse", options_.partition.value(), frame.first_lsn.value(),
-                    event.type);
+        return Fail(Code::kCorrupt, "partition {} lsn {}: an event of type {} does not parse", options_.partition.value(),
+                    frame.first_lsn.value(), event.type);
       }
     }
     FoldBookkeeping(decision, frame.time);

@@ -56,7 +56,8 @@ class Engine {
   // Fires up to `max` due timers; gives how many.
   size_t FireTimers(Instant now, size_t max, journal::FrameDraft& draft);
 
-  // Folds an accepted frame; decides nothing. kCorrupt: an event that this build cannot read (a journal event not understood stops the task).
+  // Folds an accepted frame; decides nothing. kCorrupt: an event that this build cannot read (a journal event not understood stops the
+  // task).
   Result<void> Restore(const journal::AcceptedFrame& frame);
 
   Work& work() { return work_; }

@@ -28,8 +28,8 @@ Host::Host(const TaskEnvironment& environment, std::vector<Executor*> executors,
     place.executor = executors[p % executors.size()];
     place.tail = std::make_unique<journal::Tail>(environment.log, PartitionId(p), kTailCacheBytes);
     TaskListener hears;
-    hears.led = [listener, p, executor = place.executor, tail = place.tail.get()](Epoch epoch, const journal::Position& position, state::Cache& cache,
-                                                                                 Credits& credits) {
+    hears.led = [listener, p, executor = place.executor, tail = place.tail.get()](Epoch epoch, const journal::Position& position,
+                                                                                  state::Cache& cache, Credits& credits) {
       if (listener.led) listener.led(PartitionId(p), *executor, epoch, position, cache, credits, *tail);
     };
     hears.stopped = [listener, p] {

@@ -6,8 +6,14 @@
 namespace maily::task {
 
 Pipeline::Pipeline(std::vector<Noun> nouns, std::vector<Carry> carries, PartitionId (*home)(TenantId, uint16_t))
-    : nouns_(std::move(nouns)), carries_(std::move(carries)), home_(home), deciders_(kTypeNumbersMax), evolvers_(kTypeNumbersMax),
-      reactors_(kTypeNumbersMax), carry_(kTypeNumbersMax, -1), owner_(kTypeNumbersMax, -1),
+    : nouns_(std::move(nouns)),
+      carries_(std::move(carries)),
+      home_(home),
+      deciders_(kTypeNumbersMax),
+      evolvers_(kTypeNumbersMax),
+      reactors_(kTypeNumbersMax),
+      carry_(kTypeNumbersMax, -1),
+      owner_(kTypeNumbersMax, -1),
       readers_(nouns_.size(), std::vector<bool>(kTypeNumbersMax, false)) {
   const auto check_number = [](const Noun& noun, TypeNumber type) {
     MAILY_CHECK(type > 0 && type < kTypeNumbersMax, "type number {} of {}", type, noun.name());
@@ -16,7 +22,8 @@ Pipeline::Pipeline(std::vector<Noun> nouns, std::vector<Carry> carries, Partitio
     const Noun& noun = nouns_[i];
     for (const TypeNumber type : noun.owns()) {
       check_number(noun, type);
-      MAILY_CHECK(owner_[type] < 0, "table {} has two owners: {} and {}", type, nouns_[static_cast<size_t>(owner_[type])].name(), noun.name());
+      MAILY_CHECK(owner_[type] < 0, "table {} has two owners: {} and {}", type, nouns_[static_cast<size_t>(owner_[type])].name(),
+                  noun.name());
       owner_[type] = static_cast<int>(i);
     }
     for (const TypeNumber type : noun.reads()) {
@@ -38,10 +45,12 @@ Pipeline::Pipeline(std::vector<Noun> nouns, std::vector<Carry> carries, Partitio
     }
   }
   for (size_t i = 0; i < nouns_.size(); ++i) {
-    for (const TypeNumber type : nouns_[i].reads()) MAILY_CHECK(owner_[type] >= 0, "{} reads table {} that nobody owns", nouns_[i].name(), type);
+    for (const TypeNumber type : nouns_[i].reads())
+      MAILY_CHECK(owner_[type] >= 0, "{} reads table {} that nobody owns", nouns_[i].name(), type);
   }
   for (size_t i = 0; i < carries_.size(); ++i) {
-    MAILY_CHECK(deciders_[carries_[i].event].row != nullptr, "event {} is carried, but nobody decides it where it arrives", carries_[i].event);
+    MAILY_CHECK(deciders_[carries_[i].event].row != nullptr, "event {} is carried, but nobody decides it where it arrives",
+                carries_[i].event);
     carry_[carries_[i].event] = static_cast<int>(i);
   }
 }
@@ -118,8 +127,10 @@ std::string Pipeline::ToDot(const std::function<std::string(TypeNumber)>& name) 
   for (const Noun& noun : nouns_) {
     out += fmt::format("  \"{}\" [style=bold];\n", noun.name());
     for (const auto& row : noun.decides()) out += fmt::format("  \"{}\" -> \"{}\" [label=\"decides\"];\n", name(row.type), noun.name());
-    for (const auto& row : noun.evolves()) out += fmt::format("  \"{}\" -> \"{}\" [label=\"evolves\", style=dashed];\n", name(row.type), noun.name());
-    for (const auto& row : noun.reacts()) out += fmt::format("  \"{}\" -> \"{}\" [label=\"reacts\", style=dotted];\n", name(row.type), noun.name());
+    for (const auto& row : noun.evolves())
+      out += fmt::format("  \"{}\" -> \"{}\" [label=\"evolves\", style=dashed];\n", name(row.type), noun.name());
+    for (const auto& row : noun.reacts())
+      out += fmt::format("  \"{}\" -> \"{}\" [label=\"reacts\", style=dotted];\n", name(row.type), noun.name());
   }
   for (const Carry& carry : carries_) {
     out += fmt::format("  \"{}\" -> \"link\" [label=\"{}\"];\n", name(carry.event), carry.to == CarryTo::kAll ? "to all" : "to home");

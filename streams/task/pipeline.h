@@ -20,8 +20,8 @@ struct Carry {
 
 class Pipeline {
  public:
-  // `home` gives a tenant's home partition. CHECK (a start-up error of the programmer): two nouns own a table or decide a command, a table is
-  // read that nobody owns, a carried event that nobody decides where it arrives, a number out of range.
+  // `home` gives a tenant's home partition. CHECK (a start-up error of the programmer): two nouns own a table or decide a command, a table
+  // is read that nobody owns, a carried event that nobody decides where it arrives, a number out of range.
   Pipeline(std::vector<Noun> nouns, std::vector<Carry> carries, PartitionId (*home)(TenantId, uint16_t partition_count));
 
   const std::vector<Noun>& nouns() const { return nouns_; }

@@ -132,7 +132,8 @@ enum class SliceEnd {
   kMore,     // call again as soon as others had their turn
   kWaiting,  // nothing to do before a credit is granted or a command changes something
 };
-// One slice of one work item: at most kSliceEventsMax events and about a millisecond. It ends its item by an event whose Evolve calls RemoveWork.
+// One slice of one work item: at most kSliceEventsMax events and about a millisecond. It ends its item by an event whose Evolve calls
+// RemoveWork.
 using SliceFn = SliceEnd (*)(Context&, std::string_view subject);
 using TimerFn = void (*)(Context&, std::string_view subject);
 
@@ -165,8 +166,7 @@ class Noun {
   }
   template <class E>
   Noun& Evolves(void (*evolve)(Fold&, const E&)) {
-    evolves_.push_back({TypeNumberOf<E>(),
-                        [evolve](Fold& fold, const void* event) { evolve(fold, *static_cast<const E*>(event)); },
+    evolves_.push_back({TypeNumberOf<E>(), [evolve](Fold& fold, const void* event) { evolve(fold, *static_cast<const E*>(event)); },
                         [](std::string_view payload, const std::function<void(const void*)>& with) {
                           E message;
                           if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return false;

@@ -25,11 +25,16 @@ constexpr size_t kSlicesMax = 8;   // taken in one turn when no command waits
 
 const char* TaskStateName(TaskState state) {
   switch (state) {
-    case TaskState::kClosed: return "closed";
-    case TaskState::kRestoring: return "restoring";
-    case TaskState::kLeading: return "leading";
-    case TaskState::kDraining: return "draining";
-    case TaskState::kFailed: return "failed";
+    case TaskState::kClosed:
+      return "closed";
+    case TaskState::kRestoring:
+      return "restoring";
+    case TaskState::kLeading:
+      return "leading";
+    case TaskState::kDraining:
+      return "draining";
+    case TaskState::kFailed:
+      return "failed";
   }
   return "failed";
 }
@@ -48,14 +53,17 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     bool alone = false;  // careful: nothing may join
   };
 
-  Impl(PartitionId partition_in, const TaskEnvironment& environment_in, journal::Tail& tail_in, Executor& executor_in, TaskListener listener_in)
+  Impl(PartitionId partition_in, const TaskEnvironment& environment_in, journal::Tail& tail_in, Executor& executor_in,
+       TaskListener listener_in)
       : partition(partition_in), environment(environment_in), tail(tail_in), executor(executor_in), listener(std::move(listener_in)) {
     auto& metrics = observe::Metrics::Process();
     const observe::Labels labels = {{"partition", std::to_string(partition.value())}};
     lag_records = metrics.AddGauge("maily_task_lag_records", "Records of the commands topic that are not decided yet.", labels);
-    lag_seconds = metrics.AddGauge("maily_task_lag_seconds", "How long ago the newest command that was decided was appended, while there are others.", labels);
+    lag_seconds = metrics.AddGauge("maily_task_lag_seconds",
+                                   "How long ago the newest command that was decided was appended, while there are others.", labels);
     link_lag = metrics.AddGauge("maily_link_lag_items", "Items that links still have to carry from this partition.", labels);
-    link_lag_seconds = metrics.AddGauge("maily_link_lag_seconds", "For how long links have had something to carry from this partition.", labels);
+    link_lag_seconds =
+        metrics.AddGauge("maily_link_lag_seconds", "For how long links have had something to carry from this partition.", labels);
     decisions = metrics.AddCounter("maily_task_decisions_total", "Decisions that were accepted.", labels);
     state_bytes = metrics.AddGauge("maily_task_state_bytes", "State of this partition in memory.", labels);
   }
@@ -65,7 +73,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   void Enter(TaskState to) {
     const bool legal = (state == TaskState::kClosed && to == TaskState::kRestoring) ||
                        (state == TaskState::kRestoring && (to == TaskState::kLeading || to == TaskState::kClosed)) ||
-                       (state == TaskState::kLeading && to == TaskState::kDraining) || (state == TaskState::kDraining && to == TaskState::kClosed) ||
+                       (state == TaskState::kLeading && to == TaskState::kDraining) ||
+                       (state == TaskState::kDraining && to == TaskState::kClosed) ||
                        (state == TaskState::kFailed && to == TaskState::kClosed) || to == TaskState::kFailed;
     MAILY_CHECK(legal, "partition {}: {} -> {}", partition.value(), TaskStateName(state), TaskStateName(to));
     state = to;
@@ -115,9 +124,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (!opened) return Fail(opened.error());
     store = std::move(*opened);
     careful.emplace(environment.careful_slots, partition.value());
-    engine = std::make_unique<Engine>(environment.pipeline, store->cache(),
-                                      Engine::Options{partition, environment.log.settings().partition_count, environment.build,
-                                                      environment.keyring, &credits});
+    engine = std::make_unique<Engine>(
+        environment.pipeline, store->cache(),
+        Engine::Options{partition, environment.log.settings().partition_count, environment.build, environment.keyring, &credits});
     writer = std::make_unique<journal::Writer>(environment.log, tail, executor, environment.entropy,
                                                journal::Writer::Options{partition, environment.owner, environment.build, 1});
     restored_from = store->position();
@@ -177,7 +186,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     link_busy_since = environment.clock.Steady();
     time_known = stirred = false;
     observe::Log(observe::Level::kInfo, "partition led",
-        {{"partition", partition.value()}, {"epoch", epoch.load()}, {"lsn", lsn.load()}, {"restored_bytes", restored_bytes}});
+                 {{"partition", partition.value()}, {"epoch", epoch.load()}, {"lsn", lsn.load()}, {"restored_bytes", restored_bytes}});
     if (listener.led) listener.led(*led, at, store->cache(), credits);
     links->Lead();
     watch = environment.log.WatchTail({Topic::kCommands, partition}, to, [weak = weak_from_this(), executor_pointer = &executor] {
@@ -281,8 +290,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     current.draft.Consumed(received.at);
     ++commands_decided;
     if (!environment.replies.Empty()) {
-      current.answers.push_back(
-          {received.command.id, {static_cast<uint16_t>(decided.outcome), std::string(decided.answer), received.at}});
+      current.answers.push_back({received.command.id, {static_cast<uint16_t>(decided.outcome), std::string(decided.answer), received.at}});
     }
     for (auto& mark : engine->TakeOutboxMarks()) current.outbox.push_back(mark);
   }
@@ -291,8 +299,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     flying = std::exchange(current, {});
     journal_bytes += flying.draft.bytes();
     if (FlushDue()) holding = true;
-    journal::FrameDraft draft = flying.draft;  // the writer owns its copy; ours tells what the frame consumed
-    writer->Append(std::move(draft), [weak = weak_from_this(), mine = generation](Result<journal::Position> accepted) {
+    // The body goes to the writer; what stays tells how many decisions the frame has, and what it consumed.
+    writer->Append(std::move(flying.draft), [weak = weak_from_this(), mine = generation](Result<journal::Position> accepted) {
       auto self = weak.lock();
       if (self && self->generation == mine) self->Accepted(std::move(accepted));
     });
@@ -336,12 +344,14 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void Fenced(const Error& error) {
-    observe::Log(observe::Level::kWarn, "partition fenced: another owner leads it", {{"partition", partition.value()}, {"error", error.message}});
+    observe::Log(observe::Level::kWarn, "partition fenced: another owner leads it",
+                 {{"partition", partition.value()}, {"error", error.message}});
     Fail(error);
   }
 
   bool FlushDue() const {
-    return journal_bytes >= environment.flush_journal_bytes || store->cache().dirty_bytes() >= environment.cache_bytes_max / 2 || flush_asked;
+    return journal_bytes >= environment.flush_journal_bytes || store->cache().dirty_bytes() >= environment.cache_bytes_max / 2 ||
+           flush_asked;
   }
 
   Result<void> Flush(const journal::Position& at) {
@@ -422,7 +432,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   bool stirred = false;     // commands were decided since the work was last woken
   bool time_known = false;  // a command of this leadership has told the time
   bool awake = false;
-  bool holding = false;     // a flush is due: wait for the frame in flight
+  bool holding = false;  // a flush is due: wait for the frame in flight
   bool flush_asked = false;
   size_t journal_bytes = 0;
   Duration last_flush;

@@ -39,7 +39,7 @@ struct TaskEnvironment {
   command::Replies& replies;
   const Pipeline& pipeline;
   keyring::Keyring* keyring = nullptr;
-  std::string owner;   // endpoint of this process
+  std::string owner;  // endpoint of this process
   std::string build;
   // Of each task: entries kept in memory; beyond it clean ones are evicted.
   size_t cache_bytes_max = 16 << 20;
@@ -73,10 +73,10 @@ class Task {
     TaskState state = TaskState::kClosed;
     uint64_t epoch = 0;
     uint64_t lsn = 0;
-    uint64_t decided = 0;        // commands decided since the start
-    uint64_t command_lag = 0;    // records of the commands topic not decided yet
+    uint64_t decided = 0;      // commands decided since the start
+    uint64_t command_lag = 0;  // records of the commands topic not decided yet
     uint64_t link_lag = 0;
-    size_t state_bytes = 0;      // in memory
+    size_t state_bytes = 0;  // in memory
     std::string error;
   };
   Status status() const;

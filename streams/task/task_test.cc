@@ -1,10 +1,11 @@
 // The partition task on the embedded log: decides, answers, links, restores, rejects poison.
 #include "streams/task/task.h"
 
-#include <filesystem>
-#include <future>
 #include <gtest/gtest.h>
 #include <unistd.h>
+
+#include <filesystem>
+#include <future>
 
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/disk/mmap_slots.h"
@@ -51,15 +52,25 @@ struct HomeTotal : Number {};
 
 namespace maily {
 template <>
-TypeNumber TypeNumberOf<task::Add>() { return 900; }
+TypeNumber TypeNumberOf<task::Add>() {
+  return 900;
+}
 template <>
-TypeNumber TypeNumberOf<task::Added>() { return 930; }
+TypeNumber TypeNumberOf<task::Added>() {
+  return 930;
+}
 template <>
-TypeNumber TypeNumberOf<task::TotalTaken>() { return 931; }
+TypeNumber TypeNumberOf<task::TotalTaken>() {
+  return 931;
+}
 template <>
-TypeNumber TypeNumberOf<task::Total>() { return 970; }
+TypeNumber TypeNumberOf<task::Total>() {
+  return 970;
+}
 template <>
-TypeNumber TypeNumberOf<task::HomeTotal>() { return 971; }
+TypeNumber TypeNumberOf<task::HomeTotal>() {
+  return 971;
+}
 }  // namespace maily
 
 namespace maily::task {
@@ -77,13 +88,16 @@ Pipeline CounterPipeline() {
     context.Emit(added);
     context.Answer("total", context.view<Total>().Find(state::Key(context.tenant(), std::string_view(add.name)))->n);
   });
-  noun.Evolves<Added>(+[](Fold& fold, const Added& added) { fold.table<Total>().Edit(state::Key(fold.tenant(), std::string_view(added.name))).n += added.n; });
+  noun.Evolves<Added>(+[](Fold& fold, const Added& added) {
+    fold.table<Total>().Edit(state::Key(fold.tenant(), std::string_view(added.name))).n += added.n;
+  });
   noun.Decides<Added>(+[](Context& context, const Added& added) {
     TotalTaken taken;
     taken.n = added.n;
     context.Emit(taken);
   });
-  noun.Evolves<TotalTaken>(+[](Fold& fold, const TotalTaken& taken) { fold.table<HomeTotal>().Edit(state::Key(fold.tenant())).n += taken.n; });
+  noun.Evolves<TotalTaken>(
+      +[](Fold& fold, const TotalTaken& taken) { fold.table<HomeTotal>().Edit(state::Key(fold.tenant())).n += taken.n; });
   std::vector<Noun> nouns;
   nouns.push_back(std::move(noun));
   return Pipeline(std::move(nouns), {{TypeNumberOf<Added>(), CarryTo::kHome}}, [](TenantId, uint16_t) { return PartitionId(0); });
@@ -100,12 +114,19 @@ class TaskTest : public ::testing::Test {
   // A process: everything that dies with it.
   struct Running {
     explicit Running(const std::filesystem::path& directory)
-        : resources(rocks::Limits{}), pipeline(CounterPipeline()), log(OpenLog(directory, resources, clock)), stores((directory / "state").string(), resources),
-          slots(std::move(disk::MmapSlots::Open((directory / "careful").string(), 4)).value()), workers("task", 2), sender(*log, 16 << 20), replies(10'000),
+        : resources(rocks::Limits{}),
+          pipeline(CounterPipeline()),
+          log(OpenLog(directory, resources, clock)),
+          stores((directory / "state").string(), resources),
+          slots(std::move(disk::MmapSlots::Open((directory / "careful").string(), 4)).value()),
+          workers("task", 2),
+          sender(*log, 16 << 20),
+          replies(10'000),
           environment{*log, clock, entropy, stores, *slots, sender, replies, pipeline, nullptr, "test", "test"} {
       for (uint16_t p = 0; p < log->settings().partition_count; ++p) journal::WriteGenesis(*log, PartitionId(p)).value();
       Host::Listener listener;
-      listener.led = [this](PartitionId partition, Executor&, Epoch, const journal::Position&, state::Cache& cache, Credits&, journal::Tail&) {
+      listener.led = [this](PartitionId partition, Executor&, Epoch, const journal::Position&, state::Cache& cache, Credits&,
+                            journal::Tail&) {
         const std::lock_guard lock(mutex);
         caches[partition.value()] = &cache;
         if (++led == log->settings().partition_count) all_led.set_value();

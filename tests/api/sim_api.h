@@ -39,10 +39,13 @@ class SimApi {
     char name[] = "/tmp/maily-api-XXXXXX";
     directory_ = ::mkdtemp(name);
     for (uint16_t p = 0; p < kPartitions; ++p) {
-      log.Append({Topic::kJournal, PartitionId(p)}, journal::BuildGenesis(log.settings().log_id, PartitionId(p), {kPartitions}), Sync::kNow, [](const Result<Appended>&) {});
+      log.Append({Topic::kJournal, PartitionId(p)}, journal::BuildGenesis(log.settings().log_id, PartitionId(p), {kPartitions}), Sync::kNow,
+                 [](const Result<Appended>&) {});
     }
     scheduler.RunFor(Seconds(1));
-    keyring = keyring::Keyring::Open(stores.Open("keyring", KvDurability::kOnWrite).value(), keyring::Key::From(std::string(32, 'k')), scheduler.entropy(), {}).value();
+    keyring = keyring::Keyring::Open(stores.Open("keyring", KvDurability::kOnWrite).value(), keyring::Key::From(std::string(32, 'k')),
+                                     scheduler.entropy(), {})
+                  .value();
     keyring->Tenant(kTenant).value();
     tasks = scheduler.MakeExecutor();
     api = scheduler.MakeExecutor();
@@ -50,16 +53,23 @@ class SimApi {
     views_executor = scheduler.MakeExecutor();
     sender = std::make_unique<command::Sender>(log, size_t{64} << 20);
     replies = std::make_unique<command::Replies>(100'000);
-    environment = std::make_unique<task::TaskEnvironment>(
-        task::TaskEnvironment{log, scheduler.clock(), scheduler.entropy(), stores, slots, *sender, *replies, pipeline, keyring.get(), "test", "test"});
-    host = std::make_unique<task::Host>(*environment, std::vector<Executor*>{tasks.get()}, task::Host::Listener{[](auto&&...) {}, [](auto&&...) {}});
+    environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
+        log, scheduler.clock(), scheduler.entropy(), stores, slots, *sender, *replies, pipeline, keyring.get(), "test", "test"});
+    host = std::make_unique<task::Host>(*environment, std::vector<Executor*>{tasks.get()},
+                                        task::Host::Listener{[](auto&&...) {}, [](auto&&...) {}});
     host->Start();
     EXPECT_TRUE(scheduler.RunUntil([this] { return host->AllLeading(); }, Seconds(120)));
 
     databases = sql::OpenSqlite({.directory = directory_}).value();
     views = std::make_unique<projections::Views>(*databases, projections::ReadModelQueries());
-    projections::ProjectionEnvironment projected{.databases = *databases, .executor = *views_executor, .background = disk.get(), .clock = scheduler.clock(),
-                                                 .partition_count = kPartitions, .open_reader = {}, .journal_end = {}, .keyring = keyring.get()};
+    projections::ProjectionEnvironment projected{.databases = *databases,
+                                                 .executor = *views_executor,
+                                                 .background = disk.get(),
+                                                 .clock = scheduler.clock(),
+                                                 .partition_count = kPartitions,
+                                                 .open_reader = {},
+                                                 .journal_end = {},
+                                                 .keyring = keyring.get()};
     projected.open_reader = [this](PartitionId partition, const journal::Position& from) { return host->tail(partition).Open(from); };
     projected.journal_end = [this](PartitionId partition) { return log.Ends({Topic::kJournal, partition}).durable.value(); };
     size_t ready = 0;
@@ -72,14 +82,15 @@ class SimApi {
     }
     EXPECT_TRUE(scheduler.RunUntil([&] { return ready == groups.size(); }, Seconds(60)));
 
-    gateway = std::make_unique<gateway::Gateway>(gateway::Gateway::Parts{*sender, *replies, *keyring, *views, scheduler.clock(), scheduler.entropy(), *api, *disk,
-                                                                         log.settings()});
+    gateway = std::make_unique<gateway::Gateway>(
+        gateway::Gateway::Parts{*sender, *replies, *keyring, *views, scheduler.clock(), scheduler.entropy(), *api, *disk, log.settings()});
     const gateway::NewApiKey made = gateway::MakeApiKey(scheduler.entropy());
     key = made.text;
     auth = std::make_unique<gateway::Auth>(
         [made, this](const std::string& key_id) -> Result<gateway::StoredKey> {
           if (key_id != made.key_id) return Fail(Code::kNotFound, "no such key");
-          return gateway::StoredKey{.tenant = kTenant, .secret_hash = std::string(keyring::View(made.hash)), .scopes = gateway::ScopesOf({scope})};
+          return gateway::StoredKey{
+              .tenant = kTenant, .secret_hash = std::string(keyring::View(made.hash)), .scopes = gateway::ScopesOf({scope})};
         },
         *disk, scheduler.clock());
   }
@@ -99,7 +110,8 @@ class SimApi {
   template <class Message>
   nlohmann::json Command(const Message& message, std::string partition_key = schema::HomeKey(kTenant)) {
     std::optional<gateway::Verdict> verdict;
-    gateway->Submit({kTenant, "test", {}}, gateway::PlainOrder(message, std::move(partition_key)), Seconds(60), [&](gateway::Verdict v) { verdict = std::move(v); });
+    gateway->Submit({kTenant, "test", {}}, gateway::PlainOrder(message, std::move(partition_key)), Seconds(60),
+                    [&](gateway::Verdict v) { verdict = std::move(v); });
     EXPECT_TRUE(Until([&] { return verdict.has_value(); }));
     EXPECT_EQ(verdict->kind, gateway::Verdict::Kind::kDecided) << verdict->answer;
     EXPECT_TRUE(verdict->at && Fresh({*verdict->at}));

@@ -3,8 +3,9 @@
 //   INSTANTIATE_TYPED_TEST_SUITE_P(Rocks, LogContract, RocksHarness);
 #pragma once
 
-#include <condition_variable>
 #include <gtest/gtest.h>
+
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <random>
@@ -335,7 +336,7 @@ REGISTER_TYPED_TEST_SUITE_P(LogContract, RecordsAreReadInTheOrderOfAppending, Re
                             PartitionsAndTopicsAreApart, ASoonAppendIsAcknowledgedWithoutAnother, EveryAppendIsAnsweredExactlyOnce,
                             AReadGivesAtLeastOneRecordAndThenWhatFits, AReadAtTheEndIsEmptyAndBeyondItIsInvalid,
                             TrimmedRecordsAreNotFoundAndTheRestStays, APartitionThatIsTrimmedEmptyGoesOnWhereItWas,
-                            WhatWasAppendedIsThereAfterReopening, ATailSignalComesAtOnceAndWhenAnEndMoves, AnAcknowledgedRecordSurvivesACrash,
-                            WhatADurableReadShowedSurvivesACrash, ACrashTakesBackASuffix);
+                            WhatWasAppendedIsThereAfterReopening, ATailSignalComesAtOnceAndWhenAnEndMoves,
+                            AnAcknowledgedRecordSurvivesACrash, WhatADurableReadShowedSurvivesACrash, ACrashTakesBackASuffix);
 
 }  // namespace maily::contract

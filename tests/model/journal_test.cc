@@ -32,10 +32,10 @@ const ReaderRules kRules{.log_id = LogId::FromHex("000102030405060708090a0b0c0d0
 constexpr int kProcesses = 2;
 
 struct Bounds {
-  int claims = 3;         // by both processes together
-  int frames = 3;         // decided, by both together
-  int faults = 2;         // lost, delayed, doubled or unreported appends, and crashes
-  int commands_a_frame = 1;  // at most; a writer may take as many as it likes
+  int claims = 3;               // by both processes together
+  int frames = 3;               // decided, by both together
+  int faults = 2;               // lost, delayed, doubled or unreported appends, and crashes
+  int commands_a_frame = 1;     // at most; a writer may take as many as it likes
   uint64_t liveness_every = 1;  // checked in every n-th state
   WriterCore::JudgeFunction judge = &Judge;
 };
@@ -43,13 +43,20 @@ struct Bounds {
 enum class Violation { kOtherFold, kTornCommands, kSkippedInSequence, kLostAccepted, kStopped, kRule7, kStarved };
 const char* Name(Violation v) {
   switch (v) {
-    case Violation::kOtherFold: return "a frame was accepted that was decided on another fold";
-    case Violation::kTornCommands: return "a command was decided twice or never";
-    case Violation::kSkippedInSequence: return "an in-sequence frame was skipped";
-    case Violation::kLostAccepted: return "what a writer took for accepted is not in the journal";
-    case Violation::kStopped: return "a reader or writer stopped";
-    case Violation::kRule7: return "a position does not fit the record at its hint";
-    case Violation::kStarved: return "the only owner cannot progress";
+    case Violation::kOtherFold:
+      return "a frame was accepted that was decided on another fold";
+    case Violation::kTornCommands:
+      return "a command was decided twice or never";
+    case Violation::kSkippedInSequence:
+      return "an in-sequence frame was skipped";
+    case Violation::kLostAccepted:
+      return "what a writer took for accepted is not in the journal";
+    case Violation::kStopped:
+      return "a reader or writer stopped";
+    case Violation::kRule7:
+      return "a position does not fit the record at its hint";
+    case Violation::kStarved:
+      return "the only owner cannot progress";
   }
   return "";
 }
@@ -77,11 +84,11 @@ struct Report {
 
 struct Process {
   WriterCore core{kRules};
-  Position at;      // where it has read to
-  Folded fold;      // as of `at`
-  RecordId record = 0;       // in flight
-  Report report;             // on its way to it; while `reads`: the last one
-  bool reads = false;        // has to read back
+  Position at;          // where it has read to
+  Folded fold;          // as of `at`
+  RecordId record = 0;  // in flight
+  Report report;        // on its way to it; while `reads`: the last one
+  bool reads = false;   // has to read back
 };
 
 // An append that may still land.
@@ -103,15 +110,37 @@ struct World {
   std::vector<std::pair<Lsn, Folded>> folds{{Lsn(0), Folded{}}};
 };
 
-enum class MoveKind : uint8_t { kClaim, kDecide, kDecideTwo, kReport, kReadBack, kCrash, kLand, kLandNoOffset, kLandSilent, kLose, kDelay, kDouble };
+enum class MoveKind : uint8_t {
+  kClaim,
+  kDecide,
+  kDecideTwo,
+  kReport,
+  kReadBack,
+  kCrash,
+  kLand,
+  kLandNoOffset,
+  kLandSilent,
+  kLose,
+  kDelay,
+  kDouble
+};
 struct Move {
   MoveKind kind;
   size_t index;  // of the process, or of the append in the air
 };
 const char* Name(MoveKind kind) {
-  constexpr const char* kNames[] = {"reads and claims", "decides a frame",  "decides a frame of two commands", "gets its report", "reads back",
-                                    "crashes",          "lands",            "lands, no offset",                "lands, error reported",
-                                    "is lost",          "is delayed",       "lands and is doubled"};
+  constexpr const char* kNames[] = {"reads and claims",
+                                    "decides a frame",
+                                    "decides a frame of two commands",
+                                    "gets its report",
+                                    "reads back",
+                                    "crashes",
+                                    "lands",
+                                    "lands, no offset",
+                                    "lands, error reported",
+                                    "is lost",
+                                    "is delayed",
+                                    "lands and is doubled"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -207,14 +236,23 @@ class Model {
   void Act(World& world, size_t index, const WriterCore::Action& action) {
     Process& process = world.processes[index];
     switch (action.what) {
-      case Do::kNothing: return;
-      case Do::kAppend: return Send(world, index);
-      case Do::kRead: process.reads = true; return;
-      case Do::kLost: return;
-      case Do::kLed: return CheckStand(world, process);
-      case Do::kAccepted: return CheckStand(world, process);
-      case Do::kFenced: return Restart(process);
-      case Do::kStop: return Report_(Violation::kStopped);
+      case Do::kNothing:
+        return;
+      case Do::kAppend:
+        return Send(world, index);
+      case Do::kRead:
+        process.reads = true;
+        return;
+      case Do::kLost:
+        return;
+      case Do::kLed:
+        return CheckStand(world, process);
+      case Do::kAccepted:
+        return CheckStand(world, process);
+      case Do::kFenced:
+        return Restart(process);
+      case Do::kStop:
+        return Report_(Violation::kStopped);
     }
   }
 
@@ -276,7 +314,8 @@ class Model {
     const auto action = process.core.OnReport(told);
     if (action.what == Do::kAccepted) {  // without read-back: the fold moves by the own frame
       process.at = process.core.position();
-      process.fold = After(process.fold, process.record, process.fold.commands + static_cast<uint32_t>(process.at.lsn.value() - before.lsn.value()));
+      process.fold =
+          After(process.fold, process.record, process.fold.commands + static_cast<uint32_t>(process.at.lsn.value() - before.lsn.value()));
     }
     if (action.what != Do::kRead) process.report = {};
     Act(world, index, action);
@@ -348,14 +387,24 @@ class Model {
 
   void Make(World& world, Move move) {
     switch (move.kind) {
-      case MoveKind::kClaim: return Claim(world, move.index);
-      case MoveKind::kDecide: return Decide(world, move.index, 1);
-      case MoveKind::kDecideTwo: return Decide(world, move.index, 2);
-      case MoveKind::kReport: return TakeReport(world, move.index);
-      case MoveKind::kReadBack: return ReadBack(world, move.index);
-      case MoveKind::kCrash: ++world.faults; return Crash(world, move.index);
-      case MoveKind::kLand: return TakeOff(world, move.index, move.kind);
-      default: ++world.faults; return TakeOff(world, move.index, move.kind);
+      case MoveKind::kClaim:
+        return Claim(world, move.index);
+      case MoveKind::kDecide:
+        return Decide(world, move.index, 1);
+      case MoveKind::kDecideTwo:
+        return Decide(world, move.index, 2);
+      case MoveKind::kReport:
+        return TakeReport(world, move.index);
+      case MoveKind::kReadBack:
+        return ReadBack(world, move.index);
+      case MoveKind::kCrash:
+        ++world.faults;
+        return Crash(world, move.index);
+      case MoveKind::kLand:
+        return TakeOff(world, move.index, move.kind);
+      default:
+        ++world.faults;
+        return TakeOff(world, move.index, move.kind);
     }
   }
 
@@ -417,7 +466,9 @@ class Model {
       for (const int strays : {0, 1, 2}) {
         if (!Progresses(world, owner, strays)) {
           path_.push_back(fmt::format("from here process {} alone gets no frame accepted (appends of others land {})", owner,
-                                      strays == 0 ? "never" : strays == 1 ? "first" : "once it has a frame in flight"));
+                                      strays == 0   ? "never"
+                                      : strays == 1 ? "first"
+                                                    : "once it has a frame in flight"));
           Report_(Violation::kStarved);
           path_.pop_back();
           return;
@@ -567,8 +618,15 @@ TEST(RejectedRules, ByTheChainAloneADivergedReaderSkipsForEver) {
   diverged.chain ^= 1;
   for (int i = 0; i < 20; ++i) {
     frames.push_back(BuildFrame(kRules.log_id, kRules.partition,
-                                {.epoch = Epoch(1), .nonce = 1, .seq = good.seq + 1, .first_lsn = good.lsn.Next(), .count = 1,
-                                 .prev_chain = good.chain, .body_hash = 0, .body_size = 0}, "x"));
+                                {.epoch = Epoch(1),
+                                 .nonce = 1,
+                                 .seq = good.seq + 1,
+                                 .first_lsn = good.lsn.Next(),
+                                 .count = 1,
+                                 .prev_chain = good.chain,
+                                 .body_hash = 0,
+                                 .body_size = 0},
+                                "x"));
     give(frames.back());
   }
   for (const std::string& frame : frames) EXPECT_EQ(JudgeByChainAlone(kRules, diverged, Offset(9), frame).verdict, Verdict::kSkip);

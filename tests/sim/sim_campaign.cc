@@ -48,7 +48,8 @@ class Run {
  private:
   void PlanDeaths() {
     const size_t deaths = 1 + world_.scheduler().Random(kDeathsMax);
-    for (size_t i = 0; i < deaths; ++i) deaths_.push_back(world_.scheduler().clock().Steady() + world_.scheduler().RandomDuration(Milliseconds(1), Milliseconds(1500)));
+    for (size_t i = 0; i < deaths; ++i)
+      deaths_.push_back(world_.scheduler().clock().Steady() + world_.scheduler().RandomDuration(Milliseconds(1), Milliseconds(1500)));
     std::sort(deaths_.begin(), deaths_.end());
   }
 
@@ -65,7 +66,8 @@ class Run {
 
   template <class Message>
   World::Decided Ask(const Message& message, const std::string& key) {
-    return world_.Ask(TypeNumberOf<Message>(), message.SerializeAsString(), PartitionOf(key, kPartitions), key, fmt::format("ask/{}", ++asked_), [this] { MaybeDie(); });
+    return world_.Ask(TypeNumberOf<Message>(), message.SerializeAsString(), PartitionOf(key, kPartitions), key,
+                      fmt::format("ask/{}", ++asked_), [this] { MaybeDie(); });
   }
   template <class Message>
   World::Decided AskHome(const Message& message) {
@@ -100,7 +102,8 @@ class Run {
       const auto subject = world_.keyring().GetOrCreate(kTenant, upsert.contact_key()).value();
       schema::SealPersonal(upsert, kTenant, subject, world_.scheduler().entropy());
       const World::Decided decided = Ask(upsert, upsert.contact_key());
-      if (decided.outcome <= static_cast<uint16_t>(journal::Outcome::kDuplicate)) acknowledged_.emplace_back(address, upsert.contact_key(), i % 3 == 2);
+      if (decided.outcome <= static_cast<uint16_t>(journal::Outcome::kDuplicate))
+        acknowledged_.emplace_back(address, upsert.contact_key(), i % 3 == 2);
     }
   }
 
@@ -124,7 +127,8 @@ class Run {
     launch.set_campaign_id(1);
     launched_ = AskHome(launch);
     // Deaths from here on, too: those planned may have passed while contacts were imported.
-    for (Duration& death : deaths_) death = world_.scheduler().clock().Steady() + world_.scheduler().RandomDuration(Microseconds(100), Milliseconds(400));
+    for (Duration& death : deaths_)
+      death = world_.scheduler().clock().Steady() + world_.scheduler().RandomDuration(Microseconds(100), Milliseconds(400));
     std::sort(deaths_.begin(), deaths_.end());
     next_death_ = 0;
     if (world_.scheduler().Chance(0.3)) {
@@ -163,7 +167,8 @@ class Run {
     for (uint16_t p = 0; p < kPartitions; ++p) {
       state::Cache* cache = world_.cache(PartitionId(p));
       if (cache == nullptr) continue;
-      if (const auto* run = state::View<sends::v1::SendRun>(*cache).Find(state::Key(kTenant, uint64_t{1}))) text += fmt::format("\npartition {}: {}", p, run->ShortDebugString());
+      if (const auto* run = state::View<sends::v1::SendRun>(*cache).Find(state::Key(kTenant, uint64_t{1})))
+        text += fmt::format("\npartition {}: {}", p, run->ShortDebugString());
       state::View<sends::v1::OpenAttempt>(*cache).Scan({}, {}, [&](std::string_view key, const sends::v1::OpenAttempt& attempt) {
         text += fmt::format("\n  contact {}: {}", static_cast<int>(key.back()), attempt.ShortDebugString());
         return true;
@@ -186,10 +191,12 @@ class Run {
       const auto status = static_cast<sends::v1::SendStatus>(chunk->statuses()[(ordinal - 1) % 4096]);
       const size_t mails = received[address];
       if (mails > 1) return fmt::format("{} got the campaign {} times", address, mails);
-      if (held != (status == sends::v1::HELD_OUT)) return fmt::format("{}: status {}, held out: {}", address, static_cast<int>(status), held);
+      if (held != (status == sends::v1::HELD_OUT))
+        return fmt::format("{}: status {}, held out: {}", address, static_cast<int>(status), held);
       if (held && mails > 0) return fmt::format("{} is held out and got a mail", address);
       if (status == sends::v1::SENT && mails != 1) return fmt::format("{} is recorded as delivered and got {}", address, mails);
-      if (!held && status != sends::v1::SENT && status != sends::v1::UNKNOWN) return fmt::format("{}: status {} at the end", address, static_cast<int>(status));
+      if (!held && status != sends::v1::SENT && status != sends::v1::UNKNOWN)
+        return fmt::format("{}: status {} at the end", address, static_cast<int>(status));
       if (status == sends::v1::UNKNOWN) ++unknown_;
     }
     // After a kill at most one a connection; after a power cut all that was open (two credits a connection).
@@ -238,16 +245,17 @@ int Main(int argc, char** argv) {
     if (failure.empty()) continue;
     ++failures;
     failed_seeds += fmt::format("{}{}", failed_seeds.empty() ? "" : ",", seed);
-    std::printf("seed %llu: %s\n  repeat: ./dev torture simulate --count 1 --from %llu\n", static_cast<unsigned long long>(seed), failure.c_str(),
-                static_cast<unsigned long long>(seed));
+    std::printf("seed %llu: %s\n  repeat: ./dev torture simulate --count 1 --from %llu\n", static_cast<unsigned long long>(seed),
+                failure.c_str(), static_cast<unsigned long long>(seed));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   std::filesystem::create_directories("build/torture");
   std::ofstream("build/torture/simulate.json") << fmt::format(
-      "{{\"name\":\"simulate\",\"count\":{},\"failures\":{},\"seeds\":[{}],\"seconds\":{:.1f},\"kills\":{},\"power_cuts\":{},\"unknown\":{}}}\n", count,
-      failures, failed_seeds, seconds, kills, cuts, unknown);
-  std::printf("%llu seeds, %zu failures; %zu kills, %zu power cuts, %zu sends unknown; %.1f s\n", static_cast<unsigned long long>(count), failures, kills, cuts,
-              unknown, seconds);
+      "{{\"name\":\"simulate\",\"count\":{},\"failures\":{},\"seeds\":[{}],\"seconds\":{:.1f},\"kills\":{},\"power_cuts\":{},\"unknown\":{}"
+      "}}\n",
+      count, failures, failed_seeds, seconds, kills, cuts, unknown);
+  std::printf("%llu seeds, %zu failures; %zu kills, %zu power cuts, %zu sends unknown; %.1f s\n", static_cast<unsigned long long>(count),
+              failures, kills, cuts, unknown, seconds);
   return failures == 0 ? 0 : 1;
 }
 

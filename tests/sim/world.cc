@@ -32,8 +32,8 @@ struct Process {
     client = scheduler.MakeExecutor();
     sender = std::make_unique<command::Sender>(log, 1 << 20);
     replies = std::make_unique<command::Replies>(10'000);
-    environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{log, scheduler.clock(), scheduler.entropy(), stores, careful_slots,
-                                                                                *sender, *replies, pipeline, &keyring, "sim", "sim"});
+    environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
+        log, scheduler.clock(), scheduler.entropy(), stores, careful_slots, *sender, *replies, pipeline, &keyring, "sim", "sim"});
     environment->cache_bytes_max = 1 << 20;
     environment->flush_journal_bytes = 8 << 10;  // flush often: more places to die at
     environment->flush_interval = Seconds(5);
@@ -43,7 +43,8 @@ struct Process {
       options.relay = kRelay;
       options.connections = kConnectionsPerWorker;
       options.tracking_base_url = "http://track.test";
-      smtp.push_back(smtp::MakeShared(options, *hosts[w], attempt_slots, *workers[w], scheduler.clock(), scheduler.entropy(), *sender, keyring));
+      smtp.push_back(
+          smtp::MakeShared(options, *hosts[w], attempt_slots, *workers[w], scheduler.clock(), scheduler.entropy(), *sender, keyring));
     }
     runner = std::make_unique<effects::Runner>(kPartitions, [this, &scheduler](PartitionId partition, Executor& executor) {
       std::vector<std::unique_ptr<effects::Effect>> list;
@@ -81,14 +82,19 @@ struct Process {
 };
 
 World::World(uint64_t seed)
-    : scheduler_(seed), log_(scheduler_, LogOptions(scheduler_)), stores_(scheduler_), careful_slots_(scheduler_, kPartitions),
-      smtp_slots_(scheduler_, smtp::SlotCount(kPartitions)), net_(scheduler_, {}), pipeline_(MakePipeline()) {
+    : scheduler_(seed),
+      log_(scheduler_, LogOptions(scheduler_)),
+      stores_(scheduler_),
+      careful_slots_(scheduler_, kPartitions),
+      smtp_slots_(scheduler_, smtp::SlotCount(kPartitions)),
+      net_(scheduler_, {}),
+      pipeline_(MakePipeline()) {
   for (uint16_t p = 0; p < kPartitions; ++p) {
     bool written = false;
     while (!written) {  // until the log takes it
       bool answered = false;
-      log_.Append({Topic::kJournal, PartitionId(p)}, journal::BuildGenesis(log_.settings().log_id, PartitionId(p), {kPartitions}), Sync::kNow,
-                  [&](const Result<Appended>& appended) {
+      log_.Append({Topic::kJournal, PartitionId(p)}, journal::BuildGenesis(log_.settings().log_id, PartitionId(p), {kPartitions}),
+                  Sync::kNow, [&](const Result<Appended>& appended) {
                     answered = true;
                     written = appended.has_value() || log_.Ends({Topic::kJournal, PartitionId(p)}).written > Offset(0);
                   });
@@ -142,8 +148,8 @@ void World::CutPower() {
 state::Cache* World::cache(PartitionId partition) { return process_ == nullptr ? nullptr : process_->caches[partition.value()]; }
 bool World::AllLeading() const { return process_ != nullptr && process_->host->AllLeading(); }
 
-World::Decided World::Ask(TypeNumber type, const std::string& payload, PartitionId partition, const std::string& key, const std::string& natural_key,
-                          const std::function<void()>& before) {
+World::Decided World::Ask(TypeNumber type, const std::string& payload, PartitionId partition, const std::string& key,
+                          const std::string& natural_key, const std::function<void()>& before) {
   for (;;) {
     if (!running()) Start();
     command::Command command;
@@ -167,7 +173,8 @@ World::Decided World::Ask(TypeNumber type, const std::string& payload, Partition
         waiting->failed = true;
       }
     });
-    process_->sender->Send(partition, command, Sync::kSoon, [waiting](const Result<CommandAt>& sent) { waiting->failed = waiting->failed || !sent; });
+    process_->sender->Send(partition, command, Sync::kSoon,
+                           [waiting](const Result<CommandAt>& sent) { waiting->failed = waiting->failed || !sent; });
     scheduler_.RunUntil(
         [&] {
           before();

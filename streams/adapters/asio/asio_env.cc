@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <sys/random.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
@@ -26,12 +28,35 @@ int64_t ReadClock(clockid_t id) {
 Instant SystemClock::Now() { return {ReadClock(CLOCK_REALTIME)}; }
 Duration SystemClock::Steady() { return {ReadClock(CLOCK_MONOTONIC)}; }
 
-void SystemEntropy::Fill(std::span<uint8_t> out) {
+namespace {
+
+void FillFromKernel(std::span<uint8_t> out) {
   while (!out.empty()) {
     const ssize_t got = getrandom(out.data(), out.size(), 0);
     MAILY_CHECK(got > 0 || errno == EINTR, "getrandom failed: errno {}", errno);
     if (got > 0) out = out.subspan(static_cast<size_t>(got));
   }
+}
+
+// Kernel bytes fetched ahead, each given out once and wiped: keys, nonces and ids are small, and a call for each costs more than they do.
+struct EntropyAhead {
+  std::array<uint8_t, 1024> bytes;
+  size_t left = 0;
+};
+
+}  // namespace
+
+void SystemEntropy::Fill(std::span<uint8_t> out) {
+  thread_local EntropyAhead ahead;
+  if (out.size() > ahead.bytes.size() / 4) return FillFromKernel(out);
+  if (ahead.left < out.size()) {
+    FillFromKernel(ahead.bytes);
+    ahead.left = ahead.bytes.size();
+  }
+  const auto from = ahead.bytes.begin() + static_cast<ptrdiff_t>(ahead.bytes.size() - ahead.left);
+  std::copy_n(from, out.size(), out.begin());
+  std::fill_n(from, out.size(), uint8_t{0});
+  ahead.left -= out.size();
 }
 
 void Worker::Impl::Post(Job job) {

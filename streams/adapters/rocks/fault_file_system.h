@@ -1,14 +1,15 @@
 // For tests: a file system that can lose power, run full, and fail to sync.
 #pragma once
 
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
 #include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
 #include <random>
-#include <rocksdb/env.h>
-#include <rocksdb/file_system.h>
 #include <string>
 
 namespace maily::rocks {

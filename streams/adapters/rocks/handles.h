@@ -2,8 +2,9 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <memory>
 #include <rocksdb/db.h>
+
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>

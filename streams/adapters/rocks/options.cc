@@ -50,7 +50,7 @@ rocksdb::DBOptions Resources::Impl::LogDatabase() const {
   // The log itself decides when memtables are flushed (RocksLog::SwitchMemtables), and syncs the WAL before: then no newer WAL file can
   // survive a loss of power that an older one did not, and what a crash takes back is a suffix. RocksDB's own triggers stay out of reach.
   options.max_total_wal_size = 16 * limits.log_memtable_bytes;
-  options.atomic_flush = true;  // one manifest write for all column families
+  options.atomic_flush = true;                      // one manifest write for all column families
   options.allow_concurrent_memtable_write = false;  // one writer at a time anyway
   // A torn tail is where the log ends. Acknowledged records before it are missed by their readers' positions, which then stop.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;

@@ -37,7 +37,7 @@ class Resources {
 
   const Limits& limits() const;
 
-  struct Impl;  // options_internal.h
+  struct Impl;                                     // options_internal.h
   explicit Resources(std::unique_ptr<Impl> impl);  // for tests
   Impl& impl() const { return *impl_; }
 

@@ -1,11 +1,12 @@
 // RocksDB's options as this project sets them. Only files of this folder include it.
 #pragma once
 
-#include <memory>
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
 #include <rocksdb/options.h>
 #include <rocksdb/write_buffer_manager.h>
+
+#include <memory>
 
 #include "streams/adapters/rocks/options.h"
 

@@ -1,12 +1,13 @@
 // One RocksDB database a store; recovers from a full disk by Resume (no WAL) or by reopening (WAL).
 #include "streams/adapters/rocks/rocks_kv.h"
 
+#include <rocksdb/listener.h>
+#include <rocksdb/write_batch.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
-#include <rocksdb/listener.h>
-#include <rocksdb/write_batch.h>
 #include <shared_mutex>
 
 #include "streams/adapters/rocks/handles.h"

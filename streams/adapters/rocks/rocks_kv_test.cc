@@ -1,8 +1,9 @@
 // The contract of the key-value port over RocksDB, and what is its own: full disks, bounded memory.
 #include "streams/adapters/rocks/rocks_kv.h"
 
-#include <filesystem>
 #include <unistd.h>
+
+#include <filesystem>
 
 #include "streams/adapters/rocks/fault_file_system.h"
 #include "streams/adapters/rocks/options_internal.h"
@@ -36,7 +37,8 @@ class RocksKvHarness : public contract::KvHarness {
   // The machine comes up again when a store is next opened.
   class Stores : public RocksKvStores {
    public:
-    Stores(RocksKvHarness& harness, const std::string& path, const Resources& resources) : RocksKvStores(path, resources), harness_(harness) {}
+    Stores(RocksKvHarness& harness, const std::string& path, const Resources& resources)
+        : RocksKvStores(path, resources), harness_(harness) {}
     Result<std::unique_ptr<Kv>> Open(const std::string& name, KvDurability durability) override {
       if (harness_.disk->power_is_lost()) harness_.disk->Restart(harness_.random_);
       return RocksKvStores::Open(name, durability);
@@ -104,7 +106,8 @@ TEST(RocksKv, MemoryIsThatOfTheLimitsHoweverManyKeysThereAre) {
   std::minstd_rand random(1);
   for (int i = 0; i < 50; ++i) {
     KvBatch batch;
-    for (int j = 0; j < 2000; ++j) batch.Put(fmt::format("key-{:09}", random() % 1'000'000), std::string(100, static_cast<char>('a' + j % 26)));
+    for (int j = 0; j < 2000; ++j)
+      batch.Put(fmt::format("key-{:09}", random() % 1'000'000), std::string(100, static_cast<char>('a' + j % 26)));
     ASSERT_TRUE(store->Write(batch));
   }
   ASSERT_TRUE(store->Flush());

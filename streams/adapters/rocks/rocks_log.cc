@@ -1,11 +1,12 @@
 // Group commit over one WAL: appenders write under one lock, one thread syncs and acknowledges.
 #include "streams/adapters/rocks/rocks_log.h"
 
-#include <condition_variable>
-#include <filesystem>
 #include <rocksdb/convenience.h>
 #include <rocksdb/file_system.h>
 #include <rocksdb/write_batch.h>
+
+#include <condition_variable>
+#include <filesystem>
 #include <shared_mutex>
 #include <thread>
 
@@ -17,16 +18,16 @@ namespace maily::rocks {
 namespace {
 
 constexpr size_t kRecordBytesMax = 1'000'000;
-constexpr size_t kRecordOverhead = 128;             // of a record in a memtable and in the WAL, about
+constexpr size_t kRecordOverhead = 128;  // of a record in a memtable and in the WAL, about
 constexpr uint16_t kPartitionCountMax = 1024;
 constexpr uint32_t kSettingsVersion = 1;
 constexpr std::string_view kSettingsKey = "settings";
-constexpr std::chrono::milliseconds kSoonMax{5};    // Sync::kSoon
+constexpr std::chrono::milliseconds kSoonMax{5};       // Sync::kSoon
 constexpr std::chrono::milliseconds kSpaceRetry{100};  // between two looks at a full disk
-constexpr std::chrono::seconds kSpaceLook{1};       // between two looks at one that is not, or after kSpaceLookBytes
+constexpr std::chrono::seconds kSpaceLook{1};          // between two looks at one that is not, or after kSpaceLookBytes
 constexpr size_t kSpaceLookBytes = 4 << 20;
-constexpr uint64_t kReopenBytes = 1 << 20;          // besides the memtables: manifest, WAL, table metadata
-constexpr uint64_t kGetsMax = 4;                    // up to so many records a read uses Get, beyond an iterator
+constexpr uint64_t kReopenBytes = 1 << 20;  // besides the memtables: manifest, WAL, table metadata
+constexpr uint64_t kGetsMax = 4;            // up to so many records a read uses Get, beyond an iterator
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
@@ -159,19 +160,19 @@ class RocksLogImpl : public Log {
   std::mutex mutex_;  // the order of writing, and all that follows
   std::condition_variable wake_;
   rocksdb::WriteBatch batch_;
-  std::vector<Pending> pending_;     // written, in order, waiting for a sync; the records themselves are in the WAL
-  size_t pending_synced_ = 0;        // so many of them, from the front, are synced already
-  bool now_waiting_ = false;         // one of them is kNow
-  SteadyTime soon_deadline_;         // of the first of them
-  std::vector<Refused> refused_;     // never written; answered by the sync thread
+  std::vector<Pending> pending_;  // written, in order, waiting for a sync; the records themselves are in the WAL
+  size_t pending_synced_ = 0;     // so many of them, from the front, are synced already
+  bool now_waiting_ = false;      // one of them is kNow
+  SteadyTime soon_deadline_;      // of the first of them
+  std::vector<Refused> refused_;  // never written; answered by the sync thread
   std::vector<Channel*> first_calls_;
-  size_t memtable_bytes_ = 0;        // since the last switch
-  size_t bytes_since_look_ = 0;      // at the free space
+  size_t memtable_bytes_ = 0;    // since the last switch
+  size_t bytes_since_look_ = 0;  // at the free space
   SteadyTime next_look_;
   uint64_t free_bytes_ = 0;
-  bool full_ = false;                // by the last look
-  bool stalled_ = false;             // RocksDB takes no writes after a full disk, until it is reopened
-  std::optional<Error> broken_;      // a sync failed
+  bool full_ = false;            // by the last look
+  bool stalled_ = false;         // RocksDB takes no writes after a full disk, until it is reopened
+  std::optional<Error> broken_;  // a sync failed
   bool stopping_ = false;
   std::thread thread_;
 };
@@ -316,7 +317,8 @@ void RocksLogImpl::Append(TopicPartition at, std::string record, Sync sync, Appe
     const rocksdb::Slice key_parts[] = {key.slice()};
     const rocksdb::Slice value_parts[] = {{reinterpret_cast<const char*>(&time_us), sizeof(time_us)}, {record.data(), record.size()}};
     batch_.Clear();
-    rocksdb::Status put = batch_.Put(db_.families()[partition->family], rocksdb::SliceParts(key_parts, 1), rocksdb::SliceParts(value_parts, 2));
+    rocksdb::Status put =
+        batch_.Put(db_.families()[partition->family], rocksdb::SliceParts(key_parts, 1), rocksdb::SliceParts(value_parts, 2));
     MAILY_CHECK(put.ok(), "{}", put.ToString());
     if (auto wrote = WriteLocked(batch_); !wrote) return Refuse(std::move(done), wrote.error());
 
@@ -356,8 +358,8 @@ Result<void> RocksLogImpl::CheckWritable(size_t bytes) {
     next_look_ = now + (full_ ? SteadyTime::duration(kSpaceRetry) : SteadyTime::duration(kSpaceLook));
   }
   if (full_ || stalled_) {
-    return Fail(Code::kRetry, "no space left for the log in {}: {} bytes free, {} are kept in reserve; free some on this file system", path_,
-                free_bytes_, resources_.limits.disk_reserve_bytes);
+    return Fail(Code::kRetry, "no space left for the log in {}: {} bytes free, {} are kept in reserve; free some on this file system",
+                path_, free_bytes_, resources_.limits.disk_reserve_bytes);
   }
   return {};
 }
@@ -535,7 +537,8 @@ Result<std::vector<LogRecord>> RocksLogImpl::Read(TopicPartition at, Offset from
   };
   if (offset < partition->begin) return trimmed();
   if (offset > written) {
-    return Fail(Code::kInvalid, "{} partition {} ends at offset {}; {} is beyond", TopicName(at.topic), at.partition.value(), written, offset);
+    return Fail(Code::kInvalid, "{} partition {} ends at offset {}; {} is beyond", TopicName(at.topic), at.partition.value(), written,
+                offset);
   }
   std::vector<LogRecord> records;
   if (offset >= end) return records;
@@ -577,7 +580,8 @@ Result<std::vector<LogRecord>> RocksLogImpl::Read(TopicPartition at, Offset from
   options.readahead_size = std::clamp<size_t>(bytes_max, 64 << 10, 1 << 20);
   const std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(options, family));
   for (iterator->Seek(OffsetKey(offset).slice()); offset < end; iterator->Next()) {
-    if (!iterator->Valid() || OffsetOf(iterator->key()) != offset || iterator->value().size() < sizeof(int64_t)) return bad(iterator->status());
+    if (!iterator->Valid() || OffsetOf(iterator->key()) != offset || iterator->value().size() < sizeof(int64_t))
+      return bad(iterator->status());
     if (!take(iterator->value())) break;
   }
   return records;
@@ -613,8 +617,8 @@ Result<void> RocksLogImpl::Trim(TopicPartition at, Offset before) {
   const std::lock_guard trimming(trim_mutex_);
   const LogEnds ends = Ends(at);
   if (before > ends.durable) {
-    return Fail(Code::kInvalid, "trimming {} partition {} before {}: it ends at {}", TopicName(at.topic), at.partition.value(), before.value(),
-                ends.durable.value());
+    return Fail(Code::kInvalid, "trimming {} partition {} before {}: it ends at {}", TopicName(at.topic), at.partition.value(),
+                before.value(), ends.durable.value());
   }
   if (before <= ends.begin) return {};
   // The new beginning is durable before anything is deleted: an empty partition must still know its end.

@@ -1,12 +1,13 @@
 // The contract of the log over RocksDB, and what is its own: group commit, full disks, failed syncs, one order over WAL files, kill -9.
 #include "streams/adapters/rocks/rocks_log.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <filesystem>
 #include <future>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 #include "streams/adapters/rocks/fault_file_system.h"
 #include "streams/adapters/rocks/options_internal.h"
@@ -246,7 +247,8 @@ TEST(RocksLog, AWriteThatFindsNoSpaceIsRefusedAndTheLogRecoversByItself) {
     std::vector<std::string> found;
     for (const LogRecord& record : *records) found.push_back(record.bytes);
     // What failed may be there all the same, once.
-    EXPECT_LE(std::erase_if(found, [&](const std::string& record) { return record == tried && !std::ranges::count(expected, record); }), 1u);
+    EXPECT_LE(std::erase_if(found, [&](const std::string& record) { return record == tried && !std::ranges::count(expected, record); }),
+              1u);
     EXPECT_EQ(found, expected);
   }
 }
@@ -306,8 +308,8 @@ TEST(RocksLog, OneOrderOutlivesChangesOfTheWalFile) {
       starts.try_emplace(at, Offset(0));
       const int mine = number++;
       sent[at].push_back(mine);
-      harness.log().Append(at, fmt::format("{} {}", mine, std::string(random() % 16'000, 'x')), random() % 50 == 0 ? Sync::kNow : Sync::kSoon,
-                           [&acknowledged_max, mine](const Result<Appended>& result) {
+      harness.log().Append(at, fmt::format("{} {}", mine, std::string(random() % 16'000, 'x')),
+                           random() % 50 == 0 ? Sync::kNow : Sync::kSoon, [&acknowledged_max, mine](const Result<Appended>& result) {
                              if (result) acknowledged_max = std::max(acknowledged_max.load(), mine);
                            });
     }
@@ -412,13 +414,15 @@ TEST(RocksLog, AcknowledgedRecordsSurviveKillMinusNine) {
       if (!log) _exit(1);
       for (;;) {
         std::promise<uint64_t> answer;
-        (*log)->Append(kAt, std::string(300, 'k'), Sync::kNow, [&](const Result<Appended>& result) { answer.set_value(result->offset->value()); });
+        (*log)->Append(kAt, std::string(300, 'k'), Sync::kNow,
+                       [&](const Result<Appended>& result) { answer.set_value(result->offset->value()); });
         const uint64_t offset = answer.get_future().get();
         if (write(pipe_ends[1], &offset, sizeof(offset)) != sizeof(offset)) _exit(1);
       }
     }
     close(pipe_ends[1]);
-    for (int i = 0; i < 50 * (round + 1); ++i) ASSERT_EQ(read(pipe_ends[0], &acknowledged, sizeof(acknowledged)), static_cast<ssize_t>(sizeof(acknowledged)));
+    for (int i = 0; i < 50 * (round + 1); ++i)
+      ASSERT_EQ(read(pipe_ends[0], &acknowledged, sizeof(acknowledged)), static_cast<ssize_t>(sizeof(acknowledged)));
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
     while (read(pipe_ends[0], &acknowledged, sizeof(acknowledged)) == sizeof(acknowledged)) continue;

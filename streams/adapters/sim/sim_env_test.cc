@@ -2,6 +2,7 @@
 #include "streams/adapters/sim/sim_env.h"
 
 #include <gtest/gtest.h>
+
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ std::string TraceOf(uint64_t seed) {
     for (int j = 0; j < 5; ++j) {
       executors[i]->Post([&, i, j] {
         trace += static_cast<char>('a' + 5 * i + j);
-        if (j == 4) executors[(i + 1) % 3]->After(scheduler.RandomDuration({}, Seconds(1)), [&, i] { trace += static_cast<char>('A' + i); });
+        if (j == 4)
+          executors[(i + 1) % 3]->After(scheduler.RandomDuration({}, Seconds(1)), [&, i] { trace += static_cast<char>('A' + i); });
       });
     }
   }
@@ -79,7 +81,9 @@ TEST(SimEnv, ADestroyedExecutorDropsItsJobs) {
   int ran = 0;
   struct PostsWhenItDies {
     Executor* executor;
-    ~PostsWhenItDies() { executor->Post([] {}); }
+    ~PostsWhenItDies() {
+      executor->Post([] {});
+    }
   };
   executor->Post([&ran, owned = std::make_unique<PostsWhenItDies>(other.get())] { ++ran; });
   executor->After(Seconds(1), [&ran, owned = std::make_unique<PostsWhenItDies>(other.get())] { ++ran; });

@@ -193,7 +193,9 @@ void SimLog::Append(TopicPartition at, std::string record, Sync sync, AppendDone
   if (log.fatal) return log.Answer(std::move(done), Fail(Code::kFatal, "a sync of the log has failed"));
   if (log.full) return log.Answer(std::move(done), Fail(Code::kRetry, "no space left for the log"));
   Partition& partition = log.At(at);
-  const auto timed_out = [&] { return Fail(Code::kRetry, "the append to {} partition {} timed out", TopicName(at.topic), at.partition.value()); };
+  const auto timed_out = [&] {
+    return Fail(Code::kRetry, "the append to {} partition {} timed out", TopicName(at.topic), at.partition.value());
+  };
   switch (log.Draw(at, record)) {
     case Fate::kStore:
       log.Store(partition, std::move(record), sync, std::move(done));
@@ -222,7 +224,8 @@ void SimLog::Append(TopicPartition at, std::string record, Sync sync, AppendDone
     case Fate::kTruncate: {
       const uint64_t offset = partition.written();
       log.Store(partition, std::move(record), sync, [&log, &partition, offset, done = std::move(done)](Result<Appended> result) mutable {
-        log.executor->After(log.scheduler.RandomDuration({}, log.options.delay_max), [&log, &partition, offset] { log.Truncate(partition, offset); });
+        log.executor->After(log.scheduler.RandomDuration({}, log.options.delay_max),
+                            [&log, &partition, offset] { log.Truncate(partition, offset); });
         done(std::move(result));
       });
       return;
@@ -312,7 +315,8 @@ std::unique_ptr<TailWatch> SimLog::WatchTail(TopicPartition at, ReadTo to, std::
 
 Result<void> SimLog::Trim(TopicPartition at, Offset before) {
   Partition& partition = impl_->At(at);
-  if (before.value() > partition.durable) return Fail(Code::kInvalid, "trimming before {}: the durable end is {}", before.value(), partition.durable);
+  if (before.value() > partition.durable)
+    return Fail(Code::kInvalid, "trimming before {}: the durable end is {}", before.value(), partition.durable);
   for (; partition.begin < before.value(); ++partition.begin) partition.records.pop_front();
   return {};
 }

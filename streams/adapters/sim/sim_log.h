@@ -52,7 +52,8 @@ class SimLog : public Log {
   Options& options();
 
   // The machine loses power and comes back: a random suffix of what is not durable is lost, the rest is durable; no callback in flight is
-  // ever called, nothing delayed or held is ever stored. A fatal failure is over. kProcess: only the process dies, so what was written stays.
+  // ever called, nothing delayed or held is ever stored. A fatal failure is over. kProcess: only the process dies, so what was written
+  // stays.
   enum class Death { kPower, kProcess };
   void Crash(Death death = Death::kPower);
   // Syncs fail from now on: everything not acknowledged, and all that comes, ends in kFatal.

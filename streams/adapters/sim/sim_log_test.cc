@@ -52,7 +52,8 @@ class SimLogFaults : public testing::Test {
   void AppendThree(Fate fate) {
     harness.sim.options().fate = [fate](TopicPartition, std::string_view record) { return record == "b" ? fate : Fate::kStore; };
     for (const char* record : {"a", "b", "c"}) {
-      harness.log().Append(kAt, record, Sync::kNow, [this, record](Result<Appended> result) { answers.emplace(record, std::move(result)); });
+      harness.log().Append(kAt, record, Sync::kNow,
+                           [this, record](Result<Appended> result) { answers.emplace(record, std::move(result)); });
       harness.scheduler.RunFor(Milliseconds(20));
     }
   }

@@ -25,8 +25,8 @@ struct Side {
   bool peer_gone = false;  // the peer has closed, and all its bytes have arrived
   std::string inbox;
   size_t read_bytes_max = 0;
-  ReadDone reading;        // empty: none in flight
-  Duration last_arrival;   // of what this side has sent: a stream keeps its order
+  ReadDone reading;       // empty: none in flight
+  Duration last_arrival;  // of what this side has sent: a stream keeps its order
 };
 
 struct Wire {
@@ -72,8 +72,7 @@ struct SimNet::Impl {
     Endpoint at;
   };
 
-  Impl(Scheduler& scheduler_in, Options options_in)
-      : scheduler(scheduler_in), options(options_in), executor(scheduler.MakeExecutor()) {}
+  Impl(Scheduler& scheduler_in, Options options_in) : scheduler(scheduler_in), options(options_in), executor(scheduler.MakeExecutor()) {}
 
   Duration Latency() { return scheduler.RandomDuration(options.latency_min, options.latency_max); }
 

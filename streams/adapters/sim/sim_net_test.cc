@@ -30,8 +30,11 @@ struct Receiver {
 class SimNetTest : public testing::Test {
  protected:
   void Connect() {
-    listener = server->Listen({"127.0.0.1", 25}, [this](std::unique_ptr<Connection> connection) { accepted.connection = std::move(connection); }).value();
-    client->Dial({"127.0.0.1", 25}, Seconds(1), [this](Result<std::unique_ptr<Connection>> result) { dialed.connection = std::move(result).value(); });
+    listener =
+        server->Listen({"127.0.0.1", 25}, [this](std::unique_ptr<Connection> connection) { accepted.connection = std::move(connection); })
+            .value();
+    client->Dial({"127.0.0.1", 25}, Seconds(1),
+                 [this](Result<std::unique_ptr<Connection>> result) { dialed.connection = std::move(result).value(); });
     ASSERT_TRUE(scheduler.RunUntil([this] { return accepted.connection != nullptr && dialed.connection != nullptr; }, Seconds(1)));
   }
   Scheduler scheduler{1};
@@ -94,7 +97,8 @@ TEST_F(SimNetTest, CrashAllBreaksEveryConnection) {
 TEST_F(SimNetTest, DialsAreRefusedOrTimeOut) {
   std::vector<std::string> messages;
   const auto dial = [&] {
-    client->Dial({"127.0.0.1", 26}, Seconds(5), [&](Result<std::unique_ptr<Connection>> result) { messages.push_back(result.error().message); });
+    client->Dial({"127.0.0.1", 26}, Seconds(5),
+                 [&](Result<std::unique_ptr<Connection>> result) { messages.push_back(result.error().message); });
     scheduler.RunFor(Seconds(6));
   };
   dial();
