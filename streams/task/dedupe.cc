@@ -55,6 +55,8 @@ void Dedupe::Record(const journal::Decision& decision, Instant now) {
     state::Table<StreamCursor>(*cache_).Edit(StreamKey(decision.tenant, decision.natural_key)).last = decision.sequence;
     return;
   }
+  // What was not found may be there the next time: an event that overtook its contact must not stay refused.
+  if (decision.outcome == journal::Outcome::kNotFound) return;
   const std::string key = state::Key(decision.tenant, decision.natural_key);
   FirstCopy& first = state::Table<FirstCopy>(*cache_).Edit(key);
   first.outcome = static_cast<uint16_t>(decision.outcome);
