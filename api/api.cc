@@ -20,7 +20,8 @@ using http::Response;
 void Guarded(const std::shared_ptr<Shared>& api, Scope scope, Request request, Respond respond, std::move_only_function<void(Call)> then) {
   const std::string authorization(request.headers["authorization"]);
   if (scope == Scope::kNone) return then({.api = api, .request = std::move(request), .caller = {}, .respond = std::move(respond)});
-  api->auth.Authenticate(authorization, [api, scope, request = std::move(request), respond = std::move(respond), then = std::move(then)](Result<Caller> caller) mutable {
+  api->auth.Authenticate(authorization, [api, scope, request = std::move(request), respond = std::move(respond),
+                                         then = std::move(then)](Result<Caller> caller) mutable {
     Call call{.api = api, .request = std::move(request), .caller = {}, .respond = std::move(respond)};
     if (!caller) {
       if (caller.error().code == Code::kRetry) return Refuse(call, caller.error());
@@ -28,7 +29,9 @@ void Guarded(const std::shared_ptr<Shared>& api, Scope scope, Request request, R
     }
     call.caller = std::move(*caller);
     if (!call.caller.May(scope)) {
-      return Refuse(call, http::Problem{.status = 403, .code = "forbidden", .message = fmt::format("this API key has no scope {}", gateway::ScopeName(scope))});
+      return Refuse(
+          call, http::Problem{
+                    .status = 403, .code = "forbidden", .message = fmt::format("this API key has no scope {}", gateway::ScopeName(scope))});
     }
     then(std::move(call));
   });
@@ -65,10 +68,14 @@ http::Router MakeRouter(const Dependencies& dependencies) {
   }
   for (http::Route& route : TrackingRoutes(api)) router.Add(std::move(route));
   for (http::Route& route : HealthRoutes(api)) router.Add(std::move(route));
-  router.Add({.method = http::Method::kGet, .pattern = "/api/openapi.json", .handler = [text = OpenApiJson(Routes(), api->parts.operator_routes, api->parts.version)](const Request&, Respond respond) {
+  router.Add({.method = http::Method::kGet,
+              .pattern = "/api/openapi.json",
+              .handler = [text = OpenApiJson(Routes(), api->parts.operator_routes, api->parts.version)](const Request&, Respond respond) {
                 respond(Response::Json(200, text));
               }});
-  router.Add({.method = http::Method::kGet, .pattern = "/api/docs", .handler = [text = DocsPage(Routes(), api->parts.operator_routes)](const Request&, Respond respond) {
+  router.Add({.method = http::Method::kGet,
+              .pattern = "/api/docs",
+              .handler = [text = DocsPage(Routes(), api->parts.operator_routes)](const Request&, Respond respond) {
                 respond(Response::Html(200, text));
               }});
   return router;

@@ -36,8 +36,8 @@ struct OperatorRoute {
   std::function<Result<std::string>(const http::Request&)> answer;
 };
 
-// All of it outlives the router. `executor` never blocks; those of `blocking` (at least one, reads are spread over them) wait for SQL and for
-// keys to become durable; on `bulk` imports are parsed and sealed.
+// All of it outlives the router. `executor` never blocks; those of `blocking` (at least one, reads are spread over them) wait for SQL and
+// for keys to become durable; on `bulk` imports are parsed and sealed.
 struct Dependencies {
   command::Sender& sender;
   command::Replies& replies;

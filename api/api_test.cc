@@ -56,7 +56,8 @@ class ApiTest : public ::testing::Test {
     command.set_secret_hash(std::string(keyring::View(made.hash)));
     command.add_scopes(scope);
     std::optional<gateway::Verdict> verdict;
-    world_.gateway->Submit({tenant, "test", {}}, gateway::PlainOrder(command, schema::HomeKey(tenant)), Seconds(60), [&](gateway::Verdict v) { verdict = std::move(v); });
+    world_.gateway->Submit({tenant, "test", {}}, gateway::PlainOrder(command, schema::HomeKey(tenant)), Seconds(60),
+                           [&](gateway::Verdict v) { verdict = std::move(v); });
     EXPECT_TRUE(world_.Until([&] { return verdict.has_value(); }));
     EXPECT_TRUE(world_.Fresh({*verdict->at}));
     return made.text;
@@ -76,7 +77,9 @@ class ApiTest : public ::testing::Test {
     return said;
   }
   Said Get(const std::string& target) { return Ask(Method::kGet, target); }
-  Said Post(const std::string& target, const json& body, http::Headers headers = {}) { return Ask(Method::kPost, target, body.dump(), std::move(headers)); }
+  Said Post(const std::string& target, const json& body, http::Headers headers = {}) {
+    return Ask(Method::kPost, target, body.dump(), std::move(headers));
+  }
   // Waits until every view shows what was said to be done.
   void Show(const Said& said) {
     const auto at = gateway::DecodeToken(said.token(), *world_.keyring->Tenant(SimApi::kTenant).value());
@@ -109,7 +112,8 @@ TEST_F(ApiTest, BadJsonGetsAProblemThatNamesThePath) {
   EXPECT_EQ(post("[]").status, 422);
   const Said said = post(R"({"email":5,"emial":"x","attributes":{"first_name":{"a":1},"Bad Name":"x"},"lists":[1,"two",-1]})");
   EXPECT_EQ(said.status, 422);
-  EXPECT_EQ(Paths(said), (std::set<std::string>{"/email", "/emial", "/attributes/first_name", "/attributes/Bad Name", "/lists/1", "/lists/2"}));
+  EXPECT_EQ(Paths(said),
+            (std::set<std::string>{"/email", "/emial", "/attributes/first_name", "/attributes/Bad Name", "/lists/1", "/lists/2"}));
   EXPECT_NE(said.body.dump().find("did you mean email?"), std::string::npos);
   EXPECT_EQ(said.body["traceId"].get<std::string>().size(), 32u);
   EXPECT_EQ(post(R"({"email":"Ann <ann@example.com>"})").body["details"][0]["code"], "invalid_address");
@@ -200,7 +204,8 @@ TEST_F(ApiTest, ReadsSayWhetherTheyShowTheWrite) {
   EXPECT_EQ(fresh.body["items"][0]["id"], said.body["id"]);
   // A command that no log holds yet.
   const auto& keys = *world_.keyring->Tenant(SimApi::kTenant).value();
-  const std::string never = gateway::EncodeToken(std::vector<CommandAt>{{PartitionId(0), world_.log.settings().generation, Offset(1'000'000), 0}}, keys);
+  const std::string never =
+      gateway::EncodeToken(std::vector<CommandAt>{{PartitionId(0), world_.log.settings().generation, Offset(1'000'000), 0}}, keys);
   const Said stale = Get("/v1/lists?min=" + never + "&wait_ms=10");
   EXPECT_EQ(stale.status, 200);
   EXPECT_EQ(stale.response.headers["maily-applied"], "false");
@@ -239,16 +244,19 @@ TEST_F(ApiTest, EveryEventGetsAVerdict) {
     out.update(more);
     return out;
   };
-  const json events = json::array({event("1", {{"revenue_cents", 100}, {"currency", "EUR"}, {"properties", {{"sku", "x"}}}}), event("2", {{"contact", {{"email", "nobody@example.com"}}}}),
-                                   json{{"id", "3"}, {"type", 7}}, event("1", {{"revenue_cents", 100}, {"currency", "EUR"}, {"properties", {{"sku", "x"}}}}),
-                                   event("1", {{"revenue_cents", 200}, {"currency", "EUR"}}), event("4", {{"revenue", {{"amount", 19.99}, {"currency", "EUR"}}}}),
-                                   event("5", {{"revenue_cents", -1}}), event("6", {{"occurred_at", "2999-01-01T00:00:00Z"}}), event("7", {{"occurred_at", "2020-01-01T00:00:00"}}),
-                                   event("8", {{"revenue", {{"amount", 0.001}, {"currency", "EUR"}}}}), "text"});
+  const json events = json::array(
+      {event("1", {{"revenue_cents", 100}, {"currency", "EUR"}, {"properties", {{"sku", "x"}}}}),
+       event("2", {{"contact", {{"email", "nobody@example.com"}}}}), json{{"id", "3"}, {"type", 7}},
+       event("1", {{"revenue_cents", 100}, {"currency", "EUR"}, {"properties", {{"sku", "x"}}}}),
+       event("1", {{"revenue_cents", 200}, {"currency", "EUR"}}), event("4", {{"revenue", {{"amount", 19.99}, {"currency", "EUR"}}}}),
+       event("5", {{"revenue_cents", -1}}), event("6", {{"occurred_at", "2999-01-01T00:00:00Z"}}),
+       event("7", {{"occurred_at", "2020-01-01T00:00:00"}}), event("8", {{"revenue", {{"amount", 0.001}, {"currency", "EUR"}}}}), "text"});
   const Said said = Post("/v1/events:batch", {{"events", events}});
   ASSERT_EQ(said.status, 202) << said.body;
   std::vector<std::string> verdicts;
   for (const json& one : said.body["events"]) verdicts.push_back(one["verdict"]);
-  EXPECT_EQ(verdicts, (std::vector<std::string>{"accepted", "rejected", "rejected", "duplicate", "conflict", "accepted", "rejected", "rejected", "rejected", "rejected", "rejected"}));
+  EXPECT_EQ(verdicts, (std::vector<std::string>{"accepted", "rejected", "rejected", "duplicate", "conflict", "accepted", "rejected",
+                                                "rejected", "rejected", "rejected", "rejected"}));
   EXPECT_EQ(said.body["events"][2]["path"], "/events/2/type");
   EXPECT_EQ(said.body["events"][1]["code"], "unknown_contact");
   Show(said);
@@ -261,7 +269,8 @@ TEST_F(ApiTest, EveryEventGetsAVerdict) {
 }
 
 TEST_F(ApiTest, SuppressionsAreLiftedOnce) {
-  const Said said = Post("/v1/suppressions:batch", {{"suppressions", {{{"email", "a@example.com"}}, {{"email", "B@example.com"}, {"reason", "complaint"}}}}});
+  const Said said = Post("/v1/suppressions:batch",
+                         {{"suppressions", {{{"email", "a@example.com"}}, {{"email", "B@example.com"}, {"reason", "complaint"}}}}});
   EXPECT_EQ(said.body["added"], 2) << said.body;
   Show(said);
   EXPECT_EQ(Get("/v1/suppressions").body["items"].size(), 2u);
@@ -270,7 +279,8 @@ TEST_F(ApiTest, SuppressionsAreLiftedOnce) {
   EXPECT_EQ(Ask(Method::kDelete, "/v1/suppressions?email=a%40example.com").status, 204);
   EXPECT_EQ(Ask(Method::kDelete, "/v1/suppressions?email=a%40example.com").status, 204);
   EXPECT_EQ(Ask(Method::kDelete, "/v1/suppressions?email=nonsense").status, 422);
-  EXPECT_EQ(Paths(Post("/v1/suppressions:batch", {{"suppressions", {{{"email", "x"}}, 5}}})), (std::set<std::string>{"/suppressions/0/email", "/suppressions/1"}));
+  EXPECT_EQ(Paths(Post("/v1/suppressions:batch", {{"suppressions", {{{"email", "x"}}, 5}}})),
+            (std::set<std::string>{"/suppressions/0/email", "/suppressions/1"}));
 }
 
 class CampaignApiTest : public ApiTest {
@@ -279,16 +289,23 @@ class CampaignApiTest : public ApiTest {
 
   // A campaign that is launched, to ann; gives its id.
   uint64_t Launch() {
-    EXPECT_EQ(Ask(Method::kPut, "/v1/settings", R"({"senders":["news@shop.example.com"],"company":"Shop","postal_address":"1 Main Street"})").status, 200);
+    EXPECT_EQ(
+        Ask(Method::kPut, "/v1/settings", R"({"senders":["news@shop.example.com"],"company":"Shop","postal_address":"1 Main Street"})")
+            .status,
+        200);
     const Said list = Post("/v1/lists", {{"name", "people"}});
     list_ = list.body["id"];
     const Said contact = Post("/v1/contacts", {{"email", "ann@example.com"}, {"lists", {list_}}});
     contact_ = std::stoull(contact.body["id"].get<std::string>());
-    const std::string html = "<p><a href=\"https://shop.example.com/new?from=mail&amp;season=spring#a%20b\">x</a></p>{{ postal_address }}<a href=\"{{ unsubscribe_url }}\">u</a>";
-    const Said saved = Post("/v1/templates", {{"name", "t"}, {"subject", "s"}, {"html", html}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}});
+    const std::string html =
+        "<p><a href=\"https://shop.example.com/new?from=mail&amp;season=spring#a%20b\">x</a></p>{{ postal_address }}<a href=\"{{ "
+        "unsubscribe_url }}\">u</a>";
+    const Said saved =
+        Post("/v1/templates", {{"name", "t"}, {"subject", "s"}, {"html", html}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}});
     EXPECT_EQ(saved.status, 201) << saved.body;
     template_ = saved.body["id"];
-    const Said made = Post("/v1/campaigns", {{"name", "c"}, {"template_id", template_}, {"list_id", list_}, {"from", "news@shop.example.com"}});
+    const Said made =
+        Post("/v1/campaigns", {{"name", "c"}, {"template_id", template_}, {"list_id", list_}, {"from", "news@shop.example.com"}});
     EXPECT_EQ(made.status, 201) << made.body;
     const uint64_t id = made.body["id"];
     const Said launched = Ask(Method::kPost, "/v1/campaigns/" + std::to_string(id) + ":launch");
@@ -298,7 +315,8 @@ class CampaignApiTest : public ApiTest {
   }
   std::string Token(schema::TrackingKind kind, uint64_t campaign, uint32_t link = 0) {
     const schema::ContactId contact = schema::UnpackContactId(contact_);
-    return schema::EncodeTrackingId({kind, SimApi::kTenant, contact.partition, campaign, contact.ordinal, link}, *world_.keyring->Tenant(SimApi::kTenant).value());
+    return schema::EncodeTrackingId({kind, SimApi::kTenant, contact.partition, campaign, contact.ordinal, link},
+                                    *world_.keyring->Tenant(SimApi::kTenant).value());
   }
   uint64_t Records() {
     uint64_t written = 0;
@@ -321,8 +339,9 @@ TEST_F(CampaignApiTest, StatesAreGuardedAndCountsAddUp) {
   world_.scheduler.RunFor(Seconds(5));
   const json counts = Get(path).body["counts"];
   EXPECT_EQ(counts["audience"], 1) << counts;
-  EXPECT_EQ(counts["audience"].get<int>(), counts["pending"].get<int>() + counts["delivered"].get<int>() + counts["bounced"].get<int>() + counts["unknown"].get<int>() +
-                                               counts["expired"].get<int>() + counts["skipped"].get<int>() + counts["holdout"].get<int>());
+  EXPECT_EQ(counts["audience"].get<int>(), counts["pending"].get<int>() + counts["delivered"].get<int>() + counts["bounced"].get<int>() +
+                                               counts["unknown"].get<int>() + counts["expired"].get<int>() + counts["skipped"].get<int>() +
+                                               counts["holdout"].get<int>());
   const json sends = Get(path + "/sends").body["items"];
   ASSERT_EQ(sends.size(), 1u);
   EXPECT_EQ(sends[0]["contact_id"], std::to_string(contact_));
@@ -337,7 +356,8 @@ TEST_F(CampaignApiTest, StatesAreGuardedAndCountsAddUp) {
 TEST_F(CampaignApiTest, AnEmptyAudienceCannotBeLaunched) {
   Launch();
   const uint64_t empty = Post("/v1/lists", {{"name", "empty"}}).body["id"];
-  const Said made = Post("/v1/campaigns", {{"name", "e"}, {"template_id", template_}, {"list_id", empty}, {"from", "news@shop.example.com"}});
+  const Said made =
+      Post("/v1/campaigns", {{"name", "e"}, {"template_id", template_}, {"list_id", empty}, {"from", "news@shop.example.com"}});
   const Said said = Ask(Method::kPost, "/v1/campaigns/" + made.body["id"].dump() + ":launch");
   EXPECT_EQ(said.status, 422);
   EXPECT_EQ(said.body["code"], "empty_audience");
@@ -387,7 +407,9 @@ TEST_F(CampaignApiTest, OptingOutTakesAPost) {
   EXPECT_EQ(page.status, 200);
   EXPECT_NE(page.response.body.find("<form method=\"post\"><button"), std::string::npos);
   EXPECT_EQ(Records(), before);
-  for (const std::string& body : {std::string("List-Unsubscribe=One-Click"), std::string(), std::string("--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--")}) {
+  for (const std::string& body :
+       {std::string("List-Unsubscribe=One-Click"), std::string(),
+        std::string("--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--")}) {
     const Said said = Ask(Method::kPost, path, body, {{"authorization", ""}});
     EXPECT_EQ(said.status, 200);
     EXPECT_FALSE(said.response.headers.Find("location") || said.response.headers.Find("set-cookie"));
@@ -426,7 +448,8 @@ TEST_F(ApiTest, TheDescriptionNamesEveryRoute) {
   for (const RouteRow& row : Routes()) {
     std::string method(http::MethodName(row.method));
     for (char& c : method) c = static_cast<char>(c + 32);
-    EXPECT_TRUE(said.body["paths"].contains(std::string(row.pattern)) && said.body["paths"][std::string(row.pattern)].contains(method)) << row.pattern;
+    EXPECT_TRUE(said.body["paths"].contains(std::string(row.pattern)) && said.body["paths"][std::string(row.pattern)].contains(method))
+        << row.pattern;
     EXPECT_NE(docs.response.body.find(row.pattern), std::string::npos) << row.pattern;
     if (row.uses.empty()) continue;
     // What a route uses exists.
@@ -439,9 +462,12 @@ TEST(Times, AreWrittenAndReadInUtc) {
   EXPECT_EQ(Rfc3339(0), "1970-01-01T00:00:00Z");
   EXPECT_EQ(Rfc3339(1'792'472'400'123'456), "2026-10-20T05:00:00.123456Z");
   EXPECT_EQ(Rfc3339(-1), "1969-12-31T23:59:59.999999Z");
-  for (const int64_t us : {int64_t{0}, int64_t{951'782'400'000'000}, int64_t{1'792'472'400'123'000}, int64_t{-86'400'000'001}}) EXPECT_EQ(*ParseRfc3339(Rfc3339(us)), us);
+  for (const int64_t us : {int64_t{0}, int64_t{951'782'400'000'000}, int64_t{1'792'472'400'123'000}, int64_t{-86'400'000'001}})
+    EXPECT_EQ(*ParseRfc3339(Rfc3339(us)), us);
   EXPECT_EQ(*ParseRfc3339("2026-10-20T07:00:00+02:00"), *ParseRfc3339("2026-10-20T05:00:00Z"));
-  for (const std::string bad : {"2026-10-20T07:00:00", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-10-20", "now", "2026-10-20T07:00:00Zjunk", ""}) EXPECT_FALSE(ParseRfc3339(bad)) << bad;
+  for (const std::string bad :
+       {"2026-10-20T07:00:00", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-10-20", "now", "2026-10-20T07:00:00Zjunk", ""})
+    EXPECT_FALSE(ParseRfc3339(bad)) << bad;
 }
 
 }  // namespace

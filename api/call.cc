@@ -78,7 +78,8 @@ void Refuse(Call& call, const http::Problem& problem) { call.respond(ToResponse(
 void Refuse(Call& call, const Error& error) {
   const http::Problem problem = http::ProblemOf(error);
   if (problem.status >= 500) {
-    observe::Log(observe::Level::kWarn, "request failed", {{"trace_id", call.request.trace_id}, {"tenant", call.caller.tenant}, {"error", error}});
+    observe::Log(observe::Level::kWarn, "request failed",
+                 {{"trace_id", call.request.trace_id}, {"tenant", call.caller.tenant}, {"error", error}});
   }
   Refuse(call, problem);
 }
@@ -104,11 +105,14 @@ std::optional<uint64_t> IdParam(const Call& call, std::string_view name) {
   const std::string_view text = call.request.Param(name);
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size() || value > static_cast<uint64_t>(INT64_MAX)) return std::nullopt;
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || value > static_cast<uint64_t>(INT64_MAX))
+    return std::nullopt;
   return value;
 }
 
-http::Problem NoSuch(std::string_view what) { return {.status = 404, .code = "not_found", .message = fmt::format("there is no such {}", what)}; }
+http::Problem NoSuch(std::string_view what) {
+  return {.status = 404, .code = "not_found", .message = fmt::format("there is no such {}", what)};
+}
 
 std::string Rfc3339(int64_t us) {
   const int64_t seconds = (us >= 0 ? us : us - 999'999) / 1'000'000;
@@ -179,7 +183,8 @@ Result<int64_t> ParseRfc3339(std::string_view text) {
   }
   static constexpr unsigned kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-  if (!ok || at != text.size() || month < 1 || month > 12 || day < 1 || day > kDays[month - 1] + (month == 2 && leap ? 1u : 0u) || hour > 23 || minute > 59 || second > 60) {
+  if (!ok || at != text.size() || month < 1 || month > 12 || day < 1 || day > kDays[month - 1] + (month == 2 && leap ? 1u : 0u) ||
+      hour > 23 || minute > 59 || second > 60) {
     return wrong;
   }
   return (DaysFromCivil(year, month, day) * 86'400 + hour * 3600 + minute * 60 + second - offset) * 1'000'000 + us;

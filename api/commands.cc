@@ -47,10 +47,10 @@ std::string Pointer(std::string_view path) {
 
 // How the answer of a decided command becomes the body of the response.
 struct Shape {
-  int status = 200;                 // of kDone
-  std::string id_member;            // "list_id": becomes "id"
-  std::string collection;           // of Location: "/v1/lists"
-  Json more = Json::object();       // members that only the request knows
+  int status = 200;                       // of kDone
+  std::string id_member;                  // "list_id": becomes "id"
+  std::string collection;                 // of Location: "/v1/lists"
+  Json more = Json::object();             // members that only the request knows
   std::vector<std::string> gone_is_done;  // codes that DELETE answers with 204
 };
 
@@ -58,7 +58,9 @@ void Conclude(Call& call, Verdict verdict, Shape shape) {
   http::Headers headers;
   if (verdict.at) AddToken(call, headers, {&*verdict.at, 1});
   if (verdict.kind == Verdict::Kind::kUnavailable) {
-    Problem problem{.status = 503, .code = "unavailable", .message = "it is not known whether this was taken: " + verdict.answer + "; send it again, with an Idempotency-Key"};
+    Problem problem{.status = 503,
+                    .code = "unavailable",
+                    .message = "it is not known whether this was taken: " + verdict.answer + "; send it again, with an Idempotency-Key"};
     return Refuse(call, problem);
   }
   if (verdict.kind == Verdict::Kind::kPending) {
@@ -82,7 +84,8 @@ void Conclude(Call& call, Verdict verdict, Shape shape) {
   }
   int status = verdict.outcome == Outcome::kUnchanged && shape.status == 201 ? 200 : shape.status;
   if (answer.contains("contact_ordinal")) {  // of a contact
-    const uint64_t id = schema::PackContactId({PartitionId(answer["partition"].get<uint16_t>()), answer["contact_ordinal"].get<uint64_t>()});
+    const uint64_t id =
+        schema::PackContactId({PartitionId(answer["partition"].get<uint16_t>()), answer["contact_ordinal"].get<uint64_t>()});
     body["id"] = std::to_string(id);
     if (answer.value("result", "") == "created") status = 201;
     headers.Add("location", "/v1/contacts/" + std::to_string(id));
@@ -103,9 +106,10 @@ void Submit(Call call, Order order, Shape shape) {
   }
   const auto asker = call.asker();
   gw::Gateway& gateway = call.api->gateway;
-  gateway.Submit(asker, order, kDecisionTimeout, [call = std::make_shared<Call>(std::move(call)), shape = std::move(shape)](Verdict verdict) mutable {
-    Conclude(*call, std::move(verdict), std::move(shape));
-  });
+  gateway.Submit(asker, order, kDecisionTimeout,
+                 [call = std::make_shared<Call>(std::move(call)), shape = std::move(shape)](Verdict verdict) mutable {
+                   Conclude(*call, std::move(verdict), std::move(shape));
+                 });
 }
 
 // Of the tenant's home.
@@ -136,7 +140,8 @@ Problem OperatorsOnly() {
 
 // --- bodies
 
-Body::Body(const json& object, std::string path, std::vector<ProblemDetail>& details) : object_(object), path_(std::move(path)), details_(details) {}
+Body::Body(const json& object, std::string path, std::vector<ProblemDetail>& details)
+    : object_(object), path_(std::move(path)), details_(details) {}
 
 void Body::Violation(const std::string& member, std::string code, std::string hint) {
   details_.push_back({.path = member.empty() ? path_ : path_ + "/" + member, .code = std::move(code), .hint = std::move(hint)});
@@ -185,7 +190,8 @@ std::optional<int64_t> Body::Integer(const std::string& name, int64_t least, int
     Violation(name, "wrong_type", "must be a whole number");
     return std::nullopt;
   }
-  if ((value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) || value->get<int64_t>() < least || value->get<int64_t>() > most) {
+  if ((value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) || value->get<int64_t>() < least ||
+      value->get<int64_t>() > most) {
     Violation(name, "out_of_range", fmt::format("must be between {} and {}", least, most));
     return std::nullopt;
   }
@@ -248,7 +254,8 @@ void Body::RefuseUnknown() {
 }
 
 Problem Violations(std::vector<ProblemDetail> details) {
-  std::string message = details.size() == 1 ? "the request is invalid: " : fmt::format("the request has {} errors, the first: ", details.size());
+  std::string message =
+      details.size() == 1 ? "the request is invalid: " : fmt::format("the request has {} errors, the first: ", details.size());
   message += details.empty() ? std::string() : fmt::format("{}: {}", details[0].path.empty() ? "/" : details[0].path, details[0].hint);
   return {.status = 422, .code = "invalid_request", .message = std::move(message), .details = std::move(details)};
 }
@@ -263,7 +270,9 @@ std::optional<json> ParseBody(Call& call) {
   schema::JsonProblem wrong;
   auto parsed = schema::ParseJson(call.request.body, &wrong);
   if (!parsed) {
-    const char* code = wrong.fault == schema::JsonFault::kSyntax ? "malformed_json" : wrong.fault == schema::JsonFault::kDepth ? "json_too_deep" : "duplicate_key";
+    const char* code = wrong.fault == schema::JsonFault::kSyntax  ? "malformed_json"
+                       : wrong.fault == schema::JsonFault::kDepth ? "json_too_deep"
+                                                                  : "duplicate_key";
     Problem problem{.status = 400, .code = code, .message = "the body is no acceptable JSON: " + wrong.message};
     problem.details.push_back({.path = Pointer(wrong.path), .code = code, .hint = wrong.message});
     Refuse(call, problem);
@@ -283,7 +292,10 @@ std::optional<std::string> IdempotencyKey(Call& call) {
   if (key.size() >= 2 && key.front() == '"' && key.back() == '"') key = key.substr(1, key.size() - 2);
   const bool printable = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7F && c != '"' && c != '\\'; });
   if (key.empty() || key.size() > kIdempotencyKeyBytesMax || !printable) {
-    Refuse(call, {.status = 400, .code = "invalid_idempotency_key", .message = fmt::format("Idempotency-Key: 1 to {} printable characters without spaces, quoted or not", kIdempotencyKeyBytesMax)});
+    Refuse(call, {.status = 400,
+                  .code = "invalid_idempotency_key",
+                  .message =
+                      fmt::format("Idempotency-Key: 1 to {} printable characters without spaces, quoted or not", kIdempotencyKeyBytesMax)});
     return std::nullopt;
   }
   return "idem/" + std::string(key);
@@ -300,23 +312,37 @@ Problem ProblemOfOutcome(Outcome outcome, const json& answer) {
   Problem problem{.status = 422, .code = answer.value("code", "refused"), .message = answer.value("message", "the request was refused")};
   switch (outcome) {
     case Outcome::kDuplicate:  // the first copy was refused; of how, only its code is kept
-      problem.status = problem.code.ends_with("_not_found") || problem.code.starts_with("unknown_contact") || problem.code == "unknown_send" || problem.code == "not_suppressed" ? 404
-                       : problem.code.ends_with("_exists") || problem.code.ends_with("_locked") || problem.code.starts_with("not_")                                             ? 409
-                                                                                                                                                                                 : 422;
+      problem.status = problem.code.ends_with("_not_found") || problem.code.starts_with("unknown_contact") ||
+                               problem.code == "unknown_send" || problem.code == "not_suppressed"
+                           ? 404
+                       : problem.code.ends_with("_exists") || problem.code.ends_with("_locked") || problem.code.starts_with("not_") ? 409
+                                                                                                                                    : 422;
       break;
-    case Outcome::kConflict: problem.status = 409; break;
-    case Outcome::kNotFound: problem.status = 404; break;
-    case Outcome::kGone: problem.status = 410; break;
-    case Outcome::kOutOfOrder: problem.status = 409; break;
-    case Outcome::kRetryLater: problem.status = 503; break;
+    case Outcome::kConflict:
+      problem.status = 409;
+      break;
+    case Outcome::kNotFound:
+      problem.status = 404;
+      break;
+    case Outcome::kGone:
+      problem.status = 410;
+      break;
+    case Outcome::kOutOfOrder:
+      problem.status = 409;
+      break;
+    case Outcome::kRetryLater:
+      problem.status = 503;
+      break;
     case Outcome::kRejected:
       if (!answer.contains("code")) problem.code = "rejected";
       break;
-    default: break;
+    default:
+      break;
   }
   // Members besides code and message say more: {"list_id": 1} of the list that exists already.
   for (const auto& [name, value] : answer.items()) {
-    if (name != "code" && name != "message") problem.details.push_back({.path = name, .code = problem.code, .hint = value.is_string() ? value.get<std::string>() : value.dump()});
+    if (name != "code" && name != "message")
+      problem.details.push_back({.path = name, .code = problem.code, .hint = value.is_string() ? value.get<std::string>() : value.dump()});
   }
   return problem;
 }
@@ -338,7 +364,8 @@ void CreateTenant(Call call) {
   reader.RefuseUnknown();
   if (!details.empty()) return Refuse(call, Violations(std::move(details)));
   Json more{{"name", command.name()}};
-  Submit(std::move(call), gw::PlainOrder(command, std::string(schema::kTenantsKey)), {.status = 201, .id_member = "tenant_id", .collection = "", .more = std::move(more), .gone_is_done = {}});
+  Submit(std::move(call), gw::PlainOrder(command, std::string(schema::kTenantsKey)),
+         {.status = 201, .id_member = "tenant_id", .collection = "", .more = std::move(more), .gone_is_done = {}});
 }
 
 void ChangeSettings(Call call) {
@@ -357,7 +384,8 @@ void ChangeSettings(Call call) {
   Json more = Json::object();
   for (const auto& [name, value] : body->items()) more[name] = value;
   Order order = HomeOrder(call, command);
-  Submit(std::move(call), std::move(order), {.status = 200, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
+  Submit(std::move(call), std::move(order),
+         {.status = 200, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
 }
 
 void RegisterAttribute(Call call) {
@@ -368,7 +396,8 @@ void RegisterAttribute(Call call) {
   tenants::v1::RegisterAttribute command;
   if (const auto name = reader.Text("name", gw::kAttributeNameBytesMax, true)) {
     command.set_name(*name);
-    if (!gw::IsAttributeName(*name)) reader.Violation("name", "invalid_name", "begins with a lower-case letter; then lower-case letters, digits and _; not email");
+    if (!gw::IsAttributeName(*name))
+      reader.Violation("name", "invalid_name", "begins with a lower-case letter; then lower-case letters, digits and _; not email");
   }
   if (auto type = reader.Text("type", 20, true)) {
     tenants::v1::AttributeType parsed{};
@@ -383,7 +412,8 @@ void RegisterAttribute(Call call) {
   if (!details.empty()) return Refuse(call, Violations(std::move(details)));
   Json more{{"name", command.name()}, {"type", body->value("type", "")}, {"personal", command.personal()}};
   Order order = HomeOrder(call, command);
-  Submit(std::move(call), std::move(order), {.status = 201, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
+  Submit(std::move(call), std::move(order),
+         {.status = 201, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
 }
 
 void CreateKey(Call call) {
@@ -409,7 +439,8 @@ void CreateKey(Call call) {
   Json more{{"id", key.key_id}, {"key", key.text}, {"label", command.label()}, {"scopes", body->at("scopes")}};
   if (!tenant) {
     Order order = HomeOrder(call, command);
-    return Submit(std::move(call), std::move(order), {.status = 201, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
+    return Submit(std::move(call), std::move(order),
+                  {.status = 201, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
   }
   if (!IsOperator(call)) return Refuse(call, OperatorsOnly());
   Executor& blocking = call.api->blocking();
@@ -420,7 +451,8 @@ void CreateKey(Call call) {
     call.caller.tenant = TenantId(static_cast<uint32_t>(rows->at(0, "tenant").integer));  // the operator acts for it
     more["tenant"] = name;
     Order order = HomeOrder(call, command);
-    Submit(std::move(call), std::move(order), {.status = 201, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
+    Submit(std::move(call), std::move(order),
+           {.status = 201, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
   });
 }
 
@@ -438,53 +470,56 @@ void UpsertContact(Call call) {
   if (!body) return;
   gw::Gateway& gateway = call.api->gateway;
   const TenantId tenant = call.caller.tenant;
-  gateway.WithRegistry(tenant, [call = std::move(call), body = std::move(*body)](Result<std::shared_ptr<const gw::Registry>> registry) mutable {
-    if (!registry) return Refuse(call, registry.error());
-    const auto keys = KeysOf(call);
-    if (!keys) return Refuse(call, keys.error());
-    std::vector<ProblemDetail> details;
-    Body reader(body, "", details);
-    contacts::v1::UpsertContact command;
-    std::optional<schema::Address> address;
-    if (const auto email = reader.Text("email", 1000, true)) {
-      auto parsed = schema::ParseAddress(*email);
-      if (parsed) {
-        address = std::move(*parsed);
-      } else {
-        reader.Violation("email", std::string(schema::kInvalidAddress), parsed.error().message);
-      }
-    }
-    if (const json* attributes = reader.Object("attributes")) {
-      for (const auto& [name, value] : attributes->items()) {
-        if (!gw::IsAttributeName(name)) {
-          reader.Violation("attributes/" + name, "invalid_name", "begins with a lower-case letter; then lower-case letters, digits and _; not email");
-          continue;
-        }
-        if (const auto set = gw::AttributeFromJson(**registry, name, value, *command.add_attributes()); !set) {
-          reader.Violation("attributes/" + name, "wrong_type", set.error().message);
-        }
-      }
-    }
-    if (const json* lists = reader.Array("lists", 100)) {
-      for (size_t i = 0; i < lists->size(); ++i) {
-        if ((*lists)[i].is_number_unsigned() && (*lists)[i].get<uint64_t>() > 0) {
-          command.add_join_lists((*lists)[i].get<uint64_t>());
-        } else {
-          reader.Violation("lists/" + std::to_string(i), "wrong_type", "must be the id of a list");
-        }
-      }
-    }
-    reader.RefuseUnknown();
-    if (!details.empty()) return Refuse(call, Violations(std::move(details)));
-    command.set_source("api");
-    gw::Identify(command, **registry, *address, **keys);
-    Order order = gw::PlainOrder(command, command.contact_key());
-    auto key = call.api->parts.keyring.GetOrCreate(call.caller.tenant, command.contact_key());
-    if (!key) return Refuse(call, key.error());
-    gw::Seal(command, **registry, call.caller.tenant, *key, call.api->parts.entropy);
-    command.SerializeToString(&order.payload);
-    Submit(std::move(call), std::move(order), {.status = 200, .id_member = "", .collection = "", .more = Json::object(), .gone_is_done = {}});
-  });
+  gateway.WithRegistry(tenant,
+                       [call = std::move(call), body = std::move(*body)](Result<std::shared_ptr<const gw::Registry>> registry) mutable {
+                         if (!registry) return Refuse(call, registry.error());
+                         const auto keys = KeysOf(call);
+                         if (!keys) return Refuse(call, keys.error());
+                         std::vector<ProblemDetail> details;
+                         Body reader(body, "", details);
+                         contacts::v1::UpsertContact command;
+                         std::optional<schema::Address> address;
+                         if (const auto email = reader.Text("email", 1000, true)) {
+                           auto parsed = schema::ParseAddress(*email);
+                           if (parsed) {
+                             address = std::move(*parsed);
+                           } else {
+                             reader.Violation("email", std::string(schema::kInvalidAddress), parsed.error().message);
+                           }
+                         }
+                         if (const json* attributes = reader.Object("attributes")) {
+                           for (const auto& [name, value] : attributes->items()) {
+                             if (!gw::IsAttributeName(name)) {
+                               reader.Violation("attributes/" + name, "invalid_name",
+                                                "begins with a lower-case letter; then lower-case letters, digits and _; not email");
+                               continue;
+                             }
+                             if (const auto set = gw::AttributeFromJson(**registry, name, value, *command.add_attributes()); !set) {
+                               reader.Violation("attributes/" + name, "wrong_type", set.error().message);
+                             }
+                           }
+                         }
+                         if (const json* lists = reader.Array("lists", 100)) {
+                           for (size_t i = 0; i < lists->size(); ++i) {
+                             if ((*lists)[i].is_number_unsigned() && (*lists)[i].get<uint64_t>() > 0) {
+                               command.add_join_lists((*lists)[i].get<uint64_t>());
+                             } else {
+                               reader.Violation("lists/" + std::to_string(i), "wrong_type", "must be the id of a list");
+                             }
+                           }
+                         }
+                         reader.RefuseUnknown();
+                         if (!details.empty()) return Refuse(call, Violations(std::move(details)));
+                         command.set_source("api");
+                         gw::Identify(command, **registry, *address, **keys);
+                         Order order = gw::PlainOrder(command, command.contact_key());
+                         auto key = call.api->parts.keyring.GetOrCreate(call.caller.tenant, command.contact_key());
+                         if (!key) return Refuse(call, key.error());
+                         gw::Seal(command, **registry, call.caller.tenant, *key, call.api->parts.entropy);
+                         command.SerializeToString(&order.payload);
+                         Submit(std::move(call), std::move(order),
+                                {.status = 200, .id_member = "", .collection = "", .more = Json::object(), .gone_is_done = {}});
+                       });
 }
 
 void CreateList(Call call) {
@@ -498,7 +533,8 @@ void CreateList(Call call) {
   if (!details.empty()) return Refuse(call, Violations(std::move(details)));
   Json more{{"name", command.name()}};
   Order order = HomeOrder(call, command);
-  Submit(std::move(call), std::move(order), {.status = 201, .id_member = "list_id", .collection = "/v1/lists", .more = std::move(more), .gone_is_done = {}});
+  Submit(std::move(call), std::move(order),
+         {.status = 201, .id_member = "list_id", .collection = "/v1/lists", .more = std::move(more), .gone_is_done = {}});
 }
 
 void ChangeMembers(Call call) {
@@ -531,11 +567,13 @@ void ChangeMembers(Call call) {
   auto latest = call.api->gateway.Latest();
   // Lists live in the tenant's home, members with the contact: that there is such a list is checked here.
   auto waited = [call = std::move(call), order = std::move(order), list_id = *list_id, leave](bool) mutable {
-    const auto rows = call.api->parts.views.Query("list", {{"tenant", call.tenant()}, {"list_id", sql::Value::Integer(static_cast<int64_t>(list_id))}});
+    const auto rows =
+        call.api->parts.views.Query("list", {{"tenant", call.tenant()}, {"list_id", sql::Value::Integer(static_cast<int64_t>(list_id))}});
     if (!rows) return Refuse(call, rows.error());
     if (rows->empty()) return Refuse(call, NoSuch("list"));
     Json more{{"list_id", list_id}, {"member", !leave}};
-    Submit(std::move(call), std::move(order), {.status = 200, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
+    Submit(std::move(call), std::move(order),
+           {.status = 200, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
   };
   views.freshness().Wait(views.GroupOf("list"), std::move(latest), Seconds(2), blocking, std::move(waited));
 }
@@ -556,7 +594,8 @@ void AddSuppression(Call call) {
   if (!details.empty()) return Refuse(call, Violations(std::move(details)));
   Json more{{"email", body->at("email")}, {"reason", command.reason()}, {"suppressed", true}};
   Order order = gw::PlainOrder(command, command.contact_key());
-  Submit(std::move(call), std::move(order), {.status = 200, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
+  Submit(std::move(call), std::move(order),
+         {.status = 200, .id_member = "", .collection = "", .more = std::move(more), .gone_is_done = {}});
 }
 
 void RemoveSuppression(Call call) {
@@ -570,7 +609,8 @@ void RemoveSuppression(Call call) {
   command.set_contact_key(schema::ContactKey(**keys, address->normalised));
   command.set_reason(call.request.Query("reason").value_or("manual"));
   Order order = gw::PlainOrder(command, command.contact_key());
-  Submit(std::move(call), std::move(order), {.status = 204, .id_member = "", .collection = "", .more = Json::object(), .gone_is_done = {"not_suppressed"}});
+  Submit(std::move(call), std::move(order),
+         {.status = 204, .id_member = "", .collection = "", .more = Json::object(), .gone_is_done = {"not_suppressed"}});
 }
 
 namespace {
@@ -646,7 +686,9 @@ void AddSuppressions(Call call) {
     size_t unchanged = 0;
     for (const Verdict& verdict : verdicts) {
       if (verdict.kind == Verdict::Kind::kUnavailable) {
-        return Refuse(c, Problem{.status = 503, .code = "unavailable", .message = "not all were taken: " + verdict.answer + "; send it again, it is harmless"});
+        return Refuse(c, Problem{.status = 503,
+                                 .code = "unavailable",
+                                 .message = "not all were taken: " + verdict.answer + "; send it again, it is harmless"});
       }
       if (verdict.outcome == Outcome::kDone) ++added;
       if (verdict.outcome == Outcome::kUnchanged) ++unchanged;
@@ -671,7 +713,8 @@ void SaveTemplate(Call call) {
   if (!details.empty()) return Refuse(call, Violations(std::move(details)));
   Json more{{"name", command.name()}};
   Order order = HomeOrder(call, command);
-  Submit(std::move(call), std::move(order), {.status = 201, .id_member = "template_id", .collection = "/v1/templates", .more = std::move(more), .gone_is_done = {}});
+  Submit(std::move(call), std::move(order),
+         {.status = 201, .id_member = "template_id", .collection = "/v1/templates", .more = std::move(more), .gone_is_done = {}});
 }
 
 void CreateCampaign(Call call) {
@@ -717,7 +760,8 @@ void CreateCampaign(Call call) {
   if (!details.empty()) return Refuse(call, Violations(std::move(details)));
   Json more{{"name", spec.name()}};
   Order order = HomeOrder(call, command);
-  Submit(std::move(call), std::move(order), {.status = 201, .id_member = "campaign_id", .collection = "/v1/campaigns", .more = std::move(more), .gone_is_done = {}});
+  Submit(std::move(call), std::move(order),
+         {.status = 201, .id_member = "campaign_id", .collection = "/v1/campaigns", .more = std::move(more), .gone_is_done = {}});
 }
 
 namespace {
@@ -729,13 +773,15 @@ void ChangeCampaign(Call call) {
   M command;
   command.set_campaign_id(*id);
   Order order = HomeOrder(call, command);
-  Submit(std::move(call), std::move(order), {.status = 200, .id_member = "campaign_id", .collection = "", .more = Json::object(), .gone_is_done = {}});
+  Submit(std::move(call), std::move(order),
+         {.status = 200, .id_member = "campaign_id", .collection = "", .more = Json::object(), .gone_is_done = {}});
 }
 
 // Whether the audience is certainly empty: as of everything that was asked of this process before.
 Result<bool> AudienceIsEmpty(Call& call, uint64_t campaign_id) {
   projections::Views& views = call.api->parts.views;
-  MAILY_TRY(const projections::Rows campaign, views.Query("campaign", {{"tenant", call.tenant()}, {"campaign_id", sql::Value::Integer(static_cast<int64_t>(campaign_id))}}));
+  MAILY_TRY(const projections::Rows campaign,
+            views.Query("campaign", {{"tenant", call.tenant()}, {"campaign_id", sql::Value::Integer(static_cast<int64_t>(campaign_id))}}));
   if (campaign.empty()) return false;  // the decider knows better
   const sql::Value& list = campaign.at(0, "list_id");
   if (list.type == sql::Type::kNull || list.integer == 0) {
@@ -781,15 +827,18 @@ struct InDoubt {
 };
 
 // What is unknown now, of one campaign or of all.
-Result<std::vector<InDoubt>> FindUnknown(Call& call, std::optional<int64_t> campaign_id, const std::set<std::pair<uint64_t, uint64_t>>& received) {
+Result<std::vector<InDoubt>> FindUnknown(Call& call, std::optional<int64_t> campaign_id,
+                                         const std::set<std::pair<uint64_t, uint64_t>>& received) {
   std::vector<InDoubt> found;
   int64_t after_campaign = 0;
   int64_t after = 0;
   while (found.size() < kResolvedMax) {
-    std::vector<projections::Parameter> parameters{{"tenant", call.tenant()}, {"after", sql::Value::Integer(after)}, {"limit", sql::Value::Integer(kUnknownPage)}};
+    std::vector<projections::Parameter> parameters{
+        {"tenant", call.tenant()}, {"after", sql::Value::Integer(after)}, {"limit", sql::Value::Integer(kUnknownPage)}};
     parameters.push_back(campaign_id ? projections::Parameter{"campaign_id", sql::Value::Integer(*campaign_id)}
                                      : projections::Parameter{"after_campaign_id", sql::Value::Integer(after_campaign)});
-    MAILY_TRY(const projections::Rows rows, call.api->parts.views.Query(campaign_id ? "unknown_sends" : "unknown_sends_of_all", parameters));
+    MAILY_TRY(const projections::Rows rows,
+              call.api->parts.views.Query(campaign_id ? "unknown_sends" : "unknown_sends_of_all", parameters));
     for (size_t row = 0; row < rows.size(); ++row) {
       after_campaign = campaign_id ? *campaign_id : rows.at(row, "campaign_id").integer;
       after = rows.at(row, "contact_id").integer;
@@ -818,52 +867,64 @@ void ResolveUnknown(Call call) {
   projections::Views& views = call.api->parts.views;
   Executor& blocking = call.api->blocking();
   auto latest = call.api->gateway.Latest();
-  views.freshness().Wait(views.GroupOf("unknown_sends"), std::move(latest), Seconds(5), blocking, [call = std::move(call), campaign_id, why = *why, ids = std::move(*ids)](bool) mutable {
-    std::set<std::pair<uint64_t, uint64_t>> received;
-    size_t foreign = 0;
-    for (const std::string& id : ids) {
-      const auto send = call.api->parts.read_message_id(id);
-      if (!send || send->tenant != call.caller.tenant) {
-        ++foreign;
-        continue;
-      }
-      received.emplace(send->campaign_id, schema::PackContactId({send->partition, send->ordinal}));
-    }
-    auto found = FindUnknown(call, campaign_id, received);
-    if (!found) return Refuse(call, found.error());
-    std::vector<Order> orders;
-    for (const InDoubt& one : *found) {
-      const schema::ContactId contact = schema::UnpackContactId(one.contact_id);
-      sends::v1::ResolveUnknown command;
-      command.set_campaign_id(one.campaign_id);
-      command.set_ordinal(contact.ordinal);
-      command.set_delivered(one.received);
-      command.set_why(why);
-      Order order = gw::PlainOrder(command, "");
-      order.partition = contact.partition;
-      orders.push_back(std::move(order));
-    }
-    SubmitAll(std::move(call), std::move(orders), [found = std::move(*found), foreign](Call& c, std::vector<Verdict>& verdicts) {
-      http::Headers headers;
-      AddTokens(c, headers, verdicts);
-      uint64_t delivered = 0;
-      uint64_t resent = 0;
-      uint64_t failed = 0;
-      Json sends = Json::array();
-      for (size_t i = 0; i < verdicts.size(); ++i) {
-        const json answer = AnswerOf(verdicts[i]);
-        const bool done = verdicts[i].kind == Verdict::Kind::kDecided && IsDone(verdicts[i].outcome, answer);
-        if (!done) ++failed;
-        if (done) ++(found[i].received ? delivered : resent);
-        sends.push_back({{"campaign_id", found[i].campaign_id},
-                         {"contact_id", std::to_string(found[i].contact_id)},
-                         {"result", !done ? "failed" : found[i].received ? "delivered" : "resent"},
-                         {"reason", done ? "" : verdicts[i].kind == Verdict::Kind::kDecided ? answer.value("message", "refused") : "not decided yet; ask again"}});
-      }
-      Answer(c, 200, {{"delivered", delivered}, {"resent", resent}, {"failed", failed}, {"foreign_message_ids", foreign}, {"more", found.size() == kResolvedMax}, {"sends", std::move(sends)}},
-             std::move(headers));
-    });
-  });
+  views.freshness().Wait(
+      views.GroupOf("unknown_sends"), std::move(latest), Seconds(5), blocking,
+      [call = std::move(call), campaign_id, why = *why, ids = std::move(*ids)](bool) mutable {
+        std::set<std::pair<uint64_t, uint64_t>> received;
+        size_t foreign = 0;
+        for (const std::string& id : ids) {
+          const auto send = call.api->parts.read_message_id(id);
+          if (!send || send->tenant != call.caller.tenant) {
+            ++foreign;
+            continue;
+          }
+          received.emplace(send->campaign_id, schema::PackContactId({send->partition, send->ordinal}));
+        }
+        auto found = FindUnknown(call, campaign_id, received);
+        if (!found) return Refuse(call, found.error());
+        std::vector<Order> orders;
+        for (const InDoubt& one : *found) {
+          const schema::ContactId contact = schema::UnpackContactId(one.contact_id);
+          sends::v1::ResolveUnknown command;
+          command.set_campaign_id(one.campaign_id);
+          command.set_ordinal(contact.ordinal);
+          command.set_delivered(one.received);
+          command.set_why(why);
+          Order order = gw::PlainOrder(command, "");
+          order.partition = contact.partition;
+          orders.push_back(std::move(order));
+        }
+        SubmitAll(std::move(call), std::move(orders), [found = std::move(*found), foreign](Call& c, std::vector<Verdict>& verdicts) {
+          http::Headers headers;
+          AddTokens(c, headers, verdicts);
+          uint64_t delivered = 0;
+          uint64_t resent = 0;
+          uint64_t failed = 0;
+          Json sends = Json::array();
+          for (size_t i = 0; i < verdicts.size(); ++i) {
+            const json answer = AnswerOf(verdicts[i]);
+            const bool done = verdicts[i].kind == Verdict::Kind::kDecided && IsDone(verdicts[i].outcome, answer);
+            if (!done) ++failed;
+            if (done) ++(found[i].received ? delivered : resent);
+            sends.push_back({{"campaign_id", found[i].campaign_id},
+                             {"contact_id", std::to_string(found[i].contact_id)},
+                             {"result", !done               ? "failed"
+                                        : found[i].received ? "delivered"
+                                                            : "resent"},
+                             {"reason", done                                          ? ""
+                                        : verdicts[i].kind == Verdict::Kind::kDecided ? answer.value("message", "refused")
+                                                                                      : "not decided yet; ask again"}});
+          }
+          Answer(c, 200,
+                 {{"delivered", delivered},
+                  {"resent", resent},
+                  {"failed", failed},
+                  {"foreign_message_ids", foreign},
+                  {"more", found.size() == kResolvedMax},
+                  {"sends", std::move(sends)}},
+                 std::move(headers));
+        });
+      });
 }
 
 void PauseCampaign(Call call) { ChangeCampaign<campaigns::v1::PauseCampaign>(std::move(call)); }

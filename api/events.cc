@@ -90,7 +90,8 @@ Event ReadEvent(Call& call, const json& value, const std::string& path, const ke
     } else {
       const bool digits = !id->empty() && std::ranges::all_of(*id, [](char c) { return c >= '0' && c <= '9'; });
       event.contact_id = digits ? std::strtoull(id->c_str(), nullptr, 10) : 0;
-      if (event.contact_id == 0 || event.contact_id > static_cast<uint64_t>(INT64_MAX)) who.Violation("id", "invalid_contact", "is the id of a contact, digits");
+      if (event.contact_id == 0 || event.contact_id > static_cast<uint64_t>(INT64_MAX))
+        who.Violation("id", "invalid_contact", "is the id of a contact, digits");
     }
     who.RefuseUnknown();
   }
@@ -108,14 +109,17 @@ Event ReadEvent(Call& call, const json& value, const std::string& path, const ke
   ReadRevenue(body, event.wrong, command);
   if (const json* properties = body.Object("properties")) command.set_properties(properties->dump());
   body.RefuseUnknown();
-  if (command.ByteSizeLong() > kPlainBytesMax) body.Violation("", "too_large", fmt::format("an event has at most {} bytes", kPlainBytesMax));
+  if (command.ByteSizeLong() > kPlainBytesMax)
+    body.Violation("", "too_large", fmt::format("an event has at most {} bytes", kPlainBytesMax));
   return event;
 }
 
 // The contact's key, for events that name it by its id. Blocking.
 Result<void> FindContact(Call& call, Event& event) {
   if (event.contact_id == 0) return Ok();
-  MAILY_TRY(const projections::Rows rows, call.api->parts.views.Query("contact", {{"tenant", call.tenant()}, {"contact_id", sql::Value::Integer(static_cast<int64_t>(event.contact_id))}}));
+  MAILY_TRY(const projections::Rows rows,
+            call.api->parts.views.Query(
+                "contact", {{"tenant", call.tenant()}, {"contact_id", sql::Value::Integer(static_cast<int64_t>(event.contact_id))}}));
   if (rows.empty()) {
     event.wrong.push_back({.path = "/contact/id", .code = "unknown_contact", .hint = "there is no contact of that id"});
   } else {
@@ -277,7 +281,9 @@ void RecordEvents(Call call) {
   reader.RefuseUnknown();
   if (!details.empty()) return Refuse(call, Violations(std::move(details)));
   if (list->size() > kEventsPerBatchMax) {
-    return Refuse(call, {.status = 413, .code = "too_many_events", .message = fmt::format("{} events, a batch has at most {}; none was taken", list->size(), kEventsPerBatchMax)});
+    return Refuse(call, {.status = 413,
+                         .code = "too_many_events",
+                         .message = fmt::format("{} events, a batch has at most {}; none was taken", list->size(), kEventsPerBatchMax)});
   }
   const auto keys = KeysOf(call);
   if (!keys) return Refuse(call, keys.error());
@@ -285,8 +291,11 @@ void RecordEvents(Call call) {
   events.reserve(list->size());
   for (size_t i = 0; i < list->size(); ++i) {
     // The whole body is at most 1 MB, so only a large one can hold an event that is too large.
-    if (call.request.body.size() > kEventBytesMax && (*list)[i].dump(-1, ' ', false, json::error_handler_t::replace).size() > kEventBytesMax) {
-      return Refuse(call, {.status = 413, .code = "too_large", .message = fmt::format("event {} has more than {} bytes; none was taken", i, kEventBytesMax)});
+    if (call.request.body.size() > kEventBytesMax &&
+        (*list)[i].dump(-1, ' ', false, json::error_handler_t::replace).size() > kEventBytesMax) {
+      return Refuse(call, {.status = 413,
+                           .code = "too_large",
+                           .message = fmt::format("event {} has more than {} bytes; none was taken", i, kEventBytesMax)});
     }
     events.push_back(ReadEvent(call, (*list)[i], "/events/" + std::to_string(i), **keys));
   }

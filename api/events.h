@@ -1,7 +1,9 @@
 // Events from producers: POST /v1/events (one) and /v1/events:batch (many), a verdict for each, in order.
 //
-// {"id", "type": "visit" | "conversion" | any name, "contact": {"email"} | {"id"}, "occurred_at"?, "revenue_cents"? | "revenue": {"amount", "currency"}?,
-//  "currency"?, "properties"?}. `properties` are personal and sealed. Verdicts: accepted · duplicate (same id, same event) · conflict (same id,
+// {"id", "type": "visit" | "conversion" | any name, "contact": {"email"} | {"id"}, "occurred_at"?, "revenue_cents"? | "revenue": {"amount",
+// "currency"}?,
+//  "currency"?, "properties"?}. `properties` are personal and sealed. Verdicts: accepted · duplicate (same id, same event) · conflict (same
+//  id,
 // another event) · rejected with code and reason. An event that is durable and not decided within kEventTimeout counts as accepted.
 // A batch over a limit is 413 and none of it is taken; if the log cannot append, 503.
 #pragma once

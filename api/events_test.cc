@@ -48,8 +48,8 @@ class EventsTest : public ::testing::Test {
     contacts::v1::UpsertContact upsert;
     upsert.set_contact_key(schema::ContactKey(keys, address.normalised));
     upsert.set_domain_key(schema::DomainKey(keys, address.domain));
-    upsert.set_address(schema::Seal(SimApi::kTenant, world_.keyring->GetOrCreate(SimApi::kTenant, upsert.contact_key()).value(), "address", email,
-                                    world_.scheduler.entropy()));
+    upsert.set_address(schema::Seal(SimApi::kTenant, world_.keyring->GetOrCreate(SimApi::kTenant, upsert.contact_key()).value(), "address",
+                                    email, world_.scheduler.entropy()));
     upsert.set_personal_digest(std::string(16, 'd'));
     const json answer = world_.Command(upsert, upsert.contact_key());
     contact_id_ = schema::PackContactId({PartitionId(answer["partition"].get<uint16_t>()), answer["contact_ordinal"].get<uint64_t>()});
@@ -74,7 +74,9 @@ class EventsTest : public ::testing::Test {
     for (const json& event : last_["events"]) verdicts.push_back(event["verdict"]);
     return verdicts;
   }
-  static json Event(const std::string& id, const std::string& email = "ann@example.com") { return {{"id", id}, {"type", "visit"}, {"contact", {{"email", email}}}}; }
+  static json Event(const std::string& id, const std::string& email = "ann@example.com") {
+    return {{"id", id}, {"type", "visit"}, {"contact", {{"email", email}}}};
+  }
 
   using V = std::vector<std::string>;
   SimApi world_;
@@ -86,7 +88,11 @@ class EventsTest : public ::testing::Test {
 
 TEST_F(EventsTest, AVerdictForEachInOrder) {
   json conversion = Event("1");
-  conversion.update({{"type", "conversion"}, {"revenue_cents", 100}, {"currency", "EUR"}, {"properties", {{"shoe", 42}}}, {"occurred_at", "2023-11-14T10:00:00Z"}});
+  conversion.update({{"type", "conversion"},
+                     {"revenue_cents", 100},
+                     {"currency", "EUR"},
+                     {"properties", {{"shoe", 42}}},
+                     {"occurred_at", "2023-11-14T10:00:00Z"}});
   const json other = {{"id", "1"}, {"type", "visit"}, {"contact", {{"email", "ann@example.com"}}}};
   json by_id = Event("5");
   by_id["contact"] = {{"id", std::to_string(contact_id_)}};

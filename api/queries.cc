@@ -48,10 +48,10 @@ std::string NameOf(std::string_view column, std::string_view id_column) {
 struct Paging {
   std::string query;
   std::vector<Parameter> fixed;
-  std::vector<std::string> key;           // columns that the next page begins behind
+  std::vector<std::string> key;             // columns that the next page begins behind
   std::vector<std::string> key_parameters;  // their parameters
-  std::vector<Value> first;               // what they are on the first page
-  std::string filters = {};               // part of what a cursor is signed for
+  std::vector<Value> first;                 // what they are on the first page
+  std::string filters = {};                 // part of what a cursor is signed for
   std::string id_column = {};
   std::function<Json(const Rows&, size_t)> row = {};  // instead of RowJson
 };
@@ -92,13 +92,14 @@ void List(Call call, Paging paging) {
 // A list of everything, for what is few.
 void All(Call call, std::string query, std::string id_column, std::function<Json(const Rows&, size_t)> row = {}) {
   const std::string group_of = query;
-  Read(std::move(call), group_of, [query = std::move(query), id_column = std::move(id_column), row = std::move(row)](Call& c, http::Headers headers) {
-    const auto rows = c.api->parts.views.Query(query, {{"tenant", c.tenant()}});
-    if (!rows) return Refuse(c, rows.error());
-    Json items = Json::array();
-    for (size_t i = 0; i < rows->size(); ++i) items.push_back(row ? row(*rows, i) : RowJson(*rows, i, id_column));
-    Answer(c, 200, {{"items", std::move(items)}}, std::move(headers));
-  });
+  Read(std::move(call), group_of,
+       [query = std::move(query), id_column = std::move(id_column), row = std::move(row)](Call& c, http::Headers headers) {
+         const auto rows = c.api->parts.views.Query(query, {{"tenant", c.tenant()}});
+         if (!rows) return Refuse(c, rows.error());
+         Json items = Json::array();
+         for (size_t i = 0; i < rows->size(); ++i) items.push_back(row ? row(*rows, i) : RowJson(*rows, i, id_column));
+         Answer(c, 200, {{"items", std::move(items)}}, std::move(headers));
+       });
 }
 
 Json ContactJson(const Rows& rows, size_t row) {
@@ -177,7 +178,8 @@ void Read(Call call, std::string_view query, ReadFn read) {
                          [call = std::move(call), read = std::move(read), strict = strict == "true"](bool fresh) mutable {
                            http::Headers headers{{"maily-applied", fresh ? "true" : "false"}};
                            if (!fresh && strict) {
-                             Problem problem{.status = 412, .code = "not_applied", .message = "the view does not show what the token stands for yet"};
+                             Problem problem{
+                                 .status = 412, .code = "not_applied", .message = "the view does not show what the token stands for yet"};
                              problem.headers = std::move(headers);
                              return Refuse(call, problem);
                            }
@@ -189,7 +191,9 @@ void Read(Call call, std::string_view query, ReadFn read) {
 
 void ListTenants(Call call) {
   if (call.caller.tenant != TenantId(1)) {
-    return Refuse(call, {.status = 403, .code = "forbidden", .message = "only an admin key of the tenant `default`, the platform's operator, may do this"});
+    return Refuse(
+        call,
+        {.status = 403, .code = "forbidden", .message = "only an admin key of the tenant `default`, the platform's operator, may do this"});
   }
   Read(std::move(call), "tenants", [](Call& c, http::Headers headers) {
     Json items = Json::array();
@@ -241,7 +245,12 @@ void ListKeys(Call call) {
 void ListContacts(Call call) {
   const auto email = call.request.Query("email");
   if (!email) {
-    return List(std::move(call), {.query = "contacts", .fixed = {}, .key = {"contact_id"}, .key_parameters = {"after"}, .first = {Value::Integer(0)}, .row = ContactJson});
+    return List(std::move(call), {.query = "contacts",
+                                  .fixed = {},
+                                  .key = {"contact_id"},
+                                  .key_parameters = {"after"},
+                                  .first = {Value::Integer(0)},
+                                  .row = ContactJson});
   }
   const auto keys = KeysOf(call);
   if (!keys) return Refuse(call, keys.error());
@@ -275,21 +284,34 @@ void ShowContact(Call call) {
 void ListContactSends(Call call) {
   const auto id = IdParam(call);
   if (!id) return Refuse(call, NoSuch("contact"));
-  List(std::move(call), {.query = "sends_of_contact", .fixed = {{"contact_id", Number(*id)}}, .key = {"campaign_id"}, .key_parameters = {"before"},
-                         .first = {Value::Integer(INT64_MAX)}, .filters = std::to_string(*id)});
+  List(std::move(call), {.query = "sends_of_contact",
+                         .fixed = {{"contact_id", Number(*id)}},
+                         .key = {"campaign_id"},
+                         .key_parameters = {"before"},
+                         .first = {Value::Integer(INT64_MAX)},
+                         .filters = std::to_string(*id)});
 }
 
 void ListContactEngagements(Call call) {
   const auto id = IdParam(call);
   if (!id) return Refuse(call, NoSuch("contact"));
-  List(std::move(call), {.query = "engagements_of_contact", .fixed = {{"contact_id", Number(*id)}}, .key = {"sequence"}, .key_parameters = {"before"},
-                         .first = {Value::Integer(INT64_MAX)}, .filters = std::to_string(*id)});
+  List(std::move(call), {.query = "engagements_of_contact",
+                         .fixed = {{"contact_id", Number(*id)}},
+                         .key = {"sequence"},
+                         .key_parameters = {"before"},
+                         .first = {Value::Integer(INT64_MAX)},
+                         .filters = std::to_string(*id)});
 }
 
 // --- lists, suppressions, templates
 
 void ListLists(Call call) {
-  List(std::move(call), {.query = "lists", .fixed = {}, .key = {"list_id"}, .key_parameters = {"after"}, .first = {Value::Integer(0)}, .id_column = "list_id"});
+  List(std::move(call), {.query = "lists",
+                         .fixed = {},
+                         .key = {"list_id"},
+                         .key_parameters = {"after"},
+                         .first = {Value::Integer(0)},
+                         .id_column = "list_id"});
 }
 
 void ShowList(Call call) {
@@ -306,14 +328,19 @@ void ShowList(Call call) {
 void ListMembers(Call call) {
   const auto id = IdParam(call);
   if (!id) return Refuse(call, NoSuch("list"));
-  List(std::move(call), {.query = "list_members", .fixed = {{"list_id", Number(*id)}}, .key = {"contact_id"}, .key_parameters = {"after"},
-                         .first = {Value::Integer(0)}, .filters = std::to_string(*id)});
+  List(std::move(call), {.query = "list_members",
+                         .fixed = {{"list_id", Number(*id)}},
+                         .key = {"contact_id"},
+                         .key_parameters = {"after"},
+                         .first = {Value::Integer(0)},
+                         .filters = std::to_string(*id)});
 }
 
 void ListSuppressions(Call call) {
   const auto email = call.request.Query("email");
   if (!email) {
-    return List(std::move(call), {.query = "suppressions", .fixed = {}, .key = {"contact_key"}, .key_parameters = {"after"}, .first = {Value::Blob("")}});
+    return List(std::move(call),
+                {.query = "suppressions", .fixed = {}, .key = {"contact_key"}, .key_parameters = {"after"}, .first = {Value::Blob("")}});
   }
   const auto keys = KeysOf(call);
   if (!keys) return Refuse(call, keys.error());
@@ -329,7 +356,12 @@ void ListSuppressions(Call call) {
 }
 
 void ListTemplates(Call call) {
-  List(std::move(call), {.query = "templates", .fixed = {}, .key = {"template_id"}, .key_parameters = {"after"}, .first = {Value::Integer(0)}, .id_column = "template_id"});
+  List(std::move(call), {.query = "templates",
+                         .fixed = {},
+                         .key = {"template_id"},
+                         .key_parameters = {"after"},
+                         .first = {Value::Integer(0)},
+                         .id_column = "template_id"});
 }
 
 void ShowTemplate(Call call) {
@@ -344,7 +376,8 @@ void ShowTemplate(Call call) {
     const auto rows = views.Query(version == 0 ? "template" : "template_version", parameters);
     if (!rows) return Refuse(c, rows.error());
     if (rows->empty()) return Refuse(c, NoSuch("template"));
-    const auto links = views.Query("template_links", {{"tenant", c.tenant()}, {"template_id", Number(id)}, {"version", rows->at(0, "version")}});
+    const auto links =
+        views.Query("template_links", {{"tenant", c.tenant()}, {"template_id", Number(id)}, {"version", rows->at(0, "version")}});
     if (!links) return Refuse(c, links.error());
     Json body = RowJson(*rows, 0, "template_id");
     body["links"] = Json::array();
@@ -356,7 +389,12 @@ void ShowTemplate(Call call) {
 // --- campaigns and sends
 
 void ListCampaigns(Call call) {
-  List(std::move(call), {.query = "campaigns", .fixed = {}, .key = {"campaign_id"}, .key_parameters = {"after"}, .first = {Value::Integer(0)}, .id_column = "campaign_id"});
+  List(std::move(call), {.query = "campaigns",
+                         .fixed = {},
+                         .key = {"campaign_id"},
+                         .key_parameters = {"after"},
+                         .first = {Value::Integer(0)},
+                         .id_column = "campaign_id"});
 }
 
 void ShowCampaign(Call call) {
@@ -395,7 +433,11 @@ void ShowReport(Call call) {
     if (!sums) return Refuse(c, sums.error());
     auto counts = CountsOf(c, id, *arms);
     if (!counts) return Refuse(c, counts.error());
-    Json body{{"id", id}, {"name", campaign->at(0, "name").bytes}, {"status", campaign->at(0, "status").bytes}, {"counts", std::move(*counts)}, {"totals", RowJson(*sums, 0)}};
+    Json body{{"id", id},
+              {"name", campaign->at(0, "name").bytes},
+              {"status", campaign->at(0, "status").bytes},
+              {"counts", std::move(*counts)},
+              {"totals", RowJson(*sums, 0)}};
     body["arms"] = Json::array();
     for (size_t row = 0; row < arms->size(); ++row) body["arms"].push_back(RowJson(*arms, row));
     Answer(c, 200, body, std::move(headers));
@@ -461,32 +503,44 @@ void ShowSend(Call call) {
 void ListUnknown(Call call) {
   const auto text = call.request.Query("campaign_id");
   if (!text) {
-    return List(std::move(call), {.query = "unknown_sends_of_all", .fixed = {}, .key = {"campaign_id", "contact_id"}, .key_parameters = {"after_campaign_id", "after"},
+    return List(std::move(call), {.query = "unknown_sends_of_all",
+                                  .fixed = {},
+                                  .key = {"campaign_id", "contact_id"},
+                                  .key_parameters = {"after_campaign_id", "after"},
                                   .first = {Value::Integer(0), Value::Integer(0)}});
   }
   const auto id = NumberParameter(call, "campaign_id", 0, 1, INT64_MAX);
   if (!id) return Refuse(call, BadParameter("campaign_id", "the id of a campaign", 422));
-  List(std::move(call), {.query = "unknown_sends", .fixed = {{"campaign_id", Value::Integer(*id)}}, .key = {"contact_id"}, .key_parameters = {"after"},
-                         .first = {Value::Integer(0)}, .filters = *text});
+  List(std::move(call), {.query = "unknown_sends",
+                         .fixed = {{"campaign_id", Value::Integer(*id)}},
+                         .key = {"contact_id"},
+                         .key_parameters = {"after"},
+                         .first = {Value::Integer(0)},
+                         .filters = *text});
 }
 
 void CountEngagements(Call call) {
   Read(std::move(call), "engagement_count", [](Call& c, http::Headers headers) {
-    const auto rows = c.api->parts.views.Query("engagement_count", {{"tenant", c.tenant()}, {"type", Value::Text(c.request.Query("type").value_or(""))}});
+    const auto rows =
+        c.api->parts.views.Query("engagement_count", {{"tenant", c.tenant()}, {"type", Value::Text(c.request.Query("type").value_or(""))}});
     if (!rows) return Refuse(c, rows.error());
     Answer(c, 200, RowJson(*rows, 0), std::move(headers));
   });
 }
 
 void ListDeadLetters(Call call) {
-  List(std::move(call), {.query = "dead_letters", .fixed = {}, .key = {"partition", "sequence"}, .key_parameters = {"after_partition", "after"},
+  List(std::move(call), {.query = "dead_letters",
+                         .fixed = {},
+                         .key = {"partition", "sequence"},
+                         .key_parameters = {"after_partition", "after"},
                          .first = {Value::Integer(-1), Value::Integer(-1)}});
 }
 
 void ShowCommand(Call call) {
   Refuse(call, {.status = 404,
                 .code = "not_found",
-                .message = "what became of a command is not kept under its id; repeat the request with its Idempotency-Key, or read what it was about with ?min= and the token"});
+                .message = "what became of a command is not kept under its id; repeat the request with its Idempotency-Key, or read what "
+                           "it was about with ?min= and the token"});
 }
 
 void ShowLimits(Call call) {

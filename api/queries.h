@@ -1,8 +1,8 @@
 // Handlers that read: named queries of the views, their rows as JSON by column name.
 //
-// ?min=TOKEN&wait_ms=N waits until the view shows what the token's request did, and says so in Maily-Applied: true | false; with strict=true
-// a read that is not there yet is 412. Lists are paged by keyset: page_size, page_token -> next_page_token, stable under inserts.
-// Columns: `…_at_us` become RFC 3339 times without `_us`, ids of contacts are strings (64 bit), bytes are hexadecimal.
+// ?min=TOKEN&wait_ms=N waits until the view shows what the token's request did, and says so in Maily-Applied: true | false; with
+// strict=true a read that is not there yet is 412. Lists are paged by keyset: page_size, page_token -> next_page_token, stable under
+// inserts. Columns: `…_at_us` become RFC 3339 times without `_us`, ids of contacts are strings (64 bit), bytes are hexadecimal.
 #pragma once
 
 #include <functional>
@@ -40,7 +40,8 @@ void ListDeadLetters(Call call);
 void ShowCommand(Call call);
 void ShowLimits(Call call);
 
-// Waits as ?min= asks, on the blocking executor then; `read` gets what to add to the answer's headers. `query` says which group of read models.
+// Waits as ?min= asks, on the blocking executor then; `read` gets what to add to the answer's headers. `query` says which group of read
+// models.
 using ReadFn = std::move_only_function<void(Call& call, http::Headers headers)>;
 void Read(Call call, std::string_view query, ReadFn read);
 

@@ -30,7 +30,8 @@ constexpr size_t kOptOutBodyMax = 64 * 1024;
 
 // A transparent GIF of one pixel (GIF89a, 43 bytes).
 constexpr char kPixel[] =
-    "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\x21\xf9\x04\x01\x00\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
+    "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\x21\xf9\x04\x01\x00\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02"
+    "\x02\x44\x01\x00\x3b";
 
 struct Meters {
   observe::Counter opens = Signals("open", "recorded");
@@ -39,12 +40,14 @@ struct Meters {
   observe::Counter opens_lost = Signals("open", "unrecorded");
   observe::Counter clicks_lost = Signals("click", "unrecorded");
   observe::Counter opt_outs_refused = Signals("unsubscribe", "unrecorded");
-  observe::Counter late = observe::Metrics::Process().AddCounter("maily_tracking_late_total", "Signals that were answered before they were durable.");
+  observe::Counter late =
+      observe::Metrics::Process().AddCounter("maily_tracking_late_total", "Signals that were answered before they were durable.");
   observe::Counter forged =
       observe::Metrics::Process().AddCounter("maily_tracking_forged_total", "Requests with a token that is not ours.");
 
   static observe::Counter Signals(const char* kind, const char* result) {
-    return observe::Metrics::Process().AddCounter("maily_tracking_signals_total", "Signals of mails: opens, clicks, opt-outs; unrecorded = their append failed.",
+    return observe::Metrics::Process().AddCounter("maily_tracking_signals_total",
+                                                  "Signals of mails: opens, clicks, opt-outs; unrecorded = their append failed.",
                                                   {{"kind", kind}, {"result", result}});
   }
 };
@@ -162,7 +165,8 @@ void Forged(const Request& request, Respond& respond) {
 
 Result<TrackingId> Decode(Tracking& tracking, std::string_view token, TrackingKind kind) {
   MAILY_TRY(const TrackingId id, schema::DecodeTrackingId(token, tracking.api->parts.keyring));
-  if (id.kind != kind || id.partition.value() >= tracking.api->parts.log.partition_count) return Fail(Code::kInvalid, "a token of another kind");
+  if (id.kind != kind || id.partition.value() >= tracking.api->parts.log.partition_count)
+    return Fail(Code::kInvalid, "a token of another kind");
   return id;
 }
 
@@ -178,8 +182,8 @@ void Send(Tracking& tracking, const TrackingId& id, const Request& request, cons
 
 // Appends, then answers; after kSignalWait answers anyway.
 template <class M>
-void Record(Tracking& tracking, const TrackingId& id, const Request& request, Respond respond, Response response, const M& message, const observe::Counter& recorded,
-            const observe::Counter& lost) {
+void Record(Tracking& tracking, const TrackingId& id, const Request& request, Respond respond, Response response, const M& message,
+            const observe::Counter& recorded, const observe::Counter& lost) {
   auto signal = std::make_shared<Signal>();
   signal->respond = std::move(respond);
   signal->response = std::move(response);
@@ -218,28 +222,36 @@ void Follow(Tracking& tracking, const TrackingId& id, const Request& request, Re
 void Click(const std::shared_ptr<Tracking>& tracking, Request request, Respond respond) {
   const auto id = Decode(*tracking, request.Param("token"), TrackingKind::kClick);
   if (!id) return Forged(request, respond);
-  if (const auto links = tracking->links.Find(id->tenant, id->campaign_id)) return Follow(*tracking, *id, request, std::move(respond), *links);
+  if (const auto links = tracking->links.Find(id->tenant, id->campaign_id))
+    return Follow(*tracking, *id, request, std::move(respond), *links);
   Executor& blocking = tracking->api->blocking();
   blocking.Post([tracking, id = *id, request = std::move(request), respond = std::move(respond)]() mutable {
-    const auto rows = tracking->api->parts.views.Query("campaign_links", {{"tenant", sql::Value::Integer(id.tenant.value())},
-                                                                          {"campaign_id", sql::Value::Integer(static_cast<int64_t>(id.campaign_id))}});
+    const auto rows = tracking->api->parts.views.Query(
+        "campaign_links",
+        {{"tenant", sql::Value::Integer(id.tenant.value())}, {"campaign_id", sql::Value::Integer(static_cast<int64_t>(id.campaign_id))}});
     if (!rows) return respond(http::ToResponse(http::ProblemOf(rows.error()), request.trace_id, "/"));
     auto links = std::make_shared<Links>();
-    for (size_t row = 0; row < rows->size(); ++row) links->emplace(static_cast<uint32_t>(rows->at(row, "link").integer), rows->at(row, "target").bytes);
+    for (size_t row = 0; row < rows->size(); ++row)
+      links->emplace(static_cast<uint32_t>(rows->at(row, "link").integer), rows->at(row, "target").bytes);
     // An authentic token whose campaign the view does not show yet: not kept, so that it is asked again.
     if (!links->empty()) tracking->links.Keep(id.tenant, id.campaign_id, links);
     if (links->empty()) {
-      return respond(http::ToResponse({.status = 503, .code = "unavailable", .message = "this link cannot be followed at the moment; try again"}, request.trace_id, "/"));
+      return respond(
+          http::ToResponse({.status = 503, .code = "unavailable", .message = "this link cannot be followed at the moment; try again"},
+                           request.trace_id, "/"));
     }
     Follow(*tracking, id, request, std::move(respond), *links);
   });
 }
 
 Response Page(std::string_view title, std::string_view body) {
-  Response response = NoStore(Response::Html(200, fmt::format("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
-                                                              "<meta name=\"robots\" content=\"noindex\"><title>{}</title><style>body{{font:18px/1.5 system-ui,sans-serif;margin:15vh auto;"
-                                                              "max-width:30em;padding:0 1em;text-align:center}}button{{font:inherit;padding:.5em 2em}}</style></head><body>{}</body></html>",
-                                                              title, body)));
+  Response response = NoStore(Response::Html(
+      200,
+      fmt::format(
+          "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
+          "<meta name=\"robots\" content=\"noindex\"><title>{}</title><style>body{{font:18px/1.5 system-ui,sans-serif;margin:15vh auto;"
+          "max-width:30em;padding:0 1em;text-align:center}}button{{font:inherit;padding:.5em 2em}}</style></head><body>{}</body></html>",
+          title, body)));
   response.headers.Add("referrer-policy", "no-referrer");
   response.headers.Add("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'");
   return response;
@@ -247,8 +259,9 @@ Response Page(std::string_view title, std::string_view body) {
 
 void ShowOptOut(Tracking& tracking, Request request, Respond respond) {
   if (!Decode(tracking, request.Param("token"), TrackingKind::kUnsubscribe)) return Forged(request, respond);
-  respond(Page("Unsubscribe", "<h1>Unsubscribe</h1><p>You will get no more marketing mail from this sender.</p>"
-                              "<form method=\"post\"><button type=\"submit\">Unsubscribe</button></form>"));
+  respond(Page("Unsubscribe",
+               "<h1>Unsubscribe</h1><p>You will get no more marketing mail from this sender.</p>"
+               "<form method=\"post\"><button type=\"submit\">Unsubscribe</button></form>"));
 }
 
 void OptOut(Tracking& tracking, Request request, Respond respond) {
@@ -261,7 +274,8 @@ void OptOut(Tracking& tracking, Request request, Respond respond) {
   auto signal = std::make_shared<Signal>();
   signal->respond = std::move(respond);
   const auto refused = [](const TraceId& trace) {
-    return NoStore(http::ToResponse({.status = 503, .code = "unavailable", .message = "the opt-out could not be stored; please try again"}, trace, "/"));
+    return NoStore(http::ToResponse({.status = 503, .code = "unavailable", .message = "the opt-out could not be stored; please try again"},
+                                    trace, "/"));
   };
   Executor& executor = tracking.api->parts.executor;
   const TimerId timer = executor.After(kOptOutWait, [signal, refused, trace = request.trace_id] {
@@ -285,9 +299,15 @@ std::vector<http::Route> TrackingRoutes(std::shared_ptr<Shared> api) {
   tracking->api = std::move(api);
   using http::Method;
   std::vector<http::Route> routes;
-  routes.push_back({.method = Method::kGet, .pattern = "/o/{token}", .handler = [tracking](Request request, Respond respond) { Open(*tracking, std::move(request), std::move(respond)); }});
-  routes.push_back({.method = Method::kGet, .pattern = "/c/{token}", .handler = [tracking](Request request, Respond respond) { Click(tracking, std::move(request), std::move(respond)); }});
-  routes.push_back({.method = Method::kGet, .pattern = "/u/{token}", .handler = [tracking](Request request, Respond respond) { ShowOptOut(*tracking, std::move(request), std::move(respond)); }});
+  routes.push_back({.method = Method::kGet, .pattern = "/o/{token}", .handler = [tracking](Request request, Respond respond) {
+                      Open(*tracking, std::move(request), std::move(respond));
+                    }});
+  routes.push_back({.method = Method::kGet, .pattern = "/c/{token}", .handler = [tracking](Request request, Respond respond) {
+                      Click(tracking, std::move(request), std::move(respond));
+                    }});
+  routes.push_back({.method = Method::kGet, .pattern = "/u/{token}", .handler = [tracking](Request request, Respond respond) {
+                      ShowOptOut(*tracking, std::move(request), std::move(respond));
+                    }});
   routes.push_back({.method = Method::kPost,
                     .pattern = "/u/{token}",
                     .handler = [tracking](Request request, Respond respond) { OptOut(*tracking, std::move(request), std::move(respond)); },

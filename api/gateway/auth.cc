@@ -35,11 +35,16 @@ std::string_view KeyIn(std::string_view authorization) {
 
 std::string_view ScopeName(Scope scope) {
   switch (scope) {
-    case Scope::kNone: return "none";
-    case Scope::kRead: return "read";
-    case Scope::kWrite: return "write";
-    case Scope::kIngest: return "ingest";
-    case Scope::kAdmin: return "admin";
+    case Scope::kNone:
+      return "none";
+    case Scope::kRead:
+      return "read";
+    case Scope::kWrite:
+      return "write";
+    case Scope::kIngest:
+      return "ingest";
+    case Scope::kAdmin:
+      return "admin";
   }
   return "none";
 }
@@ -104,7 +109,8 @@ struct Auth::Impl {
 
   static Result<Caller> Check(const std::string& key_id, const Result<StoredKey>& key, const keyring::Digest& hash) {
     const Error wrong = Fail(Code::kInvalid, "the API key is unknown, wrong or revoked");
-    if (!key) return key.error().code == Code::kNotFound ? wrong : Fail(Code::kRetry, "API keys cannot be read now: {}", key.error().message);
+    if (!key)
+      return key.error().code == Code::kNotFound ? wrong : Fail(Code::kRetry, "API keys cannot be read now: {}", key.error().message);
     if (!keyring::ConstantTimeEqual(key->secret_hash, keyring::View(hash)) || key->revoked) return wrong;
     return Caller{.tenant = key->tenant, .actor = "key:" + key_id, .scopes = key->scopes};
   }

@@ -1,7 +1,7 @@
 // API keys: who asks, for which tenant, and what it may do.
 //
-// A key is `mk_<key id>_<secret>`; only its SHA-256 is stored, in the tenant's state, and read here from the view of keys. The tenant always
-// comes from the key, never from the request. A revoked key is refused at most kStaleMax after the view shows it.
+// A key is `mk_<key id>_<secret>`; only its SHA-256 is stored, in the tenant's state, and read here from the view of keys. The tenant
+// always comes from the key, never from the request. A revoked key is refused at most kStaleMax after the view shows it.
 #pragma once
 
 #include <functional>

@@ -34,7 +34,8 @@ bool SameText(std::string_view text, std::string_view lower) {
 }
 
 Result<void> CheckText(std::string_view text) {
-  if (text.size() > kAttributeBytesMax) return Fail(Code::kInvalid, "the value has {} bytes, at most {} are taken", text.size(), kAttributeBytesMax);
+  if (text.size() > kAttributeBytesMax)
+    return Fail(Code::kInvalid, "the value has {} bytes, at most {} are taken", text.size(), kAttributeBytesMax);
   if (text.find('\0') != std::string_view::npos) return Fail(Code::kInvalid, "the value holds a NUL");
   return Ok();
 }
@@ -50,7 +51,8 @@ Result<void> CheckType(tenants::v1::AttributeType type, std::string_view text) {
     }
     case tenants::v1::NUMBER: {
       double number = 0;
-      if (!Parse(Trimmed(text), number) || !std::isfinite(number)) return Fail(Code::kInvalid, "\"{}\" is not a number", text.substr(0, 40));
+      if (!Parse(Trimmed(text), number) || !std::isfinite(number))
+        return Fail(Code::kInvalid, "\"{}\" is not a number", text.substr(0, 40));
       return Ok();
     }
     case tenants::v1::BOOLEAN:
@@ -82,10 +84,14 @@ void SetTyped(tenants::v1::AttributeType type, std::string_view text, Attribute&
 
 const char* TypeWord(tenants::v1::AttributeType type) {
   switch (type) {
-    case tenants::v1::INTEGER: return "a whole number";
-    case tenants::v1::NUMBER: return "a number";
-    case tenants::v1::BOOLEAN: return "true or false";
-    default: return "a string";
+    case tenants::v1::INTEGER:
+      return "a whole number";
+    case tenants::v1::NUMBER:
+      return "a number";
+    case tenants::v1::BOOLEAN:
+      return "true or false";
+    default:
+      return "a string";
   }
 }
 
@@ -96,7 +102,8 @@ Registry::Registry(std::vector<AttributeDefinition> attributes) : attributes_(st
 }
 
 const AttributeDefinition* Registry::Find(std::string_view name) const {
-  const auto found = std::ranges::lower_bound(attributes_, name, {}, [](const AttributeDefinition& a) { return std::string_view(a.name()); });
+  const auto found =
+      std::ranges::lower_bound(attributes_, name, {}, [](const AttributeDefinition& a) { return std::string_view(a.name()); });
   return found != attributes_.end() && found->name() == name ? &*found : nullptr;
 }
 
@@ -132,8 +139,9 @@ Result<void> AttributeFromJson(const Registry& registry, std::string_view name, 
   const auto type = known == nullptr ? tenants::v1::TEXT : known->attribute_type();
   const bool personal = known == nullptr || known->personal();
   if (value.is_structured()) return Fail(Code::kInvalid, "the value must be {}, not a structure", TypeWord(type));
-  const bool fits = (type == tenants::v1::TEXT && (value.is_string() || known == nullptr)) || (type == tenants::v1::BOOLEAN && value.is_boolean()) ||
-                    (type == tenants::v1::NUMBER && value.is_number()) || (type == tenants::v1::INTEGER && value.is_number_integer());
+  const bool fits = (type == tenants::v1::TEXT && (value.is_string() || known == nullptr)) ||
+                    (type == tenants::v1::BOOLEAN && value.is_boolean()) || (type == tenants::v1::NUMBER && value.is_number()) ||
+                    (type == tenants::v1::INTEGER && value.is_number_integer());
   if (!fits) return Fail(Code::kInvalid, "the value must be {}", TypeWord(type));
   if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) {
     return Fail(Code::kInvalid, "the number is too large");
@@ -157,8 +165,8 @@ void Identify(UpsertContact& command, const Registry& registry, const schema::Ad
   Identify(command, registry, address, schema::ContactKey(keys, address.normalised), schema::DomainKey(keys, address.domain), keys);
 }
 
-void Identify(UpsertContact& command, const Registry& registry, const schema::Address& address, std::string contact_key, std::string domain_key,
-              const keyring::TenantKeys& keys) {
+void Identify(UpsertContact& command, const Registry& registry, const schema::Address& address, std::string contact_key,
+              std::string domain_key, const keyring::TenantKeys& keys) {
   thread_local std::vector<std::string> ids;
   thread_local std::vector<std::pair<std::string_view, std::string_view>> fields;
   ids.clear();

@@ -41,16 +41,19 @@ bool IsAttributeName(std::string_view name);
 // Reads a value: into `attribute` with its type, or, of a personal one, as text that Seal closes. kInvalid: the wrong type, with a hint.
 // Text values are read as numbers and truth values are written ("30", "2.5", "true", "yes", "1"). Empty text = no value, from a file.
 Result<void> AttributeFromText(const Registry& registry, std::string_view name, std::string_view text, contacts::v1::Attribute& attribute);
-Result<void> AttributeFromJson(const Registry& registry, std::string_view name, const nlohmann::json& value, contacts::v1::Attribute& attribute);
+Result<void> AttributeFromJson(const Registry& registry, std::string_view name, const nlohmann::json& value,
+                               contacts::v1::Attribute& attribute);
 bool IsPersonal(const Registry& registry, std::string_view name);
 
 // Fills contact_key, domain_key, address (the plaintext) and personal_digest. Call it with all attributes set, the personal ones as text.
-void Identify(contacts::v1::UpsertContact& command, const Registry& registry, const schema::Address& address, const keyring::TenantKeys& keys);
-// The same with the contact key computed before.
-void Identify(contacts::v1::UpsertContact& command, const Registry& registry, const schema::Address& address, std::string contact_key, std::string domain_key,
+void Identify(contacts::v1::UpsertContact& command, const Registry& registry, const schema::Address& address,
               const keyring::TenantKeys& keys);
+// The same with the contact key computed before.
+void Identify(contacts::v1::UpsertContact& command, const Registry& registry, const schema::Address& address, std::string contact_key,
+              std::string domain_key, const keyring::TenantKeys& keys);
 
 // Closes the address and every personal attribute.
-void Seal(contacts::v1::UpsertContact& command, const Registry& registry, TenantId tenant, const keyring::SubjectKey& key, Entropy& entropy);
+void Seal(contacts::v1::UpsertContact& command, const Registry& registry, TenantId tenant, const keyring::SubjectKey& key,
+          Entropy& entropy);
 
 }  // namespace maily::gateway

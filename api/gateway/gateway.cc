@@ -1,8 +1,9 @@
 // See gateway.h.
 #include "api/gateway/gateway.h"
 
-#include <atomic>
 #include <google/protobuf/message.h>
+
+#include <atomic>
 #include <mutex>
 #include <unordered_map>
 
@@ -23,7 +24,7 @@ struct Pending {
   std::mutex mutex;
   std::optional<CommandAt> at;
   std::string why;
-  Done done;       // executor only
+  Done done;  // executor only
   CommandId id;
 };
 
@@ -31,8 +32,8 @@ struct Pending {
 
 struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
   struct Known {
-    std::optional<CommandAt> home;                  // last command of this process that the tenant's home decided
-    std::optional<CommandAt> read_home;             // the same when `registry` was read
+    std::optional<CommandAt> home;       // last command of this process that the tenant's home decided
+    std::optional<CommandAt> read_home;  // the same when `registry` was read
     std::shared_ptr<const Registry> registry;
     Duration read_at;
   };
@@ -108,7 +109,8 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
       tenants::v1::AttributeType type{};
       std::string upper = rows.at(row, "type").bytes;
       for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-      if (!tenants::v1::AttributeType_Parse(upper, &type)) return Fail(Code::kCorrupt, "attribute {} has the unknown type {}", attributes[row].name(), upper);
+      if (!tenants::v1::AttributeType_Parse(upper, &type))
+        return Fail(Code::kCorrupt, "attribute {} has the unknown type {}", attributes[row].name(), upper);
       attributes[row].set_attribute_type(type);
       attributes[row].set_personal(rows.at(row, "personal").integer != 0);
     }
@@ -191,7 +193,11 @@ void Gateway::SubmitOn(Executor& executor, const Asker& asker, const Order& orde
   impl_->parts.replies.Await(id, executor, timeout, [pending, finish, impl = impl_, tenant = asker.tenant](Result<command::Reply> reply) {
     if (reply) {
       impl->NoteHome(tenant, reply->at);
-      return finish(pending, {.kind = Verdict::Kind::kDecided, .outcome = static_cast<Outcome>(reply->outcome), .answer = std::move(reply->answer), .at = reply->at, .id = {}});
+      return finish(pending, {.kind = Verdict::Kind::kDecided,
+                              .outcome = static_cast<Outcome>(reply->outcome),
+                              .answer = std::move(reply->answer),
+                              .at = reply->at,
+                              .id = {}});
     }
     Verdict verdict;
     {
@@ -212,7 +218,8 @@ void Gateway::SubmitOn(Executor& executor, const Asker& asker, const Order& orde
       // Whether it is there is unknown; its decision, should it come, answers nobody any more.
       finish(pending, {.kind = error.code == Code::kInvalid ? Verdict::Kind::kDecided : Verdict::Kind::kUnavailable,
                        .outcome = Outcome::kInvalid,
-                       .answer = error.code == Code::kInvalid ? R"({"code":"too_large","message":"what is asked is larger than 64 KiB"})" : error.message,
+                       .answer = error.code == Code::kInvalid ? R"({"code":"too_large","message":"what is asked is larger than 64 KiB"})"
+                                                              : error.message,
                        .at = {},
                        .id = {}});
       impl->parts.replies.Abandon(pending->id);
@@ -238,10 +245,11 @@ void Gateway::WithRegistry(TenantId tenant, std::move_only_function<void(Result<
     if (auto registry = impl->FreshRegistry(tenant, home)) return done(std::move(registry));
     if (!home) return done(impl->ReadRegistry(tenant, home));
     const std::string group = impl->parts.views.GroupOf("attributes");
-    impl->parts.views.freshness().Wait(group, {*home}, kRegistryWait, impl->parts.blocking, [impl, tenant, home, done = std::move(done)](bool fresh) mutable {
-      if (!fresh) return done(Fail(Code::kRetry, "the registered attributes are not up to date: the read models are behind"));
-      done(impl->ReadRegistry(tenant, home));
-    });
+    impl->parts.views.freshness().Wait(
+        group, {*home}, kRegistryWait, impl->parts.blocking, [impl, tenant, home, done = std::move(done)](bool fresh) mutable {
+          if (!fresh) return done(Fail(Code::kRetry, "the registered attributes are not up to date: the read models are behind"));
+          done(impl->ReadRegistry(tenant, home));
+        });
   });
 }
 

@@ -35,8 +35,17 @@ namespace maily::gateway {
 
 // The numbers of journal::Outcome, which the API may not include; gateway_test compares them.
 enum class Outcome : uint16_t {
-  kDone = 0, kUnchanged = 1, kDuplicate = 2, kConflict = 3, kNotFound = 4, kInvalid = 5, kGone = 6, kReused = 7, kOutOfOrder = 8,
-  kRejected = 9, kRetryLater = 10,
+  kDone = 0,
+  kUnchanged = 1,
+  kDuplicate = 2,
+  kConflict = 3,
+  kNotFound = 4,
+  kInvalid = 5,
+  kGone = 6,
+  kReused = 7,
+  kOutOfOrder = 8,
+  kRejected = 9,
+  kRetryLater = 10,
 };
 
 struct Asker {
@@ -48,13 +57,13 @@ struct Asker {
 // A command to be. The partition is that of `key`, unless one is named.
 struct Order {
   TypeNumber type = 0;
-  std::string plain;                     // the serialized message, nothing sealed: what the request hash is of
-  std::string payload;                   // the same, personal fields sealed
+  std::string plain;    // the serialized message, nothing sealed: what the request hash is of
+  std::string payload;  // the same, personal fields sealed
   std::string key;
   std::optional<PartitionId> partition;
-  std::string natural_key;               // "idem/…", "event/…", "import/…", or empty
-  uint64_t sequence = 0;                 // > 0: number in the stream that natural_key names
-  Instant occurred_at;                   // zero = now
+  std::string natural_key;  // "idem/…", "event/…", "import/…", or empty
+  uint64_t sequence = 0;    // > 0: number in the stream that natural_key names
+  Instant occurred_at;      // zero = now
 };
 // Of a message without personal fields: serialized once.
 Order PlainOrder(const google::protobuf::Message& message, std::string key);
@@ -62,9 +71,9 @@ Order PlainOrder(const google::protobuf::Message& message, std::string key);
 struct Verdict {
   enum class Kind : uint8_t { kDecided, kPending, kUnavailable };
   Kind kind = Kind::kUnavailable;
-  Outcome outcome = Outcome::kDone;      // kDecided
-  std::string answer;                    // JSON object text, or empty; of kUnavailable: why
-  std::optional<CommandAt> at;           // where the command stands, if known
+  Outcome outcome = Outcome::kDone;  // kDecided
+  std::string answer;                // JSON object text, or empty; of kUnavailable: why
+  std::optional<CommandAt> at;       // where the command stands, if known
   CommandId id;
 };
 using Done = std::move_only_function<void(Verdict)>;

@@ -21,15 +21,20 @@ keyring::TenantKeys Keys(char c) {
 
 TEST(Outcome, HasTheNumbersOfTheJournal) {
   using J = journal::Outcome;
-  const std::pair<Outcome, J> pairs[] = {{Outcome::kDone, J::kDone}, {Outcome::kUnchanged, J::kUnchanged}, {Outcome::kDuplicate, J::kDuplicate}, {Outcome::kConflict, J::kConflict},
-                                         {Outcome::kNotFound, J::kNotFound}, {Outcome::kInvalid, J::kInvalid}, {Outcome::kGone, J::kGone}, {Outcome::kReused, J::kReused},
-                                         {Outcome::kOutOfOrder, J::kOutOfOrder}, {Outcome::kRejected, J::kRejected}, {Outcome::kRetryLater, J::kRetryLater}};
+  const std::pair<Outcome, J> pairs[] = {
+      {Outcome::kDone, J::kDone},         {Outcome::kUnchanged, J::kUnchanged},  {Outcome::kDuplicate, J::kDuplicate},
+      {Outcome::kConflict, J::kConflict}, {Outcome::kNotFound, J::kNotFound},    {Outcome::kInvalid, J::kInvalid},
+      {Outcome::kGone, J::kGone},         {Outcome::kReused, J::kReused},        {Outcome::kOutOfOrder, J::kOutOfOrder},
+      {Outcome::kRejected, J::kRejected}, {Outcome::kRetryLater, J::kRetryLater}};
   for (const auto& [ours, theirs] : pairs) EXPECT_EQ(static_cast<uint16_t>(ours), static_cast<uint16_t>(theirs));
 }
 
 TEST(Token, KeepsTheLastCommandOfEachPartition) {
   const auto keys = Keys('a');
-  const std::vector<CommandAt> at{{PartitionId(3), 1, Offset(10), 5}, {PartitionId(1), 1, Offset(7), 0}, {PartitionId(3), 1, Offset(10), 9}, {PartitionId(3), 1, Offset(9), 20}};
+  const std::vector<CommandAt> at{{PartitionId(3), 1, Offset(10), 5},
+                                  {PartitionId(1), 1, Offset(7), 0},
+                                  {PartitionId(3), 1, Offset(10), 9},
+                                  {PartitionId(3), 1, Offset(9), 20}};
   const auto read = DecodeToken(EncodeToken(at, keys), keys);
   ASSERT_TRUE(read);
   EXPECT_EQ(*read, (std::vector<CommandAt>{{PartitionId(1), 1, Offset(7), 0}, {PartitionId(3), 1, Offset(10), 9}}));
@@ -63,7 +68,8 @@ TEST(Cursor, HoldsForItsListAlone) {
 class AuthTest : public ::testing::Test {
  protected:
   AuthTest() : scheduler_(7), executor_(scheduler_.MakeExecutor()), key_(MakeApiKey(scheduler_.entropy())) {
-    stored_ = {.tenant = TenantId(4), .secret_hash = std::string(keyring::View(key_.hash)), .scopes = ScopesOf({"write"}), .revoked = false};
+    stored_ = {
+        .tenant = TenantId(4), .secret_hash = std::string(keyring::View(key_.hash)), .scopes = ScopesOf({"write"}), .revoked = false};
     auth_ = std::make_unique<Auth>(
         [this](const std::string& id) -> Result<StoredKey> {
           ++asked_;
@@ -99,14 +105,17 @@ TEST_F(AuthTest, TheTenantComesFromTheKey) {
 
 TEST_F(AuthTest, WrongKeysAreAllTheSame) {
   std::set<std::string> messages;
-  for (const std::string& wrong : {"Bearer " + key_.text + "x", "Bearer mk_" + key_.key_id + "_guess", std::string("Bearer mk_nobody_guess")}) {
+  for (const std::string& wrong :
+       {"Bearer " + key_.text + "x", "Bearer mk_" + key_.key_id + "_guess", std::string("Bearer mk_nobody_guess")}) {
     const auto caller = Ask(wrong);
     ASSERT_FALSE(caller);
     EXPECT_EQ(caller.error().code, Code::kInvalid);
     messages.insert(caller.error().message);
   }
   EXPECT_EQ(messages.size(), 1u);
-  for (const std::string& malformed : {std::string(), std::string("Basic abc"), std::string("Bearer "), "Bearer " + std::string(5000, 'a'), std::string("Bearer mk_")}) EXPECT_FALSE(Ask(malformed));
+  for (const std::string& malformed :
+       {std::string(), std::string("Basic abc"), std::string("Bearer "), "Bearer " + std::string(5000, 'a'), std::string("Bearer mk_")})
+    EXPECT_FALSE(Ask(malformed));
 }
 
 TEST_F(AuthTest, ARevokedKeyIsRefusedWithinASecond) {

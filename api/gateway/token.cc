@@ -21,14 +21,16 @@ std::string Sign(std::string body, std::string_view label, std::string_view of, 
 }
 
 // The body behind the version.
-Result<std::string> Verify(std::string_view text, std::string_view label, std::string_view of, const keyring::TenantKeys& keys, const char* what) {
+Result<std::string> Verify(std::string_view text, std::string_view label, std::string_view of, const keyring::TenantKeys& keys,
+                           const char* what) {
   const Error foreign = Fail(Code::kInvalid, "this is no {} that was given out here", what);
   if (text.size() > kTextMax) return foreign;
   auto bytes = schema::FromBase64Url(text);
   if (!bytes || bytes->size() < 1 + kMacBytes || bytes->front() != kVersion) return foreign;
   const std::string mac = bytes->substr(bytes->size() - kMacBytes);
   bytes->resize(bytes->size() - kMacBytes);
-  const std::string expected = keyring::HmacSha256(keys.token, {label, std::string_view("\0", 1), of, std::string_view("\0", 1), *bytes}, kMacBytes);
+  const std::string expected =
+      keyring::HmacSha256(keys.token, {label, std::string_view("\0", 1), of, std::string_view("\0", 1), *bytes}, kMacBytes);
   if (!keyring::ConstantTimeEqual(mac, expected)) return foreign;
   return bytes->substr(1);
 }

@@ -1,8 +1,8 @@
 // What the API hands out to be given back: consistency tokens and page cursors, opaque and signed by the tenant.
 //
 // A token says which commands a request made, so that a read can wait for them; a cursor says where a page ended. Both are
-// base64url(version u8 | body | 10 bytes of HMAC-SHA256(the tenant's token key, label ‖ version ‖ body)), so one of another tenant, of another
-// list, or changed by one bit is refused.
+// base64url(version u8 | body | 10 bytes of HMAC-SHA256(the tenant's token key, label ‖ version ‖ body)), so one of another tenant, of
+// another list, or changed by one bit is refused.
 #pragma once
 
 #include <span>

@@ -1,11 +1,12 @@
 // See csv.h. libcsv splits the fields; this file cuts the lines, so that a row that fails costs one line and a bound holds everywhere.
 #include "api/import/csv.h"
 
+#include <csv.h>
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
-#include <csv.h>
 #include <cstring>
-#include <fmt/format.h>
 #include <optional>
 #include <utility>
 
@@ -177,7 +178,8 @@ struct CsvReader::Impl {
         }
         if (buffer.size() - row_begin <= options.row_bytes_max) return;
         Parse(buffer.size());  // to know the column
-        Reject(static_cast<uint32_t>(ends.size() + 1), "too_large", fmt::format("the row has more than {} bytes", options.row_bytes_max), true);
+        Reject(static_cast<uint32_t>(ends.size() + 1), "too_large", fmt::format("the row has more than {} bytes", options.row_bytes_max),
+               true);
         continue;
       }
       if (skipping) {
@@ -199,7 +201,8 @@ struct CsvReader::Impl {
       if (row_begin == line_begin) first_line_end = *end;
       const size_t size = *end - line_begin;
       if (Parse(*end) < size) {
-        Reject(static_cast<uint32_t>(ends.size() + 1), "quote", "a quote stands where none may: quotes inside a quoted field are doubled", false);
+        Reject(static_cast<uint32_t>(ends.size() + 1), "quote", "a quote stands where none may: quotes inside a quoted field are doubled",
+               false);
         continue;
       }
       if (!row_done) {
@@ -217,9 +220,7 @@ struct CsvReader::Impl {
   }
 
   // The file ended inside a quoted field: its first line is lost, the ones behind it are rows.
-  void EndOpenQuote() {
-    Reject(static_cast<uint32_t>(ends.size() + 1), "truncated", "the file ends inside a quoted field", false);
-  }
+  void EndOpenQuote() { Reject(static_cast<uint32_t>(ends.size() + 1), "truncated", "the file ends inside a quoted field", false); }
 
   // Feeds libcsv the bytes from line_begin on; how many it took.
   size_t Parse(size_t end) {
@@ -302,7 +303,8 @@ struct CsvReader::Impl {
       for (size_t i = 0; i < row.fields.size(); ++i) {
         const auto column = static_cast<uint32_t>(i + 1);
         if (row.fields[i].size() > options.field_bytes_max) {
-          return RejectRow(end, column, "too_large", fmt::format("the field has {} bytes; at most {} are taken", row.fields[i].size(), options.field_bytes_max));
+          return RejectRow(end, column, "too_large",
+                           fmt::format("the field has {} bytes; at most {} are taken", row.fields[i].size(), options.field_bytes_max));
         }
         if (row.fields[i].find('\0') != std::string_view::npos) return RejectRow(end, column, "nul", "the field holds a NUL byte");
         if (!IsUtf8(row.fields[i])) return RejectRow(end, column, "invalid_utf8", "the field is not valid UTF-8");
@@ -330,24 +332,24 @@ struct CsvReader::Impl {
   uint32_t high_surrogate = 0;
   std::string undecoded;
 
-  std::string buffer;                     // UTF-8 from the current row on, and up to 64 KiB before it
-  size_t row_begin = 0;                   // of the current row in `buffer`
-  size_t line_begin = 0;                  // of its line that is read next
-  size_t first_line_end = 0;              // of the current row
+  std::string buffer;         // UTF-8 from the current row on, and up to 64 KiB before it
+  size_t row_begin = 0;       // of the current row in `buffer`
+  size_t line_begin = 0;      // of its line that is read next
+  size_t first_line_end = 0;  // of the current row
   NextByte next_lf{'\n'};
   NextByte next_cr{'\r'};
-  bool skipping = false;                  // to the end of a line whose row was rejected
+  bool skipping = false;  // to the end of a line whose row was rejected
   bool finished = false;
-  bool unterminated = false;              // the file's last line had no line end
+  bool unterminated = false;  // the file's last line had no line end
   bool failed = false;
 
   csv_parser parser{};
   char delimiter = 0;
-  size_t columns = 0;                     // of the header; 0 = not read yet
-  uint64_t line = 1;                      // of row_begin
+  size_t columns = 0;  // of the header; 0 = not read yet
+  uint64_t line = 1;   // of row_begin
   uint64_t lines_in_row = 1;
   bool row_done = false;
-  std::string text;                       // the row's fields, one after another
+  std::string text;  // the row's fields, one after another
   std::vector<size_t> ends;
   CsvRow row;
 };

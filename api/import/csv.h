@@ -23,10 +23,10 @@ struct CsvRow {
 // Why a row was not taken.
 struct CsvReject {
   uint64_t line = 0;
-  uint32_t column = 0;   // from 1; 0 = the row as a whole; of "columns" the first that is missing or too many
-  std::string code;      // stable: "columns", "too_large", "quote", "invalid_utf8", "nul", "truncated"
-  std::string reason;    // a sentence
-  std::string raw;       // the row's first bytes as they came, at most 200
+  uint32_t column = 0;  // from 1; 0 = the row as a whole; of "columns" the first that is missing or too many
+  std::string code;     // stable: "columns", "too_large", "quote", "invalid_utf8", "nul", "truncated"
+  std::string reason;   // a sentence
+  std::string raw;      // the row's first bytes as they came, at most 200
 };
 
 // Lives on one thread at a time.

@@ -21,14 +21,16 @@ struct Outcome {
 Outcome Read(std::string_view file, size_t piece = 7) {
   Outcome outcome;
   const auto copy = [](const CsvRow& row) { return std::vector<std::string>(row.fields.begin(), row.fields.end()); };
-  CsvReader reader({}, {.header = [&](const CsvRow& row) {
-                          outcome.header = copy(row);
-                          return true;
-                        },
-                        .row = [&](const CsvRow& row) {
-                          outcome.rows.push_back(copy(row));
-                          outcome.lines.push_back(row.line);
-                        },
+  CsvReader reader({}, {.header =
+                            [&](const CsvRow& row) {
+                              outcome.header = copy(row);
+                              return true;
+                            },
+                        .row =
+                            [&](const CsvRow& row) {
+                              outcome.rows.push_back(copy(row));
+                              outcome.lines.push_back(row.line);
+                            },
                         .reject = [&](CsvReject reject) { outcome.rejects.push_back(std::move(reject)); }});
   for (size_t at = 0; at < file.size(); at += piece) reader.Feed(file.substr(at, piece));
   reader.Finish();
@@ -39,7 +41,9 @@ Outcome Read(std::string_view file, size_t piece = 7) {
 using Rows = std::vector<std::vector<std::string>>;
 
 TEST(Csv, BomCrlfQuotedCommasAndNewlinesAreUnderstood) {
-  const Outcome o = Read("\xEF\xBB\xBF" "email,name\r\na@x.io,\"Doe, \"\"Al\"\"\"\r\nb@x.io,\"two\r\nlines\"\r\n\r\nc@x.io,\r\n");
+  const Outcome o = Read(
+      "\xEF\xBB\xBF"
+      "email,name\r\na@x.io,\"Doe, \"\"Al\"\"\"\r\nb@x.io,\"two\r\nlines\"\r\n\r\nc@x.io,\r\n");
   EXPECT_EQ(o.header, (std::vector<std::string>{"email", "name"}));
   EXPECT_EQ(o.rows, (Rows{{"a@x.io", "Doe, \"Al\""}, {"b@x.io", "two\r\nlines"}, {"c@x.io", ""}}));
   EXPECT_EQ(o.lines, (std::vector<uint64_t>{2, 3, 6}));
@@ -68,23 +72,24 @@ TEST(Csv, Utf16WithBomIsDecoded) {
   for (const bool big : {false, true}) {
     const Outcome o = Read(encode(u"email,name\nä@x.io,\U0001F600\n", big), 1);
     EXPECT_EQ(o.rows, (Rows{{"ä@x.io", "\xF0\x9F\x98\x80"}}));
-    EXPECT_EQ(Read(encode(std::u16string(u"email,name\na@x.io,") + char16_t(0xD800) + u"\nb@x.io,B\n", big)).rejects.at(0).code, "invalid_utf8");
+    EXPECT_EQ(Read(encode(std::u16string(u"email,name\na@x.io,") + char16_t(0xD800) + u"\nb@x.io,B\n", big)).rejects.at(0).code,
+              "invalid_utf8");
   }
 }
 
 TEST(Csv, EachBadRowIsListedAndTheGoodOnesGoIn) {
   const std::string big(1'000'000, 'x');
   std::string file = "email,name\n";
-  file += "a@x.io\n";                                   // 2: a column is missing
-  file += "b@x.io,B,more\n";                            // 3: one too many
-  file += std::string("c@x.io,\0C\n", 10);              // 4
-  file += "d@x.io,\xC3\x28\n";                          // 5
-  file += "e@x.io," + big + "\n";                       // 6
-  file += "f@x.io,\"" + big + "\"\n";                   // 7
-  file += "g@x.io,\"G\"G\n";                            // 8
-  file += "good@x.io,Good\n";                           // 9
+  file += "a@x.io\n";                                       // 2: a column is missing
+  file += "b@x.io,B,more\n";                                // 3: one too many
+  file += std::string("c@x.io,\0C\n", 10);                  // 4
+  file += "d@x.io,\xC3\x28\n";                              // 5
+  file += "e@x.io," + big + "\n";                           // 6
+  file += "f@x.io,\"" + big + "\"\n";                       // 7
+  file += "g@x.io,\"G\"G\n";                                // 8
+  file += "good@x.io,Good\n";                               // 9
   file += "h@x.io,\"" + std::string(70'000, 'y') + "\"\n";  // 10
-  file += "last@x.io";                                  // 11: cut off
+  file += "last@x.io";                                      // 11: cut off
   for (const size_t piece : {5, 4096, 1 << 20}) {
     const Outcome o = Read(file, piece);
     EXPECT_EQ(o.rows, (Rows{{"good@x.io", "Good"}}));
@@ -99,7 +104,8 @@ TEST(Csv, EachBadRowIsListedAndTheGoodOnesGoIn) {
       EXPECT_LE(reject.raw.size(), 200u);
       EXPECT_FALSE(reject.reason.empty());
     }
-    EXPECT_EQ(codes, (std::vector<std::string>{"columns", "columns", "nul", "invalid_utf8", "too_large", "too_large", "quote", "too_large", "truncated"}));
+    EXPECT_EQ(codes, (std::vector<std::string>{"columns", "columns", "nul", "invalid_utf8", "too_large", "too_large", "quote", "too_large",
+                                               "truncated"}));
     EXPECT_EQ(lines, (std::vector<uint64_t>{2, 3, 4, 5, 6, 7, 8, 10, 11}));
     EXPECT_EQ(columns, (std::vector<uint32_t>{2, 3, 2, 2, 2, 2, 2, 2, 1}));
   }

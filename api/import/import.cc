@@ -72,7 +72,8 @@ class Seen {
 };
 
 struct Metrics {
-  observe::Counter rows = observe::Metrics::Process().AddCounter("maily_import_rows_total", "Rows of imports that were decided or rejected.");
+  observe::Counter rows =
+      observe::Metrics::Process().AddCounter("maily_import_rows_total", "Rows of imports that were decided or rejected.");
   observe::Gauge running = observe::Metrics::Process().AddGauge("maily_imports_running", "Imports that are going on.");
 };
 const Metrics& Meters() {
@@ -93,9 +94,11 @@ std::string ColumnName(std::string_view text) {
 class Import : public std::enable_shared_from_this<Import> {
  public:
   Import(Parts parts, http::Request head)
-      : parts_(parts), head_(std::move(head)), reader_({}, {.header = [this](const CsvRow& row) { return TakeHeader(row); },
-                                                            .row = [this](const CsvRow& row) { TakeRow(row); },
-                                                            .reject = [this](CsvReject reject) { TakeReject(std::move(reject)); }}) {
+      : parts_(parts),
+        head_(std::move(head)),
+        reader_({}, {.header = [this](const CsvRow& row) { return TakeHeader(row); },
+                     .row = [this](const CsvRow& row) { TakeRow(row); },
+                     .reject = [this](CsvReject reject) { TakeReject(std::move(reject)); }}) {
     Meters().running.Add(1);
   }
   ~Import() { Meters().running.Add(-1); }
@@ -135,14 +138,14 @@ class Import : public std::enable_shared_from_this<Import> {
   struct Row {
     uint64_t line = 0;
     uint64_t sequence = 0;
-    bool repeat = false;        // of an address that this file had before
+    bool repeat = false;  // of an address that this file had before
     std::string contact_key;
-    std::string payload;        // sealed
+    std::string payload;  // sealed
   };
   struct Lane {  // of a partition
     uint64_t last_sequence = 0;
     size_t in_flight = 0;
-    std::deque<Row> again;      // to be sent once more, when in_flight is zero
+    std::deque<Row> again;  // to be sent once more, when in_flight is zero
     bool pausing = false;
   };
   // A row that is parsed and not sealed yet.
@@ -152,7 +155,7 @@ class Import : public std::enable_shared_from_this<Import> {
     UpsertContact command;
   };
   struct Column {
-    std::string name;           // as an attribute; empty = ignored
+    std::string name;  // as an attribute; empty = ignored
     bool email = false;
   };
 
@@ -161,7 +164,8 @@ class Import : public std::enable_shared_from_this<Import> {
       if (caller.error().code == Code::kRetry) return Refuse(http::ProblemOf(caller.error()));
       return Refuse({.status = 401, .code = "unauthorized", .message = caller.error().message});
     }
-    if (!caller->May(gateway::Scope::kWrite)) return Refuse({.status = 403, .code = "forbidden", .message = "this API key has no scope write"});
+    if (!caller->May(gateway::Scope::kWrite))
+      return Refuse({.status = 403, .code = "forbidden", .message = "this API key has no scope write"});
     asker_ = {caller->tenant, caller->actor, head_.trace_id};
     const auto keys = parts_.gateway.keyring().Tenant(caller->tenant);
     if (!keys) return Refuse(http::ProblemOf(keys.error()));
@@ -234,7 +238,8 @@ class Import : public std::enable_shared_from_this<Import> {
       reader_.Finish();
       SendBatch();
       if (reader_.failed() && !problem_) {
-        problem_ = http::Problem{.status = 422, .code = "empty_file", .message = "the file has no header; its first row names the columns, email among them"};
+        problem_ = http::Problem{
+            .status = 422, .code = "empty_file", .message = "the file has no header; its first row names the columns, email among them"};
       }
     }
     if (problem_) return Step();
@@ -269,7 +274,8 @@ class Import : public std::enable_shared_from_this<Import> {
       columns_.push_back(std::move(column));
     }
     if (email) return true;
-    problem_ = http::Problem{.status = 422, .code = "missing_column", .message = "the file has no column `email`; its first row names the columns"};
+    problem_ = http::Problem{
+        .status = 422, .code = "missing_column", .message = "the file has no column `email`; its first row names the columns"};
     problem_->details.push_back({.path = "email", .code = "missing_column", .hint = "one column of the header must be called email"});
     return false;
   }
@@ -326,7 +332,11 @@ class Import : public std::enable_shared_from_this<Import> {
       gateway::Seal(command, *registry_, asker_.tenant, (*keys)[i], parts_.gateway.entropy());
       const PartitionId partition = schema::PartitionOfContact(command.contact_key(), parts_.gateway.log().partition_count);
       Lane& lane = lanes_[partition];
-      Row row{.line = drafts_[i].line, .sequence = ++lane.last_sequence, .repeat = drafts_[i].repeat, .contact_key = command.contact_key(), .payload = {}};
+      Row row{.line = drafts_[i].line,
+              .sequence = ++lane.last_sequence,
+              .repeat = drafts_[i].repeat,
+              .contact_key = command.contact_key(),
+              .payload = {}};
       command.SerializeToString(&row.payload);
       if (!lane.again.empty()) {  // order counts: behind those that are sent again
         lane.again.push_back(std::move(row));
@@ -346,9 +356,10 @@ class Import : public std::enable_shared_from_this<Import> {
     order.sequence = row.sequence;
     ++lane.in_flight;
     ++in_flight_;
-    parts_.gateway.SubmitOn(parts_.bulk, asker_, order, kRowTimeout, [self = shared_from_this(), partition, row = std::move(row)](Verdict verdict) mutable {
-      self->Returned(partition, std::move(row), std::move(verdict));
-    });
+    parts_.gateway.SubmitOn(parts_.bulk, asker_, order, kRowTimeout,
+                            [self = shared_from_this(), partition, row = std::move(row)](Verdict verdict) mutable {
+                              self->Returned(partition, std::move(row), std::move(verdict));
+                            });
   }
   std::string natural_key() const { return "import/" + id_; }
 
@@ -356,7 +367,8 @@ class Import : public std::enable_shared_from_this<Import> {
     Lane& lane = lanes_[partition];
     --lane.in_flight;
     --in_flight_;
-    const bool again = verdict.kind != Verdict::Kind::kDecided || verdict.outcome == Outcome::kOutOfOrder || verdict.outcome == Outcome::kRetryLater;
+    const bool again =
+        verdict.kind != Verdict::Kind::kDecided || verdict.outcome == Outcome::kOutOfOrder || verdict.outcome == Outcome::kRetryLater;
     if (again) {
       if (verdict.kind != Verdict::Kind::kDecided) last_trouble_ = verdict.answer.empty() ? "not decided in time" : verdict.answer;
       const auto place = std::ranges::lower_bound(lane.again, row.sequence, {}, &Row::sequence);
@@ -379,9 +391,11 @@ class Import : public std::enable_shared_from_this<Import> {
     if (problem_ || parts_.gateway.clock().Steady() - progress_at_ > kNoProgressMax) {
       lane.again.clear();
       if (!problem_) {
-        problem_ = http::Problem{.status = 503, .code = "unavailable",
-                                 .message = fmt::format("no row was decided for {} s ({}); {} rows were applied; post the file again", kNoProgressMax.us / 1'000'000, last_trouble_,
-                                                        created_ + updated_ + unchanged_ + duplicate_)};
+        problem_ = http::Problem{
+            .status = 503,
+            .code = "unavailable",
+            .message = fmt::format("no row was decided for {} s ({}); {} rows were applied; post the file again",
+                                   kNoProgressMax.us / 1'000'000, last_trouble_, created_ + updated_ + unchanged_ + duplicate_)};
       }
       return;
     }
@@ -397,11 +411,13 @@ class Import : public std::enable_shared_from_this<Import> {
 
   void Count(const Row& row, const Verdict& verdict) {
     Meters().rows.Add();
-    const bool applied = verdict.outcome == Outcome::kDone || verdict.outcome == Outcome::kUnchanged || verdict.outcome == Outcome::kDuplicate;
+    const bool applied =
+        verdict.outcome == Outcome::kDone || verdict.outcome == Outcome::kUnchanged || verdict.outcome == Outcome::kDuplicate;
     if (!applied) {
       const auto answer = nlohmann::json::parse(verdict.answer, nullptr, false);
       const bool object = answer.is_object();
-      return RejectRow(row.line, "", object ? answer.value("code", "refused") : "refused", object ? answer.value("message", "the contact was refused") : "the contact was refused");
+      return RejectRow(row.line, "", object ? answer.value("code", "refused") : "refused",
+                       object ? answer.value("message", "the contact was refused") : "the contact was refused");
     }
     if (row.repeat) {
       ++duplicate_;
@@ -414,7 +430,9 @@ class Import : public std::enable_shared_from_this<Import> {
 
   void TakeReject(CsvReject reject) {
     ++rows_;
-    const std::string column = reject.column == 0 || reject.column > names_.size() ? (reject.column == 0 ? "" : std::to_string(reject.column)) : names_[reject.column - 1];
+    const std::string column = reject.column == 0 || reject.column > names_.size()
+                                   ? (reject.column == 0 ? "" : std::to_string(reject.column))
+                                   : names_[reject.column - 1];
     RejectRow(reject.line, column, std::move(reject.code), std::move(reject.reason), std::move(reject.raw));
   }
   void RejectRow(uint64_t line, const std::string& column, std::string code, std::string reason, std::string raw = {}) {
@@ -442,22 +460,19 @@ class Import : public std::enable_shared_from_this<Import> {
     const std::string token = gateway::EncodeToken(at, *keys_);
     const double seconds = static_cast<double>((parts_.gateway.clock().Steady() - started_).us) / 1e6;
     std::ranges::sort(rejects_, {}, [](const Json& reject) { return reject.at("line").get<uint64_t>(); });
-    Json body{{"id", id_},
-              {"list_id", list_id_},
-              {"rows", rows_},
-              {"created", created_},
-              {"updated", updated_},
-              {"unchanged", unchanged_},
-              {"duplicate", duplicate_},
-              {"rejected", rejected_},
-              {"rejects", rejects_},
-              {"ignored_columns", ignored_},
-              {"seconds", seconds},
-              {"token", token}};
+    Json body{{"id", id_},           {"list_id", list_id_},         {"rows", rows_},           {"created", created_},
+              {"updated", updated_}, {"unchanged", unchanged_},     {"duplicate", duplicate_}, {"rejected", rejected_},
+              {"rejects", rejects_}, {"ignored_columns", ignored_}, {"seconds", seconds},      {"token", token}};
     http::Response response = http::Response::Json(200, body.dump(-1, ' ', false, Json::error_handler_t::replace));
     response.headers.Add("maily-consistency-token", token);
     observe::Log(observe::Level::kInfo, "import done",
-                 {{"trace_id", head_.trace_id}, {"tenant", asker_.tenant}, {"import", id_}, {"rows", rows_}, {"created", created_}, {"rejected", rejected_}, {"seconds", seconds}});
+                 {{"trace_id", head_.trace_id},
+                  {"tenant", asker_.tenant},
+                  {"import", id_},
+                  {"rows", rows_},
+                  {"created", created_},
+                  {"rejected", rejected_},
+                  {"seconds", seconds}});
     std::exchange(respond_, nullptr)(std::move(response));
   }
 
@@ -522,7 +537,9 @@ http::OpenSink OpenImport(Parts parts) {
     const auto refuse = [&](const http::Problem& problem) { return http::ToResponse(problem, head.trace_id, head.path()); };
     const auto known = parts.auth.Known(head.headers["authorization"]);
     if (known && !*known) {
-      return refuse(known->error().code == Code::kRetry ? http::ProblemOf(known->error()) : http::Problem{.status = 401, .code = "unauthorized", .message = known->error().message});
+      return refuse(known->error().code == Code::kRetry
+                        ? http::ProblemOf(known->error())
+                        : http::Problem{.status = 401, .code = "unauthorized", .message = known->error().message});
     }
     const std::string_view type = head.headers["content-type"];
     const std::string_view media = type.substr(0, type.find(';'));

@@ -1,15 +1,15 @@
 // POST /v1/imports: a CSV file, row by row as it arrives, becomes UpsertContact commands; the answer is a report.
 //
 // Rows are parsed, sealed and appended while the file still comes in; at most kRowsInFlightMax of them wait for their decisions, then the
-// connection is not read further. No plaintext touches a disk. Each row is number n of the stream "import/<id>" of its partition and accepted
-// only as last + 1, so a row is never applied twice; with an Idempotency-Key, posting the same file again after a crash goes on where it
-// stopped (rows applied before count as unchanged).
+// connection is not read further. No plaintext touches a disk. Each row is number n of the stream "import/<id>" of its partition and
+// accepted only as last + 1, so a row is never applied twice; with an Idempotency-Key, posting the same file again after a crash goes on
+// where it stopped (rows applied before count as unchanged).
 //
 // Columns: `email` is required (any case); every other column is an attribute of that name, typed as registered; a value of the wrong type
 // rejects its row, naming the column. Unregistered columns are personal text. An empty cell is absent: the attribute stays as it is.
 // Repeats of an address inside the file: rows are applied in order, so the last one wins, and are counted `duplicate`; they are
-// recognised by 64 bits of their contact key, 16 bytes of memory a row, up to kDuplicateRowsMax rows, later ones count as updated or unchanged.
-// An import never re-subscribes: it joins the list, and an opt-out or suppression stays.
+// recognised by 64 bits of their contact key, 16 bytes of memory a row, up to kDuplicateRowsMax rows, later ones count as updated or
+// unchanged. An import never re-subscribes: it joins the list, and an opt-out or suppression stays.
 #pragma once
 
 #include <memory>
@@ -27,7 +27,7 @@ inline constexpr size_t kDuplicateRowsMax = 4'000'000;
 struct Parts {
   gateway::Gateway& gateway;
   gateway::Auth& auth;
-  Executor& bulk;  // rows are parsed and sealed here; it may wait for keys to become durable
+  Executor& bulk;                               // rows are parsed and sealed here; it may wait for keys to become durable
   std::shared_ptr<const void> owner = nullptr;  // of the first two, if anyone: kept by every import that goes on
 };
 

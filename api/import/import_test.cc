@@ -78,8 +78,11 @@ class ImportTest : public ::testing::Test {
 
 TEST_F(ImportTest, GoodRowsGoInAndEachBadOneIsListed) {
   const json report = Report(
-      "\xef\xbb\xbf" "Email,First Name,age\r\nann@example.com,\"Ann, the\r\nfirst\",30\r\nnot an address,Bob,31\r\ncy@example.com,Cy,old\r\ndee@example.com,Dee\r\n"
-      "ANN@example.COM,Ann again,33\r\neve@stra\xc3\x9f" "e.example,Eve,\r\nlast@example.com,Last,37");
+      "\xef\xbb\xbf"
+      "Email,First Name,age\r\nann@example.com,\"Ann, the\r\nfirst\",30\r\nnot an "
+      "address,Bob,31\r\ncy@example.com,Cy,old\r\ndee@example.com,Dee\r\n"
+      "ANN@example.COM,Ann again,33\r\neve@stra\xc3\x9f"
+      "e.example,Eve,\r\nlast@example.com,Last,37");
   EXPECT_EQ(report["created"], 3);
   EXPECT_EQ(report["duplicate"], 1);
   EXPECT_EQ(report["rejected"], 3);
@@ -98,7 +101,9 @@ TEST_F(ImportTest, GoodRowsGoInAndEachBadOneIsListed) {
   const auto at = gateway::DecodeToken(report["token"].get<std::string>(), *world_.keyring->Tenant(SimApi::kTenant).value());
   ASSERT_TRUE(at);
   ASSERT_TRUE(world_.Fresh(*at));
-  const auto members = world_.views->Query("list", {{"tenant", sql::Value::Integer(1)}, {"list_id", sql::Value::Integer(static_cast<int64_t>(list_id_))}}).value();
+  const auto members =
+      world_.views->Query("list", {{"tenant", sql::Value::Integer(1)}, {"list_id", sql::Value::Integer(static_cast<int64_t>(list_id_))}})
+          .value();
   EXPECT_EQ(members.at(0, "members").integer, 3);
   const auto ann = Contact("ann@example.com");
   ASSERT_EQ(ann.size(), 1u);
@@ -150,9 +155,13 @@ TEST_F(ImportTest, AFileWithoutTheColumnOrAHeaderIsRefused) {
   EXPECT_EQ(json::parse(missing.body)["details"][0]["path"], "email");
   EXPECT_EQ(Post("").status, 422);
   // Columns that can be no attribute are left out, and named.
-  const json odd = Report("email,gr\xc3\xb6\xc3\x9f" "e,,age,age\na@b.example,1,2,3,4\n");
+  const json odd = Report(
+      "email,gr\xc3\xb6\xc3\x9f"
+      "e,,age,age\na@b.example,1,2,3,4\n");
   EXPECT_EQ(odd["created"], 1);
-  EXPECT_EQ(odd["ignored_columns"], json::array({"gr\xc3\xb6\xc3\x9f" "e", "", "age"}));
+  EXPECT_EQ(odd["ignored_columns"], json::array({"gr\xc3\xb6\xc3\x9f"
+                                                 "e",
+                                                 "", "age"}));
 }
 
 TEST_F(ImportTest, UnknownListsAndWrongKeysAreRefused) {
@@ -169,7 +178,8 @@ TEST_F(ImportTest, AListMadeAMomentAgoIsWaitedFor) {
   lists::v1::CreateList list;
   list.set_name("new");
   bool done = false;
-  world_.gateway->Submit({SimApi::kTenant, "test", {}}, gateway::PlainOrder(list, schema::HomeKey(SimApi::kTenant)), Seconds(60), [&](const gateway::Verdict&) { done = true; });
+  world_.gateway->Submit({SimApi::kTenant, "test", {}}, gateway::PlainOrder(list, schema::HomeKey(SimApi::kTenant)), Seconds(60),
+                         [&](const gateway::Verdict&) { done = true; });
   ASSERT_TRUE(world_.Until([&] { return done; }));
   EXPECT_EQ(Report("email\na@b.example\n", "/v1/imports?list=new")["created"], 1);
 }
