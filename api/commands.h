@@ -2,7 +2,8 @@
 //
 // 200 (201 with Location for something new), 204 for DELETE, 404, 409, 410, 422 as decided; 202 with a status URL if it was not decided
 // within kDecisionTimeout but is durable; 503 if nobody knows. Every answer to a write carries Maily-Consistency-Token. All violations of a
-// body are listed at once, each with its JSON Pointer. Idempotency-Key: the same key and body get the first answer, for 24 h.
+// body are listed at once, each with its JSON Pointer. Idempotency-Key: the same key and body get the first answer, for 24 h (after a 404
+// it is tried anew).
 #pragma once
 
 #include <functional>

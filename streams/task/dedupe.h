@@ -1,4 +1,5 @@
 // Idempotency, folded from decisions: a request that comes again meets its first copy; a numbered stream accepts only last + 1.
+// A request that was answered "not found" is not remembered: it is decided afresh, as what it names may be there by then.
 #pragma once
 
 #include <optional>

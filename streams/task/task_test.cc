@@ -19,7 +19,8 @@
 namespace maily::task {
 namespace {
 
-// A noun of one number a key: Add{key, n} -> Added; a total is carried home; 13 is refused; 66 throws.
+// A noun of one number a key: Add{key, n} -> Added; a total is carried home; 13 is refused; 66 throws; 404 needs
+// what it adds to.
 struct Number {
   std::string name;
   uint64_t n = 0;
@@ -82,6 +83,9 @@ Pipeline CounterPipeline() {
   noun.Decides<Add>(+[](Context& context, const Add& add) {
     if (add.n == 13) return context.Refuse(journal::Outcome::kConflict, "unlucky", "13 is not added");
     if (add.n == 66) throw std::runtime_error("boom");
+    if (add.n == 404 && context.view<Total>().Find(state::Key(context.tenant(), std::string_view(add.name))) == nullptr) {
+      return context.Refuse(journal::Outcome::kNotFound, "absent", "there is nothing of that name yet");
+    }
     Added added;
     added.name = add.name;
     added.n = add.n;
@@ -239,6 +243,11 @@ TEST_F(TaskTest, DecidesAnswersRestoresAndCarriesHome) {
   Running running(directory_);
   EXPECT_EQ(running.Send("a", 1).answer, "{\"total\":21}");
   EXPECT_EQ(running.Read(0, TypeNumberOf<HomeTotal>(), state::Key(TenantId(1))) / 24, 1U);
+  // What was not found is not remembered: the same request is decided afresh once it is there.
+  EXPECT_EQ(running.Send("late", 404, "early").outcome, Outcome(journal::Outcome::kNotFound));
+  EXPECT_EQ(running.Send("late", 1).answer, "{\"total\":1}");
+  EXPECT_EQ(running.Send("late", 404, "early").answer, "{\"total\":405}");
+  EXPECT_EQ(running.Send("late", 404, "early").outcome, Outcome(journal::Outcome::kDuplicate));
   running.Stop();
 }
 
