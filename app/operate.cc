@@ -21,13 +21,14 @@ using http::Response;
 using nlohmann::json;
 
 constexpr size_t kJournalBytesMax = 1 << 20;  // of one answer
+constexpr TenantId kOperator{1};              // the tenant `default`
 
 Response Refuse(const Request& request, const Error& error) {
   return http::ToResponse(http::ProblemOf(error), request.trace_id, request.path());
 }
 
-// Runs `then` if the caller has an admin key.
-void AsAdmin(const OperatorNeeds& needs, Request request, Respond respond, std::function<void(Request, Respond)> then) {
+// Runs `then` if the caller has an admin key of the operator's own tenant: what is asked here is of all tenants.
+void AsOperator(const OperatorNeeds& needs, Request request, Respond respond, std::function<void(Request, Respond)> then) {
   const std::string authorization(request.headers["authorization"]);
   auto shared = std::make_shared<std::pair<Request, Respond>>(std::move(request), std::move(respond));
   needs.auth->Authenticate(authorization, [shared, then = std::move(then)](const Result<gateway::Caller>& caller) {
@@ -41,9 +42,10 @@ void AsAdmin(const OperatorNeeds& needs, Request request, Respond respond, std::
       }
       return answer(http::ToResponse(problem, asked.trace_id, asked.path()));
     }
-    if (!caller->May(gateway::Scope::kAdmin)) {
-      return answer(http::ToResponse({.status = 403, .code = "forbidden", .message = "this needs a key with scope admin"}, asked.trace_id,
-                                     asked.path()));
+    if (!caller->May(gateway::Scope::kAdmin) || caller->tenant != kOperator) {
+      return answer(http::ToResponse(
+          {.status = 403, .code = "forbidden", .message = "this needs an admin key of the tenant `default`, the platform's operator"},
+          asked.trace_id, asked.path()));
     }
     then(std::move(asked), std::move(answer));
   });
@@ -59,6 +61,7 @@ json InstanceJson(const OperatorNeeds& needs) {
                           {"lsn", status.lsn},
                           {"decided", status.decided},
                           {"command_lag", status.command_lag},
+                          {"commands_begin", status.commands_begin},
                           {"link_lag", status.link_lag},
                           {"state_bytes", status.state_bytes},
                           {"error", status.error}});
@@ -215,7 +218,7 @@ Response Journal(const OperatorNeeds& needs, const Request& request) {
 void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
   const auto add = [&](Method method, std::string pattern, std::function<void(Request, Respond)> handler) {
     router.Add({.method = method, .pattern = std::move(pattern), .handler = [&needs, handler](Request request, Respond respond) {
-                  AsAdmin(needs, std::move(request), std::move(respond), handler);
+                  AsOperator(needs, std::move(request), std::move(respond), handler);
                 }});
   };
   add(Method::kGet, "/v1/instance",

@@ -23,7 +23,8 @@ struct OperatorNeeds {
 };
 
 // GET /v1/instance, GET /v1/projections, GET /v1/projections/digests, POST /v1/projections/{group}:rebuild, POST …:rollback,
-// GET /v1/journal?partition=&from=. All need an admin key; `needs` must outlive the router.
+// GET /v1/journal?partition=&from=. All need an admin key of the tenant `default`, for they show all tenants; `needs` must outlive the
+// router.
 void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs);
 
 }  // namespace maily::app
