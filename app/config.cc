@@ -40,6 +40,7 @@ const std::vector<Setting>& Settings() {
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
       {"flush_journal_mb", "64", kNumber, 1, 1 << 16,
        "journal written between flushes of the state, over all partitions, MiB; bounds a restart"},
+      {"commands_retention_days", "7", kNumber, 0, 36500, "commands that are decided are kept for so many days, then trimmed; 0: for ever"},
       {"command_queue_mb", "64", kNumber, 1, 1 << 16, "commands waiting to be appended, MiB; beyond it requests get 503"},
       {"log_level", "info", kText, 0, 0, "debug, info, warn or error"},
       {"shutdown_seconds", "30", kNumber, 1, 600, "time for a clean stop after SIGTERM"},

@@ -196,6 +196,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
                             *run.pipeline, run.keyring.get(), config.Text("listen"), MAILY_BUILD});
   run.environment->cache_bytes_max = (static_cast<size_t>(config.Number("state_cache_mb")) << 20) / partitions;
   run.environment->flush_journal_bytes = (static_cast<size_t>(config.Number("flush_journal_mb")) << 20) / partitions;
+  run.environment->commands_retention = Days(config.Number("commands_retention_days"));
 
   MAILY_TRY(const Endpoint relay, ParseEndpoint(config.Text("relay")));
   const auto connections = static_cast<size_t>(config.Number("relay_connections"));

@@ -12,6 +12,7 @@
 #include "streams/observe/metrics.h"
 #include "streams/task/careful.h"
 #include "streams/task/decide.h"
+#include "streams/task/retention.h"
 
 namespace maily::task {
 namespace {
@@ -20,6 +21,9 @@ constexpr Duration kDecideBudget = Milliseconds(5);
 constexpr size_t kCommandsBetweenClockReads = 32;
 constexpr size_t kTimersMax = 64;  // fired in one turn
 constexpr size_t kSlicesMax = 8;   // taken in one turn when no command waits
+// Old commands are looked for so often in the time that they are kept, and once an hour at least.
+constexpr int64_t kTrimsInRetention = 64;
+constexpr Duration kTrimIntervalMax = Hours(1);
 
 }  // namespace
 
@@ -61,6 +65,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     lag_records = metrics.AddGauge("maily_task_lag_records", "Records of the commands topic that are not decided yet.", labels);
     lag_seconds = metrics.AddGauge("maily_task_lag_seconds",
                                    "How long ago the newest command that was decided was appended, while there are others.", labels);
+    first_command = metrics.AddGauge("maily_task_commands_first_offset",
+                                     "First offset of the commands topic that is kept; older ones are trimmed.", labels);
     link_lag = metrics.AddGauge("maily_link_lag_items", "Items that links still have to carry from this partition.", labels);
     link_lag_seconds =
         metrics.AddGauge("maily_link_lag_seconds", "For how long links have had something to carry from this partition.", labels);
@@ -131,6 +137,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
                                                journal::Writer::Options{partition, environment.owner, environment.build, 1});
     restored_from = store->position();
     last_flush = environment.clock.Steady();
+    last_trim = last_flush - kTrimIntervalMax;  // the first flush of a leadership looks: a process may be restarted every hour
     const uint64_t mine = ++generation;
     auto self = shared_from_this();
     writer->Lead(
@@ -328,8 +335,10 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void Measure() {
-    const uint64_t end = environment.log.Ends({Topic::kCommands, partition}).written.value();
+    const LogEnds ends = environment.log.Ends({Topic::kCommands, partition});
+    const uint64_t end = ends.written.value();
     const uint64_t next = receiver->next_offset().value();
+    CommandsBegin(ends.begin);
     const uint64_t behind = end > next ? end - next : 0;
     lag_records.Set(static_cast<int64_t>(behind));
     lag_seconds.Set(behind == 0 ? 0 : std::max<int64_t>(0, (environment.clock.Now() - latest).us / 1'000'000));
@@ -341,6 +350,11 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     shared_command_lag = behind;
     shared_link_lag = to_carry;
     shared_state_bytes = store->cache().bytes();
+  }
+
+  void CommandsBegin(Offset begin) {
+    first_command.Set(static_cast<int64_t>(begin.value()));
+    shared_commands_begin = begin.value();
   }
 
   void Fenced(const Error& error) {
@@ -359,7 +373,24 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     journal_bytes = 0;
     last_flush = environment.clock.Steady();
     store->Freeze(at);
-    return store->WriteFrozen();
+    MAILY_TRY_VOID(store->WriteFrozen());
+    Trim();
+    return Ok();
+  }
+
+  // Forgets commands that are old and whose decisions a flushed state stands for. The record of the last of them stays: a receiver that
+  // resumes there reads it once more. Failing is no harm: the next try trims as much.
+  void Trim() {
+    const Duration retention = environment.commands_retention;
+    if (retention <= Duration{}) return;
+    const Duration steady = environment.clock.Steady();
+    if (steady - last_trim < std::min(Duration{retention.us / kTrimsInRetention}, kTrimIntervalMax)) return;
+    last_trim = steady;
+    const journal::SourcePosition* decided = store->position().Source(0);
+    if (decided == nullptr || !decided->any || decided->generation != environment.log.settings().generation) return;
+    const auto begin = TrimCommands(environment.log, partition, decided->offset, environment.clock.Now() - retention);
+    if (begin) return CommandsBegin(*begin);
+    observe::Log(observe::Level::kWarn, "old commands are not trimmed", {{"partition", partition.value()}, {"error", begin.error()}});
   }
 
   void FlushTimer() {
@@ -373,6 +404,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
           self->flush_asked = true;
         }
       }
+      self->Trim();
       self->FlushTimer();
     });
   }
@@ -436,9 +468,10 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   bool flush_asked = false;
   size_t journal_bytes = 0;
   Duration last_flush;
+  Duration last_trim;
   Job stop_done;
   Duration link_busy_since;  // since when links have had something to carry
-  observe::Gauge lag_records, lag_seconds, link_lag, link_lag_seconds, state_bytes;
+  observe::Gauge lag_records, lag_seconds, first_command, link_lag, link_lag_seconds, state_bytes;
   observe::Counter decisions;
 
   // Self-synchronised: read by status() on any thread.
@@ -448,6 +481,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   std::atomic<uint64_t> lsn = 0;
   std::atomic<uint64_t> commands_decided = 0;
   std::atomic<uint64_t> shared_command_lag = 0;
+  std::atomic<uint64_t> shared_commands_begin = 0;
   std::atomic<uint64_t> shared_link_lag = 0;
   std::atomic<size_t> shared_state_bytes = 0;
   mutable std::mutex error_mutex;
@@ -468,6 +502,7 @@ Task::Status Task::status() const {
   status.lsn = impl_->lsn;
   status.decided = impl_->commands_decided;
   status.command_lag = impl_->shared_command_lag;
+  status.commands_begin = impl_->shared_commands_begin;
   status.link_lag = impl_->shared_link_lag;
   status.state_bytes = impl_->shared_state_bytes;
   const std::lock_guard lock(impl_->error_mutex);

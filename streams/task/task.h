@@ -46,6 +46,8 @@ struct TaskEnvironment {
   // A flush is due after this many journal bytes of this task, or this much time.
   size_t flush_journal_bytes = 4 << 20;
   Duration flush_interval = Seconds(60);
+  // Commands are kept for so long, and in any case until a flushed state stands behind their decision. Zero: for ever.
+  Duration commands_retention = {};
 };
 
 // What the host hears, on the task's executor.
@@ -73,8 +75,9 @@ class Task {
     TaskState state = TaskState::kClosed;
     uint64_t epoch = 0;
     uint64_t lsn = 0;
-    uint64_t decided = 0;      // commands decided since the start
-    uint64_t command_lag = 0;  // records of the commands topic not decided yet
+    uint64_t decided = 0;         // commands decided since the start
+    uint64_t command_lag = 0;     // records of the commands topic not decided yet
+    uint64_t commands_begin = 0;  // first offset of the commands topic that is kept
     uint64_t link_lag = 0;
     size_t state_bytes = 0;  // in memory
     std::string error;

@@ -117,7 +117,7 @@ class TaskTest : public ::testing::Test {
 
   // A process: everything that dies with it.
   struct Running {
-    explicit Running(const std::filesystem::path& directory)
+    explicit Running(const std::filesystem::path& directory, Duration commands_retention = {})
         : resources(rocks::Limits{}),
           pipeline(CounterPipeline()),
           log(OpenLog(directory, resources, clock)),
@@ -127,6 +127,7 @@ class TaskTest : public ::testing::Test {
           sender(*log, 16 << 20),
           replies(10'000),
           environment{*log, clock, entropy, stores, *slots, sender, replies, pipeline, nullptr, "test", "test"} {
+      environment.commands_retention = commands_retention;
       for (uint16_t p = 0; p < log->settings().partition_count; ++p) journal::WriteGenesis(*log, PartitionId(p)).value();
       Host::Listener listener;
       listener.led = [this](PartitionId partition, Executor&, Epoch, const journal::Position&, state::Cache& cache, Credits&,
@@ -249,6 +250,37 @@ TEST_F(TaskTest, DecidesAnswersRestoresAndCarriesHome) {
   EXPECT_EQ(running.Send("late", 404, "early").answer, "{\"total\":405}");
   EXPECT_EQ(running.Send("late", 404, "early").outcome, Outcome(journal::Outcome::kDuplicate));
   running.Stop();
+}
+
+TEST_F(TaskTest, AHeadOfCommandsThatIsTrimmedIsNotMissed) {
+  const PartitionId of_a = PartitionOf("a", 4);
+  const TopicPartition commands{Topic::kCommands, of_a};
+  for (int round = 1; round <= 3; ++round) {
+    SCOPED_TRACE(round);
+    Running running(directory_, Microseconds(1));
+    for (int i = 0; i < 10; ++i) running.Send("a", 1);
+    EXPECT_EQ(running.Send("a", 1).answer, fmt::format("{{\"total\":{}}}", 11 * round));
+    EXPECT_EQ(running.Send("a", 0, "once").outcome, Outcome(round == 1 ? journal::Outcome::kDone : journal::Outcome::kDuplicate));
+    running.Stop();  // flushes, and so trims
+    const LogEnds ends = running.log->Ends(commands);
+    // Each request had a record of its own; the last one decided stays, and links may have brought more meanwhile.
+    EXPECT_GE(ends.begin, Offset(static_cast<uint64_t>(12 * round - 1)));
+    EXPECT_LT(ends.begin, ends.written);
+    EXPECT_EQ(running.host->status()[of_a.value()].commands_begin, ends.begin.value());
+  }
+  {
+    // Without the state on disk, the journal alone tells what was decided.
+    std::filesystem::remove_all(directory_ / "state");
+    Running running(directory_, Microseconds(1));
+    EXPECT_EQ(running.Send("a", 1).answer, "{\"total\":34}");
+    running.Stop();
+  }
+  // Zero keeps everything.
+  Running running(directory_);
+  const Offset begin = running.log->Ends(commands).begin;
+  for (int i = 0; i < 10; ++i) running.Send("a", 1);
+  running.Stop();
+  EXPECT_EQ(running.log->Ends(commands).begin, begin);
 }
 
 TEST(Pipeline, PrintsWhoDecidesWhat) {

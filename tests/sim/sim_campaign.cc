@@ -2,7 +2,7 @@
 //
 // Checked after every seed: every acknowledged contact exists; nobody got the campaign twice; who is recorded as delivered got it once; the
 // holdout got nothing; what is unknown is bounded by what was open; the campaign completes by itself; each state equals a fresh fold of its
-// journal. A failure prints the command that repeats it.
+// journal; old commands are trimmed, and a restart does not miss them. A failure prints the command that repeats it.
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -40,7 +40,8 @@ class Run {
     Prepare();
     Launch();
     if (!Complete()) return "the campaign did not complete within an hour of virtual time" + Unfinished();
-    return Check();
+    if (std::string failure = Check(); !failure.empty()) return failure;
+    return ResumeAfterTrim();
   }
   const World& world() const { return world_; }
   size_t unknown() const { return unknown_; }
@@ -207,6 +208,30 @@ class Run {
       if (!folded) return fmt::format("partition {}: {}", p, folded.error().ToString());
       if (!(*folded == world_.LiveDigest(PartitionId(p)))) return fmt::format("partition {}: the state is not the fold of its journal", p);
     }
+    return {};
+  }
+
+  // Old commands are gone, and a task that starts again does not miss them.
+  std::string ResumeAfterTrim() {
+    std::vector<Hash128> before;
+    for (uint16_t p = 0; p < kPartitions; ++p) {
+      if (world_.commands_trimmed(PartitionId(p)) == 0) return fmt::format("partition {}: no command was trimmed", p);
+      before.push_back(world_.LiveDigest(PartitionId(p)));
+    }
+    world_.Restart();
+    if (!world_.scheduler().RunUntil([&] { return world_.AllLeading(); }, Seconds(60)))
+      return "a partition is not led after its commands were trimmed";
+    for (uint16_t p = 0; p < kPartitions; ++p) {
+      if (!(world_.LiveDigest(PartitionId(p)) == before[p])) return fmt::format("partition {}: another state after a restart", p);
+    }
+    contacts::v1::UpsertContact again;  // decided, not lost behind a trimmed head
+    const auto& [address, key, held] = acknowledged_.front();
+    again.set_contact_key(key);
+    again.set_address(address);
+    schema::SealPersonal(again, kTenant, world_.keyring().GetOrCreate(kTenant, key).value(), world_.scheduler().entropy());
+    const World::Decided decided = Ask(again, key);
+    if (decided.outcome > static_cast<uint16_t>(journal::Outcome::kDuplicate))
+      return "a command after the trim is refused: " + decided.answer;
     return {};
   }
 

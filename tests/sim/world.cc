@@ -37,6 +37,7 @@ struct Process {
     environment->cache_bytes_max = 1 << 20;
     environment->flush_journal_bytes = 8 << 10;  // flush often: more places to die at
     environment->flush_interval = Seconds(5);
+    environment->commands_retention = Milliseconds(50);  // short: a restart meets a trimmed head of commands
     for (size_t w = 0; w < kWorkers; ++w) {
       hosts.push_back(net.MakeHost(*workers[w]));
       smtp::SharedOptions options;
@@ -144,6 +145,13 @@ void World::CutPower() {
   ++power_cuts_;
   Die(true);
 }
+
+void World::Restart() {
+  Die(false);
+  Start();
+}
+
+uint64_t World::commands_trimmed(PartitionId partition) { return log_.Ends({Topic::kCommands, partition}).begin.value(); }
 
 state::Cache* World::cache(PartitionId partition) { return process_ == nullptr ? nullptr : process_->caches[partition.value()]; }
 bool World::AllLeading() const { return process_ != nullptr && process_->host->AllLeading(); }

@@ -38,6 +38,8 @@ class World {
   void Kill();
   void CutPower();
   void Start();
+  // As Kill and Start, but not counted: nothing is under way.
+  void Restart();
   bool running() const { return process_ != nullptr; }
 
   // Sends a command until it is decided, through kills: `before` runs after every job and may kill. `natural_key` makes it idempotent.
@@ -57,6 +59,8 @@ class World {
   // The state of a partition that is led; null if none is.
   state::Cache* cache(PartitionId partition);
   bool AllLeading() const;
+  // Records of commands that are not kept any more.
+  uint64_t commands_trimmed(PartitionId partition);
 
   // Digest of a partition's state, live and folded afresh from the journal. Only while all lead and nothing is under way.
   Hash128 LiveDigest(PartitionId partition);
