@@ -19,6 +19,8 @@ END_TO_END = [
     ("demo 2000", ["python3", "tests/e2e/hillstrom.py", "--maily", RELEASE, "--once", "--contacts", "2000"]),
     ("bad_input", ["python3", "tests/e2e/bad_input.py", "--maily", RELEASE]),
     ("second_serve", ["python3", "tests/e2e/second_serve.py", "--maily", RELEASE]),
+    ("two_tenants", ["python3", "tests/e2e/two_tenants.py", "--maily", RELEASE]),
+    ("plaintext", ["python3", "tests/e2e/plaintext.py", "--maily", RELEASE]),
     ("full_disk", ["python3", "tests/e2e/full_disk.py", "--maily", RELEASE]),
     ("torture simulate", ["build/release/tests/sim/sim_campaign", "--count", "200"]),
     ("torture crash", ["python3", "tests/crash/crash.py", "--maily", RELEASE, "--count", "20"]),
