@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -38,7 +39,7 @@ int ExplainConfig(const Common& common, const ConfigFlags& flags) {
     return kExitOk;
   }
   for (const json& item : items) {
-    std::printf("%-20s %-24s %-16s %s\n", item["name"].get<std::string>().c_str(), item["value"].get<std::string>().c_str(),
+    std::printf("%-24s %-24s %-16s %s\n", item["name"].get<std::string>().c_str(), item["value"].get<std::string>().c_str(),
                 item["source"].get<std::string>().c_str(), item["help"].get<std::string>().c_str());
   }
   return kExitOk;
@@ -50,6 +51,30 @@ struct Finding {
   std::string detail;
   std::string fix;
 };
+
+// What a running server says of its partitions.
+void ExaminePartitions(const Server& server, std::vector<Finding>& findings) {
+  const auto answer = Ask(server, "GET", "/v1/instance", "", "");
+  const json instance = answer && answer->status == 200 ? json::parse(answer->body, nullptr, false) : json();
+  if (!instance.is_object() || !instance.contains("partitions") || instance["partitions"].empty()) {
+    findings.push_back({"partitions", "warn", "the server does not tell about its partitions", "see its log; is the admin key its own?"});
+    return;
+  }
+  std::string stopped;
+  uint64_t first_min = std::numeric_limits<uint64_t>::max(), first_max = 0, trimmed = 0;
+  for (const json& partition : instance["partitions"]) {
+    const std::string error = partition.value("error", "");
+    if (!error.empty()) stopped += fmt::format("{}partition {}: {}", stopped.empty() ? "" : "; ", partition.value("partition", 0), error);
+    const auto first = partition.value("commands_begin", uint64_t{0});
+    first_min = std::min(first_min, first);
+    first_max = std::max(first_max, first);
+    trimmed += first;
+  }
+  findings.push_back({"partitions", stopped.empty() ? "ok" : "fail", stopped.empty() ? "none has stopped" : stopped,
+                      stopped.empty() ? "" : "the server's log says more; a restart tries again"});
+  findings.push_back(
+      {"commands", "ok", fmt::format("first offsets kept: {} to {}; {} old records are trimmed", first_min, first_max, trimmed), ""});
+}
 
 // Reads only.
 std::vector<Finding> Examine(const Config& config) {
@@ -81,6 +106,7 @@ std::vector<Finding> Examine(const Config& config) {
     findings.push_back({"server", "warn", "not reachable at " + flags.server, "maily serve --data " + data});
   } else {
     findings.push_back({"server", ready->status == 200 ? "ok" : "warn", fmt::format("readyz answers {}", ready->status), ""});
+    ExaminePartitions(*server, findings);
   }
   return findings;
 }

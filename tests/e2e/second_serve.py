@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A second `maily serve` on the same data directory is refused, naming the holder; the first one is unharmed."""
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -21,6 +22,9 @@ def main():
         check(second.returncode == 3, f"exit {second.returncode}: {second.stderr}")
         check(f"pid {world.server.process.pid}" in second.stderr, f"the holder is not named: {second.stderr}")
         check(world.api().call("GET", "/readyz")[0] == 200, "the first one is harmed")
+        _, output, _ = world.cli("doctor", "--output", "json", "--data", world.data, "--listen", f"127.0.0.1:{world.port}")
+        found = {item["check"]: item for item in json.loads(output)["items"]}
+        check(found["partitions"]["level"] == "ok" and found["commands"]["detail"].startswith("first offsets kept: 0 to 0;"), f"doctor: {found}")
         taken = subprocess.run([world.maily, "serve", "--data", os.path.join(world.base, "other"), "--listen", f"127.0.0.1:{world.port}"],
                                capture_output=True, text=True, timeout=60, env=world.env)
         check(taken.returncode == 3, f"port taken: exit {taken.returncode}: {taken.stderr}")
