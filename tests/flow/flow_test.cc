@@ -52,13 +52,7 @@ std::string TestName(const std::string& title) {
 bool RegisterFlows() {
   const char* source = std::getenv("MAILY_SOURCE_DIR");
   const std::filesystem::path root = source == nullptr ? "." : source;
-  std::vector<std::string> files;
-  for (const char* folder : {"processors", "tests/flow"}) {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
-      if (entry.path().extension() == ".flow") files.push_back(std::filesystem::relative(entry.path(), root).string());
-    }
-  }
-  std::ranges::sort(files);
+  const std::vector<std::string> files = ScriptFiles(root.string());
   for (const std::string& file : files) {
     const std::string suite = TestName(std::filesystem::path(file).stem().string()) + "Flow";
     for (Script& script : ReadScripts((root / file).string(), file)) {

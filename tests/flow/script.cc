@@ -6,6 +6,8 @@
 #include <google/protobuf/text_format.h>
 #include <google/protobuf/util/message_differencer.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -165,6 +167,7 @@ class Player {
       if (!differences.empty()) Fail("the journal folds to another state: " + differences);
       const Hash128 digest = world_->Digest();
       played_.digest = fmt::format("{:016x}{:016x}", digest.high, digest.low);
+      played_.journals = world_->journals();
     }
     return played_;
   }
@@ -376,6 +379,17 @@ class Player {
 };
 
 }  // namespace
+
+std::vector<std::string> ScriptFiles(const std::string& root) {
+  std::vector<std::string> files;
+  for (const char* folder : {"processors", "tests/flow"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(root) / folder)) {
+      if (entry.path().extension() == ".flow") files.push_back(std::filesystem::relative(entry.path(), root).string());
+    }
+  }
+  std::ranges::sort(files);
+  return files;
+}
 
 std::vector<Script> ReadScripts(const std::string& path, const std::string& name) {
   std::vector<Script> scripts;

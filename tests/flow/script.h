@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "streams/task/pipeline.h"
+#include "tests/flow/world.h"
 
 namespace maily::flow {
 
@@ -41,13 +42,16 @@ struct Script {
   std::vector<Statement> statements;
 };
 
+// Every *.flow below processors/ and tests/flow of the source tree at `root`, by name.
+std::vector<std::string> ScriptFiles(const std::string& root);
 // Every flow of the file at `path`; `name` is how messages call it.
 std::vector<Script> ReadScripts(const std::string& path, const std::string& name);
 
-// Plays it; gives every failure as "file:line: what", and the state's digest at the end.
+// Plays it; gives every failure as "file:line: what", and the state's digest and the journals at the end.
 struct Played {
   std::vector<std::string> failures;
   std::string digest;
+  std::vector<std::vector<Frame>> journals;  // by partition
 };
 Played Play(const Script& script, const task::Pipeline& pipeline, bool flushes);
 

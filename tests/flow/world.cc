@@ -207,6 +207,11 @@ std::unique_ptr<World::Partition> World::Restored(PartitionId partition) const {
   return restored;
 }
 
+void World::UseJournals(std::vector<std::vector<Frame>> journals) {
+  MAILY_CHECK(journals.size() == journals_.size(), "journals of {} partitions for {}", journals.size(), journals_.size());
+  journals_ = std::move(journals);
+}
+
 void World::Restart() {
   for (uint16_t i = 0; i < partition_count(); ++i) {
     auto restored = Restored(PartitionId(i));

@@ -22,6 +22,13 @@ struct Seen {
   std::string payload;
 };
 
+// A frame of a partition's journal: encoded decisions of one time.
+struct Frame {
+  std::string body;
+  Instant time;
+  uint64_t count = 0;
+};
+
 struct Answered {
   journal::Outcome outcome = journal::Outcome::kDone;
   std::string answer;
@@ -49,6 +56,9 @@ class World {
   void Advance(Duration duration);
   // Every partition starts again from nothing but its journal.
   void Restart();
+  // What each partition has in its journal; and journals of another world, which Restart folds.
+  const std::vector<std::vector<Frame>>& journals() const { return journals_; }
+  void UseJournals(std::vector<std::vector<Frame>> journals);
   // Restores every partition aside and compares digests; gives what differs, or nothing.
   std::string CheckRestore();
 
@@ -59,11 +69,6 @@ class World {
   Hash128 Digest();
 
  private:
-  struct Frame {
-    std::string body;
-    Instant time;
-    uint64_t count = 0;
-  };
   struct Partition {
     Partition(const task::Pipeline& pipeline, PartitionId id, uint16_t count);
     state::Disk disk;
