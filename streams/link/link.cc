@@ -31,7 +31,7 @@ struct Links::Impl : std::enable_shared_from_this<Impl> {
         entropy(entropy_in),
         executor(executor_in),
         lanes(count),
-        name(fmt::format("{}{}", kLinkStream, source_in.value())),
+        name(LinkStream(source_in)),
         actor(fmt::format("link:{}", source_in.value())) {}
 
   void Pump(uint16_t to) {

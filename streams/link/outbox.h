@@ -4,6 +4,8 @@
 // partition's "only last + 1" counts.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -82,8 +84,9 @@ struct LinkAcked {
     return cursor.ok();
   }
 };
-// What a link's stream is called: this and the source's partition. It counts over all tenants. [format]
+// What a link's stream is called: this and the source's partition in decimal. It counts over all tenants. [format]
 inline constexpr std::string_view kLinkStream = "link/";
+inline std::string LinkStream(PartitionId source) { return fmt::format("{}{}", kLinkStream, source.value()); }
 inline constexpr TypeNumber kLinkAckCommand = 2;
 inline constexpr TypeNumber kLinkAckedEvent = 3;
 

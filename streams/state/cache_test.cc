@@ -361,6 +361,16 @@ TEST(Cache, DISABLED_Speed) {
   EXPECT_GT(found, 0u);
 }
 
+TEST(GoldenBytes, Timer) {
+  const std::string key = TimerKey(Instant{1'700'000'000'000'000}, TenantId(300), 513, "subject");
+  std::string hex;
+  for (const char c : key) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
+  EXPECT_EQ(hex, "00060a24181e40000000012c02017375626a656374");
+  EXPECT_EQ(ParseTimerKey(key).value(), (Timer{Instant{1'700'000'000'000'000}, TenantId(300), 513, "subject"}));
+  EXPECT_EQ(ParseTimerKey(std::string_view(key).substr(0, 13)).error().code, Code::kCorrupt);
+  EXPECT_EQ(TypeNumberOf<TimerEntry>(), 10);
+}
+
 TEST(Timers, AreDueInOrderAndStayUntilDisarmed) {
   Disk disk;
   MapKv kv(disk);

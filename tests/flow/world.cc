@@ -99,7 +99,7 @@ bool World::Deliver(PartitionId from) {
                                 [&](uint64_t number, const link::OutboxItem& item) { items.emplace_back(number, item); });
     for (const auto& [number, item] : items) {
       Partition& destination = *partitions_[to];
-      const std::string name = fmt::format("{}{}", link::kLinkStream, from.value());
+      const std::string name = link::LinkStream(from);
       command::Received received;
       const std::string id = fmt::format("{:016}", ++commands_);
       received.command.id = CommandId::From(id);

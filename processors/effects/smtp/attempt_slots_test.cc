@@ -61,6 +61,51 @@ TEST(AttemptSlots, AnotherBootProvesNothing) {
   EXPECT_EQ(next.free_count(), 8u);
 }
 
+std::string Hex(std::string_view bytes) {
+  std::string hex;
+  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
+  return hex;
+}
+std::string Unhex(std::string_view hex) {
+  std::string bytes;
+  for (size_t i = 0; i < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  return bytes;
+}
+
+// A slot's bytes after each step, of boot "boot", and what they mean to the next process.
+TEST(AttemptSlots, GoldenBytes) {
+  const std::string trusted = "480e5a944ce7313423";  // kind, XXH3_64("boot")
+  // Kind, boot, tenant, partition, campaign, ordinal, attempt, epoch; then stage, result, code, stage of the reply, enhanced code.
+  const std::string begun =
+      "410e5a944ce7313423"
+      "01000000"
+      "0200"
+      "0700000000000000"
+      "e803000000000000"
+      "03000000"
+      "0400000000000000";
+  MemorySlots slots(18);
+  {
+    AttemptSlots attempts(slots, 16);
+    attempts.Trust(PartitionId(2));
+    EXPECT_EQ(Hex(slots.Read(2)), trusted);
+    const size_t slot = attempts.Open(kKey, Epoch(4)).value();
+    EXPECT_EQ(slot, 16u);
+    EXPECT_EQ(Hex(slots.Read(slot)), begun + "01" + "00" + "0000" + "00" + "0000000000");
+    attempts.DotSent(slot);
+    EXPECT_EQ(Hex(slots.Read(slot)), begun + "02" + "00" + "0000" + "00" + "0000000000");
+    attempts.Replied(slot, kReply);
+    EXPECT_EQ(Hex(slots.Read(slot)), begun + "03" + "03" + "2602" + "04" + "0501000a00");
+  }
+  MemorySlots written(18);
+  written.Write(2, Unhex(trusted));
+  written.Write(17, Unhex(begun + "03" + "03" + "2602" + "04" + "0501000a00"));
+  const AttemptSlots next(written, 16);
+  EXPECT_TRUE(next.Trusted(PartitionId(2)));
+  EXPECT_EQ(next.Find(kKey).last, Last::kReplied);
+  EXPECT_EQ(next.Find(kKey).result, kReply);
+}
+
 TEST(AttemptSlots, SlotsAreABoundedRing) {
   MemorySlots slots(18);
   AttemptSlots attempts(slots, 16);
