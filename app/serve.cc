@@ -212,7 +212,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy,
                                         *run.sender, *run.keyring));
   }
-  run.runner = std::make_unique<effects::Runner>(partitions, [&run, workers](PartitionId partition, Executor& executor) {
+  run.runner = std::make_unique<effects::Runner>(*run.log, run.clock, [&run, workers](PartitionId partition, Executor& executor) {
     std::vector<std::unique_ptr<effects::Effect>> list;
     list.push_back(std::make_unique<effects::ClockEffect>(run.clock, run.entropy, executor, *run.sender, task::kTickCommand));
     list.push_back(smtp::MakeDelivery(run.smtp[partition.value() % workers], partition));

@@ -29,7 +29,7 @@ ARROWS = {
     "processors/personalization": ["streams/base", "schemas", "maily"],
     "processors/effects": BELOW + ["schemas", "maily", "processors/personalization", "streams/command", "streams/journal", "streams/keyring",
                                    "file:streams/state/table.h", "file:streams/state/key.h", "file:streams/state/cache.h",
-                                   "file:streams/state/timers.h", "file:streams/task/credits.h", "file:processors/effects/effect.h"],
+                                   "file:streams/state/timers.h", "file:streams/task/credits.h", "file:processors/effects/effect.h", "file:processors/effects/lag.h"],
     "processors": ["streams/base", "schemas", "maily", "streams/state", "file:streams/task/processor.h", "file:streams/task/credits.h",
                    "file:streams/journal/decision.h", "processors/audience", "processors/compliance", "processors/personalization"],
     "projections": BELOW + ["schemas", "maily", "streams/journal", "streams/keyring", "projections/*"],

@@ -1,6 +1,9 @@
 // See clock.h.
 #include "processors/effects/clock.h"
 
+#include <optional>
+
+#include "processors/effects/lag.h"
 #include "streams/state/timers.h"
 
 namespace maily::effects {
@@ -23,8 +26,15 @@ struct ClockEffect::Impl : std::enable_shared_from_this<Impl> {
       auto self = weak.lock();
       if (!self || self->stopped) return;
       const auto next = state::Timers(*self->cache).Next();  // afresh: the task's own instance arms them
+      const Instant now = self->clock.Now();
       // Journal time is what counts: once it has reached the timer, the task fires it without another Tick.
-      if (next && *next <= self->clock.Now() && self->journal_time < *next) self->Tick();
+      if (next && *next <= now && self->journal_time < *next) {
+        self->Tick();
+        if (!self->owed || self->due != *next) self->owed = self->lag->Begin(now - *next);
+        self->due = *next;
+      } else {
+        self->owed.reset();
+      }
       self->Poll();
     });
   }
@@ -37,6 +47,9 @@ struct ClockEffect::Impl : std::enable_shared_from_this<Impl> {
   PartitionId partition;
   state::Cache* cache = nullptr;
   Instant journal_time;
+  std::optional<Lag> lag;
+  Lag::Open owed;  // a timer is due, and journal time has not come to it
+  Instant due;     // of that timer
   bool stopped = false;
 };
 
@@ -49,12 +62,20 @@ void ClockEffect::Lead(const Leadership& leadership) {
   impl_->partition = leadership.partition;
   impl_->cache = leadership.cache;
   impl_->journal_time = leadership.position.time;
+  impl_->lag.emplace(impl_->clock, "clock", leadership.partition);
   impl_->Tick();
   impl_->Poll();
 }
 
-void ClockEffect::Accepted(const journal::AcceptedFrame& frame) { impl_->journal_time = frame.time; }
+void ClockEffect::Accepted(const journal::AcceptedFrame& frame) {
+  impl_->journal_time = frame.time;
+  if (frame.time >= impl_->due) impl_->owed.reset();
+}
 
-void ClockEffect::Stop() { impl_->stopped = true; }
+void ClockEffect::Stop() {
+  impl_->stopped = true;
+  impl_->owed.reset();
+  impl_->lag.reset();
+}
 
 }  // namespace maily::effects

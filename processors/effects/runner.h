@@ -8,6 +8,7 @@
 #include "processors/effects/effect.h"
 #include "streams/journal/tail.h"
 #include "streams/port/env.h"
+#include "streams/port/log.h"
 
 namespace maily::effects {
 
@@ -17,7 +18,8 @@ using EffectFactory = std::function<std::vector<std::unique_ptr<Effect>>(Partiti
 // Led and Stopped are called on the partition's executor, where its effects live.
 class Runner {
  public:
-  Runner(uint16_t partition_count, EffectFactory factory);
+  // Both outlive it. The log: of the partitions' journals, for how far their effects are behind.
+  Runner(Log& log, Clock& clock, EffectFactory factory);
   ~Runner();
 
   void Led(Executor& executor, const Leadership& leadership, journal::Tail& tail);
@@ -25,6 +27,8 @@ class Runner {
 
  private:
   struct Led_;
+  Log& log_;
+  Clock& clock_;
   std::vector<std::shared_ptr<Led_>> led_;
   EffectFactory factory_;
 };

@@ -47,7 +47,7 @@ struct Process {
       smtp.push_back(
           smtp::MakeShared(options, *hosts[w], attempt_slots, *workers[w], scheduler.clock(), scheduler.entropy(), *sender, keyring));
     }
-    runner = std::make_unique<effects::Runner>(kPartitions, [this, &scheduler](PartitionId partition, Executor& executor) {
+    runner = std::make_unique<effects::Runner>(log, scheduler.clock(), [this, &scheduler](PartitionId partition, Executor& executor) {
       std::vector<std::unique_ptr<effects::Effect>> list;
       list.push_back(std::make_unique<effects::ClockEffect>(scheduler.clock(), scheduler.entropy(), executor, *sender, task::kTickCommand));
       list.push_back(smtp::MakeDelivery(smtp[partition.value() % kWorkers], partition));

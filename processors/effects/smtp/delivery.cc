@@ -12,6 +12,7 @@
 #include "maily/sends/v1/commands.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
+#include "processors/effects/lag.h"
 #include "processors/effects/smtp/message.h"
 #include "schemas/address.h"
 #include "schemas/codec.h"
@@ -112,6 +113,7 @@ struct Origin {
   AttemptKey key;
   TraceId trace;
   CommandId correlation;
+  effects::Lag::Open open;  // until its result is durable
 };
 
 }  // namespace
@@ -385,7 +387,7 @@ class AttemptMail : public Mail {
 class Delivery : public effects::Effect {
  public:
   Delivery(std::shared_ptr<Shared> shared, PartitionId partition)
-      : shared_(std::move(shared)), partition_(partition), state_(std::make_shared<State>()) {}
+      : shared_(std::move(shared)), partition_(partition), lag_(shared_->clock, "smtp", partition), state_(std::make_shared<State>()) {}
   ~Delivery() override { Stop(); }
 
   void Lead(const effects::Leadership& leadership) override {
@@ -412,8 +414,10 @@ class Delivery : public effects::Effect {
 
   // 2. An attempt was opened.
   void Open(const journal::Decision& decision, const AttemptOpened& opened, Instant frame_time) {
-    const Origin origin{
-        {decision.tenant, partition_, opened.campaign_id(), opened.ordinal(), opened.attempt()}, decision.trace, decision.correlation};
+    const Origin origin{{decision.tenant, partition_, opened.campaign_id(), opened.ordinal(), opened.attempt()},
+                        decision.trace,
+                        decision.correlation,
+                        lag_.Begin()};
     Instant first_opened_at = frame_time;
     if (opened.attempt() > 1) {
       const auto* open = state::View<OpenAttempt>(*cache_).Find(state::Key(decision.tenant, opened.campaign_id(), opened.ordinal()));
@@ -491,7 +495,7 @@ class Delivery : public effects::Effect {
         record.set_result(sends::v1::NEVER_SENT);
       }
       ++state_->recovering;
-      shared_->Report({key, {}, {}}, std::move(record), std::nullopt, [done, key, &slots] {
+      shared_->Report({key, {}, {}, lag_.Begin()}, std::move(record), std::nullopt, [done, key, &slots] {
         slots.ForgetLeftover(key);
         done();
       });
@@ -505,6 +509,7 @@ class Delivery : public effects::Effect {
 
   const std::shared_ptr<Shared> shared_;
   const PartitionId partition_;
+  effects::Lag lag_;
   const std::shared_ptr<State> state_;  // also of reports that are still on their way
   Epoch epoch_;
   state::Cache* cache_ = nullptr;

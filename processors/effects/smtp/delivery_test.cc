@@ -16,6 +16,7 @@
 #include "schemas/codec.h"
 #include "schemas/sealed.h"
 #include "streams/observe/logging.h"
+#include "streams/observe/metrics.h"
 #include "streams/state/key.h"
 #include "streams/state/table.h"
 
@@ -288,6 +289,46 @@ TEST(Delivery, CreditsAreBoundedAndComeBack) {
   EXPECT_EQ(next, 101u);
   machine.executor.Advance(Seconds(10));
   EXPECT_EQ(machine.Results().size(), 100u);
+}
+
+TEST(Delivery, AnAttemptIsLagUntilItsResultIsDurable) {
+  Machine machine;
+  const auto shown = [](const std::string& line) {
+    return observe::Metrics::Process().PrometheusText().find(line + "\n") != std::string::npos;
+  };
+  const std::string records = R"(maily_effect_lag_records{effect="smtp",partition="2"} )";
+  const std::string seconds = R"(maily_effect_lag_seconds{effect="smtp",partition="2"} )";
+  {
+    Process process(machine);
+    EXPECT_TRUE(shown(records + "0"));
+    machine.log.hold = true;
+    process.Accept({process.Make(1), process.Make(2), process.Make(3, 1, 99)});  // of the last no mail can be made
+    machine.executor.Run();
+    machine.executor.Advance(Seconds(2));
+    EXPECT_EQ(machine.relay.received.size(), 2u);
+    EXPECT_TRUE(shown(records + "3")) << "sent, and the log has not answered";
+    EXPECT_TRUE(shown(seconds + "2"));
+    machine.log.Release();
+    machine.executor.Run();
+    EXPECT_TRUE(shown(records + "0"));
+    EXPECT_TRUE(shown(seconds + "0"));
+    // While the relay does not answer, it grows older.
+    machine.relay.hook = [](const std::string& command, const std::string&) { return command == "MAIL" ? "hang" : ""; };
+    process.Accept({process.Make(4)});
+    machine.executor.Advance(Seconds(9));
+    EXPECT_TRUE(shown(records + "1"));
+    EXPECT_TRUE(shown(seconds + "9"));
+  }
+  // What was open is lag of the next run too, until its report is durable.
+  machine.Close(1);
+  machine.Close(2);
+  machine.Close(3);
+  machine.log.hold = true;
+  Process next(machine);
+  EXPECT_TRUE(shown(records + "1"));
+  machine.log.Release();
+  machine.executor.Run();
+  EXPECT_TRUE(shown(records + "0"));
 }
 
 TEST(Delivery, CreditsThatNobodySpendsAreTakenBack) {
