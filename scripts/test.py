@@ -74,7 +74,7 @@ def main():
     parser.add_argument("--preset", default="dev", help="preset of the unit tests")
     arguments = parser.parse_args()
     passed = failed = 0
-    steps = [("layers", ["python3", "scripts/layers.py"])]
+    steps = [("layers", ["python3", "scripts/layers.py"]), ("names", ["python3", "scripts/names.py"])]
     if build(arguments.preset):
         ok, bad = unit(arguments.preset)
         passed, failed = passed + ok, failed + bad
