@@ -2,7 +2,7 @@
 #
 #   maily_library(NAME SRCS … DEPS … [PCH std|protobuf|none])   a module: target maily_NAME, alias maily::NAME
 #   maily_test(NAME SRCS … DEPS …)                               a GoogleTest program, run by ctest
-#   maily_program(NAME SRCS … DEPS …)                            an executable
+#   maily_program(NAME SRCS … DEPS …)                            an executable, with jemalloc as its allocator
 
 set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -53,6 +53,7 @@ find_package(Boost 1.81 REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
+pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
 
 # Precompiled headers, shared by every target that reuses them.
 file(WRITE ${CMAKE_BINARY_DIR}/pch/pch.cc "// Carries the shared precompiled headers.\n")
@@ -102,6 +103,9 @@ function(maily_program NAME)
   add_executable(${NAME} ${A_SRCS})
   maily_target(${NAME})
   target_link_libraries(${NAME} PRIVATE fmt::fmt Threads::Threads ${A_DEPS})
+  if(NOT MAILY_SANITIZE)  # sanitizers bring an allocator of their own
+    target_link_libraries(${NAME} PRIVATE PkgConfig::JEMALLOC)
+  endif()
   target_precompile_headers(${NAME} REUSE_FROM maily_pch_std)
 endfunction()
 

@@ -4,7 +4,7 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build ccache mold pkg-config git python3 xz-utils curl ca-certificates
-  librocksdb-dev libboost1.81-dev libprotobuf-dev protobuf-compiler libssl-dev libzstd-dev libxxhash-dev libsqlite3-dev sqlite3
+  librocksdb-dev libboost1.81-dev libprotobuf-dev protobuf-compiler libssl-dev libzstd-dev libxxhash-dev libjemalloc-dev libsqlite3-dev sqlite3
   nlohmann-json3-dev libspdlog-dev libfmt-dev libyaml-cpp-dev libcli11-dev libicu-dev libcsv-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev
 )

@@ -72,7 +72,8 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
                       sync, [impl = shared_from_this(), sent = std::move(sent)](Result<CommandAt> at) mutable {
                         if (at) impl->NoteLatest(*at);
                         sent(std::move(at));
-                      });
+                      },
+                      order.more);
   }
 
   // Offsets and indexes are kept in one word: 44 and 20 bits, plus one, so that zero means none.

@@ -64,6 +64,7 @@ struct Order {
   std::string natural_key;  // "idem/…", "event/…", "import/…", or empty
   uint64_t sequence = 0;    // > 0: number in the stream that natural_key names
   Instant occurred_at;      // zero = now
+  command::More more = command::More::kNone;
 };
 // Of a message without personal fields: serialized once.
 Order PlainOrder(const google::protobuf::Message& message, std::string key);

@@ -145,7 +145,8 @@ class Import : public std::enable_shared_from_this<Import> {
   struct Lane {  // of a partition
     uint64_t last_sequence = 0;
     size_t in_flight = 0;
-    std::deque<Row> again;  // to be sent once more, when in_flight is zero
+    std::vector<Row> ready;  // of this batch
+    std::deque<Row> again;   // to be sent once more, when in_flight is zero
     bool pausing = false;
   };
   // A row that is parsed and not sealed yet.
@@ -332,22 +333,28 @@ class Import : public std::enable_shared_from_this<Import> {
       gateway::Seal(command, *registry_, asker_.tenant, (*keys)[i], parts_.gateway.entropy());
       const PartitionId partition = schema::PartitionOfContact(command.contact_key(), parts_.gateway.log().partition_count);
       Lane& lane = lanes_[partition];
-      Row row{.line = drafts_[i].line,
-              .sequence = ++lane.last_sequence,
-              .repeat = drafts_[i].repeat,
-              .contact_key = command.contact_key(),
-              .payload = {}};
+      Row& row = lane.ready.emplace_back();
+      row.line = drafts_[i].line;
+      row.sequence = ++lane.last_sequence;
+      row.repeat = drafts_[i].repeat;
+      row.contact_key = command.contact_key();
       command.SerializeToString(&row.payload);
-      if (!lane.again.empty()) {  // order counts: behind those that are sent again
-        lane.again.push_back(std::move(row));
-      } else {
-        Send(partition, lane, std::move(row));
+    }
+    for (auto& [partition, lane] : lanes_) {
+      for (size_t i = 0; i < lane.ready.size(); ++i) {
+        if (!lane.again.empty()) {  // order counts: behind those that are sent again
+          lane.again.push_back(std::move(lane.ready[i]));
+        } else {
+          Send(partition, lane, std::move(lane.ready[i]), i + 1 < lane.ready.size() ? command::More::kFollows : command::More::kNone);
+        }
       }
+      lane.ready.clear();
     }
   }
 
-  void Send(PartitionId partition, Lane& lane, Row row) {
+  void Send(PartitionId partition, Lane& lane, Row row, command::More more) {
     gateway::Order order;
+    order.more = more;
     order.type = TypeNumberOf<UpsertContact>();
     order.payload = row.payload;
     order.key = row.contact_key;
@@ -404,7 +411,10 @@ class Import : public std::enable_shared_from_this<Import> {
       Lane& waiting = self->lanes_[partition];
       waiting.pausing = false;
       std::deque<Row> rows = std::exchange(waiting.again, {});
-      for (Row& one : rows) self->Send(partition, waiting, std::move(one));
+      while (!rows.empty()) {
+        self->Send(partition, waiting, std::move(rows.front()), rows.size() > 1 ? command::More::kFollows : command::More::kNone);
+        rows.pop_front();
+      }
       self->Step();
     });
   }

@@ -40,8 +40,10 @@ struct ProjectorLimits {
   Duration build_slice = Milliseconds(5);  // then other work of the executor has its turn
   uint64_t live_events_max = 20'000;       // of a transaction
   uint64_t build_events_max = 50'000;      // of a transaction: the pages that it changes are kept in memory twice
-  // Commits are this far apart when frames come one by one: what arrives meanwhile shares one. Far below what a reader notices.
+  // Commits are at least this far apart when frames come one by one, and up to the second when folding is much of the work: what arrives
+  // meanwhile shares a transaction. Far below what a reader notices.
   Duration commit_gap = Milliseconds(2);
+  Duration commit_gap_max = Milliseconds(10);
   Duration retry_after = Seconds(1);            // after kRetry: disk full, file locked
   int64_t checkpoint_bytes = 16 * 1024 * 1024;  // of unplaced bytes
 };

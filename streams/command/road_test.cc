@@ -63,6 +63,31 @@ TEST(Sender, GathersWhileItsLastAppendIsInFlight) {
   EXPECT_TRUE(log.pending.empty());
 }
 
+TEST(Sender, WhatIsFollowedWaitsForTheLastEvenIfThatIsRefused) {
+  ScriptLog log;
+  log.automatic = false;
+  std::vector<Result<CommandAt>> answers;
+  Sender sender(log, 400);
+  const auto send = [&](uint32_t number, More more) {
+    sender.Send(kPartition, Numbered(number).command, Sync::kSoon, [&](Result<CommandAt> at) { answers.push_back(std::move(at)); }, more);
+  };
+  send(0, More::kFollows);
+  EXPECT_TRUE(log.pending.empty());
+  send(1, More::kNone);
+  ASSERT_EQ(log.pending.size(), 1u);
+  log.Land();
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[1]->index, 1u);
+  uint32_t number = 2;
+  while (answers.size() == 2) send(number++, More::kFollows);  // until the queue is full
+  EXPECT_EQ(answers[2].error().code, Code::kRetry);
+  EXPECT_TRUE(log.pending.empty());
+  send(number, More::kNone);
+  EXPECT_EQ(log.pending.size(), 1u);
+  log.Land();
+  EXPECT_EQ(answers.size(), number + 1u);
+}
+
 TEST(Sender, PartitionsDoNotWaitForEachOther) {
   ScriptLog log;
   log.automatic = false;

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -35,18 +36,24 @@ struct Sender::Impl : std::enable_shared_from_this<Sender::Impl> {
 
   Impl(Log& log_in, size_t bytes_max_in) : log(log_in), bytes_max(bytes_max_in), lanes(log_in.settings().partition_count) {}
 
-  void Send(PartitionId partition, const Command& command, Sync sync, Sent sent) {
+  void Send(PartitionId partition, const Command& command, Sync sync, Sent sent, More more) {
     const size_t bytes = EncodedBytesMax(command);
-    if (bytes > kCommandBytesMax) {
-      return sent(Fail(Code::kInvalid, "a command of {} bytes, at most {} are allowed", bytes, kCommandBytesMax));
-    }
     if (partition.value() >= lanes.size()) return sent(Fail(Code::kInvalid, "there is no partition {}", partition.value()));
-    if (pending_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes > bytes_max) {
+    std::optional<Error> refused;
+    if (bytes > kCommandBytesMax) {
+      refused = Fail(Code::kInvalid, "a command of {} bytes, at most {} are allowed", bytes, kCommandBytesMax);
+    } else if (pending_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes > bytes_max) {
       pending_bytes.fetch_sub(bytes, std::memory_order_relaxed);
-      return sent(Fail(Code::kRetry, "the command queue holds {} bytes: wait, then send again", bytes_max));
+      refused = Fail(Code::kRetry, "the command queue holds {} bytes: wait, then send again", bytes_max);
     }
     Lane& lane = lanes[partition.value()];
     std::unique_lock lock(lane.mutex);
+    if (refused) {
+      // Those that it was to follow wait for nothing else.
+      if (!lane.in_flight && more == More::kNone && !lane.waiting.empty()) Fly(partition, lane, std::move(lock));
+      if (lock.owns_lock()) lock.unlock();
+      return sent(*refused);
+    }
     if (lane.waiting.empty() || !lane.waiting.back().builder.Add(command)) {
       MAILY_CHECK(lane.waiting.emplace_back().builder.Add(command), "a command of {} bytes does not fit an empty record", bytes);
     }
@@ -54,7 +61,7 @@ struct Sender::Impl : std::enable_shared_from_this<Sender::Impl> {
     batch.sent.push_back(std::move(sent));
     batch.bytes += bytes;
     if (sync == Sync::kNow) batch.sync = Sync::kNow;
-    if (!lane.in_flight) Fly(partition, lane, std::move(lock));
+    if (!lane.in_flight && more == More::kNone) Fly(partition, lane, std::move(lock));
   }
 
   // Appends the oldest waiting record. Takes the lock over, and gives it back before the log is called: an adapter may be done at once.
@@ -129,8 +136,8 @@ struct Sender::Impl : std::enable_shared_from_this<Sender::Impl> {
 Sender::Sender(Log& log, size_t bytes_max) : impl_(std::make_shared<Impl>(log, bytes_max)) {}
 Sender::~Sender() { impl_->Close(); }
 
-void Sender::Send(PartitionId partition, const Command& command, Sync sync, Sent sent) {
-  impl_->Send(partition, command, sync, std::move(sent));
+void Sender::Send(PartitionId partition, const Command& command, Sync sync, Sent sent, More more) {
+  impl_->Send(partition, command, sync, std::move(sent), more);
 }
 
 }  // namespace maily::command

@@ -16,6 +16,9 @@ namespace maily::command {
 // says nothing about whether it is there: commands are idempotent, so that the caller may send again. Must not block.
 using Sent = std::move_only_function<void(Result<CommandAt>)>;
 
+// kFollows: the caller sends another command to the same partition at once, which may share its record.
+enum class More : uint8_t { kNone, kFollows };
+
 // Thread: any. One a process is enough; its queue is bounded by `bytes_max` over all partitions. Partitions do not wait for each other;
 // commands of one caller thread to one partition keep their order.
 class Sender {
@@ -30,7 +33,7 @@ class Sender {
   // Copies the command. `sync`: kSoon if the caller waits for the decision (the frame's sync covers it), kNow if durability itself
   // is the answer. A record that carries both is synced now. kInvalid: larger than kCommandBytesMax. kRetry: the queue is full, the log
   // failed, or it acknowledged without telling the offset.
-  void Send(PartitionId partition, const Command& command, Sync sync, Sent sent);
+  void Send(PartitionId partition, const Command& command, Sync sync, Sent sent, More more = More::kNone);
 
  private:
   struct Impl;

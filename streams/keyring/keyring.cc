@@ -1,18 +1,19 @@
 // The keyring over a Kv: wrapped keys on disk, opened ones in a bounded cache.
 #include "streams/keyring/keyring.h"
 
+#include <algorithm>
 #include <cstring>
-#include <list>
+#include <map>
 #include <mutex>
 #include <unordered_map>
 
 #include "streams/base/bytes.h"
+#include "streams/keyring/opened.h"
 
 namespace maily::keyring {
 namespace {
 
 constexpr char kVersion = 1;  // of a wrapped key: version 1 | nonce 12 | ciphertext | tag 16
-constexpr size_t kEntryBytes = 256;
 
 std::string TenantKey(char kind, TenantId tenant, std::string_view rest) {
   std::string key(1, kind);
@@ -42,59 +43,6 @@ Result<std::string> Unwrap(const Key& with, std::string_view stored, std::string
   return secret;
 }
 
-// Opened keys, by id and by subject, the least recently used last.
-class Opened {
- public:
-  explicit Opened(size_t bytes_max) : bytes_max_(bytes_max) {}
-
-  bool FindById(const std::string& id_place, SubjectKey& out) { return Hit(by_id_, id_place, out); }
-  bool FindBySubject(const std::string& subject_place, SubjectKey& out) { return Hit(by_subject_, subject_place, out); }
-
-  // `subject_place` is empty if it is not known.
-  void Put(const std::string& id_place, const std::string& subject_place, const SubjectKey& key) {
-    Remove(id_place);
-    entries_.push_front({id_place, subject_place, key});
-    by_id_[id_place] = entries_.begin();
-    if (!subject_place.empty()) by_subject_[subject_place] = entries_.begin();
-    bytes_ += Size(entries_.front());
-    while (bytes_ > bytes_max_ && !entries_.empty()) Remove(std::string(entries_.back().id_place));
-  }
-  void Remove(const std::string& id_place) {
-    const auto found = by_id_.find(id_place);
-    if (found == by_id_.end()) return;
-    const auto entry = found->second;
-    const auto of_subject = by_subject_.find(entry->subject_place);
-    if (of_subject != by_subject_.end() && of_subject->second == entry) by_subject_.erase(of_subject);
-    bytes_ -= Size(*entry);
-    by_id_.erase(found);
-    entries_.erase(entry);
-  }
-
- private:
-  struct Entry {
-    std::string id_place;
-    std::string subject_place;
-    SubjectKey key;
-  };
-  using Entries = std::list<Entry>;
-  using Map = std::unordered_map<std::string, Entries::iterator>;
-
-  static size_t Size(const Entry& entry) { return kEntryBytes + 2 * entry.subject_place.size(); }
-  bool Hit(Map& map, const std::string& place, SubjectKey& out) {
-    const auto found = map.find(place);
-    if (found == map.end()) return false;
-    entries_.splice(entries_.begin(), entries_, found->second);
-    out = found->second->key;
-    return true;
-  }
-
-  const size_t bytes_max_;
-  size_t bytes_ = 0;
-  Entries entries_;
-  Map by_id_;
-  Map by_subject_;
-};
-
 }  // namespace
 
 struct Keyring::Impl {
@@ -103,7 +51,7 @@ struct Keyring::Impl {
 
   Result<const TenantKeys*> Tenant(TenantId tenant, bool create);
   Result<SubjectKey> Read(const TenantKeys& keys, const std::string& id_place, std::string_view stored);
-  Result<SubjectKey> NewKey(TenantId tenant, const TenantKeys& keys, KvBatch& batch, std::string_view subject_place);
+  Result<KeyId> NewId(TenantId tenant);
 
   const std::unique_ptr<Kv> kv;
   const Key root;
@@ -114,7 +62,8 @@ struct Keyring::Impl {
   std::mutex reading;   // guards what follows; never held over I/O
   std::unordered_map<TenantId, std::unique_ptr<TenantKeys>> tenants;
   Opened opened;
-  uint64_t destroyed = 0;  // how many calls of Destroy: what was read before one may be gone after it
+  std::unordered_map<TenantId, uint64_t> next_ids;  // guarded by changing
+  uint64_t destroyed = 0;                           // how many calls of Destroy: what was read before one may be gone after it
 };
 
 Result<const TenantKeys*> Keyring::Impl::Tenant(TenantId tenant, bool create) {
@@ -159,20 +108,34 @@ Result<SubjectKey> Keyring::Impl::Read(const TenantKeys& keys, const std::string
   return key;
 }
 
-Result<SubjectKey> Keyring::Impl::NewKey(TenantId tenant, const TenantKeys& keys, KvBatch& batch, std::string_view subject_place) {
-  SubjectKey key;
-  entropy.Fill(key.key.bytes);
-  std::string id_place;
-  // Ids are random: with a thousand million of them two would meet once in forty tries.
-  for (bool taken = true; taken;) {
-    entropy.Fill(key.key_id);
-    id_place = TenantKey('k', tenant, View(key.key_id));
-    MAILY_TRY(const std::optional<std::string> other, kv->Get(id_place));
-    taken = other.has_value();
+// Ids of one opening of the keyring have four random bytes in common, which no older id begins with, and are counted from there: in order,
+// because a store takes keys in order several times faster.
+Result<KeyId> Keyring::Impl::NewId(TenantId tenant) {
+  uint64_t& next = next_ids[tenant];
+  if (static_cast<uint32_t>(next) == 0) {
+    for (bool taken = true; taken;) {
+      uint8_t random[4];
+      entropy.Fill(random);
+      uint32_t first = 0;
+      std::memcpy(&first, random, sizeof(first));
+      next = uint64_t{first} << 32U;
+      std::string from = TenantKey('k', tenant, "");
+      std::string to = from;
+      PutOrdered(from, next);
+      PutOrdered(to, next | UINT32_MAX);
+      taken = false;
+      MAILY_TRY_VOID(kv->Scan(from, to, [&](std::string_view, std::string_view) {
+        taken = true;
+        return false;
+      }));
+    }
+    ++next;
   }
-  batch.Put(id_place, Wrap(keys.wrap, key.key.view(), id_place, entropy));
-  batch.Put(std::string(subject_place), std::string(View(key.key_id)));
-  return key;
+  std::string bytes;
+  PutOrdered(bytes, next++);
+  KeyId id;
+  std::memcpy(id.data(), bytes.data(), id.size());
+  return id;
 }
 
 Result<std::unique_ptr<Keyring>> Keyring::Open(std::unique_ptr<Kv> kv, const Key& root, Entropy& entropy, Options options) {
@@ -198,29 +161,31 @@ Result<std::vector<SubjectKey>> Keyring::GetOrCreate(TenantId tenant, std::span<
   Impl& impl = *impl_;
   MAILY_TRY(const TenantKeys* keys, Tenant(tenant));
   std::vector<SubjectKey> result(subjects.size());
-  std::vector<std::string> places;
-  places.reserve(subjects.size());
   std::vector<size_t> missing;
   {
     const std::scoped_lock lock(impl.reading);
     for (size_t i = 0; i < subjects.size(); ++i) {
-      places.push_back(TenantKey('s', tenant, subjects[i]));
-      if (!impl.opened.FindBySubject(places[i], result[i])) missing.push_back(i);
+      if (!impl.opened.FindBySubject(tenant, subjects[i], result[i])) missing.push_back(i);
     }
   }
   if (missing.empty()) return result;
   const std::scoped_lock change(impl.changing);
   KvBatch batch;
-  std::unordered_map<std::string_view, size_t> made;
+  std::map<std::string, size_t> made;  // places of subjects, in order
   for (const size_t i : missing) {
-    if (const auto twin = made.find(places[i]); twin != made.end()) {
+    std::string place = TenantKey('s', tenant, subjects[i]);
+    if (const auto twin = made.find(place); twin != made.end()) {
       result[i] = result[twin->second];
       continue;
     }
-    MAILY_TRY(const std::optional<std::string> ids, impl.kv->Get(places[i]));
+    MAILY_TRY(const std::optional<std::string> ids, impl.kv->Get(place));
     if (!ids) {
-      MAILY_TRY(result[i], impl.NewKey(tenant, *keys, batch, places[i]));
-      made.emplace(places[i], i);
+      MAILY_TRY(result[i].key_id, impl.NewId(tenant));
+      impl.entropy.Fill(result[i].key.bytes);
+      std::string id_place = TenantKey('k', tenant, View(result[i].key_id));
+      std::string wrapped = Wrap(keys->wrap, result[i].key.view(), id_place, impl.entropy);
+      batch.Put(std::move(id_place), std::move(wrapped));
+      made.emplace(std::move(place), i);
       continue;
     }
     KeyId id;
@@ -232,9 +197,10 @@ Result<std::vector<SubjectKey>> Keyring::GetOrCreate(TenantId tenant, std::span<
     if (!stored) return Fail(Code::kCorrupt, "keyring: a key id is there, its key is not");
     MAILY_TRY(result[i], impl.Read(*keys, id_place, *stored));
   }
+  for (const auto& [place, i] : made) batch.Put(place, std::string(View(result[i].key_id)));
   if (!batch.changes.empty()) MAILY_TRY_VOID(impl.kv->Write(batch));
   const std::scoped_lock lock(impl.reading);
-  for (const size_t i : missing) impl.opened.Put(TenantKey('k', tenant, View(result[i].key_id)), places[i], result[i]);
+  for (const size_t i : missing) impl.opened.Put(tenant, result[i], subjects[i]);
   return result;
 }
 
@@ -250,7 +216,7 @@ Result<SubjectKey> Keyring::Find(TenantId tenant, const KeyId& key_id) {
   uint64_t destroyed = 0;
   {
     const std::scoped_lock lock(impl.reading);
-    if (impl.opened.FindById(id_place, key)) return key;
+    if (impl.opened.FindById(tenant, key_id, key)) return key;
     destroyed = impl.destroyed;
   }
   MAILY_TRY(const TenantKeys* keys, FindTenant(tenant));
@@ -258,9 +224,8 @@ Result<SubjectKey> Keyring::Find(TenantId tenant, const KeyId& key_id) {
   if (!stored) return Fail(Code::kNotFound, "the key is gone");
   MAILY_TRY(key, impl.Read(*keys, id_place, *stored));
   const std::scoped_lock lock(impl.reading);
-  // A subject already cached under its name keeps that entry; a key read before a Destroy is not put back after it.
-  SubjectKey other;
-  if (destroyed == impl.destroyed && !impl.opened.FindById(id_place, other)) impl.opened.Put(id_place, "", key);
+  // A key read before a Destroy is not put back after it.
+  if (destroyed == impl.destroyed) impl.opened.Put(tenant, key, "");
   return key;
 }
 
@@ -271,21 +236,22 @@ Result<size_t> Keyring::Destroy(TenantId tenant, std::string_view subject) {
   MAILY_TRY(const std::optional<std::string> ids, impl.kv->Get(place));
   if (!ids) return size_t{0};
   KvBatch batch;
+  std::vector<KeyId> gone;
   for (size_t at = 0; at + sizeof(KeyId) <= ids->size(); at += sizeof(KeyId)) {
-    batch.Delete(TenantKey('k', tenant, std::string_view(*ids).substr(at, sizeof(KeyId))));
+    std::memcpy(gone.emplace_back().data(), ids->data() + at, sizeof(KeyId));
+    batch.Delete(TenantKey('k', tenant, View(gone.back())));
   }
-  const size_t count = batch.changes.size();
   batch.Delete(place);
   const auto forget = [&] {
     const std::scoped_lock lock(impl.reading);
     ++impl.destroyed;
-    for (size_t i = 0; i < count; ++i) impl.opened.Remove(batch.changes[i].key);
+    for (const KeyId& id : gone) impl.opened.Remove(tenant, id);
   };
   // Once before, so that nobody finds it from here on in memory alone, and once after, for who read it in between.
   forget();
   MAILY_TRY_VOID(impl.kv->Write(batch));
   forget();
-  return count;
+  return gone.size();
 }
 
 }  // namespace maily::keyring

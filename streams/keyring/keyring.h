@@ -10,7 +10,6 @@
 //   's' tenant u32 subject            key_ids of the subject, 8 bytes each; the last is the one to seal with
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -21,12 +20,11 @@
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
 #include "streams/keyring/cipher.h"
+#include "streams/keyring/subject_key.h"
 #include "streams/port/env.h"
 #include "streams/port/kv.h"
 
 namespace maily::keyring {
-
-using KeyId = std::array<uint8_t, 8>;
 
 struct TenantKeys {
   Key identity;  // contact and domain keys are HMACs of it: never rotates
@@ -36,16 +34,11 @@ struct TenantKeys {
   Key request;   // request hashes
 };
 
-struct SubjectKey {
-  KeyId key_id{};
-  Key key;
-};
-
 // Thread: any. Every write is durable when it returns.
 class Keyring {
  public:
   struct Options {
-    // Of opened subject keys kept in memory, least recently used go first; an entry counts 256 bytes and its subject twice.
+    // Of opened subject keys kept in memory, about 100 bytes each; the oldest go first.
     size_t cache_bytes_max = 16 << 20;
   };
   // `kv` is opened with KvDurability::kOnWrite. kFatal: it was made with another root key.

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "streams/keyring/cipher.h"
+#include "streams/keyring/opened.h"
 #include "streams/keyring/root_key.h"
 
 namespace maily::keyring {
@@ -247,6 +248,36 @@ TEST(Keyring, CallersAtOnceGetTheSameKeys) {
   for (size_t i = 0; i < names.size(); ++i) {
     for (size_t t = 1; t < seen.size(); ++t) EXPECT_EQ(seen[t][i].key_id, seen[0][i].key_id);
   }
+}
+
+TEST(Opened, IsBoundedAndForgetsWhatIsRemovedByBothNames) {
+  Opened opened(1);  // a bucket a table
+  const auto numbered = [](uint8_t number) {
+    SubjectKey key;
+    key.key_id[0] = number;
+    key.key.bytes[0] = number;
+    return key;
+  };
+  const std::string_view names[] = {"ann", "bob", "cid"};
+  SubjectKey out;
+  for (uint8_t i = 0; i < 3; ++i) opened.Put(TenantId(1), numbered(i), names[i]);
+  for (uint8_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(opened.FindBySubject(TenantId(1), names[i], out));
+    EXPECT_EQ(out.key, numbered(i).key);
+  }
+  EXPECT_FALSE(opened.FindBySubject(TenantId(2), "ann", out)) << "of another tenant";
+  opened.Remove(TenantId(1), numbered(1).key_id);
+  EXPECT_FALSE(opened.FindById(TenantId(1), numbered(1).key_id, out));
+  EXPECT_FALSE(opened.FindBySubject(TenantId(1), "bob", out));
+  opened.Put(TenantId(1), numbered(9), "bob");
+  ASSERT_TRUE(opened.FindBySubject(TenantId(1), "bob", out));
+  EXPECT_EQ(out.key_id, numbered(9).key_id);
+  for (uint8_t i = 20; i < 40; ++i) opened.Put(TenantId(1), numbered(i), std::string(1, static_cast<char>(i)));
+  EXPECT_FALSE(opened.FindById(TenantId(1), numbered(0).key_id, out)) << "the oldest goes first";
+  EXPECT_TRUE(opened.FindById(TenantId(1), numbered(39).key_id, out));
+  opened.Put(TenantId(1), numbered(50), std::string(Opened::kSubjectBytesMax + 1, 'x'));
+  EXPECT_TRUE(opened.FindById(TenantId(1), numbered(50).key_id, out));
+  EXPECT_FALSE(opened.FindBySubject(TenantId(1), std::string(Opened::kSubjectBytesMax + 1, 'x'), out));
 }
 
 TEST(Keyring, AnotherRootKeyIsRefused) {

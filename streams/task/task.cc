@@ -18,6 +18,8 @@ namespace maily::task {
 namespace {
 
 constexpr Duration kDecideBudget = Milliseconds(5);
+// So long after others, commands that nobody waits for are left to gather: their frames become fewer and larger.
+constexpr Duration kGather = Milliseconds(4);
 constexpr size_t kCommandsBetweenClockReads = 32;
 constexpr size_t kTimersMax = 64;  // fired in one turn
 constexpr size_t kSlicesMax = 8;   // taken in one turn when no command waits
@@ -191,7 +193,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
                                           environment.replies, environment.entropy, executor);
     was_led = true;
     link_busy_since = environment.clock.Steady();
-    time_known = stirred = false;
+    time_known = stirred = gathering = false;
+    last_taken = {};
     observe::Log(observe::Level::kInfo, "partition led",
                  {{"partition", partition.value()}, {"epoch", epoch.load()}, {"lsn", lsn.load()}, {"restored_bytes", restored_bytes}});
     if (listener.led) listener.led(*led, at, store->cache(), credits);
@@ -229,7 +232,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     bool more = false;
     size_t count = 0;
     // 1. External commands.
-    while (!Full()) {
+    for (const bool take = !Gathering(start); take && !Full();) {
       const command::Received* received = receiver->Peek();
       if (received == nullptr) {
         if (const command::Unreadable* record = receiver->unreadable()) {
@@ -247,6 +250,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
         current.alone = true;
       }
       stirred = true;
+      last_taken = start;
       Decide(*received);
       receiver->Pop();
       if (current.alone) break;
@@ -275,6 +279,20 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     // 3. Append.
     if (!current.draft.empty() && flying.draft.empty()) Append();
     if (more && !Full()) Wake();
+  }
+
+  // True if the commands that are there should wait for others; then Step comes back by itself.
+  bool Gathering(Duration steady) {
+    if (!environment.replies.Empty() || steady - last_taken >= kGather) return false;
+    if (!std::exchange(gathering, true)) {
+      executor.After(last_taken + kGather - steady, [weak = weak_from_this(), mine = generation] {
+        auto self = weak.lock();
+        if (!self || self->generation != mine) return;
+        self->gathering = false;
+        if (self->leading()) self->Step();
+      });
+    }
+    return true;
   }
 
   bool Full() const { return current.alone || current.draft.bytes() >= journal::kFrameBytesAim; }
@@ -464,6 +482,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   bool stirred = false;     // commands were decided since the work was last woken
   bool time_known = false;  // a command of this leadership has told the time
   bool awake = false;
+  bool gathering = false;  // a timer is set
+  Duration last_taken;     // when commands were taken last
   bool holding = false;  // a flush is due: wait for the frame in flight
   bool flush_asked = false;
   size_t journal_bytes = 0;

@@ -5,10 +5,14 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 
+#include <algorithm>
+
 #include "streams/adapters/rocks/options_internal.h"
 
 namespace maily::rocks {
 namespace {
+
+constexpr size_t kKvMemtableBytesMax = 8 << 20;  // of one key-value store
 
 // After a full disk RocksDB 7.8 believes itself recovered and then fails every write (its issue 11643), so the adapters reopen instead.
 class NoAutoRecovery : public rocksdb::EventListener {
@@ -86,9 +90,12 @@ rocksdb::Options Resources::Impl::KvStore() const {
   options.max_open_files = limits.kv_open_files_max;
   options.avoid_flush_during_shutdown = true;  // what was not flushed is rebuilt from the journal
   options.write_buffer_manager = state_memtables;
-  options.write_buffer_size = limits.state_memtable_bytes;
+  options.write_buffer_size = std::min<size_t>(limits.state_memtable_bytes, kKvMemtableBytesMax);
   options.max_write_buffer_number = 2;
   options.arena_block_size = 256 << 10;
+  // Most reads are of keys that are not there: 160 KiB of filter a memtable spare them its skip list.
+  options.memtable_prefix_bloom_size_ratio = 0.02;
+  options.memtable_whole_key_filtering = true;
   options.compression = rocksdb::kLZ4Compression;
   options.level_compaction_dynamic_level_bytes = true;
   options.target_file_size_base = 16 << 20;
@@ -105,6 +112,9 @@ rocksdb::Options Resources::Impl::KvStore() const {
   table.partition_filters = true;
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
+  // What every read of a young file needs is held rather than looked up.
+  table.metadata_cache_options.top_level_index_pinning = rocksdb::PinningTier::kAll;
+  table.metadata_cache_options.partition_pinning = rocksdb::PinningTier::kFlushedAndSimilar;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
