@@ -48,20 +48,22 @@ bool IsAscii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
 }
 
-void ReplaceWord(std::string& text, std::string_view word, std::string_view by) {
+enum class Where : uint8_t { kAnywhere, kAsWord };
+// Also takes the angle brackets around it.
+void ReplaceAll(std::string& text, std::string_view what, std::string_view by, Where where) {
   const auto same = [](char a, char b) { return Lower(a) == Lower(b); };
   for (size_t from = 0; from < text.size();) {
-    const auto found = std::search(text.begin() + static_cast<std::ptrdiff_t>(from), text.end(), word.begin(), word.end(), same);
+    const auto found = std::search(text.begin() + static_cast<std::ptrdiff_t>(from), text.end(), what.begin(), what.end(), same);
     if (found == text.end()) return;
     const auto at = static_cast<size_t>(found - text.begin());
-    const size_t end = at + word.size();
-    if ((at > 0 && IsWord(text[at - 1])) || (end < text.size() && IsWord(text[end]))) {
+    const size_t end = at + what.size();
+    if (where == Where::kAsWord && ((at > 0 && IsWord(text[at - 1])) || (end < text.size() && IsWord(text[end])))) {
       from = at + 1;
       continue;
     }
     const bool in_brackets = at > 0 && end < text.size() && text[at - 1] == '<' && text[end] == '>';
     const size_t begin = in_brackets ? at - 1 : at;
-    text.replace(begin, word.size() + (in_brackets ? 2 : 0), by);
+    text.replace(begin, what.size() + (in_brackets ? 2 : 0), by);
     from = begin + by.size();
   }
 }
@@ -122,9 +124,9 @@ std::string RedactReply(std::string_view text, std::string_view address) {
   std::string out(text);
   if (out.size() >= Session::kReplyTextBytesMax) out.resize(out.rfind(' ') == std::string::npos ? 0 : out.rfind(' '));  // no half address
   static constexpr std::string_view kRecipient = "<recipient>";
-  if (!address.empty()) ReplaceWord(out, address, kRecipient);
+  if (!address.empty()) ReplaceAll(out, address, kRecipient, Where::kAnywhere);
   const std::string_view local = address.substr(0, address.rfind('@'));
-  if (local.size() >= 3 && local.size() < address.size()) ReplaceWord(out, local, kRecipient);
+  if (local.size() >= 3 && local.size() < address.size()) ReplaceAll(out, local, kRecipient, Where::kAsWord);
   if (out.size() > kReplyBytesMax) out.resize(kReplyBytesMax);
   return out;
 }
