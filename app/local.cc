@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -61,10 +62,14 @@ void ExaminePartitions(const Server& server, std::vector<Finding>& findings) {
     return;
   }
   std::string stopped;
+  double skew = 0;
+  bool held = false;
   uint64_t first_min = std::numeric_limits<uint64_t>::max(), first_max = 0, trimmed = 0;
   for (const json& partition : instance["partitions"]) {
     const std::string error = partition.value("error", "");
     if (!error.empty()) stopped += fmt::format("{}partition {}: {}", stopped.empty() ? "" : "; ", partition.value("partition", 0), error);
+    if (const double apart = partition.value("clock_skew_seconds", 0.0); std::abs(apart) > std::abs(skew)) skew = apart;
+    held = held || partition.value("timers_held", false);
     const auto first = partition.value("commands_begin", uint64_t{0});
     first_min = std::min(first_min, first);
     first_max = std::max(first_max, first);
@@ -72,6 +77,9 @@ void ExaminePartitions(const Server& server, std::vector<Finding>& findings) {
   }
   findings.push_back({"partitions", stopped.empty() ? "ok" : "fail", stopped.empty() ? "none has stopped" : stopped,
                       stopped.empty() ? "" : "the server's log says more; a restart tries again"});
+  findings.push_back({"clocks", held ? "fail" : "ok",
+                      fmt::format("the log's clock is {:.0f} s from the machine's{}", skew, held ? ": timers hold" : ""),
+                      held ? "set the machine's clock; timers fire again by themselves" : ""});
   findings.push_back(
       {"commands", "ok", fmt::format("first offsets kept: {} to {}; {} old records are trimmed", first_min, first_max, trimmed), ""});
 }

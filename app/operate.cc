@@ -63,6 +63,8 @@ json InstanceJson(const OperatorNeeds& needs) {
                           {"command_lag", status.command_lag},
                           {"commands_begin", status.commands_begin},
                           {"link_lag", status.link_lag},
+                          {"clock_skew_seconds", static_cast<double>(status.clock_skew.us) / 1e6},
+                          {"timers_held", status.timers_held},
                           {"state_bytes", status.state_bytes},
                           {"error", status.error}});
   }

@@ -18,7 +18,9 @@ constexpr PartitionId kPartition(2);
 constexpr uint16_t kTick = 1;
 
 // True if GET /metrics shows this line.
-bool Shown(const std::string& line) { return ("\n" + observe::Metrics::Process().PrometheusText()).find("\n" + line + "\n") != std::string::npos; }
+bool Shown(const std::string& line) {
+  return ("\n" + observe::Metrics::Process().PrometheusText()).find("\n" + line + "\n") != std::string::npos;
+}
 
 class FixedClock : public Clock {
  public:

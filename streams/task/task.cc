@@ -11,6 +11,7 @@
 #include "streams/observe/logging.h"
 #include "streams/observe/metrics.h"
 #include "streams/task/careful.h"
+#include "streams/task/clock_watch.h"
 #include "streams/task/decide.h"
 #include "streams/task/retention.h"
 
@@ -26,6 +27,7 @@ constexpr size_t kSlicesMax = 8;   // taken in one turn when no command waits
 // Old commands are looked for so often in the time that they are kept, and once an hour at least.
 constexpr int64_t kTrimsInRetention = 64;
 constexpr Duration kTrimIntervalMax = Hours(1);
+constexpr Duration kClockLook = Seconds(1);  // while timers hold
 
 }  // namespace
 
@@ -72,6 +74,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     link_lag = metrics.AddGauge("maily_link_lag_items", "Items that links still have to carry from this partition.", labels);
     link_lag_seconds =
         metrics.AddGauge("maily_link_lag_seconds", "For how long links have had something to carry from this partition.", labels);
+    clock_skew = metrics.AddGauge("maily_task_clock_skew_seconds",
+                                  "The log's clock minus the machine's, as far as it is known; a minute apart, timers hold.", labels);
+    timers_held = metrics.AddGauge("maily_task_timers_held", "1 while no timer fires because the two clocks are a minute apart.", labels);
     decisions = metrics.AddCounter("maily_task_decisions_total", "Decisions that were accepted.", labels);
     state_bytes = metrics.AddGauge("maily_task_state_bytes", "State of this partition in memory.", labels);
   }
@@ -210,6 +215,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
         });
       }
     });
+    clocks = {};
+    clock_look = false;
     FlushTimer();
     Step();
   }
@@ -264,7 +271,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (time_known && !current.alone && !Full()) {
       Advance(latest);
       if (std::exchange(stirred, false)) engine->work().WakeAll();
-      if (engine->FireTimers(now, kTimersMax, current.draft) == kTimersMax) more = true;
+      if (!TimersHold() && engine->FireTimers(now, kTimersMax, current.draft) == kTimersMax) more = true;
       for (size_t i = 0; i < kSlicesMax && !Full(); ++i) {
         const bool progress = engine->Slice(now, current.draft);
         if (!progress) break;
@@ -306,8 +313,32 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     current.draft.SetTime(now);
   }
 
+  // Decided live only, and what fires is in the journal: a restore does not ask.
+  bool TimersHold() {
+    const Duration skew = clocks.Look(latest, environment.clock.Now());
+    const bool hold = ClockWatch::Apart(skew);
+    clock_skew.Set(skew.us / 1'000'000);
+    timers_held.Set(hold ? 1 : 0);
+    shared_clock_skew_us = skew.us;
+    if (hold != shared_timers_held.exchange(hold)) {
+      observe::Log(hold ? observe::Level::kError : observe::Level::kInfo,
+                   hold ? "the log's clock and the machine's differ: timers hold" : "the log's clock and the machine's agree: timers fire",
+                   {{"partition", partition.value()}, {"log_minus_machine_seconds", skew.us / 1'000'000}});
+    }
+    if (hold && !std::exchange(clock_look, true)) {
+      executor.After(kClockLook, [weak = weak_from_this(), mine = generation] {
+        auto self = weak.lock();
+        if (!self || self->generation != mine) return;
+        self->clock_look = false;
+        if (self->leading()) self->Step();
+      });
+    }
+    return hold;
+  }
+
   void Decide(const command::Received& received) {
     Advance(received.time);
+    if (received.command.type == kTickCommand) clocks.Ticked(received.command.occurred_at, received.time);
     const bool poison = current.alone && careful->Enter(received.at);
     const Engine::Decided decided =
         poison ? engine->Reject(received, "poison", "this command ended the process three times; it was not decided", current.draft)
@@ -484,14 +515,16 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   bool awake = false;
   bool gathering = false;  // a timer is set
   Duration last_taken;     // when commands were taken last
-  bool holding = false;  // a flush is due: wait for the frame in flight
+  bool holding = false;    // a flush is due: wait for the frame in flight
   bool flush_asked = false;
   size_t journal_bytes = 0;
   Duration last_flush;
   Duration last_trim;
   Job stop_done;
+  ClockWatch clocks;
+  bool clock_look = false;   // timers hold, and a look at the clocks is due
   Duration link_busy_since;  // since when links have had something to carry
-  observe::Gauge lag_records, lag_seconds, first_command, link_lag, link_lag_seconds, state_bytes;
+  observe::Gauge lag_records, lag_seconds, first_command, clock_skew, timers_held, link_lag, link_lag_seconds, state_bytes;
   observe::Counter decisions;
 
   // Self-synchronised: read by status() on any thread.
@@ -503,6 +536,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   std::atomic<uint64_t> shared_command_lag = 0;
   std::atomic<uint64_t> shared_commands_begin = 0;
   std::atomic<uint64_t> shared_link_lag = 0;
+  std::atomic<int64_t> shared_clock_skew_us = 0;
+  std::atomic<bool> shared_timers_held = false;
   std::atomic<size_t> shared_state_bytes = 0;
   mutable std::mutex error_mutex;
   std::string error_text;
@@ -524,6 +559,8 @@ Task::Status Task::status() const {
   status.command_lag = impl_->shared_command_lag;
   status.commands_begin = impl_->shared_commands_begin;
   status.link_lag = impl_->shared_link_lag;
+  status.clock_skew = {impl_->shared_clock_skew_us};
+  status.timers_held = impl_->shared_timers_held;
   status.state_bytes = impl_->shared_state_bytes;
   const std::lock_guard lock(impl_->error_mutex);
   status.error = impl_->error_text;

@@ -79,7 +79,9 @@ class Task {
     uint64_t command_lag = 0;     // records of the commands topic not decided yet
     uint64_t commands_begin = 0;  // first offset of the commands topic that is kept
     uint64_t link_lag = 0;
-    size_t state_bytes = 0;  // in memory
+    Duration clock_skew;       // the log's clock minus the machine's, as far as it is known
+    bool timers_held = false;  // because the two are a minute apart
+    size_t state_bytes = 0;    // in memory
     std::string error;
   };
   Status status() const;

@@ -29,6 +29,7 @@ namespace {
 
 constexpr size_t kContacts = 60;
 constexpr size_t kDeathsMax = 4;
+constexpr Duration kSkewMax = Seconds(120);  // of the log's clock, either way: twice of what makes timers hold
 
 class Run {
  public:
@@ -133,6 +134,10 @@ class Run {
     std::sort(deaths_.begin(), deaths_.end());
     next_death_ = 0;
     if (world_.scheduler().Chance(0.3)) {
+      world_.SkewLog(world_.scheduler().RandomDuration(Duration{} - kSkewMax, kSkewMax));
+      skewed_until_ = world_.scheduler().clock().Steady() + Seconds(300);
+    }
+    if (world_.scheduler().Chance(0.3)) {
       campaigns::v1::PauseCampaign pause;
       pause.set_campaign_id(1);
       AskHome(pause);
@@ -152,12 +157,14 @@ class Run {
     const auto done = [&] {
       MaybeDie();
       if (!world_.running()) world_.Start();
+      if (world_.scheduler().clock().Steady() > skewed_until_) world_.SkewLog({});
       if (next_death_ < deaths_.size() || !world_.AllLeading()) return false;
       const auto* campaign = Campaign();
       return campaign != nullptr && campaign->status() == campaigns::v1::COMPLETED;
     };
     if (!world_.scheduler().RunUntil(done, Seconds(3600))) return false;
-    world_.scheduler().RunFor(Seconds(40));  // what is still on its way: acknowledgements of links, flushes
+    // What is still on its way: acknowledgements of links, flushes; and the time that the log was ahead.
+    world_.scheduler().RunFor(Seconds(40) + kSkewMax);
     return true;
   }
 
@@ -238,6 +245,7 @@ class Run {
   World world_;
   std::vector<Duration> deaths_;
   size_t next_death_ = 0;
+  Duration skewed_until_;
   size_t asked_ = 0;
   size_t unknown_ = 0;
   World::Decided created_;

@@ -59,6 +59,8 @@ class World {
   // The state of a partition that is led; null if none is.
   state::Cache* cache(PartitionId partition);
   bool AllLeading() const;
+  // The log's clock from now on, beside the machine's.
+  void SkewLog(Duration skew) { log_.SetStampSkew(skew); }
   // Records of commands that are not kept any more.
   uint64_t commands_trimmed(PartitionId partition);
 
