@@ -124,9 +124,14 @@ std::string RedactReply(std::string_view text, std::string_view address) {
   std::string out(text);
   if (out.size() >= Session::kReplyTextBytesMax) out.resize(out.rfind(' ') == std::string::npos ? 0 : out.rfind(' '));  // no half address
   static constexpr std::string_view kRecipient = "<recipient>";
-  if (!address.empty()) ReplaceAll(out, address, kRecipient, Where::kAnywhere);
-  const std::string_view local = address.substr(0, address.rfind('@'));
-  if (local.size() >= 3 && local.size() < address.size()) ReplaceAll(out, local, kRecipient, Where::kAsWord);
+  // As it is, and as a Session shows it: every byte that is not ASCII as '?'.
+  std::string shown(address);
+  std::replace_if(shown.begin(), shown.end(), [](char c) { return static_cast<uint8_t>(c) >= 0x7F; }, '?');
+  for (const std::string_view spelled : {address, std::string_view(shown)}) {
+    if (!spelled.empty()) ReplaceAll(out, spelled, kRecipient, Where::kAnywhere);
+    const std::string_view local = spelled.substr(0, spelled.rfind('@'));
+    if (local.size() >= 3 && local.size() < spelled.size()) ReplaceAll(out, local, kRecipient, Where::kAsWord);
+  }
   if (out.size() > kReplyBytesMax) out.resize(kReplyBytesMax);
   return out;
 }

@@ -538,6 +538,7 @@ TEST(RedactReply, TakesTheAddressOutHoweverItIsSpelled) {
   EXPECT_EQ(RedactReply("550 ADA@B.example, <ada@b.EXAMPLE> and rcpt=ada@b.examples", "ada@b.example"),
             "550 <recipient>, <recipient> and rcpt=<recipient>s");
   EXPECT_EQ(RedactReply("xada@b.exampleada@b.example", "ada@b.example"), "x<recipient><recipient>");
+  EXPECT_EQ(RedactReply("<k??the@b.example>: k??the", "k\xC3\xA4the@b.example"), "<recipient>: <recipient>");
   EXPECT_EQ(RedactReply("user ada adamant", "ada@b.example"), "user <recipient> adamant");
   EXPECT_EQ(RedactReply("al is unknown", "al@b.example"), "al is unknown");
   const std::string address = std::string(60, 'a') + "@b.example";
