@@ -119,11 +119,11 @@ class TaskTest : public ::testing::Test {
   struct Running {
     explicit Running(const std::filesystem::path& directory, Duration commands_retention = {})
         : resources(rocks::Limits{}),
+          workers("task", 2),
           pipeline(CounterPipeline()),
           log(OpenLog(directory, resources, clock)),
           stores((directory / "state").string(), resources),
           slots(std::move(disk::MmapSlots::Open((directory / "careful").string(), 4)).value()),
-          workers("task", 2),
           sender(*log, 16 << 20),
           replies(10'000),
           environment{*log, clock, entropy, stores, *slots, sender, replies, pipeline, nullptr, "test", "test"} {
@@ -185,13 +185,13 @@ class TaskTest : public ::testing::Test {
     }
 
     rocks::Resources resources;
+    asio_net::Workers workers;  // outlive the log, which tells them of appends until it is closed
     asio_net::SystemClock clock;
     asio_net::SystemEntropy entropy;
     Pipeline pipeline;
     std::unique_ptr<Log> log;
     rocks::RocksKvStores stores;
     std::unique_ptr<disk::MmapSlots> slots;
-    asio_net::Workers workers;
     command::Sender sender;
     command::Replies replies;
     TaskEnvironment environment;
