@@ -214,6 +214,24 @@ TEST_F(ApiTest, ReadsSayWhetherTheyShowTheWrite) {
   EXPECT_EQ(Get("/v1/lists?min=" + never + "&wait_ms=never").status, 422);
 }
 
+TEST_F(ApiTest, ContactsWaitForTheViewsOnlyAfterARegistration) {
+  Show(Post("/v1/attributes", {{"name", "age"}, {"type", "integer"}, {"personal", false}}));
+  const std::string group = world_.views->GroupOf("attributes");
+  const std::string database = world_.views->live(group);
+  size_t stopped = 0;
+  for (const auto& one : world_.groups) one->Stop([&stopped] { ++stopped; });
+  ASSERT_TRUE(world_.Until([&] { return stopped == world_.groups.size(); }));
+  world_.groups.clear();
+  world_.views->SetLive(group, database);  // as it is, it does not move any more
+  EXPECT_EQ(Post("/v1/lists", {{"name", "decided in the tenant's home"}}).status, 201);
+  const json body{{"email", "ann@example.com"}, {"attributes", {{"age", 7}}}};
+  EXPECT_EQ(Post("/v1/contacts", body).status, 201);
+  ASSERT_EQ(Post("/v1/attributes", {{"name", "city"}, {"type", "text"}}).status, 201);
+  const Said said = Post("/v1/contacts", body);
+  EXPECT_EQ(said.status, 503);
+  EXPECT_NE(said.body["message"].get<std::string>().find("attributes are not up to date"), std::string::npos);
+}
+
 TEST_F(ApiTest, PagesShowEachRowOnceWhileOthersAreAdded) {
   Said last;
   for (int i = 0; i < 25; ++i) last = Post("/v1/contacts", {{"email", "c" + std::to_string(i) + "@example.com"}});

@@ -470,56 +470,56 @@ void UpsertContact(Call call) {
   if (!body) return;
   gw::Gateway& gateway = call.api->gateway;
   const TenantId tenant = call.caller.tenant;
-  gateway.WithRegistry(tenant,
-                       [call = std::move(call), body = std::move(*body)](Result<std::shared_ptr<const gw::Registry>> registry) mutable {
-                         if (!registry) return Refuse(call, registry.error());
-                         const auto keys = KeysOf(call);
-                         if (!keys) return Refuse(call, keys.error());
-                         std::vector<ProblemDetail> details;
-                         Body reader(body, "", details);
-                         contacts::v1::UpsertContact command;
-                         std::optional<schema::Address> address;
-                         if (const auto email = reader.Text("email", 1000, true)) {
-                           auto parsed = schema::ParseAddress(*email);
-                           if (parsed) {
-                             address = std::move(*parsed);
-                           } else {
-                             reader.Violation("email", std::string(schema::kInvalidAddress), parsed.error().message);
-                           }
-                         }
-                         if (const json* attributes = reader.Object("attributes")) {
-                           for (const auto& [name, value] : attributes->items()) {
-                             if (!gw::IsAttributeName(name)) {
-                               reader.Violation("attributes/" + name, "invalid_name",
-                                                "begins with a lower-case letter; then lower-case letters, digits and _; not email");
-                               continue;
-                             }
-                             if (const auto set = gw::AttributeFromJson(**registry, name, value, *command.add_attributes()); !set) {
-                               reader.Violation("attributes/" + name, "wrong_type", set.error().message);
-                             }
-                           }
-                         }
-                         if (const json* lists = reader.Array("lists", 100)) {
-                           for (size_t i = 0; i < lists->size(); ++i) {
-                             if ((*lists)[i].is_number_unsigned() && (*lists)[i].get<uint64_t>() > 0) {
-                               command.add_join_lists((*lists)[i].get<uint64_t>());
+  gateway.WithAttributes(tenant,
+                         [call = std::move(call), body = std::move(*body)](Result<std::shared_ptr<const gw::Registry>> registry) mutable {
+                           if (!registry) return Refuse(call, registry.error());
+                           const auto keys = KeysOf(call);
+                           if (!keys) return Refuse(call, keys.error());
+                           std::vector<ProblemDetail> details;
+                           Body reader(body, "", details);
+                           contacts::v1::UpsertContact command;
+                           std::optional<schema::Address> address;
+                           if (const auto email = reader.Text("email", 1000, true)) {
+                             auto parsed = schema::ParseAddress(*email);
+                             if (parsed) {
+                               address = std::move(*parsed);
                              } else {
-                               reader.Violation("lists/" + std::to_string(i), "wrong_type", "must be the id of a list");
+                               reader.Violation("email", std::string(schema::kInvalidAddress), parsed.error().message);
                              }
                            }
-                         }
-                         reader.RefuseUnknown();
-                         if (!details.empty()) return Refuse(call, Violations(std::move(details)));
-                         command.set_source("api");
-                         gw::Identify(command, **registry, *address, **keys);
-                         Order order = gw::PlainOrder(command, command.contact_key());
-                         auto key = call.api->parts.keyring.GetOrCreate(call.caller.tenant, command.contact_key());
-                         if (!key) return Refuse(call, key.error());
-                         gw::Seal(command, **registry, call.caller.tenant, *key, call.api->parts.entropy);
-                         command.SerializeToString(&order.payload);
-                         Submit(std::move(call), std::move(order),
-                                {.status = 200, .id_member = "", .collection = "", .more = Json::object(), .gone_is_done = {}});
-                       });
+                           if (const json* attributes = reader.Object("attributes")) {
+                             for (const auto& [name, value] : attributes->items()) {
+                               if (!gw::IsAttributeName(name)) {
+                                 reader.Violation("attributes/" + name, "invalid_name",
+                                                  "begins with a lower-case letter; then lower-case letters, digits and _; not email");
+                                 continue;
+                               }
+                               if (const auto set = gw::AttributeFromJson(**registry, name, value, *command.add_attributes()); !set) {
+                                 reader.Violation("attributes/" + name, "wrong_type", set.error().message);
+                               }
+                             }
+                           }
+                           if (const json* lists = reader.Array("lists", 100)) {
+                             for (size_t i = 0; i < lists->size(); ++i) {
+                               if ((*lists)[i].is_number_unsigned() && (*lists)[i].get<uint64_t>() > 0) {
+                                 command.add_join_lists((*lists)[i].get<uint64_t>());
+                               } else {
+                                 reader.Violation("lists/" + std::to_string(i), "wrong_type", "must be the id of a list");
+                               }
+                             }
+                           }
+                           reader.RefuseUnknown();
+                           if (!details.empty()) return Refuse(call, Violations(std::move(details)));
+                           command.set_source("api");
+                           gw::Identify(command, **registry, *address, **keys);
+                           Order order = gw::PlainOrder(command, command.contact_key());
+                           auto key = call.api->parts.keyring.GetOrCreate(call.caller.tenant, command.contact_key());
+                           if (!key) return Refuse(call, key.error());
+                           gw::Seal(command, **registry, call.caller.tenant, *key, call.api->parts.entropy);
+                           command.SerializeToString(&order.payload);
+                           Submit(std::move(call), std::move(order),
+                                  {.status = 200, .id_member = "", .collection = "", .more = Json::object(), .gone_is_done = {}});
+                         });
 }
 
 void CreateList(Call call) {

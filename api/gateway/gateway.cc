@@ -7,6 +7,8 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "maily/lists/v1/commands.pb.h"
+#include "maily/tenants/v1/commands.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "schemas/keys.h"
 #include "schemas/sealed.h"
@@ -32,8 +34,10 @@ struct Pending {
 
 struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
   struct Known {
-    std::optional<CommandAt> home;       // last command of this process that the tenant's home decided
-    std::optional<CommandAt> read_home;  // the same when `registry` was read
+    // The last of this process that were decided; no other command changes what there is of them.
+    std::optional<CommandAt> attribute;  // RegisterAttribute
+    std::optional<CommandAt> list;       // CreateList
+    std::optional<CommandAt> shown;      // the views showed all up to this one when `registry` was read
     std::shared_ptr<const Registry> registry;
     Duration read_at;
   };
@@ -55,25 +59,27 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
 
   void Send(const Asker& asker, const Order& order, const CommandId& id, std::string_view hash, Sync sync, command::Sent sent) {
     const Instant now = parts.clock.Now();
-    parts.sender.Send(PartitionFor(order),
-                      {.id = id,
-                       .type = order.type,
-                       .tenant = asker.tenant,
-                       .key = order.key,
-                       .actor = asker.actor,
-                       .occurred_at = order.occurred_at.us == 0 ? now : order.occurred_at,
-                       .trace = asker.trace,
-                       .causation = {},
-                       .correlation = id,
-                       .natural_key = order.natural_key,
-                       .sequence = order.sequence,
-                       .request_hash = hash,
-                       .payload = order.payload.empty() ? order.plain : order.payload},
-                      sync, [impl = shared_from_this(), sent = std::move(sent)](Result<CommandAt> at) mutable {
-                        if (at) impl->NoteLatest(*at);
-                        sent(std::move(at));
-                      },
-                      order.more);
+    parts.sender.Send(
+        PartitionFor(order),
+        {.id = id,
+         .type = order.type,
+         .tenant = asker.tenant,
+         .key = order.key,
+         .actor = asker.actor,
+         .occurred_at = order.occurred_at.us == 0 ? now : order.occurred_at,
+         .trace = asker.trace,
+         .causation = {},
+         .correlation = id,
+         .natural_key = order.natural_key,
+         .sequence = order.sequence,
+         .request_hash = hash,
+         .payload = order.payload.empty() ? order.plain : order.payload},
+        sync,
+        [impl = shared_from_this(), sent = std::move(sent)](Result<CommandAt> at) mutable {
+          if (at) impl->NoteLatest(*at);
+          sent(std::move(at));
+        },
+        order.more);
   }
 
   // Offsets and indexes are kept in one word: 44 and 20 bits, plus one, so that zero means none.
@@ -86,22 +92,27 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
     generation.store(at.generation, std::memory_order_relaxed);
   }
 
-  void NoteHome(TenantId tenant, const CommandAt& at) {
-    if (at.partition != schema::HomeOf(tenant, parts.log.partition_count)) return;
+  // Of a command that was decided.
+  void NoteDefinition(TenantId tenant, TypeNumber type, const CommandAt& at) {
+    static const TypeNumber kAttribute = schema::NumberOf(*tenants::v1::RegisterAttribute::descriptor());
+    static const TypeNumber kList = schema::NumberOf(*lists::v1::CreateList::descriptor());
+    if (type != kAttribute && type != kList) return;
     const std::lock_guard lock(mutex);
-    std::optional<CommandAt>& home = tenants[tenant].home;
-    if (!home || *home < at) home = at;
+    Known& known = tenants[tenant];
+    std::optional<CommandAt>& last = type == kList ? known.list : known.attribute;
+    last = std::max(last, std::optional(at));
   }
 
-  std::shared_ptr<const Registry> FreshRegistry(TenantId tenant, std::optional<CommandAt>& home) {
+  // The registry if it is known well enough; else `wanted` = what the views have to show first.
+  std::shared_ptr<const Registry> KnownRegistry(TenantId tenant, bool with_lists, std::optional<CommandAt>& wanted) {
     const std::lock_guard lock(mutex);
     const Known& known = tenants[tenant];
-    home = known.home;
-    const bool fresh = known.registry && known.read_home == known.home && parts.clock.Steady() - known.read_at < kRegistryStaleMax;
+    wanted = with_lists ? std::max(known.attribute, known.list) : known.attribute;
+    const bool fresh = known.registry && known.shown >= wanted && parts.clock.Steady() - known.read_at < kRegistryStaleMax;
     return fresh ? known.registry : nullptr;
   }
 
-  Result<std::shared_ptr<const Registry>> ReadRegistry(TenantId tenant, const std::optional<CommandAt>& home) {
+  Result<std::shared_ptr<const Registry>> ReadRegistry(TenantId tenant, const std::optional<CommandAt>& shown) {
     const Duration now = parts.clock.Steady();
     MAILY_TRY(const projections::Rows rows, parts.views.Query("attributes", {{"tenant", sql::Value::Integer(tenant.value())}}));
     std::vector<tenants::v1::AttributeDefinition> attributes(rows.size());
@@ -119,9 +130,20 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
     const std::lock_guard lock(mutex);
     Known& known = tenants[tenant];
     known.registry = registry;
-    known.read_home = home;
+    known.shown = shown;
     known.read_at = now;
     return registry;
+  }
+
+  void WithRegistry(TenantId tenant, bool with_lists, RegistryDone done) {
+    std::optional<CommandAt> wanted;
+    if (auto registry = KnownRegistry(tenant, with_lists, wanted)) return done(std::move(registry));
+    if (!wanted) return done(ReadRegistry(tenant, wanted));
+    auto waited = [self = shared_from_this(), tenant, wanted, done = std::move(done)](bool fresh) mutable {
+      if (!fresh) return done(Fail(Code::kRetry, "the registered attributes are not up to date: the read models are behind"));
+      done(self->ReadRegistry(tenant, wanted));
+    };
+    parts.views.freshness().Wait(parts.views.GroupOf("attributes"), {*wanted}, kRegistryWait, parts.blocking, std::move(waited));
   }
 
   const Parts parts;
@@ -191,9 +213,9 @@ void Gateway::SubmitOn(Executor& executor, const Asker& asker, const Order& orde
     verdict.id = p->id;
     std::exchange(p->done, nullptr)(std::move(verdict));
   };
-  impl_->parts.replies.Await(id, executor, timeout, [pending, finish, impl = impl_, tenant = asker.tenant](Result<command::Reply> reply) {
+  auto replied = [pending, finish, impl = impl_, tenant = asker.tenant, type = order.type](Result<command::Reply> reply) {
     if (reply) {
-      impl->NoteHome(tenant, reply->at);
+      impl->NoteDefinition(tenant, type, reply->at);
       return finish(pending, {.kind = Verdict::Kind::kDecided,
                               .outcome = static_cast<Outcome>(reply->outcome),
                               .answer = std::move(reply->answer),
@@ -208,7 +230,8 @@ void Gateway::SubmitOn(Executor& executor, const Asker& asker, const Order& orde
     verdict.kind = verdict.at ? Verdict::Kind::kPending : Verdict::Kind::kUnavailable;
     if (!verdict.at) verdict.answer = reply.error().message;
     finish(pending, std::move(verdict));
-  });
+  };
+  impl_->parts.replies.Await(id, executor, timeout, std::move(replied));
   impl_->Send(asker, order, id, *hash, Sync::kSoon, [pending, finish, impl = impl_, &executor](Result<CommandAt> at) {
     if (at) {
       const std::lock_guard lock(pending->mutex);
@@ -240,18 +263,14 @@ Result<void> Gateway::SealFor(std::string_view subject, TenantId tenant, google:
   return Ok();
 }
 
-void Gateway::WithRegistry(TenantId tenant, std::move_only_function<void(Result<std::shared_ptr<const Registry>>)> done) {
-  impl_->parts.blocking.Post([impl = impl_, tenant, done = std::move(done)]() mutable {
-    std::optional<CommandAt> home;
-    if (auto registry = impl->FreshRegistry(tenant, home)) return done(std::move(registry));
-    if (!home) return done(impl->ReadRegistry(tenant, home));
-    const std::string group = impl->parts.views.GroupOf("attributes");
-    impl->parts.views.freshness().Wait(
-        group, {*home}, kRegistryWait, impl->parts.blocking, [impl, tenant, home, done = std::move(done)](bool fresh) mutable {
-          if (!fresh) return done(Fail(Code::kRetry, "the registered attributes are not up to date: the read models are behind"));
-          done(impl->ReadRegistry(tenant, home));
-        });
-  });
+void Gateway::WithAttributes(TenantId tenant, RegistryDone done) {
+  impl_->parts.blocking.Post(
+      [impl = impl_, tenant, done = std::move(done)]() mutable { impl->WithRegistry(tenant, false, std::move(done)); });
+}
+
+void Gateway::WithRegistry(TenantId tenant, RegistryDone done) {
+  impl_->parts.blocking.Post(
+      [impl = impl_, tenant, done = std::move(done)]() mutable { impl->WithRegistry(tenant, true, std::move(done)); });
 }
 
 }  // namespace maily::gateway

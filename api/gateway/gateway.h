@@ -78,6 +78,7 @@ struct Verdict {
   CommandId id;
 };
 using Done = std::move_only_function<void(Verdict)>;
+using RegistryDone = std::move_only_function<void(Result<std::shared_ptr<const Registry>>)>;
 
 // Thread: any.
 class Gateway {
@@ -115,8 +116,11 @@ class Gateway {
   // for the disk then: call it on the blocking executor.
   Result<void> SealFor(std::string_view subject, TenantId tenant, google::protobuf::Message& message);
 
-  // The attributes of a tenant, as of everything that this process asked of the tenant's home before; `done` on the blocking executor.
-  void WithRegistry(TenantId tenant, std::move_only_function<void(Result<std::shared_ptr<const Registry>>)> done);
+  // The attributes of a tenant, with all that this process registered before, whatever else the views lack; `done` on the blocking
+  // executor. kRetry: the views do not show a registration yet.
+  void WithAttributes(TenantId tenant, RegistryDone done);
+  // The same once the views also show all lists that this process made before.
+  void WithRegistry(TenantId tenant, RegistryDone done);
 
   // Where the last durable command of this process stands in each partition that it wrote to: a read that is fresh as of these
   // sees all that was asked here before.

@@ -7,6 +7,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from program import Failed, ROOT, World, check, wait_for  # noqa: E402
@@ -34,11 +35,17 @@ def inside(arguments):
         numbers = iter(range(100_000))
 
         def refused():
-            status, answer, headers = api.call("POST", "/v1/suppressions", {"email": f"during{next(numbers)}@example.com"})
-            # Reads may fall behind first; what counts is that the log itself refuses, and says why.
+            # What is still taken is decided, in the tenant's home too, and no view can show it: they have no space either.
+            status, answer, headers = api.call("POST", "/v1/lists", {"name": f"during{next(numbers)}"})
             return (answer, headers) if status == 503 and "space" in answer["message"] else None
         answer, headers = wait_for("a refusal", refused, 30, world.server)
         check("retry-after" in headers, f"during: {answer}")
+        # What needs the registered attributes, and the contact's key, is told the same, at once.
+        for email in ("before", "during"):
+            began = time.monotonic()
+            status, answer, headers = api.call("POST", "/v1/contacts", {"email": f"{email}@example.com", "attributes": {"city": "Rome"}})
+            check(status == 503 and "space" in answer["message"] and "retry-after" in headers, f"a contact during: {status} {answer}")
+            check(time.monotonic() - began < 3, "a contact during: waited for the views")
         check(api.ok("GET", "/v1/contacts?email=before%40example.com")["items"], "reads do not go on")
         os.remove(filler)
 
