@@ -243,7 +243,7 @@ command::Command World::Click(const Recipient& recipient, Uniform& chance, std::
   click.Clear();
   click.set_campaign_id(campaign_);
   click.set_ordinal(recipient.ordinal);
-  click.set_link(1);
+  click.set_link(0);                              // the only one
   const size_t fixed = click.ByteSizeLong() + 2;  // tag and size of the sealed user agent
   filler.resize(kClickBytes - fixed);
   for (size_t i = 0; i + 8 <= filler.size(); i += 8) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/lists/v1/state.pb.h"
@@ -53,6 +54,13 @@ void Decide(task::Context& context, const v1::RecordOpen& command) {
 
 void Decide(task::Context& context, const v1::RecordClick& command) {
   if (!KnowsSend(context, command.campaign_id(), command.ordinal())) return;
+  // The link table of the version that was launched never changes. A send without a run does not exist.
+  const auto* run = context.view<campaigns::v1::CampaignRun>().Find(state::Key(context.tenant(), command.campaign_id()));
+  const int links = run == nullptr ? 0 : run->template_version().links_size();
+  if (command.link() >= static_cast<uint32_t>(links)) {
+    return context.Refuse(Outcome::kNotFound, "unknown_link",
+                          fmt::format("campaign {} has {} links, and none of index {}", command.campaign_id(), links, command.link()));
+  }
   v1::Clicked clicked;
   clicked.set_campaign_id(command.campaign_id());
   clicked.set_ordinal(command.ordinal());

@@ -1,6 +1,7 @@
 // See row.h.
 #include "processors/engagements/row.h"
 
+#include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/engagements/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
@@ -14,7 +15,7 @@ namespace maily::engagements {
 task::Noun Row() {
   return task::Noun("engagements", kEvolveVersion)
       .Owns<v1::EngagementCounts>()
-      .Reads<sends::v1::SendChunk, contacts::v1::ContactRef, lists::v1::Subscriber>()
+      .Reads<campaigns::v1::CampaignRun, sends::v1::SendChunk, contacts::v1::ContactRef, lists::v1::Subscriber>()
       .Decides<v1::RecordOpen>(Decide)
       .Decides<v1::RecordClick>(Decide)
       .Decides<v1::RecordUnsubscribe>(Decide)
