@@ -123,14 +123,16 @@ Result<void> Instance::RecordEpoch(const LogId& log_id, uint64_t epoch) {
   return WriteIdentity(log_id, data_, epoch);
 }
 
-Result<void> Arm(const std::string& data, bool live) {
+Result<std::string> Arm(const std::string& data, bool live) {
   std::error_code error;
   const fs::path absolute = fs::canonical(data, error);
   if (error) return Fail(Code::kNotFound, "data directory {}: {}", data, error.message());
   const nlohmann::json identity = nlohmann::json::parse(ReadWhole(absolute / "IDENTITY"), nullptr, false);
   if (identity.is_discarded() || !identity.is_object()) return Fail(Code::kNotFound, "{} holds no Maily data that was started once", data);
-  MAILY_TRY_VOID(WriteIdentity(LogId::FromHex(identity.value("log_id", "")), absolute.string(), identity.value("epoch", uint64_t{0})));
-  return WriteWhole(absolute / "MODE", live ? "live\n" : "sandbox\n");
+  const LogId log_id = LogId::FromHex(identity.value("log_id", ""));
+  MAILY_TRY_VOID(WriteIdentity(log_id, absolute.string(), identity.value("epoch", uint64_t{0})));
+  MAILY_TRY_VOID(WriteWhole(absolute / "MODE", live ? "live\n" : "sandbox\n"));
+  return IdentityPath(log_id).string();
 }
 
 }  // namespace maily::app

@@ -39,8 +39,9 @@ class Instance {
 };
 
 // `maily arm`: from the next start on the instance at `data` is live (or, with `live` false, a sandbox again). Also takes the data's
-// present place and epoch as its own: a held copy becomes a live instance.
-Result<void> Arm(const std::string& data, bool live);
+// present place and epoch as its own: a held copy becomes a live instance, for a server that looks for its identity record in the same
+// place. Gives the path of that record.
+Result<std::string> Arm(const std::string& data, bool live);
 const char* ModeName(Mode mode);
 
 }  // namespace maily::app

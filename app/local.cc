@@ -154,7 +154,9 @@ void AddConfig(CLI::App& app, Chosen& chosen) {
 }
 
 void AddArm(CLI::App& app, Chosen& chosen) {
-  app.footer("Example: maily arm --data ./maily-data --yes; takes effect at the next start");
+  app.footer(
+      "Example: maily arm --data ./maily-data --yes; takes effect at the next start. Run it as the server's user and with its "
+      "XDG_STATE_HOME.");
   auto data = std::make_shared<std::string>("maily-data");
   auto sandbox = std::make_shared<bool>(false);
   app.add_option("--data", *data, "data directory")->capture_default_str();
@@ -162,8 +164,14 @@ void AddArm(CLI::App& app, Chosen& chosen) {
   app.callback([&chosen, data, sandbox] {
     chosen = [data, sandbox](const Common& common) -> int {
       if (!*sandbox && !Confirm(common, "From its next start this instance may send mail to the world.")) return kExitRefused;
-      if (auto armed = Arm(*data, !*sandbox); !armed) return PrintError(common, armed.error());
-      std::puts(common.json ? R"({"armed":true})" : (*sandbox ? "sandbox from the next start" : "live from the next start"));
+      const auto record = Arm(*data, !*sandbox);
+      if (!record) return PrintError(common, record.error());
+      if (common.json) {
+        fmt::print("{}\n", json({{"armed", !*sandbox}, {"identity", *record}}).dump());
+      } else {
+        fmt::print("{} from the next start, if the server looks for its identity at {} too (same XDG_STATE_HOME or HOME)\n",
+                   *sandbox ? "sandbox" : "live", *record);
+      }
       return kExitOk;
     };
   });

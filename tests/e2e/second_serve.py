@@ -37,6 +37,17 @@ def main():
         world.data = copy
         world.start_server()
         check(world.api().ok("GET", "/v1/instance")["mode"] == "held", "a copy is not held")
+        check(world.server.stop() == 0, "SIGTERM")
+        # `arm` makes the copy an instance of its own, for a server with the same XDG_STATE_HOME alone.
+        for state, mode in (("elsewhere", "held"), ("state", "sandbox")):
+            armed = subprocess.run([world.maily, "arm", "--sandbox", "--data", copy, "--output", "json"], capture_output=True, text=True, timeout=60,
+                                   env=dict(world.env, XDG_STATE_HOME=os.path.join(world.base, state)))
+            check(armed.returncode == 0, f"arm: exit {armed.returncode}: {armed.stderr}")
+            check(json.loads(armed.stdout)["identity"].startswith(os.path.join(world.base, state, "maily") + "/"), f"arm: {armed.stdout}")
+            world.start_server()
+            found = world.api().ok("GET", "/v1/instance")["mode"]
+            check(found == mode, f"armed with XDG_STATE_HOME={state}: {found}")
+            check(world.server.stop() == 0, "SIGTERM")
         changed = subprocess.run([world.maily, "serve", "--data", os.path.join(world.base, "data"), "--partitions", "4", "--listen", f"127.0.0.1:{free_port()}"],
                                  capture_output=True, text=True, timeout=60, env=world.env)
         check(changed.returncode == 3 and "partition" in changed.stderr, f"changed partition count: {changed.returncode} {changed.stderr}")
