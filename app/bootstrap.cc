@@ -40,8 +40,8 @@ Result<command::Reply> Ask(const BootstrapNeeds& needs, TenantId tenant, Partiti
 
 }  // namespace
 
-Result<void> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path) {
-  if (std::filesystem::exists(key_path)) return Ok();
+Result<std::vector<CommandAt>> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path) {
+  if (std::filesystem::exists(key_path)) return std::vector<CommandAt>();
   MAILY_TRY_VOID(needs.keyring.Tenant(kDefaultTenant));
   tenants::v1::CreateTenant create;
   create.set_name("default");
@@ -66,7 +66,7 @@ Result<void> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path)
   const bool written = ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(file) == 0;
   ::close(file);
   if (!written || ::rename(beside.c_str(), key_path.c_str()) != 0) return Fail(Code::kRetry, "{}: {}", key_path, std::strerror(errno));
-  return Ok();
+  return std::vector{created.at, made.at};
 }
 
 }  // namespace maily::app

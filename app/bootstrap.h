@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "streams/base/result.h"
 #include "streams/command/replies.h"
@@ -22,7 +23,7 @@ struct BootstrapNeeds {
 };
 
 // Does nothing if `key_path` exists. Blocks until the key is decided; safe to repeat after a crash at any point: at worst a key that
-// nobody knows is left behind.
-Result<void> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path);
+// nobody knows is left behind. Where its commands stand: a view that shows them knows the key.
+Result<std::vector<CommandAt>> Bootstrap(const BootstrapNeeds& needs, const std::string& key_path);
 
 }  // namespace maily::app

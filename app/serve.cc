@@ -375,11 +375,18 @@ int Serve(const Common& common, const Config& config) {
     }
     const BootstrapNeeds needs{
         *run.sender, *run.replies, run.entropy, run.clock, *run.api_worker, *run.keyring, run.log->settings().partition_count};
-    if (auto made = Bootstrap(needs, run.instance->data() + "/admin.key"); !made) {
+    auto made = Bootstrap(needs, run.instance->data() + "/admin.key");
+    if (!made) {
       observe::Log(observe::Level::kError, "bootstrap failed", {{"error", made.error()}});
       return;
     }
     views.WaitFor(Hours(24));
+    const auto key_shown = std::make_shared<Latch>();  // requests are asked for it from now on
+    key_shown->Expect(1);
+    run.views->freshness().Wait(run.views->GroupOf("api_key"), *made, Seconds(60), *run.api_worker,
+                                [key_shown](bool) { key_shown->Done(); });
+    while (!bootstrapped && !key_shown->WaitFor(Milliseconds(20))) {
+    }
     if (!failure.empty()) observe::Log(observe::Level::kError, "a projection cannot work", {{"error", failure}});
     run.ready = failure.empty();
     observe::Log(observe::Level::kInfo, "ready", {{"mode", ModeName(*mode)}});

@@ -44,6 +44,19 @@ TEST(Cursor, NeverReadsPastTheEnd) {
   }
 }
 
+TEST(Compress, EverySizeComesBackSmallOnesStored) {
+  for (const size_t size : {0u, 1u, 255u, 256u, 257u, 511u, 512u, 513u, 5000u}) {
+    std::string raw(size, 'a');
+    for (size_t i = 0; i < size; i += 3) raw[i] = static_cast<char>(i * 31 >> 2);
+    std::string packed = "before";
+    CompressTo(packed, raw);
+    const auto back = Decompress(std::string_view(packed).substr(6), size);
+    ASSERT_TRUE(back) << size << ": " << back.error().message;
+    EXPECT_EQ(*back, raw);
+    EXPECT_FALSE(size > 0 && Decompress(std::string_view(packed).substr(6), size - 1)) << "over the limit";
+  }
+}
+
 TEST(Compress, RefusesMoreThanTheLimitAndDamage) {
   const std::string raw(100'000, 'x');
   std::string packed;

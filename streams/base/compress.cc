@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "streams/base/bytes.h"
+
 namespace maily {
 namespace {
 
@@ -15,9 +17,29 @@ struct DecompressorDeleter {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
+// Below this, what compression saves is not worth its time.
+constexpr size_t kSmall = 512;
+
+// A zstd frame of one segment with one raw block (RFC 8878, sections 3.1.1.1 and 3.1.1.2).
+void StoreTo(std::string& out, std::string_view raw) {
+  out.append("\x28\xB5\x2F\xFD", 4);
+  const auto size = static_cast<uint32_t>(raw.size());
+  if (size < 256) {
+    out += '\x20';  // single segment; content size in one byte
+    out += static_cast<char>(size);
+  } else {
+    out += '\x60';  // in two bytes, less 256
+    PutFixed(out, static_cast<uint16_t>(size - 256));
+  }
+  const uint32_t block = (size << 3U) | 1U;  // raw, the last
+  for (unsigned shift = 0; shift < 24; shift += 8) out += static_cast<char>(block >> shift);
+  out += raw;
+}
+
 }  // namespace
 
 void CompressTo(std::string& out, std::string_view raw) {
+  if (raw.size() <= kSmall) return StoreTo(out, raw);
   thread_local std::unique_ptr<ZSTD_CCtx, CompressorDeleter> context(ZSTD_createCCtx());
   const size_t start = out.size();
   out.resize(start + ZSTD_compressBound(raw.size()));

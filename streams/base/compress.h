@@ -8,7 +8,7 @@
 
 namespace maily {
 
-// Appends the zstd level-1 frame of `raw` to `out`. Thread: any; keeps one context a thread.
+// Appends a zstd frame of `raw` to `out`: level 1, or stored if it is small. Thread: any; keeps one context a thread.
 void CompressTo(std::string& out, std::string_view raw);
 
 // The raw bytes. kCorrupt if `compressed` is no zstd frame, or if it would give more than `raw_bytes_max` bytes.

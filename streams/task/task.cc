@@ -19,7 +19,8 @@ namespace maily::task {
 namespace {
 
 constexpr Duration kDecideBudget = Milliseconds(5);
-// So long after others, commands that nobody waits for are left to gather: their frames become fewer and larger.
+// Commands that nobody waits for are taken once in so long: their frames become fewer and larger, and as all partitions count it from the
+// same moments, one sync of the log serves many of them.
 constexpr Duration kGather = Milliseconds(4);
 constexpr size_t kCommandsBetweenClockReads = 32;
 constexpr size_t kTimersMax = 64;  // fired in one turn
@@ -198,15 +199,18 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
                                           environment.replies, environment.entropy, executor);
     was_led = true;
     link_busy_since = environment.clock.Steady();
-    time_known = stirred = gathering = false;
+    time_known = stirred = false;
+    gathering = false;
     last_taken = {};
     observe::Log(observe::Level::kInfo, "partition led",
                  {{"partition", partition.value()}, {"epoch", epoch.load()}, {"lsn", lsn.load()}, {"restored_bytes", restored_bytes}});
     if (listener.led) listener.led(*led, at, store->cache(), credits);
     links->Lead();
     watch = environment.log.WatchTail({Topic::kCommands, partition}, to, [weak = weak_from_this(), executor_pointer = &executor] {
+      auto task = weak.lock();
+      if (!task || (task->gathering && task->environment.replies.Empty())) return;  // its timer comes
       // One posted wake-up at a time is enough: it reads everything there is.
-      if (auto task = weak.lock(); task && !task->signalled.exchange(true)) {
+      if (!task->signalled.exchange(true)) {
         executor_pointer->Post([weak] {
           if (auto posted = weak.lock()) {
             posted->signalled = false;
@@ -290,9 +294,10 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   // True if the commands that are there should wait for others; then Step comes back by itself.
   bool Gathering(Duration steady) {
-    if (!environment.replies.Empty() || steady - last_taken >= kGather) return false;
-    if (!std::exchange(gathering, true)) {
-      executor.After(last_taken + kGather - steady, [weak = weak_from_this(), mine = generation] {
+    const int64_t turn = steady.us / kGather.us;
+    if (!environment.replies.Empty() || turn != last_taken.us / kGather.us) return false;
+    if (!gathering.exchange(true)) {
+      executor.After(Duration{(turn + 1) * kGather.us} - steady, [weak = weak_from_this(), mine = generation] {
         auto self = weak.lock();
         if (!self || self->generation != mine) return;
         self->gathering = false;
@@ -513,9 +518,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   bool stirred = false;     // commands were decided since the work was last woken
   bool time_known = false;  // a command of this leadership has told the time
   bool awake = false;
-  bool gathering = false;  // a timer is set
-  Duration last_taken;     // when commands were taken last
-  bool holding = false;    // a flush is due: wait for the frame in flight
+  Duration last_taken;   // when commands were taken last
+  bool holding = false;  // a flush is due: wait for the frame in flight
   bool flush_asked = false;
   size_t journal_bytes = 0;
   Duration last_flush;
@@ -529,6 +533,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   // Self-synchronised: read by status() on any thread.
   std::atomic<bool> signalled = false;
+  std::atomic<bool> gathering = false;  // a timer is set
   std::atomic<TaskState> shared_state = TaskState::kClosed;
   std::atomic<uint64_t> epoch = 0;
   std::atomic<uint64_t> lsn = 0;
