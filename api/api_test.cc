@@ -7,7 +7,9 @@
 
 #include "api/gateway/token.h"
 #include "api/routes.h"
+#include "maily/engagements/v1/commands.pb.h"
 #include "maily/tenants/v1/commands.pb.h"
+#include "schemas/codec.h"
 #include "schemas/tracking_id.h"
 #include "streams/observe/metrics.h"
 #include "tests/api/sim_api.h"
@@ -400,6 +402,33 @@ TEST_F(CampaignApiTest, AClickLeadsToTheExactTargetAndCountsOnce) {
   EXPECT_EQ(Get("/c/" + forged).status, 404);
   world_.scheduler.RunFor(Seconds(2));
   EXPECT_EQ(Get("/v1/campaigns/" + std::to_string(id) + "/report").body["totals"]["clicks"], 1);
+}
+
+TEST_F(CampaignApiTest, OfAUserAgentOnlyItsClassIsStored) {
+  const uint64_t id = Launch();
+  EXPECT_EQ(Ask(Method::kGet, "/o/" + Token(schema::TrackingKind::kOpen, id) + ".gif", "",
+                {{"user-agent", "Mozilla/5.0 of-ann (via ggpht.com GoogleImageProxy)"}, {"x-forwarded-for", "203.0.113.7"}})
+                .status,
+            200);
+  EXPECT_EQ(Ask(Method::kGet, "/c/" + Token(schema::TrackingKind::kClick, id), "", {{"user-agent", "python-requests of-ann"}}).status, 302);
+  EXPECT_EQ(Get("/c/" + Token(schema::TrackingKind::kClick, id)).status, 302);
+  std::vector<engagements::v1::AgentClass> classes;
+  for (uint16_t p = 0; p < SimApi::kPartitions; ++p) {
+    const auto records = world_.log.Read({Topic::kCommands, PartitionId(p)}, Offset(0), 64 << 20, ReadTo::kDurable);
+    for (const LogRecord& record : records.value()) {
+      EXPECT_EQ(record.bytes.find("of-ann"), std::string::npos);
+      EXPECT_EQ(record.bytes.find("203.0.113.7"), std::string::npos);
+      const LogSettings& settings = world_.log.settings();
+      const auto commands = command::ParseRecord(record.bytes, settings.log_id, settings.generation, PartitionId(p));
+      for (const command::Command& command : commands.value()) {
+        if (command.type == TypeNumberOf<engagements::v1::RecordOpen>())
+          classes.push_back(schema::Decode<engagements::v1::RecordOpen>(command.payload)->agent());
+        if (command.type == TypeNumberOf<engagements::v1::RecordClick>())
+          classes.push_back(schema::Decode<engagements::v1::RecordClick>(command.payload)->agent());
+      }
+    }
+  }
+  EXPECT_EQ(classes, (std::vector{engagements::v1::AGENT_IMAGE_PROXY, engagements::v1::AGENT_MACHINE, engagements::v1::AGENT_UNKNOWN}));
 }
 
 TEST_F(CampaignApiTest, AReaderGetsAnAnswerThoughNothingCanBeStored) {

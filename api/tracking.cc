@@ -9,6 +9,7 @@
 
 #include "api/call.h"
 #include "maily/engagements/v1/commands.pb.h"
+#include "schemas/agent.h"
 #include "schemas/tracking_id.h"
 #include "schemas/types.h"
 #include "streams/observe/metrics.h"
@@ -205,6 +206,7 @@ void Open(Tracking& tracking, Request request, Respond respond) {
   RecordOpen message;
   message.set_campaign_id(id->campaign_id);
   message.set_ordinal(id->ordinal);
+  message.set_agent(schema::ClassifyAgent(request.headers["user-agent"]));
   Record(tracking, *id, request, std::move(respond), Pixel(), message, Metered().opens, Metered().opens_lost);
 }
 
@@ -216,6 +218,7 @@ void Follow(Tracking& tracking, const TrackingId& id, const Request& request, Re
   message.set_campaign_id(id.campaign_id);
   message.set_ordinal(id.ordinal);
   message.set_link(id.link);
+  message.set_agent(schema::ClassifyAgent(request.headers["user-agent"]));
   Record(tracking, id, request, std::move(respond), Redirect(target->second), message, Metered().clicks, Metered().clicks_lost);
 }
 

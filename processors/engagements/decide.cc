@@ -49,6 +49,7 @@ void Decide(task::Context& context, const v1::RecordOpen& command) {
   opened.set_ordinal(command.ordinal());
   opened.set_user_agent(command.user_agent());
   opened.set_ip(command.ip());
+  opened.set_agent(command.agent());
   context.Emit(opened);
 }
 
@@ -67,6 +68,7 @@ void Decide(task::Context& context, const v1::RecordClick& command) {
   clicked.set_link(command.link());
   clicked.set_user_agent(command.user_agent());
   clicked.set_ip(command.ip());
+  clicked.set_agent(command.agent());
   context.Emit(clicked);
 }
 

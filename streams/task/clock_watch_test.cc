@@ -73,11 +73,12 @@ Pipeline AlarmPipeline() {
     context.Emit(was);
   });
   noun.Evolves<WasSet>(+[](Fold& fold, const WasSet& was) { fold.ArmTimer(Instant{static_cast<int64_t>(was.us)}, kRing, "alarm"); });
-  noun.Timers(kRing, "ring", +[](Context& context, std::string_view) {
-    Rang rang;
-    rang.us = static_cast<uint64_t>(context.now().us);
-    context.Emit(rang);
-  });
+  noun.Timers(
+      kRing, "ring", +[](Context& context, std::string_view) {
+        Rang rang;
+        rang.us = static_cast<uint64_t>(context.now().us);
+        context.Emit(rang);
+      });
   noun.Evolves<Rang>(+[](Fold& fold, const Rang& rang) { fold.table<RangAt>().Edit(state::Key(fold.tenant())).us = rang.us; });
   std::vector<Noun> nouns;
   nouns.push_back(std::move(noun));
@@ -141,8 +142,8 @@ class ClocksTest : public ::testing::Test {
   command::Sender sender_{log_, 1 << 20};
   command::Replies replies_{100};
   Pipeline pipeline_ = AlarmPipeline();
-  TaskEnvironment environment_{log_, scheduler_.clock(), scheduler_.entropy(), stores_, slots_, sender_, replies_, pipeline_, nullptr,
-                               "test", "test"};
+  TaskEnvironment environment_{
+      log_, scheduler_.clock(), scheduler_.entropy(), stores_, slots_, sender_, replies_, pipeline_, nullptr, "test", "test"};
   std::unique_ptr<Executor> executor_ = scheduler_.MakeExecutor();
   state::Cache* cache_ = nullptr;
   int alarms_ = 0;
