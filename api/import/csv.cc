@@ -171,23 +171,21 @@ struct CsvReader::Impl {
   void Run() {
     while (!failed) {
       const std::optional<size_t> end = LineEnd(line_begin);
-      if (!end) {
-        if (skipping) {
-          Consume(buffer.size());
-          return;
-        }
-        if (buffer.size() - row_begin <= options.row_bytes_max) return;
-        Parse(buffer.size());  // to know the column
+      const size_t text_end = std::min({next_lf.In(buffer, line_begin), next_cr.In(buffer, line_begin), buffer.size()});  // as far as known
+      if (skipping) {
+        Consume(end.value_or(text_end));
+        if (!end) return;
+        skipping = false;
+        ++line;
+        continue;
+      }
+      if (text_end - row_begin > options.row_bytes_max) {
+        Parse(std::max(line_begin, row_begin + options.row_bytes_max));  // to know the column
         Reject(static_cast<uint32_t>(ends.size() + 1), "too_large", fmt::format("the row has more than {} bytes", options.row_bytes_max),
                true);
         continue;
       }
-      if (skipping) {
-        skipping = false;
-        Consume(*end);
-        ++line;
-        continue;
-      }
+      if (!end) return;
       const bool blank = buffer[line_begin] == '\r' || buffer[line_begin] == '\n';
       if (blank && line_begin == row_begin) {
         Consume(*end);
@@ -262,7 +260,7 @@ struct CsvReader::Impl {
     // A row of several lines that never got its end by itself: the lines behind the first are read again.
     if (skip_rest_of_line && row_begin == line_begin) {
       skipping = true;
-      Consume(buffer.size());
+      Consume(row_begin + options.row_bytes_max);
     } else {
       if (line_begin > row_begin) {
         next_lf = {'\n'};

@@ -131,6 +131,17 @@ TEST(Csv, AnOpenQuoteCostsOneLine) {
   EXPECT_EQ(closed.rejects.size(), 1u);
 }
 
+TEST(Csv, ARowIsTooLargeInWhateverPiecesItArrives) {
+  const std::string file = "email,name\na@x.io," + std::string(300'000, 'A') + "\nb@x.io,B\n";
+  for (const size_t piece : {size_t{100'000}, file.size(), file.size() - 10}) {
+    const Outcome o = Read(file, piece);
+    ASSERT_EQ(o.rejects.size(), 1u) << piece;
+    EXPECT_EQ(o.rejects[0].code, "too_large");
+    EXPECT_NE(o.rejects[0].reason.find("the row"), std::string::npos) << o.rejects[0].reason;
+    EXPECT_EQ(o.rows.size(), 1u);
+  }
+}
+
 TEST(Csv, AnEmptyFileHasNoHeader) {
   EXPECT_TRUE(Read("").failed);
   EXPECT_TRUE(Read("\n\n").failed);
