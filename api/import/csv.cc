@@ -293,11 +293,14 @@ struct CsvReader::Impl {
     row.line = line;
     row.fields.clear();
     size_t begin = 0;
+    bool whole = true;  // no field begins inside a character
     for (const size_t field_end : ends) {
       row.fields.push_back(std::string_view(text).substr(begin, field_end - begin));
+      whole = whole && (begin == field_end || (static_cast<uint8_t>(text[begin]) & 0xC0) != 0x80);
       begin = field_end;
     }
-    if (const bool clean = IsUtf8(text) && text.find('\0') == std::string::npos && text.size() <= options.field_bytes_max; !clean) {
+    if (const bool clean = whole && IsUtf8(text) && text.find('\0') == std::string::npos && text.size() <= options.field_bytes_max;
+        !clean) {
       for (size_t i = 0; i < row.fields.size(); ++i) {
         const auto column = static_cast<uint32_t>(i + 1);
         if (row.fields[i].size() > options.field_bytes_max) {

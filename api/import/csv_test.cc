@@ -131,6 +131,14 @@ TEST(Csv, AnOpenQuoteCostsOneLine) {
   EXPECT_EQ(closed.rejects.size(), 1u);
 }
 
+TEST(Csv, ACharacterOverTwoFieldsIsNone) {
+  const Outcome o = Read("email,name\na@x.io\xC3,\xA4\nb@x.io,\xC3\xA4\n");
+  ASSERT_EQ(o.rejects.size(), 1u);
+  EXPECT_EQ(o.rejects[0].code, "invalid_utf8");
+  EXPECT_EQ(o.rejects[0].column, 1u);
+  EXPECT_EQ(o.rows, (Rows{{"b@x.io", "\xC3\xA4"}}));
+}
+
 TEST(Csv, ARowIsTooLargeInWhateverPiecesItArrives) {
   const std::string file = "email,name\na@x.io," + std::string(300'000, 'A') + "\nb@x.io,B\n";
   for (const size_t piece : {size_t{100'000}, file.size(), file.size() - 10}) {
