@@ -10,6 +10,7 @@ packages=(
 )
 [ "${1:-}" = "--bench" ] && packages+=(postfix wrk)
 [ "${1:-}" = "--lint" ] && packages+=(clang-format-19)
+[ "${1:-}" = "--fuzz" ] && packages+=(clang-19 libclang-rt-19-dev)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
