@@ -147,11 +147,15 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     last_flush = environment.clock.Steady();
     last_trim = last_flush - kTrimIntervalMax;  // the first flush of a leadership looks: a process may be restarted every hour
     const uint64_t mine = ++generation;
-    auto self = shared_from_this();
+    // The writer is a part of this: what it holds must not hold this.
     writer->Lead(
-        restored_from, [self](const journal::AcceptedFrame& frame) { return self->Restore(frame); },
-        [self, mine](Result<Epoch> led) {
-          if (self->generation == mine) self->Led(std::move(led));
+        restored_from,
+        [weak = weak_from_this()](const journal::AcceptedFrame& frame) {
+          auto self = weak.lock();
+          return self ? self->Restore(frame) : Ok();
+        },
+        [weak = weak_from_this(), mine](Result<Epoch> led) {
+          if (auto self = weak.lock(); self && self->generation == mine) self->Led(std::move(led));
         });
   }
 
