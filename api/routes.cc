@@ -1,9 +1,7 @@
 // See routes.h.
 #include "api/routes.h"
 
-#include "api/commands.h"
-#include "api/events.h"
-#include "api/queries.h"
+#include "api/handlers.h"
 
 namespace maily::api {
 namespace {

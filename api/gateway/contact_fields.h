@@ -37,6 +37,7 @@ class Registry {
 
 // Names of attributes: [a-z][a-z0-9_]{0,62}, not "email".
 bool IsAttributeName(std::string_view name);
+inline constexpr std::string_view kAttributeNameHint = "begins with a lower-case letter; then lower-case letters, digits and _; not email";
 
 // Reads a value: into `attribute` with its type, or, of a personal one, as text that Seal closes. kInvalid: the wrong type, with a hint.
 // Text values are read as numbers and truth values are written ("30", "2.5", "true", "yes", "1"). Empty text = no value, from a file.

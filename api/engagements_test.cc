@@ -1,5 +1,5 @@
 // Events through the whole API: verdicts in order, limits, one id twice, and a log that takes nothing.
-#include "api/events.h"
+#include "api/engagements.h"
 
 #include <gtest/gtest.h>
 

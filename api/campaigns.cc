@@ -1,0 +1,145 @@
+// Campaigns: made, launched, followed.
+#include "api/body.h"
+#include "api/handlers.h"
+#include "api/read.h"
+#include "api/submit.h"
+#include "maily/campaigns/v1/commands.pb.h"
+
+namespace maily::api {
+namespace {
+
+constexpr size_t kArmsMax = 64;
+constexpr size_t kWhereBytesMax = 1000;
+constexpr Duration kAudienceWait = Seconds(2);
+
+void ReadArm(Members& members, campaigns::v1::Arm& arm) {
+  if (const auto name = members.Text("name", kNameBytesMax, kRequired)) arm.set_name(*name);
+  if (auto where = members.Nested("where")) {
+    if (const auto attribute = where->Text("attribute", gateway::kAttributeNameBytesMax, kRequired)) arm.set_where_attribute(*attribute);
+    const auto value = where->object().find("value");
+    if (value == where->object().end()) {
+      where->Violation("value", "missing", "this member is required");
+    } else if (value->is_number() || value->is_boolean()) {
+      arm.set_where_value(value->dump());
+    } else if (const auto text = where->Text("value", kWhereBytesMax)) {
+      arm.set_where_value(*text);
+    }
+  }
+  if (const auto weight = members.Integer("weight", 1, 1'000'000)) arm.set_weight(static_cast<uint32_t>(*weight));
+  if (arm.where_attribute().empty() == (arm.weight() == 0)) members.Violation("", "invalid_arm", "an arm has either where or weight");
+  arm.set_holdout(members.Boolean("holdout").value_or(false));
+}
+
+template <class M>
+void ChangeCampaign(Call call) {
+  const auto id = IdParam(call);
+  if (!id) return Refuse(call, NoSuch("campaign"));
+  M command;
+  command.set_campaign_id(*id);
+  SubmitHome(std::move(call), command, {.id_member = "campaign_id"});
+}
+
+// Whether the audience is certainly empty: as of everything that was asked of this process before.
+Result<bool> AudienceIsEmpty(Call& call, uint64_t campaign_id) {
+  MAILY_TRY(const Rows campaign, QueryOwn(call, "campaign", {{"campaign_id", Number(campaign_id)}}));
+  if (campaign.empty()) return false;  // the decider knows better
+  const Value& list = campaign.at(0, "list_id");
+  if (list.type == sql::Type::kNull || list.integer == 0) {
+    MAILY_TRY(const Rows count, QueryOwn(call, "contact_count"));
+    return count.at(0, "contacts").integer == 0;
+  }
+  MAILY_TRY(const Rows rows, QueryOwn(call, "list", {{"list_id", list}}));
+  return !rows.empty() && rows.at(0, "members").integer == 0;
+}
+
+// Counts that add up: audience = pending + delivered + bounced + unknown + expired + skipped + holdout. `arms` = the rows of
+// campaign_report, `sums` = that of campaign_sums, which also has who was skipped before an arm was chosen.
+Json CountsOf(const Rows& arms, const Rows& sums) {
+  int64_t holdout = 0;
+  int64_t skipped_in_arms = 0;
+  for (size_t row = 0; row < arms.size(); ++row) {
+    if (arms.at(row, "holdout").integer != 0) holdout += arms.at(row, "recipients").integer;
+    skipped_in_arms += arms.at(row, "skipped").integer;
+  }
+  const auto sum = [&sums](std::string_view column) { return sums.at(0, column).integer; };
+  const int64_t settled = sum("delivered") + sum("bounced") + sum("unknown") + sum("expired");
+  return {{"audience", sum("recipients") + sum("skipped") - skipped_in_arms},
+          {"pending", sum("recipients") - holdout - settled - skipped_in_arms},
+          {"delivered", sum("delivered")},
+          {"bounced", sum("bounced")},
+          {"unknown", sum("unknown")},
+          {"expired", sum("expired")},
+          {"skipped", sum("skipped")},
+          {"holdout", holdout}};
+}
+
+}  // namespace
+
+void CreateCampaign(Call call) {
+  Body body(call);
+  campaigns::v1::CreateCampaign command;
+  campaigns::v1::CampaignSpec& spec = *command.mutable_spec();
+  if (const auto name = body.Text("name", kNameBytesMax, kRequired)) spec.set_name(*name);
+  if (const auto id = body.Integer("template_id", 1, INT64_MAX, kRequired)) spec.set_template_id(static_cast<uint64_t>(*id));
+  if (const auto from = body.Text("from", kEmailBytesMax, kRequired)) spec.set_from(*from);
+  if (const auto reply_to = body.Text("reply_to", kEmailBytesMax)) spec.set_reply_to(*reply_to);
+  if (const auto id = body.Integer("list_id", 0, INT64_MAX)) spec.set_list_id(static_cast<uint64_t>(*id));
+  body.Each("arms", kArmsMax, [&spec](Members& one) { ReadArm(one, *spec.add_arms()); });
+  if (!body.Accepted(call)) return;
+  SubmitHome(std::move(call), command,
+             {.status = 201, .id_member = "campaign_id", .collection = "/v1/campaigns", .more = {{"name", spec.name()}}});
+}
+
+void ListCampaigns(Call call) { List(std::move(call), {.query = "campaigns", .key = {"campaign_id"}, .id_column = "campaign_id"}); }
+
+void LaunchCampaign(Call call) {
+  const auto id = IdParam(call);
+  if (!id) return Refuse(call, NoSuch("campaign"));
+  AfterOwnWrites(std::move(call), "", kAudienceWait, [id = *id](Call c, bool fresh) {
+    const Result<bool> empty = fresh ? AudienceIsEmpty(c, id) : false;
+    if (!empty && empty.error().code != Code::kRetry) return Refuse(c, empty.error());
+    if (empty && *empty) {
+      http::Problem problem{.status = 422, .code = "empty_audience", .message = "the audience is empty: nobody would get this campaign"};
+      problem.details.push_back({.path = "/list_id", .code = "empty_audience", .hint = "add members to the list, or choose another"});
+      return Refuse(c, problem);
+    }
+    ChangeCampaign<campaigns::v1::LaunchCampaign>(std::move(c));
+  });
+}
+
+void PauseCampaign(Call call) { ChangeCampaign<campaigns::v1::PauseCampaign>(std::move(call)); }
+void ResumeCampaign(Call call) { ChangeCampaign<campaigns::v1::ResumeCampaign>(std::move(call)); }
+void CancelCampaign(Call call) { ChangeCampaign<campaigns::v1::CancelCampaign>(std::move(call)); }
+
+void ShowCampaign(Call call) {
+  Show(std::move(call), "campaign", "campaign_id", "campaign", [](Call& c, const Rows& found, const Parameter& which) -> Result<Json> {
+    MAILY_TRY(const Rows arms, QueryOwn(c, "campaign_report", {which}));
+    MAILY_TRY(const Rows sums, QueryOwn(c, "campaign_sums", {which}));
+    Json body = RowJson(found, 0, "campaign_id");
+    body["counts"] = CountsOf(arms, sums);
+    body["arms"] = RowsJson(arms);
+    return body;
+  });
+}
+
+void ShowReport(Call call) {
+  Show(std::move(call), "campaign", "campaign_id", "campaign_report",
+       [](Call& c, const Rows& found, const Parameter& which) -> Result<Json> {
+         MAILY_TRY(const Rows arms, QueryOwn(c, "campaign_report", {which}));
+         MAILY_TRY(const Rows sums, QueryOwn(c, "campaign_sums", {which}));
+         return Json{{"id", which.value.integer},      {"name", found.at(0, "name").bytes}, {"status", found.at(0, "status").bytes},
+                     {"counts", CountsOf(arms, sums)}, {"totals", RowJson(sums, 0)},        {"arms", RowsJson(arms)}};
+       });
+}
+
+void ListSkips(Call call) {
+  Show(std::move(call), "campaign", "campaign_id", "campaign_skips", [](Call& c, const Rows&, const Parameter& which) -> Result<Json> {
+    MAILY_TRY(const Rows skips, QueryOwn(c, "campaign_skips", {which}));
+    Json items = Json::array();
+    for (size_t row = 0; row < skips.size(); ++row)
+      items.push_back({{"reason", skips.at(row, "reason").bytes}, {"count", skips.at(row, "contacts").integer}});
+    return Json{{"items", std::move(items)}};
+  });
+}
+
+}  // namespace maily::api

@@ -1,0 +1,71 @@
+// The handlers of the table in routes.cc, a file a noun: commands become answers (submit.h), queries become rows (read.h).
+#pragma once
+
+#include "api/call.h"
+
+namespace maily::api {
+
+// tenants.cc
+void CreateTenant(Call call);
+void ListTenants(Call call);
+void ChangeSettings(Call call);
+void ShowSettings(Call call);
+void RegisterAttribute(Call call);
+void ListAttributes(Call call);
+void CreateKey(Call call);
+void ListKeys(Call call);
+void RevokeKey(Call call);
+
+// contacts.cc
+void UpsertContact(Call call);
+void ListContacts(Call call);
+void ShowContact(Call call);
+void ListContactSends(Call call);
+void ListContactEngagements(Call call);
+
+// lists.cc
+void CreateList(Call call);
+void ListLists(Call call);
+void ShowList(Call call);
+void ListMembers(Call call);
+void ChangeMembers(Call call);
+
+// suppressions.cc
+void AddSuppression(Call call);
+void AddSuppressions(Call call);
+void ListSuppressions(Call call);
+void RemoveSuppression(Call call);
+
+// templates.cc
+void SaveTemplate(Call call);
+void ListTemplates(Call call);
+void ShowTemplate(Call call);
+
+// campaigns.cc
+void CreateCampaign(Call call);
+void ListCampaigns(Call call);
+void ShowCampaign(Call call);
+void LaunchCampaign(Call call);
+void PauseCampaign(Call call);
+void ResumeCampaign(Call call);
+void CancelCampaign(Call call);
+void ShowReport(Call call);
+void ListSkips(Call call);
+
+// sends.cc
+void ListSends(Call call);
+void ShowSend(Call call);
+void ListUnknown(Call call);
+void ResolveUnknown(Call call);
+
+// engagements.cc
+void RecordEvent(Call call);
+void RecordEvents(Call call);
+void CountEngagements(Call call);
+
+// service.cc
+void ListDeadLetters(Call call);
+void ShowCommand(Call call);
+void ShowLimits(Call call);
+
+}  // namespace maily::api

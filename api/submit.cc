@@ -1,0 +1,170 @@
+// See submit.h.
+#include "api/submit.h"
+
+#include <google/protobuf/message.h>
+
+#include <algorithm>
+
+#include "api/gateway/token.h"
+#include "schemas/keys.h"
+
+namespace maily::api {
+namespace {
+
+using gateway::Order;
+using gateway::Outcome;
+using gateway::Verdict;
+using http::Problem;
+using nlohmann::json;
+
+// The natural key of the Idempotency-Key header, quoted or not; empty = none given. None: malformed, the call was refused.
+std::optional<std::string> IdempotencyKey(Call& call) {
+  const auto header = call.request.headers.Find("idempotency-key");
+  if (!header) return std::string();
+  std::string_view key = *header;
+  if (key.size() >= 2 && key.front() == '"' && key.back() == '"') key = key.substr(1, key.size() - 2);
+  const bool printable = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7F && c != '"' && c != '\\'; });
+  if (key.empty() || key.size() > kIdempotencyKeyBytesMax || !printable) {
+    Refuse(call, {.status = 400,
+                  .code = "invalid_idempotency_key",
+                  .message =
+                      fmt::format("Idempotency-Key: 1 to {} printable characters without spaces, quoted or not", kIdempotencyKeyBytesMax)});
+    return std::nullopt;
+  }
+  return "idem/" + std::string(key);
+}
+
+int StatusOf(Outcome outcome, std::string_view code) {
+  if (outcome == Outcome::kConflict || outcome == Outcome::kOutOfOrder) return 409;
+  if (outcome == Outcome::kNotFound) return 404;
+  if (outcome == Outcome::kGone) return 410;
+  if (outcome == Outcome::kRetryLater) return 503;
+  if (outcome != Outcome::kDuplicate) return 422;
+  // The first copy was refused; of how, only its code is kept.
+  if (code.ends_with("_not_found") || code.starts_with("unknown_contact") || code == "unknown_send" || code == "not_suppressed") return 404;
+  return code.ends_with("_exists") || code.ends_with("_locked") || code.starts_with("not_") ? 409 : 422;
+}
+
+// What a decided refusal means.
+Problem ProblemOf(Outcome outcome, const json& answer) {
+  const std::string code = answer.value("code", outcome == Outcome::kRejected ? "rejected" : "refused");
+  Problem problem{.status = StatusOf(outcome, code), .code = code, .message = answer.value("message", "the request was refused")};
+  // Members besides code and message say more: {"list_id": 1} of the list that exists already.
+  for (const auto& [name, value] : answer.items()) {
+    if (name != "code" && name != "message")
+      problem.details.push_back({.path = name, .code = problem.code, .hint = value.is_string() ? value.get<std::string>() : value.dump()});
+  }
+  return problem;
+}
+
+void AnswerPending(Call& call, const Verdict& verdict, http::Headers headers) {
+  const std::string url = "/v1/commands/" + verdict.id.ToHex();
+  headers.Add("location", url);
+  Answer(call, 202, {{"command_id", verdict.id.ToHex()}, {"status", "pending"}, {"status_url", url}}, std::move(headers));
+}
+
+void AnswerDone(Call& call, const Verdict& verdict, const Shape& shape, const json& answer, http::Headers headers) {
+  Json body = Json::object();
+  const std::string id_member(shape.id_member);
+  if (!id_member.empty() && answer.contains(id_member)) {
+    body["id"] = answer[id_member];
+    if (!shape.collection.empty()) headers.Add("location", fmt::format("{}/{}", shape.collection, answer[id_member].dump()));
+  }
+  int status = verdict.outcome == Outcome::kUnchanged && shape.status == 201 ? 200 : shape.status;
+  if (answer.contains("contact_ordinal")) {  // of a contact
+    const std::string id = std::to_string(
+        schema::PackContactId({PartitionId(answer["partition"].get<uint16_t>()), answer["contact_ordinal"].get<uint64_t>()}));
+    body["id"] = id;
+    if (answer.value("result", "") == "created") status = 201;
+    headers.Add("location", "/v1/contacts/" + id);
+  }
+  for (const auto& [name, value] : answer.items()) {
+    if (name != id_member && name != "contact_ordinal" && name != "partition") body[name] = value;
+  }
+  for (const auto& [name, value] : shape.more.items()) body[name] = value;
+  Answer(call, status, body, std::move(headers));
+}
+
+void Conclude(Call& call, const Verdict& verdict, const Shape& shape) {
+  http::Headers headers = TokenOf(call, {&verdict, 1});
+  if (verdict.kind == Verdict::Kind::kUnavailable) {
+    return Refuse(
+        call, Problem{.status = 503,
+                      .code = "unavailable",
+                      .message = "it is not known whether this was taken: " + verdict.answer + "; send it again, with an Idempotency-Key"});
+  }
+  if (verdict.kind == Verdict::Kind::kPending) return AnswerPending(call, verdict, std::move(headers));
+  const json answer = AnswerOf(verdict);
+  if (IsDone(verdict)) return AnswerDone(call, verdict, shape, answer, std::move(headers));
+  if (!shape.also_done.empty() && answer.value("code", "") == shape.also_done) return Answer(call, 204, {}, std::move(headers));
+  Problem problem = ProblemOf(verdict.outcome, answer);
+  for (size_t i = 0; i < headers.size(); ++i) problem.headers.Add(headers.at(i).first, headers.at(i).second);
+  Refuse(call, problem);
+}
+
+// Commands of one request on their way.
+struct Many {
+  Call call;
+  std::vector<Verdict> verdicts;
+  size_t waiting;
+  AllDone done;
+};
+
+}  // namespace
+
+json AnswerOf(const Verdict& verdict) {
+  json answer = verdict.answer.empty() ? json::object() : json::parse(verdict.answer, nullptr, false);
+  return answer.is_object() ? answer : json::object();
+}
+
+bool IsDone(const Verdict& verdict) {
+  if (verdict.kind != Verdict::Kind::kDecided) return false;
+  if (verdict.outcome == Outcome::kDuplicate) return !AnswerOf(verdict).contains("code");
+  return verdict.outcome == Outcome::kDone || verdict.outcome == Outcome::kUnchanged;
+}
+
+http::Headers TokenOf(Call& call, std::span<const Verdict> verdicts) {
+  std::vector<CommandAt> at;
+  for (const Verdict& verdict : verdicts) {
+    if (verdict.at) at.push_back(*verdict.at);
+  }
+  http::Headers headers;
+  if (at.empty()) return headers;
+  if (const auto keys = KeysOf(call)) headers.Add("maily-consistency-token", gateway::EncodeToken(at, **keys));
+  return headers;
+}
+
+void Submit(Call call, Order order, Shape shape) {
+  auto key = IdempotencyKey(call);
+  if (!key) return;
+  order.natural_key = std::move(*key);
+  const auto asker = call.asker();
+  gateway::Gateway& gateway = call.api->gateway;
+  gateway.Submit(asker, order, kDecisionTimeout,
+                 [call = std::move(call), shape = std::move(shape)](const Verdict& verdict) mutable { Conclude(call, verdict, shape); });
+}
+
+void Submit(Call call, const google::protobuf::Message& command, std::string key, Shape shape) {
+  Submit(std::move(call), gateway::PlainOrder(command, std::move(key)), std::move(shape));
+}
+
+void SubmitHome(Call call, const google::protobuf::Message& command, Shape shape) {
+  const TenantId tenant = call.caller.tenant;
+  Submit(std::move(call), command, schema::HomeKey(tenant), std::move(shape));
+}
+
+void SubmitAll(Call call, const std::vector<Order>& orders, Duration timeout, AllDone done) {
+  const auto asker = call.asker();
+  gateway::Gateway& gateway = call.api->gateway;
+  const auto many = std::make_shared<Many>(
+      Many{.call = std::move(call), .verdicts = std::vector<Verdict>(orders.size()), .waiting = orders.size(), .done = std::move(done)});
+  if (orders.empty()) return many->done(many->call, many->verdicts);
+  for (size_t i = 0; i < orders.size(); ++i) {
+    gateway.Submit(asker, orders[i], timeout, [many, i](Verdict verdict) {  // all on one executor
+      many->verdicts[i] = std::move(verdict);
+      if (--many->waiting == 0) many->done(many->call, many->verdicts);
+    });
+  }
+}
+
+}  // namespace maily::api

@@ -1,0 +1,49 @@
+// From a command to the answer of its request: appended through the gateway, waited for, and its outcome as a status.
+//
+// 200 (201 with Location for something new), 204 for DELETE, 404, 409, 410, 422 as decided; 202 with a status URL if it was not decided
+// within kDecisionTimeout but is durable; 503 if nobody knows. Every answer to a write carries Maily-Consistency-Token. Idempotency-Key:
+// the same key and body get the first answer, for 24 h (after a 404 it is tried anew).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/call.h"
+
+namespace google::protobuf {
+class Message;
+}
+
+namespace maily::api {
+
+// How the answer of a command that was done becomes the body of the response: its members, and those of `more`.
+struct Shape {
+  int status = 200;
+  std::string_view id_member = {};   // of the answer, "list_id": becomes "id"
+  std::string_view collection = {};  // of Location: "/v1/lists"
+  Json more = Json::object();        // what only the request knows
+  std::string_view also_done = {};   // the code of a refusal that says it is so already: 204
+};
+
+void Submit(Call call, gateway::Order order, Shape shape = {});
+// A message without personal fields, for the partition of `key`.
+void Submit(Call call, const google::protobuf::Message& command, std::string key, Shape shape = {});
+// The same for the tenant's home.
+void SubmitHome(Call call, const google::protobuf::Message& command, Shape shape = {});
+
+// Several commands of one request, without regard to Idempotency-Key; `done` gets their verdicts in order, on the API's executor (at once
+// if there are none).
+using AllDone = std::move_only_function<void(Call& call, std::vector<gateway::Verdict>& verdicts)>;
+void SubmitAll(Call call, const std::vector<gateway::Order>& orders, Duration timeout, AllDone done);
+
+// The decider's JSON; an empty object if it said nothing.
+nlohmann::json AnswerOf(const gateway::Verdict& verdict);
+// True if the verdict means that the request holds: done, unchanged, or as the first copy said.
+bool IsDone(const gateway::Verdict& verdict);
+
+// "Maily-Consistency-Token" of these commands; none if no place is known.
+http::Headers TokenOf(Call& call, std::span<const gateway::Verdict> verdicts);
+
+}  // namespace maily::api

@@ -1,0 +1,159 @@
+// Tenants, and what each sets up for itself: settings, attributes, API keys.
+#include "api/body.h"
+#include "api/handlers.h"
+#include "api/read.h"
+#include "api/submit.h"
+#include "maily/tenants/v1/commands.pb.h"
+#include "schemas/keys.h"
+
+namespace maily::api {
+namespace {
+
+constexpr size_t kTenantNameBytesMax = 40;
+constexpr int64_t kTenantsPage = 1000;
+constexpr size_t kTenantsShownMax = 10'000;
+
+bool IsOperator(const Call& call) { return call.caller.tenant == TenantId(1); }
+
+http::Problem OperatorsOnly() {
+  return {.status = 403, .code = "forbidden", .message = "only an admin key of the tenant `default`, the platform's operator, may do this"};
+}
+
+Result<Json> AllTenants(Call& call) {
+  Json items = Json::array();
+  for (int64_t after = 0;;) {
+    MAILY_TRY(const Rows rows, Query(call, "tenants", {{"after", Value::Integer(after)}, {"limit", Value::Integer(kTenantsPage)}}));
+    for (size_t row = 0; row < rows.size(); ++row) items.push_back(RowJson(rows, row, "tenant"));
+    if (rows.size() < kTenantsPage || items.size() >= kTenantsShownMax) return Json{{"items", std::move(items)}};
+    after = rows.at(rows.size() - 1, "tenant").integer;
+  }
+}
+
+Json KeyJson(const Rows& rows, size_t row) {
+  Json key = RowJson(rows, row, "key_id");
+  Json scopes = Json::array();
+  std::string word;
+  for (const char c : rows.at(row, "scopes").bytes + " ") {
+    if (c != ' ') {
+      word.push_back(c);
+    } else if (!word.empty()) {
+      scopes.push_back(std::exchange(word, {}));
+    }
+  }
+  key["scopes"] = std::move(scopes);
+  return key;
+}
+
+}  // namespace
+
+void CreateTenant(Call call) {
+  if (!IsOperator(call)) return Refuse(call, OperatorsOnly());
+  Body body(call);
+  tenants::v1::CreateTenant command;
+  if (const auto name = body.Text("name", kTenantNameBytesMax, kRequired)) command.set_name(*name);
+  if (!body.Accepted(call)) return;
+  Submit(std::move(call), command, std::string(schema::kTenantsKey),
+         {.status = 201, .id_member = "tenant_id", .more = {{"name", command.name()}}});
+}
+
+void ListTenants(Call call) {
+  if (!IsOperator(call)) return Refuse(call, OperatorsOnly());
+  Read(std::move(call), "tenants", AllTenants);
+}
+
+void ChangeSettings(Call call) {
+  Body body(call);
+  tenants::v1::ChangeSettings command;
+  if (const auto senders = body.Texts("senders", 1000)) command.mutable_senders()->Assign(senders->begin(), senders->end());
+  if (const auto address = body.Text("postal_address", kNameBytesMax * 5)) command.set_postal_address(*address);
+  if (const auto company = body.Text("company", kNameBytesMax * 5)) command.set_company(*company);
+  if (!body.Accepted(call)) return;
+  SubmitHome(std::move(call), command, {.more = body.object()});
+}
+
+void ShowSettings(Call call) {
+  Read(std::move(call), "settings", [](Call& c) -> Result<Json> {
+    MAILY_TRY(const Rows settings, QueryOwn(c, "settings"));
+    MAILY_TRY(const Rows senders, QueryOwn(c, "senders"));
+    Json body{{"senders", Json::array()}, {"company", ""}, {"postal_address", ""}};
+    for (size_t row = 0; row < senders.size(); ++row) body["senders"].push_back(senders.at(row, "address").bytes);
+    if (!settings.empty()) body.update(RowJson(settings, 0));
+    return body;
+  });
+}
+
+void RegisterAttribute(Call call) {
+  Body body(call);
+  tenants::v1::RegisterAttribute command;
+  if (const auto name = body.Text("name", gateway::kAttributeNameBytesMax, kRequired)) {
+    command.set_name(*name);
+    if (!gateway::IsAttributeName(*name)) body.Violation("name", "invalid_name", std::string(gateway::kAttributeNameHint));
+  }
+  if (auto type = body.Text("type", 20, kRequired)) {
+    tenants::v1::AttributeType parsed{};
+    for (char& c : *type) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    if (!tenants::v1::AttributeType_Parse(*type, &parsed) || parsed == tenants::v1::ATTRIBUTE_TYPE_UNSPECIFIED) {
+      body.Violation("type", "unknown_type", "is one of text, integer, number, boolean");
+    }
+    command.set_attribute_type(parsed);
+  }
+  command.set_personal(body.Boolean("personal").value_or(true));
+  if (!body.Accepted(call)) return;
+  SubmitHome(std::move(call), command,
+             {.status = 201, .more = {{"name", command.name()}, {"type", body.object()["type"]}, {"personal", command.personal()}}});
+}
+
+void ListAttributes(Call call) {
+  Read(std::move(call), "attributes", [](Call& c) -> Result<Json> {
+    MAILY_TRY(const Rows rows, QueryOwn(c, "attributes"));
+    return Json{{"items", RowsJson(rows)}};
+  });
+}
+
+void CreateKey(Call call) {
+  Body body(call);
+  const gateway::NewApiKey key = gateway::MakeApiKey(call.api->parts.entropy);
+  tenants::v1::CreateApiKey command;
+  command.set_key_id(key.key_id);
+  command.set_secret_hash(std::string(keyring::View(key.hash)));
+  if (const auto label = body.Text("label", kNameBytesMax)) command.set_label(*label);
+  const auto tenant = body.Text("tenant", kTenantNameBytesMax);
+  if (const auto scopes = body.Texts("scopes", 4, kRequired)) {
+    for (const std::string& scope : *scopes) {
+      if (gateway::ScopesOf({scope}) == 0) body.Violation("scopes", "unknown_scope", "each is one of admin, read, write, ingest");
+      command.add_scopes(scope);
+    }
+    if (scopes->empty()) body.Violation("scopes", "missing", "a key without a scope may do nothing");
+  }
+  if (!body.Accepted(call)) return;
+  Shape shape{.status = 201,
+              .more = {{"id", key.key_id}, {"key", key.text}, {"label", command.label()}, {"scopes", body.object()["scopes"]}}};
+  if (!tenant) return SubmitHome(std::move(call), command, std::move(shape));
+  if (!IsOperator(call)) return Refuse(call, OperatorsOnly());
+  Executor& blocking = call.api->blocking();
+  blocking.Post([call = std::move(call), command, name = *tenant, shape = std::move(shape)]() mutable {
+    const auto rows = Query(call, "tenant_by_name", {{"name", Value::Text(name)}});
+    if (!rows) return Refuse(call, rows.error());
+    if (rows->empty()) return Refuse(call, NoSuch("tenant"));
+    call.caller.tenant = TenantId(static_cast<uint32_t>(rows->at(0, "tenant").integer));  // the operator acts for it
+    shape.more["tenant"] = name;
+    SubmitHome(std::move(call), command, std::move(shape));
+  });
+}
+
+void ListKeys(Call call) {
+  Read(std::move(call), "api_keys", [](Call& c) -> Result<Json> {
+    MAILY_TRY(const Rows rows, QueryOwn(c, "api_keys"));
+    Json items = Json::array();
+    for (size_t row = 0; row < rows.size(); ++row) items.push_back(KeyJson(rows, row));
+    return Json{{"items", std::move(items)}};
+  });
+}
+
+void RevokeKey(Call call) {
+  tenants::v1::RevokeApiKey command;
+  command.set_key_id(std::string(call.request.Param("id")));
+  SubmitHome(std::move(call), command, {.status = 204});
+}
+
+}  // namespace maily::api
