@@ -1,75 +1,26 @@
 // Events through the whole API: verdicts in order, limits, one id twice, and a log that takes nothing.
 #include "api/engagements.h"
 
-#include <gtest/gtest.h>
-
-#include "maily/contacts/v1/commands.pb.h"
-#include "maily/tenants/v1/commands.pb.h"
-#include "schemas/address.h"
-#include "schemas/sealed.h"
-#include "tests/api/sim_api.h"
+#include "tests/api/client.h"
 
 namespace maily::api {
 namespace {
 
-using nlohmann::json;
-using testing::SimApi;
-
-class EventsTest : public ::testing::Test {
+class EventsTest : public ApiTest {
  protected:
-  EventsTest()
-      : router_(MakeRouter({.sender = *world_.sender,
-                            .replies = *world_.replies,
-                            .keyring = *world_.keyring,
-                            .views = *world_.views,
-                            .clock = world_.scheduler.clock(),
-                            .entropy = world_.scheduler.entropy(),
-                            .executor = *world_.api,
-                            .blocking = {world_.disk.get()},
-                            .bulk = *world_.disk,
-                            .log = world_.log.settings(),
-                            .read_message_id = {},
-                            .not_ready = [] { return std::string(); },
-                            .version = "test"})) {
-    const gateway::NewApiKey key = gateway::MakeApiKey(world_.scheduler.entropy());
-    tenants::v1::CreateApiKey create;
-    create.set_key_id(key.key_id);
-    create.set_secret_hash(key.hash.data(), key.hash.size());
-    create.add_scopes("ingest");
-    create.set_label("shop");
-    world_.Command(create);
-    key_ = key.text;
-    AddContact("ann@example.com");
+  EventsTest() {
+    const Said made = ApiTest::Post("/v1/contacts", {{"email", "ann@example.com"}});
+    contact_id_ = made.body["id"];
+    Show(made);
+    as_ = NewKey(SimApi::kTenant, "ingest");
   }
 
-  void AddContact(const std::string& email) {
-    const schema::Address address = schema::ParseAddress(email).value();
-    const keyring::TenantKeys& keys = *world_.keyring->Tenant(SimApi::kTenant).value();
-    contacts::v1::UpsertContact upsert;
-    upsert.set_contact_key(schema::ContactKey(keys, address.normalised));
-    upsert.set_domain_key(schema::DomainKey(keys, address.domain));
-    upsert.set_address(schema::Seal(SimApi::kTenant, world_.keyring->GetOrCreate(SimApi::kTenant, upsert.contact_key()).value(), "address",
-                                    email, world_.scheduler.entropy()));
-    upsert.set_personal_digest(std::string(16, 'd'));
-    const json answer = world_.Command(upsert, upsert.contact_key());
-    contact_id_ = schema::PackContactId({PartitionId(answer["partition"].get<uint16_t>()), answer["contact_ordinal"].get<uint64_t>()});
-  }
-
-  http::Response Post(const std::string& path, const std::string& body) {
-    http::Request request{.method = http::Method::kPost, .target = path, .body = body};
-    request.headers.Add("authorization", "Bearer " + key_);
-    request.headers.Add("content-type", "application/json");
-    const http::Router::Match match = router_.Find(request.method, path, request.params);
-    std::optional<http::Response> response;
-    match.route->handler(std::move(request), [&response](http::Response r) { response = std::move(r); });
-    EXPECT_TRUE(world_.Until([&response] { return response.has_value(); }));
-    return response.value_or(http::Response{.status = 0});
-  }
+  Said Post(const std::string& path, const std::string& body) { return Ask(Method::kPost, path, body); }
   // The verdicts of a batch.
   std::vector<std::string> Verdicts(const json& events) {
-    const http::Response response = Post("/v1/events:batch", json{{"events", events}}.dump());
-    EXPECT_EQ(response.status, 202) << response.body;
-    last_ = json::parse(response.body);
+    const Said said = Post("/v1/events:batch", json{{"events", events}}.dump());
+    EXPECT_EQ(said.status, 202) << said.body;
+    last_ = said.body;
     std::vector<std::string> verdicts;
     for (const json& event : last_["events"]) verdicts.push_back(event["verdict"]);
     return verdicts;
@@ -79,10 +30,7 @@ class EventsTest : public ::testing::Test {
   }
 
   using V = std::vector<std::string>;
-  SimApi world_;
-  http::Router router_;
-  std::string key_;
-  uint64_t contact_id_ = 0;
+  std::string contact_id_;
   json last_;
 };
 
@@ -95,7 +43,7 @@ TEST_F(EventsTest, AVerdictForEachInOrder) {
                      {"occurred_at", "2023-11-14T10:00:00Z"}});
   const json other = {{"id", "1"}, {"type", "visit"}, {"contact", {{"email", "ann@example.com"}}}};
   json by_id = Event("5");
-  by_id["contact"] = {{"id", std::to_string(contact_id_)}};
+  by_id["contact"] = {{"id", contact_id_}};
   EXPECT_EQ(Verdicts({conversion, Event("2", "nobody@example.com"), {{"id", "3"}, {"type", 7}}, conversion, other, by_id}),
             (V{"accepted", "rejected", "rejected", "duplicate", "conflict", "accepted"}));
   EXPECT_EQ(last_["events"][1]["code"], "unknown_contact");
@@ -153,10 +101,7 @@ TEST_F(EventsTest, OneEventAlone) {
   EXPECT_EQ(Post("/v1/events", "{\"id\":\"x\"}").status, 422);
 }
 
-TEST_F(EventsTest, TheTokenLeadsToWhatWasRecorded) {
-  const http::Response response = Post("/v1/events", Event("t").dump());
-  EXPECT_FALSE(response.headers["maily-consistency-token"].empty());
-}
+TEST_F(EventsTest, TheTokenLeadsToWhatWasRecorded) { EXPECT_FALSE(Post("/v1/events", Event("t").dump()).token().empty()); }
 
 TEST_F(EventsTest, ALogThatTakesNothingIs503) {
   world_.log.SetFull(true);
@@ -167,28 +112,40 @@ TEST_F(EventsTest, ALogThatTakesNothingIs503) {
 
 TEST_F(EventsTest, AnIngestKeyDoesNothingElse) {
   EXPECT_EQ(Post("/v1/lists", "{\"name\":\"x\"}").status, 403);
-  key_ = "mk_nobody_nothing";
+  as_ = "mk_nobody_nothing";
   EXPECT_EQ(Post("/v1/events", Event("k").dump()).status, 401);
 }
 
-// What a tool needs to offer the routes.
-TEST_F(EventsTest, TheApiDescribesItself) {
-  const auto get = [this](const std::string& path) {
-    http::Request request{.target = path};
-    const http::Router::Match match = router_.Find(http::Method::kGet, path, request.params);
-    http::Response response{.status = 404};
-    if (match.route != nullptr) match.route->handler(std::move(request), [&response](http::Response r) { response = std::move(r); });
-    return response;
+TEST_F(ApiTest, EveryEventGetsAVerdict) {
+  Show(Post("/v1/contacts", {{"email", "ann@example.com"}}));
+  const json ann{{"email", "ann@example.com"}};
+  const auto event = [&](const std::string& id, json more) {
+    json out{{"id", id}, {"type", "conversion"}, {"contact", ann}};
+    out.update(more);
+    return out;
   };
-  const json document = json::parse(get("/api/openapi.json").body);
-  EXPECT_EQ(document["openapi"], "3.1.0");
-  EXPECT_TRUE(document["paths"]["/v1/events:batch"].contains("post"));
-  const std::string page = get("/api/docs").body;
-  EXPECT_NE(page.find("/v1/campaigns/{id}:launch"), std::string::npos);
-  for (const char* foreign : {"<script src", "<link", "@import", "<img"}) EXPECT_EQ(page.find(foreign), std::string::npos) << foreign;
-  EXPECT_EQ(get("/healthz").status, 200);
-  EXPECT_EQ(get("/readyz").status, 200);
-  EXPECT_EQ(get("/metrics").headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+  const json events = json::array(
+      {event("1", {{"revenue_cents", 100}, {"currency", "EUR"}, {"properties", {{"sku", "x"}}}}),
+       event("2", {{"contact", {{"email", "nobody@example.com"}}}}), json{{"id", "3"}, {"type", 7}},
+       event("1", {{"revenue_cents", 100}, {"currency", "EUR"}, {"properties", {{"sku", "x"}}}}),
+       event("1", {{"revenue_cents", 200}, {"currency", "EUR"}}), event("4", {{"revenue", {{"amount", 19.99}, {"currency", "EUR"}}}}),
+       event("5", {{"revenue_cents", -1}}), event("6", {{"occurred_at", "2999-01-01T00:00:00Z"}}),
+       event("7", {{"occurred_at", "2020-01-01T00:00:00"}}), event("8", {{"revenue", {{"amount", 0.001}, {"currency", "EUR"}}}}), "text"});
+  const Said said = Post("/v1/events:batch", {{"events", events}});
+  ASSERT_EQ(said.status, 202) << said.body;
+  std::vector<std::string> verdicts;
+  for (const json& one : said.body["events"]) verdicts.push_back(one["verdict"]);
+  EXPECT_EQ(verdicts, (std::vector<std::string>{"accepted", "rejected", "rejected", "duplicate", "conflict", "accepted", "rejected",
+                                                "rejected", "rejected", "rejected", "rejected"}));
+  EXPECT_EQ(said.body["events"][2]["path"], "/events/2/type");
+  EXPECT_EQ(said.body["events"][1]["code"], "unknown_contact");
+  Show(said);
+  EXPECT_EQ(Get("/v1/engagements/count?type=conversion").body["count"], 2);
+  EXPECT_EQ(Post("/v1/events", event("1", {{"revenue_cents", 300}})).status, 409);
+  EXPECT_EQ(Post("/v1/events", event("1", {{"revenue_cents", 100}, {"currency", "EUR"}, {"properties", {{"sku", "x"}}}})).status, 202);
+  const json many(std::vector<json>(1001, event("m", json::object())));
+  EXPECT_EQ(Post("/v1/events:batch", {{"events", many}}).status, 413);
+  EXPECT_EQ(Post("/v1/events:batch", {{"events", {event("big", {{"properties", {{"t", std::string(70'000, 'x')}}}})}}}).status, 413);
 }
 
 }  // namespace

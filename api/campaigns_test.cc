@@ -1,0 +1,185 @@
+// Tests of campaigns and of what their mails call back.
+#include "maily/engagements/v1/commands.pb.h"
+#include "schemas/codec.h"
+#include "schemas/tracking_id.h"
+#include "tests/api/client.h"
+
+namespace maily::api {
+namespace {
+
+class CampaignApiTest : public ApiTest {
+ protected:
+  static constexpr const char* kTarget = "https://shop.example.com/new?from=mail&season=spring#a%20b";
+
+  // A campaign that is launched, to ann; gives its id.
+  uint64_t Launch() {
+    EXPECT_EQ(
+        Ask(Method::kPut, "/v1/settings", R"({"senders":["news@shop.example.com"],"company":"Shop","postal_address":"1 Main Street"})")
+            .status,
+        200);
+    const Said list = Post("/v1/lists", {{"name", "people"}});
+    list_ = list.body["id"];
+    const Said contact = Post("/v1/contacts", {{"email", "ann@example.com"}, {"lists", {list_}}});
+    contact_ = std::stoull(contact.body["id"].get<std::string>());
+    const std::string html =
+        "<p><a href=\"https://shop.example.com/new?from=mail&amp;season=spring#a%20b\">x</a></p>{{ postal_address }}<a href=\"{{ "
+        "unsubscribe_url }}\">u</a>";
+    const Said saved =
+        Post("/v1/templates", {{"name", "t"}, {"subject", "s"}, {"html", html}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}});
+    EXPECT_EQ(saved.status, 201) << saved.body;
+    template_ = saved.body["id"];
+    const Said made =
+        Post("/v1/campaigns", {{"name", "c"}, {"template_id", template_}, {"list_id", list_}, {"from", "news@shop.example.com"}});
+    EXPECT_EQ(made.status, 201) << made.body;
+    const uint64_t id = made.body["id"];
+    const Said launched = Ask(Method::kPost, "/v1/campaigns/" + std::to_string(id) + ":launch");
+    EXPECT_EQ(launched.status, 200) << launched.body;
+    Show(launched);
+    return id;
+  }
+  std::string Token(schema::TrackingKind kind, uint64_t campaign, uint32_t link = 0) {
+    const schema::ContactId contact = schema::UnpackContactId(contact_);
+    return schema::EncodeTrackingId({kind, SimApi::kTenant, contact.partition, campaign, contact.ordinal, link},
+                                    *world_.keyring->Tenant(SimApi::kTenant).value());
+  }
+  uint64_t Records() {
+    uint64_t written = 0;
+    for (uint16_t p = 0; p < SimApi::kPartitions; ++p) written += world_.log.Ends({Topic::kCommands, PartitionId(p)}).written.value();
+    return written;
+  }
+
+  uint64_t list_ = 0, template_ = 0, contact_ = 0;
+};
+
+TEST_F(CampaignApiTest, StatesAreGuardedAndCountsAddUp) {
+  const uint64_t id = Launch();
+  const std::string path = "/v1/campaigns/" + std::to_string(id);
+  const Said again = Ask(Method::kPost, path + ":launch");
+  EXPECT_EQ(again.status, 409) << again.body;
+  EXPECT_EQ(Ask(Method::kPost, path + ":pause").body["status"], "paused");
+  EXPECT_EQ(Ask(Method::kPost, path + ":resume").status, 200);
+  EXPECT_EQ(Ask(Method::kPost, "/v1/campaigns/999:launch").status, 404);
+  EXPECT_EQ(Ask(Method::kPost, "/v1/campaigns/x:launch").status, 404);
+  world_.scheduler.RunFor(Seconds(5));
+  const json counts = Get(path).body["counts"];
+  EXPECT_EQ(counts["audience"], 1) << counts;
+  EXPECT_EQ(counts["audience"].get<int>(), counts["pending"].get<int>() + counts["delivered"].get<int>() + counts["bounced"].get<int>() +
+                                               counts["unknown"].get<int>() + counts["expired"].get<int>() + counts["skipped"].get<int>() +
+                                               counts["holdout"].get<int>());
+  const json sends = Get(path + "/sends").body["items"];
+  ASSERT_EQ(sends.size(), 1u);
+  EXPECT_EQ(sends[0]["contact_id"], std::to_string(contact_));
+  EXPECT_EQ(Get(path + "/sends/" + std::to_string(contact_)).status, 200);
+  EXPECT_EQ(Get(path + "/sends/12345").status, 404);
+  EXPECT_EQ(Get(path + "/report").body["arms"].size(), 1u);
+  EXPECT_EQ(Get(path + "/skips").status, 200);
+  EXPECT_EQ(Get("/v1/sends/unknown").body["items"].size(), 0u);
+  EXPECT_EQ(Get("/v1/deadletters").status, 200);
+}
+
+TEST_F(CampaignApiTest, AnEmptyAudienceCannotBeLaunched) {
+  Launch();
+  const uint64_t empty = Post("/v1/lists", {{"name", "empty"}}).body["id"];
+  const Said made =
+      Post("/v1/campaigns", {{"name", "e"}, {"template_id", template_}, {"list_id", empty}, {"from", "news@shop.example.com"}});
+  const Said said = Ask(Method::kPost, "/v1/campaigns/" + made.body["id"].dump() + ":launch");
+  EXPECT_EQ(said.status, 422);
+  EXPECT_EQ(said.body["code"], "empty_audience");
+  EXPECT_EQ(Get("/v1/campaigns/" + made.body["id"].dump()).body["status"], "draft");
+}
+
+TEST_F(CampaignApiTest, AClickLeadsToTheExactTargetAndCountsOnce) {
+  const uint64_t id = Launch();
+  const std::string click = "/c/" + Token(schema::TrackingKind::kClick, id);
+  const uint64_t before = Records();
+  const Said head = Ask(Method::kHead, click);
+  EXPECT_EQ(head.status, 302);
+  EXPECT_EQ(Records(), before);
+  const Said said = Get(click);
+  EXPECT_EQ(said.status, 302);
+  EXPECT_EQ(said.response.headers["location"], kTarget);
+  EXPECT_GT(Records(), before);
+  EXPECT_EQ(Get("/c/" + Token(schema::TrackingKind::kClick, id, 99)).status, 404);
+  EXPECT_EQ(Get("/c/" + Token(schema::TrackingKind::kOpen, id)).status, 404);
+  std::string forged = Token(schema::TrackingKind::kClick, id);
+  forged[forged.size() / 2] = forged[forged.size() / 2] == 'A' ? 'B' : 'A';
+  EXPECT_EQ(Get("/c/" + forged).status, 404);
+  world_.scheduler.RunFor(Seconds(2));
+  EXPECT_EQ(Get("/v1/campaigns/" + std::to_string(id) + "/report").body["totals"]["clicks"], 1);
+}
+
+TEST_F(CampaignApiTest, OfAUserAgentOnlyItsClassIsStored) {
+  const uint64_t id = Launch();
+  EXPECT_EQ(Ask(Method::kGet, "/o/" + Token(schema::TrackingKind::kOpen, id) + ".gif", "",
+                {{"user-agent", "Mozilla/5.0 of-ann (via ggpht.com GoogleImageProxy)"}, {"x-forwarded-for", "203.0.113.7"}})
+                .status,
+            200);
+  EXPECT_EQ(Ask(Method::kGet, "/c/" + Token(schema::TrackingKind::kClick, id), "", {{"user-agent", "python-requests of-ann"}}).status, 302);
+  EXPECT_EQ(Get("/c/" + Token(schema::TrackingKind::kClick, id)).status, 302);
+  std::vector<engagements::v1::AgentClass> classes;
+  for (uint16_t p = 0; p < SimApi::kPartitions; ++p) {
+    const auto records = world_.log.Read({Topic::kCommands, PartitionId(p)}, Offset(0), 64 << 20, ReadTo::kDurable);
+    for (const LogRecord& record : records.value()) {
+      EXPECT_EQ(record.bytes.find("of-ann"), std::string::npos);
+      EXPECT_EQ(record.bytes.find("203.0.113.7"), std::string::npos);
+      const LogSettings& settings = world_.log.settings();
+      const auto commands = command::ParseRecord(record.bytes, settings.log_id, settings.generation, PartitionId(p));
+      for (const command::Command& command : commands.value()) {
+        if (command.type == TypeNumberOf<engagements::v1::RecordOpen>())
+          classes.push_back(schema::Decode<engagements::v1::RecordOpen>(command.payload)->agent());
+        if (command.type == TypeNumberOf<engagements::v1::RecordClick>())
+          classes.push_back(schema::Decode<engagements::v1::RecordClick>(command.payload)->agent());
+      }
+    }
+  }
+  EXPECT_EQ(classes, (std::vector{engagements::v1::AGENT_IMAGE_PROXY, engagements::v1::AGENT_MACHINE, engagements::v1::AGENT_UNKNOWN}));
+}
+
+TEST_F(CampaignApiTest, AReaderGetsAnAnswerThoughNothingCanBeStored) {
+  const uint64_t id = Launch();
+  const std::string click = "/c/" + Token(schema::TrackingKind::kClick, id);
+  ASSERT_EQ(Get(click).status, 302);  // its links are in memory now
+  world_.log.SetFull(true);
+  EXPECT_EQ(Get(click).status, 302);
+  const Said pixel = Get("/o/" + Token(schema::TrackingKind::kOpen, id) + ".gif");
+  EXPECT_EQ(pixel.status, 200);
+  EXPECT_EQ(pixel.response.headers["content-type"], "image/gif");
+  EXPECT_EQ(Ask(Method::kPost, "/u/" + Token(schema::TrackingKind::kUnsubscribe, id), "List-Unsubscribe=One-Click").status, 503);
+  EXPECT_EQ(Post("/v1/lists", {{"name", "x"}}).status, 503);
+  world_.log.SetFull(false);
+  EXPECT_EQ(Ask(Method::kPost, "/u/" + Token(schema::TrackingKind::kUnsubscribe, id), "List-Unsubscribe=One-Click").status, 200);
+}
+
+TEST_F(CampaignApiTest, OptingOutTakesAPost) {
+  const uint64_t id = Launch();
+  const std::string path = "/u/" + Token(schema::TrackingKind::kUnsubscribe, id);
+  const uint64_t before = Records();
+  const Said page = Get(path);
+  EXPECT_EQ(page.status, 200);
+  EXPECT_NE(page.response.body.find("<form method=\"post\"><button"), std::string::npos);
+  EXPECT_EQ(Records(), before);
+  for (const std::string& body :
+       {std::string("List-Unsubscribe=One-Click"), std::string(),
+        std::string("--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--")}) {
+    const Said said = Ask(Method::kPost, path, body, {{"authorization", ""}});
+    EXPECT_EQ(said.status, 200);
+    EXPECT_FALSE(said.response.headers.Find("location") || said.response.headers.Find("set-cookie"));
+  }
+  EXPECT_EQ(Ask(Method::kPost, "/u/AAAA").status, 404);
+  world_.scheduler.RunFor(Seconds(2));
+  EXPECT_FALSE(Get("/v1/contacts/" + std::to_string(contact_)).body["unsubscribed_at"].is_null());
+}
+
+TEST_F(CampaignApiTest, AForgedPixelIsAPixelAndCountsNothing) {
+  const uint64_t before = Records();
+  for (const std::string token : {"AAAA.gif", "x", "A%00.gif"}) {
+    const Said said = Get("/o/" + token);
+    if (said.status == 404) continue;  // no path at all
+    EXPECT_EQ(said.status, 200);
+    EXPECT_EQ(said.response.body.substr(0, 6), "GIF89a");
+  }
+  EXPECT_EQ(Records(), before);
+}
+
+}  // namespace
+}  // namespace maily::api

@@ -1,0 +1,100 @@
+// A client of the whole API, on a Maily without sockets: what every test of routes begins with.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "api/api.h"
+#include "api/gateway/token.h"
+#include "maily/tenants/v1/commands.pb.h"
+#include "tests/api/sim_api.h"
+
+namespace maily::api {
+
+using http::Method;
+using http::Request;
+using http::Response;
+using nlohmann::json;
+using testing::SimApi;
+
+struct Said {
+  int status = 0;
+  json body;
+  Response response;
+  std::string token() const { return std::string(response.headers["maily-consistency-token"]); }
+};
+
+class ApiTest : public ::testing::Test {
+ protected:
+  ApiTest()
+      : bulk_(world_.scheduler.MakeExecutor()),
+        dependencies_{.sender = *world_.sender,
+                      .replies = *world_.replies,
+                      .keyring = *world_.keyring,
+                      .views = *world_.views,
+                      .clock = world_.scheduler.clock(),
+                      .entropy = world_.scheduler.entropy(),
+                      .executor = *world_.api,
+                      .blocking = {world_.disk.get()},
+                      .bulk = *bulk_,
+                      .log = world_.log.settings(),
+                      .read_message_id = [](std::string_view id) -> Result<ReceivedSend> { return Fail(Code::kInvalid, "{}", id); },
+                      .not_ready = [this] { return not_ready_; },
+                      .version = "test"} {
+    router_ = std::make_unique<http::Router>(MakeRouter(dependencies_));
+    admin_ = NewKey(SimApi::kTenant, "admin");
+  }
+
+  std::string NewKey(TenantId tenant, const std::string& scope) {
+    const gateway::NewApiKey made = gateway::MakeApiKey(world_.scheduler.entropy());
+    tenants::v1::CreateApiKey command;
+    command.set_key_id(made.key_id);
+    command.set_secret_hash(std::string(keyring::View(made.hash)));
+    command.add_scopes(scope);
+    std::optional<gateway::Verdict> verdict;
+    world_.gateway->Submit({tenant, "test", {}}, gateway::PlainOrder(command, schema::HomeKey(tenant)), Seconds(60),
+                           [&](gateway::Verdict v) { verdict = std::move(v); });
+    EXPECT_TRUE(world_.Until([&] { return verdict.has_value(); }));
+    EXPECT_TRUE(world_.Fresh({*verdict->at}));
+    return made.text;
+  }
+
+  Said Ask(Method method, const std::string& target, const std::string& body = "", http::Headers headers = {}) {
+    Request request{.method = method, .target = target, .headers = std::move(headers), .body = body};
+    request.trace_id.bytes[0] = 7;
+    if (!request.headers.Find("authorization")) request.headers.Add("authorization", "Bearer " + key());
+    const auto match = router_->Find(method, request.path(), request.params);
+    if (match.route == nullptr) return {.status = match.miss == http::Router::Miss::kMethod ? 405 : 404, .body = {}, .response = {}};
+    std::optional<Response> response;
+    match.route->handler(std::move(request), [&response](Response r) { response = std::move(r); });
+    EXPECT_TRUE(world_.Until([&response] { return response.has_value(); })) << target;
+    if (!response) return {};
+    Said said{.status = response->status, .body = json::parse(response->body, nullptr, false), .response = std::move(*response)};
+    return said;
+  }
+  Said Get(const std::string& target) { return Ask(Method::kGet, target); }
+  Said Post(const std::string& target, const json& body, http::Headers headers = {}) {
+    return Ask(Method::kPost, target, body.dump(), std::move(headers));
+  }
+  // Waits until every view shows what was said to be done.
+  void Show(const Said& said) {
+    const auto at = gateway::DecodeToken(said.token(), *world_.keyring->Tenant(SimApi::kTenant).value());
+    ASSERT_TRUE(at) << said.status << said.body;
+    ASSERT_TRUE(world_.Fresh(*at));
+  }
+  const std::string& key() const { return as_.empty() ? admin_ : as_; }
+
+  SimApi world_;
+  std::unique_ptr<Executor> bulk_;
+  std::string not_ready_;
+  Dependencies dependencies_;
+  std::unique_ptr<http::Router> router_;
+  std::string admin_;
+  std::string as_;
+};
+
+}  // namespace maily::api
