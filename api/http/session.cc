@@ -2,14 +2,10 @@
 #include "api/http/session.h"
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
-#include <boost/beast/http/status.hpp>
-#include <boost/beast/http/verb.hpp>
-#include <ctime>
 
+#include "api/http/wire.h"
 #include "streams/observe/logging.h"
 
 namespace maily::http {
@@ -29,106 +25,8 @@ constexpr auto kLingerTime = std::chrono::seconds(2);
 // The shortest end of a chunked body, "0\r\n\r\n". The parser is not asked about less.
 constexpr size_t kChunkedEndBytes = 5;
 
-Method MethodOf(beast::http::verb verb) {
-  switch (verb) {
-    case beast::http::verb::get:
-      return Method::kGet;
-    case beast::http::verb::head:
-      return Method::kHead;
-    case beast::http::verb::post:
-      return Method::kPost;
-    case beast::http::verb::put:
-      return Method::kPut;
-    case beast::http::verb::patch:
-      return Method::kPatch;
-    case beast::http::verb::delete_:
-      return Method::kDelete;
-    case beast::http::verb::options:
-      return Method::kOptions;
-    default:
-      return Method::kOther;
-  }
-}
-
-// Parses into a Request without a copy in between.
-class RequestParser : public beast::http::basic_parser<true> {
- public:
-  RequestParser() {
-    header_limit(1 << 20);  // the session has found the header's end already
-    body_limit(boost::none);
-    eager(false);
-  }
-
-  Request request;
-  int version = 11;
-  bool trailers = false;
-  uint64_t body_bytes_max = 0;
-  bool too_large = false;
-  std::string* body = &request.body;  // where pieces go
-  uint64_t body_bytes = 0;
-
- private:
-  using string_view = beast::string_view;
-  void on_request_impl(beast::http::verb verb, string_view, string_view target, int http_version, error_code&) override {
-    request.method = MethodOf(verb);
-    request.target.assign(target.data(), target.size());
-    version = http_version;
-  }
-  void on_response_impl(int, string_view, int, error_code&) override {}
-  void on_field_impl(beast::http::field, string_view name, string_view value, error_code&) override {
-    if (!trailers) request.headers.Add({name.data(), name.size()}, {value.data(), value.size()});
-  }
-  void on_header_impl(error_code&) override { trailers = true; }
-  void on_body_init_impl(const boost::optional<uint64_t>&, error_code&) override {}
-  size_t on_body_impl(string_view bytes, error_code& ec) override { return Take(bytes, ec); }
-  void on_chunk_header_impl(uint64_t size, string_view, error_code& ec) override {
-    if (size > body_bytes_max - body_bytes) TooLarge(ec);
-  }
-  size_t on_chunk_body_impl(uint64_t, string_view bytes, error_code& ec) override { return Take(bytes, ec); }
-  void on_finish_impl(error_code&) override {}
-
-  size_t Take(string_view bytes, error_code& ec) {
-    if (bytes.size() > body_bytes_max - body_bytes) {
-      TooLarge(ec);
-      return 0;
-    }
-    body->append(bytes.data(), bytes.size());
-    body_bytes += bytes.size();
-    return bytes.size();
-  }
-  void TooLarge(error_code& ec) {
-    too_large = true;
-    ec = beast::http::error::body_limit;
-  }
-};
-
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
   return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
-
-// "Date: …\r\n", made once a second and thread.
-std::string_view DateLine() {
-  thread_local std::time_t made_at = 0;
-  thread_local char line[64];
-  thread_local size_t size = 0;
-  const std::time_t now = std::time(nullptr);
-  if (now != made_at) {
-    std::tm utc{};
-    gmtime_r(&now, &utc);
-    static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const auto end = fmt::format_to_n(line, sizeof(line), "Date: {}, {:02} {} {} {:02}:{:02}:{:02} GMT\r\n", kDays[utc.tm_wday],
-                                      utc.tm_mday, kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
-    size = end.size;
-    made_at = now;
-  }
-  return {line, size};
-}
-
-void PutValue(std::string& out, std::string_view value) {
-  for (const char c : value) {
-    if (static_cast<uint8_t>(c) >= 0x20 && c != 0x7F) out.push_back(c);
-  }
 }
 
 // Calls back once; dropped without a call, the client gets 500.
@@ -478,30 +376,11 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
     state_ = SessionState::kWriting;
     SetDeadline(shared_.options.write_timeout);
     if (shared_.draining.load(std::memory_order_relaxed)) keep_ = false;
-    const bool no_body = response.status == 204 || response.status == 304 || response.status < 200;
-    response_body_ = std::move(response.body);
     CountAnswer(response.status);
-
     head_.clear();
-    fmt::format_to(std::back_inserter(head_), "HTTP/1.1 {} ", response.status);
-    const auto reason = beast::http::obsolete_reason(static_cast<beast::http::status>(response.status));
-    head_.append(reason.data(), reason.size()).append("\r\n").append(DateLine());
-    for (size_t i = 0; i < response.headers.size(); ++i) {
-      const auto [name, value] = response.headers.at(i);
-      PutValue(head_, name);
-      head_.append(": ");
-      PutValue(head_, value);
-      head_.append("\r\n");
-    }
-    if (!no_body) fmt::format_to(std::back_inserter(head_), "Content-Length: {}\r\n", response_body_.size());
-    head_.append("traceparent: ").append(MakeTraceparent(trace_)).append("\r\n");
-    if (!keep_) {
-      head_.append("Connection: close\r\n");
-    } else if (parser_ && parser_->version < 11) {
-      head_.append("Connection: keep-alive\r\n");
-    }
-    head_.append("\r\n");
-    if (is_head_request_ || no_body) response_body_.clear();
+    PutHead(head_, response, trace_, !keep_ ? "close" : parser_ && parser_->version < 11 ? "keep-alive" : "");
+    response_body_ = std::move(response.body);
+    if (is_head_request_ || HasNoBody(response.status)) response_body_.clear();
 
     const auto written = [self = shared_from_this()](const error_code& ec, size_t) { self->OnWritten(ec); };
     if (response_body_.size() <= 1024) {
@@ -603,70 +482,6 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
 
 std::shared_ptr<Session> MakeSession(std::shared_ptr<Loop> loop, tcp::socket socket) {
   return std::make_shared<HttpSession>(std::move(loop), std::move(socket));
-}
-
-void Loop::Send(Mail mail) {
-  if (mail.kind != Mail::Kind::kResume && thread_id.load(std::memory_order_relaxed) == std::this_thread::get_id()) {
-    const std::shared_ptr<Session> to = std::move(mail.to);
-    return to->OnMail(mail);
-  }
-  const std::lock_guard lock(mutex);
-  if (stopped) return;  // the mail is dropped after the lock
-  mailbox.push_back(std::move(mail));
-  if (deliver_posted) return;
-  deliver_posted = true;
-  // Under the lock: Stop destroys the io_context after it has set `stopped`.
-  asio::post(*io, [this] { Deliver(); });
-}
-
-void Loop::Deliver() {
-  {
-    const std::lock_guard lock(mutex);
-    deliver_posted = false;
-    delivering.swap(mailbox);
-  }
-  for (Mail& mail : delivering) mail.to->OnMail(mail);
-  delivering.clear();
-}
-
-void Loop::Add(std::shared_ptr<Session> session) {
-  session->index_in_loop = sessions.size();
-  sessions.push_back(session);
-  session->Start();
-}
-
-void Loop::Remove(Session* session) {
-  const size_t index = session->index_in_loop;
-  MAILY_CHECK(index < sessions.size() && sessions[index].get() == session, "a session is in no loop");
-  std::swap(sessions[index], sessions.back());
-  sessions[index]->index_in_loop = index;
-  sessions.pop_back();
-  shared.connections_metric.Add(-1);
-  if (shared.connections.fetch_sub(1) == 1 && shared.draining.load()) {
-    const std::lock_guard lock(shared.mutex);
-    shared.no_connections.notify_all();
-  }
-}
-
-void Loop::ArmSweep() {
-  sweep->expires_after(sweep_interval);
-  sweep->async_wait([this](const error_code& ec) {
-    if (ec) return;
-    const SteadyTime now = std::chrono::steady_clock::now();
-    // A session that closes puts the last one, which has been seen, in its place.
-    for (size_t i = sessions.size(); i-- > 0;) {
-      const std::shared_ptr<Session> session = sessions[i];
-      session->OnSweep(now);
-    }
-    ArmSweep();
-  });
-}
-
-void Loop::Drain() {
-  for (size_t i = sessions.size(); i-- > 0;) {
-    const std::shared_ptr<Session> session = sessions[i];
-    session->OnDrain();
-  }
 }
 
 }  // namespace maily::http

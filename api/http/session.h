@@ -1,4 +1,4 @@
-// One connection and the loop it lives on; seen by server.cc and session.cc only.
+// One connection and the loop it lives on; seen by loop.cc, server.cc and session.cc only.
 #pragma once
 
 #include <atomic>
