@@ -54,7 +54,8 @@ struct Projection::Impl : std::enable_shared_from_this<Projection::Impl> {
                   if (impl == nullptr) return;
                   const std::lock_guard lock(impl->mutex);
                   if (impl->pointer.live == database) impl->stopped_why = error.ToString();
-                }};
+                },
+            .watched = [&freshness = views.freshness()] { return freshness.waiting() > 0; }};
   }
   void Show(const std::vector<journal::Position>& changed) {
     {
@@ -240,7 +241,18 @@ struct Projection::Impl : std::enable_shared_from_this<Projection::Impl> {
 };
 
 Projection::Projection(const ProjectionEnvironment& env, const Group& group, Views& views, ProjectorLimits limits)
-    : impl_(std::make_shared<Impl>(env, group, views, limits)) {}
+    : impl_(std::make_shared<Impl>(env, group, views, limits)) {
+  views.freshness().OnWait([weak = std::weak_ptr(impl_)](std::string_view waited_for) {
+    const auto impl = weak.lock();
+    if (impl == nullptr || (!waited_for.empty() && waited_for != impl->group.name)) return;
+    std::shared_ptr<Projector> live;
+    {
+      const std::lock_guard lock(impl->mutex);
+      live = impl->projector;
+    }
+    if (live != nullptr) live->Hurry();
+  });
+}
 Projection::~Projection() = default;
 
 void Projection::Start(std::function<void(Result<void>)> ready) {

@@ -12,8 +12,6 @@ namespace {
 
 // Types below are of streams/ itself: links, rejections. A group that does not fold them may pass them by.
 constexpr TypeNumber kFirstSchemaType = 100;
-// A transaction is followed by a pause of so many times what it took: under load they become fewer, larger and cheaper.
-constexpr int64_t kRestOfSpent = 4;
 
 Result<std::vector<sql::NamedStatement>> OwnStatements() { return sql::ParseNamed(projector_sql::kQueries); }
 
@@ -168,11 +166,16 @@ struct Projector::Impl {
     auto job = [weak = self->weak_from_this()] {
       if (const auto projector = weak.lock()) projector->impl_->Step();
     };
-    delay.us > 0 ? void(env.executor.After(delay, std::move(job))) : env.executor.Post(std::move(job));
+    if (delay.us > 0) {
+      pause_timer = env.executor.After(delay, std::move(job));
+    } else {
+      env.executor.Post(std::move(job));
+    }
   }
 
   void Step() {
-    scheduled = false;
+    scheduled = pausing = false;
+    pause_timer = 0;
     if (stopped) return;
     auto sliced = connection == nullptr ? OpenAll() : Slice();
     if (!sliced) return Failed(sliced.error());
@@ -209,11 +212,7 @@ struct Projector::Impl {
       MAILY_TRY_VOID(FoldNext(static_cast<uint16_t>(next)));
       if (events >= events_max || env.clock.Steady() - begin >= slice) break;
     }
-    if (in_transaction && (live() || !AnyReady() || events >= events_max)) {
-      MAILY_TRY_VOID(Commit());
-      const Duration spent = last_commit - begin;
-      gap = std::clamp(Duration{kRestOfSpent * spent.us}, limits.commit_gap, std::max(limits.commit_gap, limits.commit_gap_max));
-    }
+    if (in_transaction && (live() || !AnyReady() || events >= events_max)) return Commit();
     return Ok();
   }
 
@@ -251,8 +250,20 @@ struct Projector::Impl {
     parts[p].waiting = false;
     if (parts[p].held != nullptr) return;
     parts[p].ready = true;
+    if (!live() || scheduled) return Schedule({});
+    pausing = callbacks.watched != nullptr;  // before it asks: whoever begins to wait after the answer finds it set
+    if (pausing && callbacks.watched()) pausing = false;
+    Pause(pausing ? limits.commit_gap_unwatched : limits.commit_gap);
+  }
+  void Pause(Duration gap) {
     const Duration since = env.clock.Steady() - last_commit;
-    Schedule(live() && since < gap ? gap - since : Duration{});
+    Schedule(since < gap ? gap - since : Duration{});
+  }
+  void Hurry() {
+    if (stopped || pause_timer == 0) return;
+    env.executor.Cancel(std::exchange(pause_timer, 0));
+    scheduled = false;
+    Pause(limits.commit_gap);
   }
 
   Result<void> Apply(Part& part, uint16_t p, const journal::AcceptedFrame& frame) {
@@ -366,12 +377,13 @@ struct Projector::Impl {
 
   size_t next = 0;
   bool scheduled = false;
-  bool stopped = true;  // until Start
+  TimerId pause_timer = 0;            // of a delayed Step
+  std::atomic<bool> pausing = false;  // for longer than commit_gap
+  bool stopped = true;                // until Start
   bool in_transaction = false;
   bool placing = false;
   uint64_t events = 0;  // in the transaction
   Duration last_commit;
-  Duration gap;  // to the next transaction
 
   std::vector<Lsn> stop_at;  // empty = nowhere
   std::vector<Lsn> target;
@@ -429,6 +441,13 @@ void Projector::RunToEnd(Job idle) {
   impl_->at_end = std::move(idle);
   for (Impl::Part& part : impl_->parts) part.end_wanted = true;
   impl_->WakeAll();
+}
+
+void Projector::Hurry() {
+  if (!impl_->pausing.exchange(false)) return;
+  impl_->env.executor.Post([weak = weak_from_this()] {
+    if (const auto projector = weak.lock()) projector->impl_->Hurry();
+  });
 }
 
 const std::vector<journal::Position>& Projector::positions() const { return impl_->committed; }

@@ -40,12 +40,11 @@ struct ProjectorLimits {
   Duration build_slice = Milliseconds(5);  // then other work of the executor has its turn
   uint64_t live_events_max = 20'000;       // of a transaction
   uint64_t build_events_max = 50'000;      // of a transaction: the pages that it changes are kept in memory twice
-  // Commits are at least this far apart when frames come one by one, and up to the second when folding is much of the work: what arrives
-  // meanwhile shares a transaction. Far below what a reader notices.
+  // Commits are so far apart when frames come one by one: what arrives meanwhile shares a transaction. Far below what a reader notices.
   Duration commit_gap = Milliseconds(2);
-  Duration commit_gap_max = Milliseconds(10);
-  Duration retry_after = Seconds(1);            // after kRetry: disk full, file locked
-  int64_t checkpoint_bytes = 16 * 1024 * 1024;  // of unplaced bytes
+  Duration commit_gap_unwatched = Milliseconds(50);  // while callbacks.watched says that nobody waits for them
+  Duration retry_after = Seconds(1);                 // after kRetry: disk full, file locked
+  int64_t checkpoint_bytes = 16 * 1024 * 1024;       // of unplaced bytes
 };
 
 // Lives on env.executor: created, called and stopped there; callbacks too, and they may not call it back.
@@ -54,6 +53,7 @@ class Projector : public std::enable_shared_from_this<Projector> {
   struct Callbacks {
     std::function<void(const std::vector<journal::Position>& changed)> committed = {};  // after every commit
     std::function<void(const Error&)> stopped = {};  // kFenced, kCorrupt, kDiverged, kFatal, kInvalid: nothing is folded any more
+    std::function<bool()> watched = {};              // does anybody wait for what is folded? Call Hurry when somebody begins to
   };
 
   // Opens the database, makes the schema if it is new, and reads its positions. kConflict: its rows were folded by other read models.
@@ -76,6 +76,9 @@ class Projector : public std::enable_shared_from_this<Projector> {
   void RunTo(std::vector<Lsn> lsns, Beyond beyond, Job reached);
   // Calls `idle` once every partition has been read, and committed, to the end that it had at some time since this call.
   void RunToEnd(Job idle);
+
+  // Somebody waits for what is folded: shortens a pause of commit_gap_unwatched. Any thread.
+  void Hurry();
 
   // Committed.
   const std::vector<journal::Position>& positions() const;

@@ -26,6 +26,7 @@ struct Freshness::Impl {
   std::map<std::string, std::map<PartitionId, Reached>, std::less<>> groups;
   std::map<uint64_t, Waiter> waiters;  // by a number of their own
   uint64_t next_waiter = 1;
+  std::vector<std::function<void(std::string_view)>> on_wait;  // grows before the first Wait
 
   static Answer Shows(const std::map<PartitionId, Reached>& reached, const CommandAt& at) {
     const auto found = reached.find(at.partition);
@@ -107,8 +108,13 @@ void Freshness::Wait(std::string_view group, std::vector<CommandAt> at, Duration
     timer_lock.unlock();
     late.done(false);
   });
+  const std::string waited_for = waiter.group;
   impl_->waiters.emplace(number, std::move(waiter));
+  lock.unlock();
+  for (const auto& began : impl_->on_wait) began(waited_for);
 }
+
+void Freshness::OnWait(std::function<void(std::string_view group)> began) { impl_->on_wait.push_back(std::move(began)); }
 
 size_t Freshness::waiting() const {
   const std::lock_guard lock(impl_->mutex);

@@ -43,6 +43,9 @@ class Freshness {
 
   size_t waiting() const;
 
+  // Calls `began` on the thread of every Wait that is not answered at once, after it is counted. Before the first Wait.
+  void OnWait(std::function<void(std::string_view group)> began);
+
  private:
   struct Impl;
   std::shared_ptr<Impl> impl_;

@@ -22,7 +22,11 @@ constexpr size_t kRecordOverhead = 128;  // of a record in a memtable and in the
 constexpr uint16_t kPartitionCountMax = 1024;
 constexpr uint32_t kSettingsVersion = 1;
 constexpr std::string_view kSettingsKey = "settings";
-constexpr std::chrono::milliseconds kSoonMax{5};       // Sync::kSoon
+constexpr std::chrono::milliseconds kSoonMax{5};  // Sync::kSoon
+// When so many records asked for one sync at once, the next one waits a little for as many: a sync costs the processor as much as deciding
+// a hundred commands, and who comes one by one never waits.
+constexpr size_t kCrowd = 8;
+constexpr std::chrono::microseconds kCrowdWait{300};
 constexpr std::chrono::milliseconds kSpaceRetry{100};  // between two looks at a full disk
 constexpr std::chrono::seconds kSpaceLook{1};          // between two looks at one that is not, or after kSpaceLookBytes
 constexpr size_t kSpaceLookBytes = 4 << 20;
@@ -144,6 +148,7 @@ class RocksLogImpl : public Log {
   // The sync thread.
   void Run();
   bool SyncDue(SteadyTime now) const;
+  bool Crowded(SteadyTime now) const;
   void Acknowledge(std::vector<Pending> batch);
   void Reopen();
 
@@ -162,7 +167,8 @@ class RocksLogImpl : public Log {
   rocksdb::WriteBatch batch_;
   std::vector<Pending> pending_;  // written, in order, waiting for a sync; the records themselves are in the WAL
   size_t pending_synced_ = 0;     // so many of them, from the front, are synced already
-  bool now_waiting_ = false;      // one of them is kNow
+  size_t now_waiting_ = 0;        // so many of them are kNow
+  SteadyTime crowd_until_;        // after a sync for many: no sync before
   SteadyTime soon_deadline_;      // of the first of them
   std::vector<Refused> refused_;  // never written; answered by the sync thread
   std::vector<Channel*> first_calls_;
@@ -328,7 +334,7 @@ void RocksLogImpl::Append(TopicPartition at, std::string record, Sync sync, Appe
       soon_deadline_ = std::chrono::steady_clock::now() + kSoonMax;
       wake = true;
     }
-    if (sync == Sync::kNow && !now_waiting_) now_waiting_ = wake = true;
+    if (sync == Sync::kNow && (++now_waiting_ == 1 || now_waiting_ == 2 * kCrowd)) wake = true;
     pending_.push_back({partition, offset, std::move(done)});
     memtable_bytes_ += record.size() + kRecordOverhead;
     if (memtable_bytes_ >= resources_.limits.log_memtable_bytes) {
@@ -408,18 +414,22 @@ void RocksLogImpl::SyncFailed(const rocksdb::Status& status) {
 
 // ---- syncing ----
 
+bool RocksLogImpl::Crowded(SteadyTime now) const {
+  return now < crowd_until_ && now_waiting_ < 2 * kCrowd && pending_synced_ == 0 && !stopping_ && !broken_;
+}
+
 bool RocksLogImpl::SyncDue(SteadyTime now) const {
   if (pending_.empty()) return false;
   if (broken_) return true;
   if (stalled_) return false;
-  return now_waiting_ || pending_synced_ > 0 || stopping_ || now >= soon_deadline_;
+  return now_waiting_ > 0 || pending_synced_ > 0 || stopping_ || now >= soon_deadline_;
 }
 
 void RocksLogImpl::Run() {
   std::unique_lock lock(mutex_);
   for (;;) {
     const SteadyTime now = std::chrono::steady_clock::now();
-    const bool sync = SyncDue(now);
+    const bool sync = SyncDue(now) && !Crowded(now);
     const bool reopen = stalled_ && !broken_;
     if (!sync && refused_.empty() && first_calls_.empty()) {
       if (stopping_ && (pending_.empty() || reopen)) break;
@@ -427,7 +437,7 @@ void RocksLogImpl::Run() {
         Reopen();  // keeps the lock; what stays stalled is tried again
         if (stalled_) wake_.wait_for(lock, kSpaceRetry);
       } else if (!pending_.empty()) {
-        wake_.wait_until(lock, soon_deadline_);
+        wake_.wait_until(lock, now_waiting_ > 0 ? crowd_until_ : soon_deadline_);
       } else {
         wake_.wait(lock);
       }
@@ -437,12 +447,13 @@ void RocksLogImpl::Run() {
     const std::vector<Channel*> first_calls = std::exchange(first_calls_, {});
     std::vector<Pending> batch;
     bool synced = true;
+    bool crowd = false;
     std::optional<Error> broken = broken_;
     if (sync) {
       batch = std::exchange(pending_, {});
       synced = pending_synced_ == batch.size();
       pending_synced_ = 0;
-      now_waiting_ = false;
+      crowd = std::exchange(now_waiting_, 0) >= kCrowd;
     }
     lock.unlock();
 
@@ -456,6 +467,7 @@ void RocksLogImpl::Run() {
         SyncFailed(status);
         broken = broken_;
         if (!broken) {  // stalled: reopening brings these to the disk
+          now_waiting_ += 1;
           pending_.insert(pending_.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
           pending_synced_ = 0;
           batch.clear();
@@ -468,6 +480,7 @@ void RocksLogImpl::Run() {
       }
     }
     lock.lock();
+    if (crowd) crowd_until_ = std::chrono::steady_clock::now() + kCrowdWait;
   }
   for (Pending& each : pending_) each.done(Fail(Code::kRetry, "the log {} was closed while its disk was full", path_));
   pending_.clear();
@@ -511,7 +524,8 @@ void RocksLogImpl::Reopen() {
     survived = std::exchange(pending_, {});
     pending_synced_ = 0;
     memtable_bytes_ = 0;
-    now_waiting_ = stalled_ = full_ = false;
+    now_waiting_ = 0;
+    stalled_ = full_ = false;
   }
   mutex_.unlock();
   for (const auto& partition : partitions_) {
