@@ -81,6 +81,18 @@ Result<int> Quarter(int n) {
   MAILY_TRY(const int half, Half(n));
   return Half(half);
 }
+TEST(Result, ATemporaryGivesItsValueAway) {
+  const auto words = [] {
+    return Result<std::vector<std::string>>(std::vector<std::string>{"one", "a word that needs memory of its own"});
+  };
+  static_assert(std::is_same_v<decltype(*words()), std::vector<std::string>>);
+  static_assert(std::is_same_v<decltype(words().value()), std::vector<std::string>>);
+  std::string all;
+  for (const std::string& word : *words()) all += word + ".";  // the value outlives the Result
+  for (const std::string& word : words().value()) all += word + ".";
+  EXPECT_EQ(all, "one.a word that needs memory of its own.one.a word that needs memory of its own.");
+}
+
 TEST(Result, TryReturnsTheFirstError) {
   EXPECT_EQ(Quarter(8).value(), 2);
   EXPECT_EQ(Quarter(6).error().message, "3 is odd");

@@ -84,7 +84,7 @@ class [[nodiscard]] Result {
   bool has_value() const { return state_.index() == 0; }
   explicit operator bool() const { return has_value(); }
 
-  // The value; a CHECK fails if there is none.
+  // The value; a CHECK fails if there is none. Of a temporary by value, so that a range-for over *Call() has something to go over.
   T& value() & {
     Require();
     return *std::get_if<0>(&state_);
@@ -93,13 +93,13 @@ class [[nodiscard]] Result {
     Require();
     return *std::get_if<0>(&state_);
   }
-  T&& value() && {
+  T value() && {
     Require();
     return std::move(*std::get_if<0>(&state_));
   }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
-  T&& operator*() && { return std::move(*this).value(); }
+  T operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
