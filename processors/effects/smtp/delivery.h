@@ -49,8 +49,4 @@ void Drain(const std::shared_ptr<Shared>& shared, Job done);
 // The effect of one partition.
 std::unique_ptr<effects::Effect> MakeDelivery(std::shared_ptr<Shared> shared, PartitionId partition);
 
-// A relay's reply fit for events and logs: the recipient's address, and its local part where it stands as a word, become <recipient>; at
-// most 500 bytes.
-std::string RedactReply(std::string_view text, std::string_view address);
-
 }  // namespace maily::smtp
