@@ -24,6 +24,7 @@ ATTRIBUTES = [("recency", "integer"), ("history_segment", "text"), ("history", "
 SENT = 20_000         # recipients of a campaign of the send row
 MAIL_BYTES = 10_240   # of a mail on the wire
 SESSIONS = 20         # connections, ours and smtp-source's
+CLICK_CONNECTIONS = 128  # many people, each on a connection of their own: what is durable at once shares a sync
 CLICKERS = 2_000      # contacts whose links are clicked
 SMALL = 64_000        # contacts of the smaller world of the size rows
 WRK_SECONDS = 4
@@ -245,15 +246,15 @@ class Rows:
         wait_for("the bare server", lambda: reachable(port), 10, process)
         clicked = 0
         for _ in range(self.rounds):
-            ours, _, count = self.wrk(script, 32, world.port)
+            ours, _, count = self.wrk(script, CLICK_CONNECTIONS, world.port)
             clicked += count
-            reference, _, _ = self.wrk(script, 32, port)
-            self.samples.add("click", "clicks/s", ours, reference, "a bare Beast handler on one thread, wrk on the same two cores")
+            reference, _, _ = self.wrk(script, CLICK_CONNECTIONS, port)
+            self.samples.add("click", "clicks/s", ours, reference, f"a bare Beast handler on one thread, wrk with {CLICK_CONNECTIONS} connections on the same two cores")
         # Each was recorded: what wrk counted, and at most what was under way when it stopped.
         def recorded():
             return api.ok("GET", "/v1/engagements/count?type=click")["count"]
         wait_for("the clicks in the view", lambda: recorded() >= clicked, 60, world.server)
-        check(recorded() <= clicked + 32 * self.rounds, f"{recorded()} clicks recorded, {clicked} counted")
+        check(recorded() <= clicked + CLICK_CONNECTIONS * self.rounds, f"{recorded()} clicks recorded, {clicked} counted")
 
     def http_latency(self):
         """One contact made over HTTP and decided, at 1, 16 and 256 connections. Stands beside the command port's rows, hence no reference."""

@@ -26,7 +26,7 @@ constexpr std::chrono::milliseconds kSoonMax{5};  // Sync::kSoon
 // When so many records asked for one sync at once, the next one waits a little for as many: a sync costs the processor as much as deciding
 // a hundred commands, and who comes one by one never waits.
 constexpr size_t kCrowd = 8;
-constexpr std::chrono::microseconds kCrowdWait{300};
+constexpr std::chrono::microseconds kCrowdWait{100};
 constexpr std::chrono::milliseconds kSpaceRetry{100};  // between two looks at a full disk
 constexpr std::chrono::seconds kSpaceLook{1};          // between two looks at one that is not, or after kSpaceLookBytes
 constexpr size_t kSpaceLookBytes = 4 << 20;
