@@ -35,23 +35,29 @@ void ReadLists(Body& body, contacts::v1::UpsertContact& command) {
   }
 }
 
-// Typed by the registry, and sealed. Blocking.
-void Upsert(Call call, Body& body, const Registry& registry) {
+// Typed by the registry, and sealed under a key that is durable then.
+void Upsert(Call call, Body& body, std::shared_ptr<const Registry> registry) {
   contacts::v1::UpsertContact command;
   command.set_source("api");
   const auto address = body.Email("email");
-  ReadAttributes(body, registry, command);
+  ReadAttributes(body, *registry, command);
   ReadLists(body, command);
   if (!body.Accepted(call)) return;
   const auto keys = KeysOf(call);
   if (!keys) return Refuse(call, keys.error());
-  gateway::Identify(command, registry, *address, **keys);
-  gateway::Order order = gateway::PlainOrder(command, command.contact_key());
-  const auto key = call.api->parts.keyring.GetOrCreate(call.caller.tenant, command.contact_key());
-  if (!key) return Refuse(call, key.error());
-  gateway::Seal(command, registry, call.caller.tenant, *key, call.api->parts.entropy);
-  order.payload = command.SerializeAsString();
-  Submit(std::move(call), std::move(order));
+  gateway::Identify(command, *registry, *address, **keys);
+  const TenantId tenant = call.caller.tenant;
+  std::string subject = command.contact_key();
+  gateway::Order order = gateway::PlainOrder(command, subject);
+  gateway::SubjectKeys& keys_of_contacts = call.api->gateway.subject_keys();
+  auto sealed = [call = std::move(call), command = std::move(command), registry = std::move(registry),
+                 order = std::move(order)](Result<std::vector<keyring::SubjectKey>> made) mutable {
+    if (!made) return Refuse(call, made.error());
+    gateway::Seal(command, *registry, call.caller.tenant, (*made)[0], call.api->parts.entropy);
+    order.payload = command.SerializeAsString();
+    Submit(std::move(call), std::move(order));
+  };
+  keys_of_contacts.Get(tenant, {std::move(subject)}, std::move(sealed));
 }
 
 Json ContactJson(const Rows& rows, size_t row) {
@@ -86,7 +92,7 @@ void UpsertContact(Call call) {
   gateway.WithAttributes(tenant,
                          [call = std::move(call), body = std::move(body)](Result<std::shared_ptr<const Registry>> registry) mutable {
                            if (!registry) return Refuse(call, registry.error());
-                           Upsert(std::move(call), *body, **registry);
+                           Upsert(std::move(call), *body, std::move(*registry));
                          });
 }
 

@@ -45,7 +45,8 @@ void ReadRevenue(Members& event, RecordContactEvent& command) {
     if (has_cents) event.Violation("revenue", "twice", "give revenue or revenue_cents, not both");
     const auto amount = revenue->object().find("amount");
     if (amount == revenue->object().end() || !amount->is_number()) {
-      revenue->Violation("amount", amount == revenue->object().end() ? "missing" : "wrong_type", "must be a number in units of the currency");
+      revenue->Violation("amount", amount == revenue->object().end() ? "missing" : "wrong_type",
+                         "must be a number in units of the currency");
     } else {
       const double cents = amount->get<double>() * 100;
       if (!(cents >= 0) || cents > 1e15 || std::abs(cents - std::round(cents)) > 1e-6 * std::max(1.0, cents)) {
@@ -130,8 +131,8 @@ Result<void> FindContact(Call& call, Event& event) {
   return Ok();
 }
 
-// Seals the properties, and makes the order. Blocking if there are any.
-Result<void> Complete(Call& call, Event& event) {
+// Seals the properties if there are any, and makes the order.
+void Complete(Call& call, Event& event, const keyring::SubjectKey* key) {
   RecordContactEvent& command = event.command;
   const Instant occurred_at = event.order.occurred_at;
   event.order = gw::PlainOrder(command, command.contact_key());
@@ -139,11 +140,9 @@ Result<void> Complete(Call& call, Event& event) {
   event.order.natural_key = "event/" + event.id;
   if (occurred_at.us != 0) PutFixed(event.order.plain, occurred_at.us);  // part of what must be equal; the payload below is what is sent
   event.order.payload = command.SerializeAsString();
-  if (command.properties().empty()) return Ok();
-  MAILY_TRY(const keyring::SubjectKey key, call.api->parts.keyring.GetOrCreate(call.caller.tenant, command.contact_key()));
-  schema::SealPersonal(command, call.caller.tenant, key, call.api->parts.entropy);
+  if (key == nullptr) return;
+  schema::SealPersonal(command, call.caller.tenant, *key, call.api->parts.entropy);
   event.order.payload = command.SerializeAsString();
-  return Ok();
 }
 
 Json VerdictJson(const Event& event) {
@@ -201,18 +200,38 @@ void SubmitEvents(Call call, Events events, DoneFn done) {
   SubmitAll(std::move(call), orders, kEventTimeout, std::move(decided));
 }
 
-// Finds and seals what has to be, then submits.
+bool IsSealed(const Event& event) { return event.wrong.empty() && !event.command.properties().empty(); }
+
+// Seals what has to be, then submits.
+void SealEvents(Call call, Events events, DoneFn done) {
+  std::vector<std::string> subjects;
+  for (const Event& event : events) {
+    if (IsSealed(event)) subjects.push_back(event.command.contact_key());
+  }
+  gw::SubjectKeys& keys_of_contacts = call.api->gateway.subject_keys();
+  const TenantId tenant = call.caller.tenant;
+  auto complete = [call = std::move(call), events = std::move(events),
+                   done = std::move(done)](Result<std::vector<keyring::SubjectKey>> keys) mutable {
+    if (!keys) return Refuse(call, keys.error());
+    size_t next = 0;
+    for (Event& event : events) {
+      if (event.wrong.empty()) Complete(call, event, IsSealed(event) ? &(*keys)[next++] : nullptr);
+    }
+    SubmitEvents(std::move(call), std::move(events), std::move(done));
+  };
+  if (subjects.empty()) return complete(std::vector<keyring::SubjectKey>());
+  keys_of_contacts.Get(tenant, std::move(subjects), std::move(complete));
+}
+
+// Finds what has to be, then goes on.
 void TakeEvents(Call call, Events events, DoneFn done) {
-  const bool blocks =
-      std::ranges::any_of(events, [](const Event& event) { return event.contact_id != 0 || !event.command.properties().empty(); });
+  const bool blocks = std::ranges::any_of(events, [](const Event& event) { return event.contact_id != 0; });
   Executor& blocking = call.api->blocking();
   auto prepare = [call = std::move(call), events = std::move(events), done = std::move(done)]() mutable {
     for (Event& event : events) {
       if (const auto found = FindContact(call, event); !found) return Refuse(call, found.error());
-      if (!event.wrong.empty()) continue;
-      if (const auto complete = Complete(call, event); !complete) return Refuse(call, complete.error());
     }
-    SubmitEvents(std::move(call), std::move(events), std::move(done));
+    SealEvents(std::move(call), std::move(events), std::move(done));
   };
   if (!blocks) return prepare();
   blocking.Post(std::move(prepare));

@@ -42,7 +42,7 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
     Duration read_at;
   };
 
-  explicit Impl(Parts parts_in) : parts(parts_in), latest(parts_in.log.partition_count) {}
+  explicit Impl(Parts parts_in) : parts(parts_in), subject_keys(parts.keyring, parts.blocking), latest(parts_in.log.partition_count) {}
 
   PartitionId PartitionFor(const Order& order) const {
     return order.partition ? *order.partition : PartitionOf(order.key, parts.log.partition_count);
@@ -147,6 +147,7 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
   }
 
   const Parts parts;
+  SubjectKeys subject_keys;
   std::vector<std::atomic<uint64_t>> latest;  // of each partition
   std::atomic<uint32_t> generation = 0;
   std::mutex mutex;
@@ -257,13 +258,11 @@ void Gateway::Append(const Asker& asker, const Order& order, command::Sent sent)
   impl_->Send(asker, order, NewId(), *hash, Sync::kNow, std::move(sent));
 }
 
-Result<void> Gateway::SealFor(std::string_view subject, TenantId tenant, google::protobuf::Message& message) {
-  MAILY_TRY(const keyring::SubjectKey key, impl_->parts.keyring.GetOrCreate(tenant, subject));
-  schema::SealPersonal(message, tenant, key, impl_->parts.entropy);
-  return Ok();
-}
+SubjectKeys& Gateway::subject_keys() { return impl_->subject_keys; }
 
 void Gateway::WithAttributes(TenantId tenant, RegistryDone done) {
+  std::optional<CommandAt> wanted;
+  if (auto known = impl_->KnownRegistry(tenant, false, wanted)) return done(std::move(known));
   impl_->parts.blocking.Post(
       [impl = impl_, tenant, done = std::move(done)]() mutable { impl->WithRegistry(tenant, false, std::move(done)); });
 }

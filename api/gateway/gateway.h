@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "api/gateway/contact_fields.h"
+#include "api/gateway/subject_keys.h"
 #include "projections/views/views.h"
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
@@ -112,12 +113,11 @@ class Gateway {
   // Appends; `done` on a thread of the log once it is durable. Nobody waits for the decision. Returns the id.
   void Append(const Asker& asker, const Order& order, command::Sent sent);
 
-  // Seals the personal fields of a message (and of a contact's attributes) for the subject; makes its key if it has none, waiting
-  // for the disk then: call it on the blocking executor.
-  Result<void> SealFor(std::string_view subject, TenantId tenant, google::protobuf::Message& message);
+  // Keys of contacts, made if they have none.
+  SubjectKeys& subject_keys();
 
-  // The attributes of a tenant, with all that this process registered before, whatever else the views lack; `done` on the blocking
-  // executor. kRetry: the views do not show a registration yet.
+  // The attributes of a tenant, with all that this process registered before, whatever else the views lack; `done` at once if they are
+  // known, or on the blocking executor. kRetry: the views do not show a registration yet.
   void WithAttributes(TenantId tenant, RegistryDone done);
   // The same once the views also show all lists that this process made before.
   void WithRegistry(TenantId tenant, RegistryDone done);

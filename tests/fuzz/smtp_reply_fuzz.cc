@@ -1,7 +1,7 @@
 // Replies of an SMTP server: whatever it says, each mail gets at most one verdict, texts stay within their limits, and the same bytes in
 // other pieces say the same. The first byte chooses the pieces and the mail.
 #include "maily/sends/v1/commands.pb.h"
-#include "processors/effects/smtp/delivery.h"
+#include "processors/effects/smtp/redact.h"
 #include "processors/effects/smtp/session.h"
 #include "schemas/codec.h"
 #include "tests/fuzz/fuzz.h"
