@@ -10,6 +10,7 @@ namespace maily::effects {
 namespace {
 
 constexpr size_t kFramesInARow = 32;  // then others on the executor have their turn
+constexpr Duration kRetryAfter = Seconds(1);
 
 }  // namespace
 
@@ -47,6 +48,12 @@ struct Runner::Led_ : std::enable_shared_from_this<Led_> {
     for (size_t i = 0; i < kFramesInARow; ++i) {
       const uint64_t end = log.Ends(journal()).durable.value();
       auto frame = reader->Next();
+      if (!frame && frame.error().code == Code::kRetry) {  // a full disk, say
+        executor.After(kRetryAfter, [weak = weak_from_this()] {
+          if (auto self = weak.lock()) self->Pump();
+        });
+        return;
+      }
       if (!frame) {
         observe::Log(observe::Level::kError, "effects stopped", {{"partition", partition}, {"error", frame.error()}});
         return Stop();

@@ -28,7 +28,8 @@ constexpr size_t kSlicesMax = 8;   // taken in one turn when no command waits
 // Old commands are looked for so often in the time that they are kept, and once an hour at least.
 constexpr int64_t kTrimsInRetention = 64;
 constexpr Duration kTrimIntervalMax = Hours(1);
-constexpr Duration kClockLook = Seconds(1);  // while timers hold
+constexpr Duration kClockLook = Seconds(1);   // while timers hold
+constexpr Duration kRetryAfter = Seconds(1);  // what a full disk has stopped
 
 }  // namespace
 
@@ -105,7 +106,14 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     observe::Log(observe::Level::kError, "partition task stopped", {{"partition", partition.value()}, {"error", error.ToString()}});
     Release();
     if (listener.failed) listener.failed(error);
-    if (stop_done) executor.Post(std::exchange(stop_done, nullptr));
+    if (stop_done) return executor.Post(std::exchange(stop_done, nullptr));
+    if (error.code != Code::kRetry) return;
+    executor.After(kRetryAfter, [weak = weak_from_this(), mine = generation] {
+      auto self = weak.lock();
+      if (!self || self->generation != mine || self->state != TaskState::kFailed) return;
+      self->Enter(TaskState::kClosed);
+      self->Lead();
+    });
   }
 
   // Drops everything that is not accepted, and all that hangs on leadership.
@@ -144,6 +152,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     writer = std::make_unique<journal::Writer>(environment.log, tail, executor, environment.entropy,
                                                journal::Writer::Options{partition, environment.owner, environment.build, 1});
     restored_from = store->position();
+    restore_flush_at = environment.cache_bytes_max / 2;
+    flush_stalled = flush_retried = holding = flush_asked = false;
     last_flush = environment.clock.Steady();
     last_trim = last_flush - kTrimIntervalMax;  // the first flush of a leadership looks: a process may be restarted every hour
     const uint64_t mine = ++generation;
@@ -164,9 +174,11 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (const Error* error = store->cache().error()) return *error;
     restored_bytes += frame.body.size();
     // A long restore keeps its memory bounded as a leader does.
-    if (store->cache().dirty_bytes() > environment.cache_bytes_max / 2) {
+    if (store->cache().dirty_bytes() > restore_flush_at) {
       store->Freeze(frame.after);
-      MAILY_TRY_VOID(store->WriteFrozen());
+      const auto written = store->WriteFrozen();
+      if (!written && written.error().code != Code::kRetry) return written.error();
+      restore_flush_at = store->cache().dirty_bytes() + environment.cache_bytes_max / 2;
     }
     return Ok();
   }
@@ -422,18 +434,49 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   }
 
   bool FlushDue() const {
+    if (flush_stalled) return flush_asked || store->cache().dirty_bytes() >= environment.cache_bytes_max;
     return journal_bytes >= environment.flush_journal_bytes || store->cache().dirty_bytes() >= environment.cache_bytes_max / 2 ||
            flush_asked;
   }
 
+  // A full disk is waited out: what is dirty stays so, and at the limit of the memory nothing more is decided.
   Result<void> Flush(const journal::Position& at) {
     flush_asked = false;
     journal_bytes = 0;
     last_flush = environment.clock.Steady();
     store->Freeze(at);
-    MAILY_TRY_VOID(store->WriteFrozen());
-    Trim();
+    const auto written = store->WriteFrozen();
+    if (!written && written.error().code != Code::kRetry) return written.error();
+    if (!written && !flush_stalled) {
+      observe::Log(observe::Level::kWarn, "the state is not flushed, and will be tried again",
+                   {{"partition", partition.value()}, {"error", written.error().message}});
+    }
+    flush_stalled = !written;
+    if (!flush_stalled) {
+      holding = false;
+      Trim();
+      return Ok();
+    }
+    holding = store->cache().dirty_bytes() >= environment.cache_bytes_max;
+    if (std::exchange(flush_retried, true)) return Ok();
+    executor.After(kRetryAfter, [weak = weak_from_this(), mine = generation] {
+      auto self = weak.lock();
+      if (!self || self->generation != mine || !self->leading()) return;
+      self->flush_retried = false;
+      if (!self->flush_stalled) return;
+      self->FlushSoon();
+      if (self->leading()) self->Step();
+    });
     return Ok();
+  }
+
+  // Now, or with the next frame that is accepted.
+  void FlushSoon() {
+    if (!flying.draft.empty() || !current.draft.empty()) {
+      flush_asked = true;
+    } else if (auto flushed = Flush(writer->position()); !flushed) {
+      Fail(flushed.error());
+    }
   }
 
   // Forgets commands that are old and whose decisions a flushed state stands for. The record of the last of them stays: a receiver that
@@ -455,13 +498,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     executor.After(environment.flush_interval, [weak = weak_from_this(), mine = generation] {
       auto self = weak.lock();
       if (!self || self->generation != mine || !self->leading()) return;
-      if (self->store->cache().dirty_bytes() > 0) {
-        if (self->flying.draft.empty() && self->current.draft.empty()) {
-          if (auto flushed = self->Flush(self->writer->position()); !flushed) return self->Fail(flushed.error());
-        } else {
-          self->flush_asked = true;
-        }
-      }
+      if (self->store->cache().dirty_bytes() > 0 && !self->flush_stalled) self->FlushSoon();
+      if (!self->leading()) return;
       self->Trim();
       self->FlushTimer();
     });
@@ -525,6 +563,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   Duration last_taken;   // when commands were taken last
   bool holding = false;  // a flush is due: wait for the frame in flight
   bool flush_asked = false;
+  bool flush_stalled = false;   // the disk is full
+  bool flush_retried = false;   // a timer is set
+  size_t restore_flush_at = 0;  // dirty bytes
   size_t journal_bytes = 0;
   Duration last_flush;
   Duration last_trim;

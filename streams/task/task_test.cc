@@ -107,6 +107,37 @@ Pipeline CounterPipeline() {
   return Pipeline(std::move(nouns), {{TypeNumberOf<Added>(), CarryTo::kHome}}, [](TenantId, uint16_t) { return PartitionId(0); });
 }
 
+// Stores on a disk that is full while `full` is set.
+struct FullableStores : KvStores {
+  class Store : public Kv {
+   public:
+    Store(std::unique_ptr<Kv> kv, const std::atomic<bool>& full) : kv_(std::move(kv)), full_(full) {}
+    Result<std::optional<std::string>> Get(std::string_view key) override { return kv_->Get(key); }
+    Result<void> Scan(std::string_view from, std::string_view to,
+                      const std::function<bool(std::string_view, std::string_view)>& visit) override {
+      return kv_->Scan(from, to, visit);
+    }
+    Result<void> Write(const KvBatch& batch) override { return full_ ? Fail(Code::kRetry, "no space left") : kv_->Write(batch); }
+    Result<void> Flush() override { return kv_->Flush(); }
+    uint64_t SizeOnDisk() override { return kv_->SizeOnDisk(); }
+
+   private:
+    std::unique_ptr<Kv> kv_;
+    const std::atomic<bool>& full_;
+  };
+  explicit FullableStores(KvStores& stores_in) : stores(stores_in) {}
+  Result<std::unique_ptr<Kv>> Open(const std::string& name, KvDurability durability) override {
+    if (refusals > 0 && refusals-- > 0) return Fail(Code::kRetry, "no space left to open {}", name);
+    MAILY_TRY(auto kv, stores.Open(name, durability));
+    return std::unique_ptr<Kv>(std::make_unique<Store>(std::move(kv), full));
+  }
+  Result<void> Destroy(const std::string& name) override { return stores.Destroy(name); }
+
+  KvStores& stores;
+  std::atomic<bool> full = false;
+  std::atomic<int> refusals = 0;  // of Open
+};
+
 class TaskTest : public ::testing::Test {
  protected:
   TaskTest() : directory_(std::filesystem::temp_directory_path() / fmt::format("maily-task-{}", ::getpid())) {
@@ -117,17 +148,20 @@ class TaskTest : public ::testing::Test {
 
   // A process: everything that dies with it.
   struct Running {
-    explicit Running(const std::filesystem::path& directory, Duration commands_retention = {})
+    explicit Running(const std::filesystem::path& directory, Duration commands_retention = {}, int refusals = 0)
         : resources(rocks::Limits{}),
           workers("task", 2),
           pipeline(CounterPipeline()),
           log(OpenLog(directory, resources, clock)),
-          stores((directory / "state").string(), resources),
+          disk_stores((directory / "state").string(), resources),
+          stores(disk_stores),
           slots(std::move(disk::MmapSlots::Open((directory / "careful").string(), 4)).value()),
           sender(*log, 16 << 20),
           replies(10'000),
           environment{*log, clock, entropy, stores, *slots, sender, replies, pipeline, nullptr, "test", "test"} {
       environment.commands_retention = commands_retention;
+      environment.flush_interval = Milliseconds(20);
+      stores.refusals = refusals;
       for (uint16_t p = 0; p < log->settings().partition_count; ++p) journal::WriteGenesis(*log, PartitionId(p)).value();
       Host::Listener listener;
       listener.led = [this](PartitionId partition, Executor&, Epoch, const journal::Position&, state::Cache& cache, Credits&,
@@ -190,7 +224,8 @@ class TaskTest : public ::testing::Test {
     asio_net::SystemEntropy entropy;
     Pipeline pipeline;
     std::unique_ptr<Log> log;
-    rocks::RocksKvStores stores;
+    rocks::RocksKvStores disk_stores;
+    FullableStores stores;
     std::unique_ptr<disk::MmapSlots> slots;
     command::Sender sender;
     command::Replies replies;
@@ -281,6 +316,37 @@ TEST_F(TaskTest, AHeadOfCommandsThatIsTrimmedIsNotMissed) {
   for (int i = 0; i < 10; ++i) running.Send("a", 1);
   running.Stop();
   EXPECT_EQ(running.log->Ends(commands).begin, begin);
+}
+
+TEST_F(TaskTest, AFullDiskIsWaitedOut) {
+  const PartitionId of_a = PartitionOf("a", 4);
+  uint64_t total = 0;
+  const auto answer = [&total] { return fmt::format("{{\"total\":{}}}", total); };
+  {
+    Running running(directory_, {}, /*refusals=*/2);  // two partitions lead at their second try
+    running.stores.full = true;
+    // Many flushes are due in this time: each fails, and what is asked is decided all the same.
+    for (const Duration end = running.clock.Steady() + Milliseconds(300); running.clock.Steady() < end;) {
+      const command::Reply reply = running.Send("a", 1);
+      ++total;
+      EXPECT_EQ(reply.answer, answer());
+    }
+    EXPECT_EQ(running.host->status()[of_a.value()].state, TaskState::kLeading);
+    running.stores.full = false;
+    EXPECT_EQ(running.Send("a", 0).answer, answer());
+    running.Stop();
+  }
+  {
+    Running running(directory_);
+    EXPECT_EQ(running.Send("a", 0).answer, answer());
+    running.stores.full = true;
+    running.Send("a", 1);
+    ++total;
+    running.Stop();  // hands over what it could not flush
+  }
+  Running running(directory_);
+  EXPECT_EQ(running.Send("a", 0).answer, answer());
+  running.Stop();
 }
 
 TEST(Pipeline, PrintsWhoDecidesWhat) {

@@ -593,8 +593,8 @@ void Shared::Send(const std::shared_ptr<Pending>& pending) {
   command.trace = pending->origin.trace;
   command.correlation = pending->origin.correlation;
   command.payload = pending->payload;
-  // kSoon: until it is durable the slot says the same, so no crash loses the result and nobody waits for the sync.
-  sender.Send(pending->origin.key.partition, command, Sync::kSoon, [weak = weak_from_this(), pending](Result<CommandAt> sent) {
+  // kNow: until it is durable only the slot knows it, and a loss of power makes it unknown.
+  sender.Send(pending->origin.key.partition, command, Sync::kNow, [weak = weak_from_this(), pending](Result<CommandAt> sent) {
     const auto self = weak.lock();
     if (!self) return;
     self->executor.Post([weak, pending, sent = std::move(sent)] {
