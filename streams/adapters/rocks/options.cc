@@ -3,6 +3,7 @@
 
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@ namespace maily::rocks {
 namespace {
 
 constexpr size_t kKvMemtableBytesMax = 8 << 20;  // of one key-value store
+constexpr size_t kKvPrefixBytes = 2;             // the type of a state's key; the kind of a keyring's
 
 // After a full disk RocksDB 7.8 believes itself recovered and then fails every write (its issue 11643), so the adapters reopen instead.
 class NoAutoRecovery : public rocksdb::EventListener {
@@ -96,7 +98,12 @@ rocksdb::Options Resources::Impl::KvStore() const {
   // Most reads are of keys that are not there: 160 KiB of filter a memtable spare them its skip list.
   options.memtable_prefix_bloom_size_ratio = 0.02;
   options.memtable_whole_key_filtering = true;
-  options.compression = rocksdb::kLZ4Compression;
+  // Batches come ordered by type, and mostly by key within it: a key is looked for from where the last one of its type went.
+  options.allow_concurrent_memtable_write = false;
+  options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kKvPrefixBytes));
+  // What is flushed is soon compacted; only what stays is worth compressing.
+  options.compression_per_level.assign(static_cast<size_t>(options.num_levels), rocksdb::kLZ4Compression);
+  options.compression_per_level[0] = rocksdb::kNoCompression;
   options.level_compaction_dynamic_level_bytes = true;
   options.target_file_size_base = 16 << 20;
   options.max_bytes_for_level_base = 64 << 20;
