@@ -13,7 +13,7 @@
 #include "streams/task/careful.h"
 #include "streams/task/clock_watch.h"
 #include "streams/task/decide.h"
-#include "streams/task/retention.h"
+#include "streams/task/flusher.h"
 
 namespace maily::task {
 namespace {
@@ -23,11 +23,8 @@ constexpr Duration kDecideBudget = Milliseconds(5);
 // same moments, one sync of the log serves many of them.
 constexpr Duration kGather = Milliseconds(4);
 constexpr size_t kCommandsBetweenClockReads = 32;
-constexpr size_t kTimersMax = 64;  // fired in one turn
-constexpr size_t kSlicesMax = 8;   // taken in one turn when no command waits
-// Old commands are looked for so often in the time that they are kept, and once an hour at least.
-constexpr int64_t kTrimsInRetention = 64;
-constexpr Duration kTrimIntervalMax = Hours(1);
+constexpr size_t kTimersMax = 64;             // fired in one turn
+constexpr size_t kSlicesMax = 8;              // taken in one turn when no command waits
 constexpr Duration kClockLook = Seconds(1);   // while timers hold
 constexpr Duration kRetryAfter = Seconds(1);  // what a full disk has stopped
 
@@ -132,6 +129,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     receiver.reset();
     writer.reset();
     engine.reset();
+    flusher.reset();
     store.reset();
   }
 
@@ -152,10 +150,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     writer = std::make_unique<journal::Writer>(environment.log, tail, executor, environment.entropy,
                                                journal::Writer::Options{partition, environment.owner, environment.build, 1});
     restored_from = store->position();
-    restore_flush_at = environment.cache_bytes_max / 2;
-    flush_stalled = flush_retried = holding = flush_asked = false;
-    last_flush = environment.clock.Steady();
-    last_trim = last_flush - kTrimIntervalMax;  // the first flush of a leadership looks: a process may be restarted every hour
+    flusher.emplace(environment, partition, *store);
+    flush_retried = holding = false;
     const uint64_t mine = ++generation;
     // The writer is a part of this: what it holds must not hold this.
     writer->Lead(
@@ -173,14 +169,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     MAILY_TRY_VOID(engine->Restore(frame));
     if (const Error* error = store->cache().error()) return *error;
     restored_bytes += frame.body.size();
-    // A long restore keeps its memory bounded as a leader does.
-    if (store->cache().dirty_bytes() > restore_flush_at) {
-      store->Freeze(frame.after);
-      const auto written = store->WriteFrozen();
-      if (!written && written.error().code != Code::kRetry) return written.error();
-      restore_flush_at = store->cache().dirty_bytes() + environment.cache_bytes_max / 2;
-    }
-    return Ok();
+    return flusher->Restored(frame.after);
   }
 
   void Led(Result<Epoch> led) {
@@ -374,8 +363,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   void Append() {
     flying = std::exchange(current, {});
-    journal_bytes += flying.draft.bytes();
-    if (FlushDue()) holding = true;
+    flusher->Appended(flying.draft.bytes());
+    if (flusher->Due()) holding = true;
     // The body goes to the writer; what stays tells how many decisions the frame has, and what it consumed.
     writer->Append(std::move(flying.draft), [weak = weak_from_this(), mine = generation](Result<journal::Position> accepted) {
       auto self = weak.lock();
@@ -408,7 +397,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     const LogEnds ends = environment.log.Ends({Topic::kCommands, partition});
     const uint64_t end = ends.written.value();
     const uint64_t next = receiver->next_offset().value();
-    CommandsBegin(ends.begin);
+    ShowCommandsBegin();
     const uint64_t behind = end > next ? end - next : 0;
     lag_records.Set(static_cast<int64_t>(behind));
     lag_seconds.Set(behind == 0 ? 0 : std::max<int64_t>(0, (environment.clock.Now() - latest).us / 1'000'000));
@@ -422,9 +411,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     shared_state_bytes = store->cache().bytes();
   }
 
-  void CommandsBegin(Offset begin) {
-    first_command.Set(static_cast<int64_t>(begin.value()));
-    shared_commands_begin = begin.value();
+  void ShowCommandsBegin() {
+    shared_commands_begin = environment.log.Ends({Topic::kCommands, partition}).begin.value();
+    first_command.Set(static_cast<int64_t>(shared_commands_begin));
   }
 
   void Fenced(const Error& error) {
@@ -433,38 +422,16 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     Fail(error);
   }
 
-  bool FlushDue() const {
-    if (flush_stalled) return flush_asked || store->cache().dirty_bytes() >= environment.cache_bytes_max;
-    return journal_bytes >= environment.flush_journal_bytes || store->cache().dirty_bytes() >= environment.cache_bytes_max / 2 ||
-           flush_asked;
-  }
-
-  // A full disk is waited out: what is dirty stays so, and at the limit of the memory nothing more is decided.
   Result<void> Flush(const journal::Position& at) {
-    flush_asked = false;
-    journal_bytes = 0;
-    last_flush = environment.clock.Steady();
-    store->Freeze(at);
-    const auto written = store->WriteFrozen();
-    if (!written && written.error().code != Code::kRetry) return written.error();
-    if (!written && !flush_stalled) {
-      observe::Log(observe::Level::kWarn, "the state is not flushed, and will be tried again",
-                   {{"partition", partition.value()}, {"error", written.error().message}});
-    }
-    flush_stalled = !written;
-    if (!flush_stalled) {
-      holding = false;
-      Trim();
-      return Ok();
-    }
-    holding = store->cache().dirty_bytes() >= environment.cache_bytes_max;
-    if (std::exchange(flush_retried, true)) return Ok();
+    MAILY_TRY_VOID(flusher->Flush(at));
+    holding = flusher->full();
+    ShowCommandsBegin();
+    if (!flusher->stalled() || std::exchange(flush_retried, true)) return Ok();
     executor.After(kRetryAfter, [weak = weak_from_this(), mine = generation] {
       auto self = weak.lock();
       if (!self || self->generation != mine || !self->leading()) return;
       self->flush_retried = false;
-      if (!self->flush_stalled) return;
-      self->FlushSoon();
+      if (self->flusher->stalled()) self->FlushSoon();
       if (self->leading()) self->Step();
     });
     return Ok();
@@ -473,34 +440,20 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   // Now, or with the next frame that is accepted.
   void FlushSoon() {
     if (!flying.draft.empty() || !current.draft.empty()) {
-      flush_asked = true;
+      flusher->Ask();
     } else if (auto flushed = Flush(writer->position()); !flushed) {
       Fail(flushed.error());
     }
-  }
-
-  // Forgets commands that are old and whose decisions a flushed state stands for. The record of the last of them stays: a receiver that
-  // resumes there reads it once more. Failing is no harm: the next try trims as much.
-  void Trim() {
-    const Duration retention = environment.commands_retention;
-    if (retention <= Duration{}) return;
-    const Duration steady = environment.clock.Steady();
-    if (steady - last_trim < std::min(Duration{retention.us / kTrimsInRetention}, kTrimIntervalMax)) return;
-    last_trim = steady;
-    const journal::SourcePosition* decided = store->position().Source(0);
-    if (decided == nullptr || !decided->any || decided->generation != environment.log.settings().generation) return;
-    const auto begin = TrimCommands(environment.log, partition, decided->offset, environment.clock.Now() - retention);
-    if (begin) return CommandsBegin(*begin);
-    observe::Log(observe::Level::kWarn, "old commands are not trimmed", {{"partition", partition.value()}, {"error", begin.error()}});
   }
 
   void FlushTimer() {
     executor.After(environment.flush_interval, [weak = weak_from_this(), mine = generation] {
       auto self = weak.lock();
       if (!self || self->generation != mine || !self->leading()) return;
-      if (self->store->cache().dirty_bytes() > 0 && !self->flush_stalled) self->FlushSoon();
+      if (self->store->cache().dirty_bytes() > 0 && !self->flusher->stalled()) self->FlushSoon();
       if (!self->leading()) return;
-      self->Trim();
+      self->flusher->Trim();
+      self->ShowCommandsBegin();
       self->FlushTimer();
     });
   }
@@ -543,6 +496,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   uint64_t generation = 0;  // grows with every leadership, so that late callbacks of an old one are dropped
   bool was_led = false;
   std::unique_ptr<state::Store> store;
+  std::optional<Flusher> flusher;  // of the store
   std::unique_ptr<Engine> engine;
   std::unique_ptr<journal::Writer> writer;
   std::unique_ptr<command::Receiver> receiver;
@@ -560,15 +514,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   bool stirred = false;     // commands were decided since the work was last woken
   bool time_known = false;  // a command of this leadership has told the time
   bool awake = false;
-  Duration last_taken;   // when commands were taken last
-  bool holding = false;  // a flush is due: wait for the frame in flight
-  bool flush_asked = false;
-  bool flush_stalled = false;   // the disk is full
-  bool flush_retried = false;   // a timer is set
-  size_t restore_flush_at = 0;  // dirty bytes
-  size_t journal_bytes = 0;
-  Duration last_flush;
-  Duration last_trim;
+  Duration last_taken;         // when commands were taken last
+  bool holding = false;        // a flush is due: wait for the frame in flight
+  bool flush_retried = false;  // a timer is set
   Job stop_done;
   ClockWatch clocks;
   bool clock_look = false;   // timers hold, and a look at the clocks is due
