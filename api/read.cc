@@ -17,6 +17,9 @@ std::string Hex(std::string_view bytes) {
   return hex;
 }
 
+// "at_us", "created_at_us", …: microseconds since 1970.
+bool IsTime(std::string_view column) { return column == "at_us" || column.ends_with("_at_us"); }
+
 // What is read is answered on the blocking executor; `answer` gets the headers that ?min= asks for.
 using AnswerFn = std::move_only_function<void(Call& call, http::Headers headers)>;
 void AnswerFresh(Call call, std::string_view query, AnswerFn answer) {
@@ -84,7 +87,7 @@ void AnswerRead(Call& call, const Result<Json>& body, http::Headers headers) {
 
 std::string MemberOf(std::string_view column, std::string_view id_column) {
   if (column == id_column) return "id";
-  return std::string(column.ends_with("_at_us") ? column.substr(0, column.size() - 3) : column);
+  return std::string(IsTime(column) ? column.substr(0, column.size() - 3) : column);
 }
 
 Json CellJson(std::string_view column, const Value& value) {
@@ -92,7 +95,7 @@ Json CellJson(std::string_view column, const Value& value) {
     case sql::Type::kNull:
       return nullptr;
     case sql::Type::kInteger:
-      if (column.ends_with("_at_us")) return Rfc3339(value.integer);
+      if (IsTime(column)) return Rfc3339(value.integer);
       if (column == "contact_id" || column == "sequence") return std::to_string(value.integer);
       if (column == "holdout" || column == "personal") return value.integer != 0;
       return value.integer;

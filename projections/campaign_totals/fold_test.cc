@@ -90,6 +90,34 @@ TEST_F(CampaignTotalsFoldTest, ResultsCountForTheArm) {
   EXPECT_EQ(Count(1, "bounced"), 1);
 }
 
+TEST_F(CampaignTotalsFoldTest, CountsAddUpWhateverHappens) {
+  const std::vector<Parameter> which = {{"tenant", Value::Integer(1)}, {"campaign_id", Value::Integer(9)}};
+  const auto count = [&](std::string_view column) { return Ask("campaign_counts", which).at(0, column).integer; };
+  const auto expect = [&](int64_t pending, std::string_view settled) {
+    SCOPED_TRACE(settled);
+    EXPECT_EQ(count("audience"), 8);
+    EXPECT_EQ(count("holdout"), 2);
+    EXPECT_EQ(count("planned"), 6);
+    EXPECT_EQ(count("pending"), pending);
+    EXPECT_GT(count(settled), 0);
+    EXPECT_EQ(count("planned"),
+              count("pending") + count("delivered") + count("skipped") + count("bounced") + count("expired") + count("unknown"));
+  };
+  Create(9);
+  EXPECT_EQ(count("planned"), 0);
+  Plan(0, verdicts_);
+  Plan(1, verdicts_);
+  expect(4, "skipped");
+  Happens(0, Of<sends::AttemptDelivered>(1));
+  expect(3, "delivered");
+  Happens(0, Of<sends::AttemptBounced>(2), Of<engagements::Opened>(4));
+  expect(2, "bounced");
+  Happens(1, Of<sends::AttemptUnknown>(1));
+  expect(1, "unknown");
+  Happens(1, Of<sends::SendExpired>(2));
+  expect(0, "expired");
+}
+
 TEST_F(CampaignTotalsFoldTest, AVisitCountsOnceAndForEveryArm) {
   Create(9);
   Plan(0, verdicts_);

@@ -17,6 +17,18 @@ SELECT coalesce(sum(recipients), 0) AS recipients, coalesce(sum(delivered), 0) A
        coalesce(sum(conversions), 0) AS conversions, coalesce(sum(revenue_cents), 0) AS revenue_cents
 FROM campaign_totals WHERE tenant = :tenant AND campaign_id = :campaign_id;
 
+-- How the audience came out. audience = planned + holdout; planned = pending + delivered + skipped + bounced + expired + unknown.
+-- name: campaign_counts
+SELECT coalesce(sum(t.recipients + CASE WHEN t.arm < 0 THEN t.skipped ELSE 0 END), 0) AS audience,
+       coalesce(sum(CASE WHEN t.arm < 0 THEN t.skipped WHEN a.holdout = 1 THEN 0 ELSE t.recipients END), 0) AS planned,
+       coalesce(sum(CASE WHEN t.arm < 0 OR a.holdout = 1 THEN 0
+                         ELSE t.recipients - t.delivered - t.skipped - t.bounced - t.expired - t.unknown END), 0) AS pending,
+       coalesce(sum(t.delivered), 0) AS delivered, coalesce(sum(t.skipped), 0) AS skipped, coalesce(sum(t.bounced), 0) AS bounced,
+       coalesce(sum(t.expired), 0) AS expired, coalesce(sum(t.unknown), 0) AS unknown,
+       coalesce(sum(CASE WHEN a.holdout = 1 THEN t.recipients ELSE 0 END), 0) AS holdout
+FROM campaign_totals t LEFT JOIN campaign_arms a ON a.tenant = t.tenant AND a.campaign_id = t.campaign_id AND a.arm = t.arm
+WHERE t.tenant = :tenant AND t.campaign_id = :campaign_id;
+
 -- name: campaign_skips
 SELECT r.name AS reason, sum(s.contacts) AS contacts
 FROM campaign_skips s JOIN skip_reasons r ON r.reason = s.reason

@@ -58,7 +58,8 @@ class CampaignsFold final : public Fold {
   }
   Result<void> Launched(const EventAt& at, const campaigns::CampaignLaunched& e) {
     const auto& version = e.template_version();
-    MAILY_TRY_VOID(sql::Do(*launch_, at.tenant.value(), e.campaign_id(), version.number(), at.time.us));
+    MAILY_TRY_VOID(sql::Do(*launch_, at.tenant.value(), e.campaign_id(), version.number(), std::string_view(e.postal_address()),
+                           std::string_view(e.company()), at.time.us));
     for (int i = 0; i < version.links_size(); ++i) {
       MAILY_TRY_VOID(sql::Do(*insert_link_, at.tenant.value(), e.campaign_id(), i, std::string_view(version.links(i))));
     }
@@ -103,7 +104,7 @@ class CampaignsFold final : public Fold {
 
 ReadModel CampaignsReadModel() {
   return {.name = "campaigns",
-          .version = 1,
+          .version = 2,
           .schema_sql = campaigns_sql::kSchema,
           .queries_sql = campaigns_sql::kQueries,
           .tables =

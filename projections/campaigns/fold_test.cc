@@ -28,6 +28,8 @@ class CampaignsFoldTest : public FoldFixture {
     Happens(0, created);
     auto launched = Of<campaigns::CampaignLaunched>();
     launched.mutable_template_version()->set_number(2);
+    launched.set_postal_address("1 Main Street");
+    launched.set_company("Shop");
     launched.mutable_template_version()->add_links("https://example.com/a");
     Happens(0, launched);
     for (uint16_t p = 0; p < 2; ++p) {
@@ -44,6 +46,8 @@ TEST_F(CampaignsFoldTest, ACampaignGoesFromDraftToCompleted) {
   Launch();
   EXPECT_EQ(Campaign().at(0, "status"), Value::Text("running"));
   EXPECT_EQ(Campaign().at(0, "template_version"), Value::Integer(2));
+  EXPECT_EQ(Campaign().at(0, "postal_address"), Value::Text("1 Main Street"));
+  EXPECT_EQ(Campaign().at(0, "company"), Value::Text("Shop"));
   EXPECT_EQ(Campaign().at(0, "partitions"), Value::Integer(2));
   EXPECT_EQ(Campaign().at(0, "partitions_opened"), Value::Integer(2));
   EXPECT_EQ(Ask("campaign_arms", parameters_).at(0, "name"), Value::Text("all"));

@@ -6,7 +6,7 @@ WHERE c.tenant = :tenant AND c.campaign_id > :after ORDER BY c.campaign_id LIMIT
 -- `partitions` is what acknowledgements are counted against: partitions_paused of partitions.
 -- name: campaign
 SELECT c.campaign_id, c.name, s.name AS status, c.reason, c.template_id, c.template_version, c.from_address, c.reply_to, c.list_id,
-       c.created_at_us, c.launched_at_us, c.ended_at_us,
+       c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us,
        (SELECT count(*) FROM positions) AS partitions,
        count(p.partition) AS partitions_opened,
        coalesce(sum(CASE WHEN p.state = 1 THEN 1 ELSE 0 END), 0) AS partitions_running,
@@ -18,7 +18,7 @@ FROM campaigns c JOIN campaign_statuses s ON s.status = c.status
 LEFT JOIN campaign_partitions p ON p.tenant = c.tenant AND p.campaign_id = c.campaign_id
 WHERE c.tenant = :tenant AND c.campaign_id = :campaign_id
 GROUP BY c.tenant, c.campaign_id, c.name, s.name, c.reason, c.template_id, c.template_version, c.from_address, c.reply_to, c.list_id,
-         c.created_at_us, c.launched_at_us, c.ended_at_us;
+         c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us;
 
 -- name: campaign_arms
 SELECT arm, name, holdout, where_attribute, where_value, weight FROM campaign_arms
@@ -46,7 +46,8 @@ INSERT INTO campaign_arms (tenant, campaign_id, arm, name, holdout, where_attrib
 INSERT INTO campaign_links (tenant, campaign_id, link, target) VALUES (?1, ?2, ?3, ?4);
 
 -- fold: launch
-UPDATE campaigns SET status = 1, template_version = ?3, launched_at_us = ?4 WHERE tenant = ?1 AND campaign_id = ?2;
+UPDATE campaigns SET status = 1, template_version = ?3, postal_address = ?4, company = ?5, launched_at_us = ?6
+WHERE tenant = ?1 AND campaign_id = ?2;
 
 -- fold: set_status
 UPDATE campaigns SET status = ?3 WHERE tenant = ?1 AND campaign_id = ?2;

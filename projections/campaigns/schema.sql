@@ -11,6 +11,8 @@ CREATE TABLE campaigns (
   status           BIGINT NOT NULL,  -- campaign_statuses
   reason           TEXT,             -- why it was refused
   created_at_us    BIGINT NOT NULL,
+  postal_address   TEXT,             -- as at the launch
+  company          TEXT,             -- as at the launch
   launched_at_us   BIGINT,
   ended_at_us      BIGINT,           -- completed, cancelled or refused
   PRIMARY KEY (tenant, campaign_id)

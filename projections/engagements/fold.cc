@@ -44,25 +44,25 @@ class EngagementsFold final : public Fold {
     Count(at, kOpened, {});
     constexpr auto none = std::nullopt;
     return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kOpened), e.campaign_id(), none,
-                   none, none, none, none, at.time.us, at.time.us);
+                   none, none, none, none, static_cast<int>(e.agent()), at.time.us, at.time.us);
   }
   Result<void> Clicked(const EventAt& at, const engagements::Clicked& e) {
     Count(at, kClicked, {});
     constexpr auto none = std::nullopt;
     return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kClicked), e.campaign_id(),
-                   e.link(), none, none, none, none, at.time.us, at.time.us);
+                   e.link(), none, none, none, none, static_cast<int>(e.agent()), at.time.us, at.time.us);
   }
   Result<void> Unsubscribed(const EventAt& at, const engagements::Unsubscribed& e) {
     Count(at, kUnsubscribed, {});
     constexpr auto none = std::nullopt;
     return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kUnsubscribed), e.campaign_id(),
-                   none, std::string_view(e.method()), none, none, none, at.time.us, at.time.us);
+                   none, std::string_view(e.method()), none, none, none, none, at.time.us, at.time.us);
   }
   Result<void> Recorded(const EventAt& at, const engagements::ContactEventRecorded& e) {
     Count(at, kEvent, e.name());
     return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kEvent), std::nullopt,
                    std::nullopt, std::string_view(e.name()), std::string_view(e.event_id()), e.revenue_cents(),
-                   std::string_view(e.currency()), e.occurred_at_us() == 0 ? at.time.us : e.occurred_at_us(), at.time.us);
+                   std::string_view(e.currency()), std::nullopt, e.occurred_at_us() == 0 ? at.time.us : e.occurred_at_us(), at.time.us);
   }
 
   sql::Statement* record_ = nullptr;
@@ -74,10 +74,13 @@ class EngagementsFold final : public Fold {
 
 ReadModel EngagementsReadModel() {
   return {.name = "engagements",
-          .version = 1,
+          .version = 2,
           .schema_sql = engagements_sql::kSchema,
           .queries_sql = engagements_sql::kQueries,
-          .tables = {{"engagements"}, {"engagement_kinds", TableKind::kConstant}, {"engagement_totals"}},
+          .tables = {{"engagements"},
+                     {"engagement_kinds", TableKind::kConstant},
+                     {"engagement_agents", TableKind::kConstant},
+                     {"engagement_totals"}},
           .make = &EngagementsFold::Make};
 }
 

@@ -1,7 +1,8 @@
 -- The latest first; the next page begins before the sequence of the last row.
 -- name: engagements_of_contact
-SELECT e.sequence, k.name AS kind, e.campaign_id, e.link, e.name, e.event_id, e.revenue_cents, e.currency, e.occurred_at_us, e.recorded_at_us
-FROM engagements e JOIN engagement_kinds k ON k.kind = e.kind
+SELECT e.sequence, k.name AS kind, e.campaign_id, e.link, a.name AS agent, e.name, e.event_id, e.revenue_cents, e.currency, e.occurred_at_us,
+       e.recorded_at_us
+FROM engagements e JOIN engagement_kinds k ON k.kind = e.kind LEFT JOIN engagement_agents a ON a.agent = e.agent
 WHERE e.tenant = :tenant AND e.contact_id = :contact_id AND e.sequence < :before ORDER BY e.sequence DESC LIMIT :limit;
 
 -- :type: open, click, unsubscribe, or the name of a contact event; '' = all.
@@ -15,5 +16,6 @@ INSERT INTO engagement_totals (tenant, kind, name, engagements) VALUES (?1, ?2, 
 ON CONFLICT (tenant, kind, name) DO UPDATE SET engagements = engagement_totals.engagements + ?4;
 
 -- fold: record
-INSERT INTO engagements (tenant, contact_id, sequence, kind, campaign_id, link, name, event_id, revenue_cents, currency, occurred_at_us, recorded_at_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12);
+INSERT INTO engagements (tenant, contact_id, sequence, kind, campaign_id, link, name, event_id, revenue_cents, currency, agent, occurred_at_us,
+                         recorded_at_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13);

@@ -10,6 +10,7 @@ CREATE TABLE engagements (
   event_id       TEXT,             -- the producer's
   revenue_cents  BIGINT,
   currency       TEXT,
+  agent          BIGINT,           -- engagement_agents; of an open or click
   occurred_at_us BIGINT NOT NULL,  -- as the producer says; else when it was recorded
   recorded_at_us BIGINT NOT NULL,
   PRIMARY KEY (tenant, contact_id, sequence)
@@ -17,6 +18,11 @@ CREATE TABLE engagements (
 
 CREATE TABLE engagement_kinds (kind BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
 INSERT INTO engagement_kinds (kind, name) VALUES (1, 'open'), (2, 'click'), (3, 'unsubscribe'), (4, 'event');
+
+-- What kind of program it was, by what it says of itself (AgentClass).
+CREATE TABLE engagement_agents (agent BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
+INSERT INTO engagement_agents (agent, name)
+VALUES (0, 'unknown'), (1, 'desktop'), (2, 'mobile'), (3, 'mail'), (4, 'image_proxy'), (5, 'machine');
 
 CREATE TABLE engagement_totals (
   tenant      BIGINT NOT NULL,

@@ -99,6 +99,7 @@ class SendsFold final : public Fold {
                             : verdict.fate == Fate::kHoldout ? sends::HELD_OUT
                                                              : sends::SKIPPED);
         plan.BindInteger(6, verdict.reason);
+        verdict.fate == Fate::kSend ? plan.BindNull(8) : plan.BindInteger(8, at.time.us);
         MAILY_TRY([[maybe_unused]] const int64_t rows, plan.Run());
       }
       ++contact_id;
@@ -188,7 +189,7 @@ class SendsFold final : public Fold {
 
 ReadModel SendsReadModel() {
   return {.name = "sends",
-          .version = 1,
+          .version = 2,
           .schema_sql = sends_sql::kSchema,
           .queries_sql = sends_sql::kQueries,
           .tables = {{"sends"},

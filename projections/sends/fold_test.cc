@@ -2,6 +2,7 @@
 #include "projections/sends/fold.h"
 
 #include "maily/campaigns/v1/events.pb.h"
+#include "maily/engagements/v1/events.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "projections/projector/fake_journal.h"
 #include "projections/read_models.h"
@@ -10,6 +11,7 @@
 namespace maily::projections {
 namespace {
 
+namespace engagements = maily::engagements::v1;
 namespace sends = maily::sends::v1;
 
 template <class Event>
@@ -59,6 +61,9 @@ TEST_F(SendsFoldTest, AVerdictByteBecomesARowWithItsReason) {
   EXPECT_EQ(Page("pending", "").at(1, "arm"), Value::Integer(1));
   EXPECT_EQ(Page("holdout", "holdout").at(0, "contact_id"), Contact(4));
   EXPECT_EQ(Page("skipped", "suppressed").at(0, "arm"), Value::Null());
+  EXPECT_EQ(Page("pending", "").at(0, "settled_at_us"), Value::Null());
+  EXPECT_EQ(Page("holdout", "").at(0, "settled_at_us"), Value::Integer(now.us));
+  EXPECT_EQ(Page("skipped", "").at(0, "settled_at_us"), Value::Integer(now.us));
   EXPECT_TRUE(Send(1).empty());
   EXPECT_EQ(Ask("send_facts", {tenant_, campaign_, {"contact_id", Contact(4)}}).at(0, "status"), Value::Integer(8));
   RebuildGivesTheSame();
@@ -135,6 +140,26 @@ TEST_F(SendsFoldTest, SkippedBouncedAndExpiredKeepTheirReasons) {
   Happens(1, expired);
   EXPECT_EQ(Send(3).at(0, "status"), Value::Text("expired"));
   RebuildGivesTheSame();
+}
+
+TEST_F(SendsFoldTest, TheHistoryTellsWhatTheContactDidWithTheMail) {
+  Plan();
+  Open(2, 1);
+  Happens(1, Of<sends::AttemptDelivered>(2));
+  auto click = Of<engagements::Clicked>(2);
+  click.set_link(3);
+  click.set_agent(engagements::AGENT_MOBILE);
+  auto elsewhere = Of<engagements::Opened>(2);
+  elsewhere.set_campaign_id(10);
+  Happens(1, click, elsewhere, Of<engagements::Opened>(3));
+  const Rows history = History(2);
+  ASSERT_EQ(history.size(), 3u);
+  EXPECT_EQ(history.at(1, "kind"), Value::Text("delivered"));
+  EXPECT_EQ(history.at(1, "agent"), Value::Null());
+  EXPECT_EQ(history.at(2, "kind"), Value::Text("click"));
+  EXPECT_EQ(history.at(2, "link"), Value::Integer(3));
+  EXPECT_EQ(history.at(2, "agent"), Value::Text("mobile"));
+  EXPECT_EQ(history.at(2, "at_us"), Value::Integer(now.us));
 }
 
 }  // namespace

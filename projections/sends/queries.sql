@@ -14,11 +14,16 @@ FROM sends s JOIN send_statuses t ON t.status = s.status JOIN skip_reasons r ON 
 LEFT JOIN campaign_arms a ON a.tenant = s.tenant AND a.campaign_id = s.campaign_id AND a.arm = s.arm
 WHERE s.tenant = :tenant AND s.campaign_id = :campaign_id AND s.contact_id = :contact_id;
 
+-- What happened to it, and what the contact did with it.
 -- name: send_history
-SELECT h.sequence, k.name AS kind, h.attempt, h.at_us, h.reply_code, h.detail
+SELECT h.sequence, k.name AS kind, h.attempt, h.at_us, h.reply_code, h.detail, NULL AS link, NULL AS agent
 FROM send_history h JOIN send_history_kinds k ON k.kind = h.kind
 WHERE h.tenant = :tenant AND h.campaign_id = :campaign_id AND h.contact_id = :contact_id
-ORDER BY h.sequence LIMIT :limit;
+UNION ALL
+SELECT e.sequence, k.name AS kind, 0 AS attempt, e.recorded_at_us AS at_us, NULL AS reply_code, e.name AS detail, e.link, a.name AS agent
+FROM engagements e JOIN engagement_kinds k ON k.kind = e.kind LEFT JOIN engagement_agents a ON a.agent = e.agent
+WHERE e.tenant = :tenant AND e.contact_id = :contact_id AND e.campaign_id = :campaign_id
+ORDER BY sequence LIMIT :limit;
 
 -- name: sends_of_contact
 SELECT c.campaign_id, c.name AS campaign, s.arm, t.name AS status, r.name AS reason, s.attempts, s.planned_at_us, s.settled_at_us
@@ -41,7 +46,8 @@ WHERE tenant = :tenant AND status = 6 AND (campaign_id, contact_id) > (:after_ca
 SELECT arm, status, reason FROM sends WHERE tenant = :tenant AND campaign_id = :campaign_id AND contact_id = :contact_id;
 
 -- fold: plan
-INSERT INTO sends (tenant, campaign_id, contact_id, arm, status, reason, attempts, planned_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7);
+INSERT INTO sends (tenant, campaign_id, contact_id, arm, status, reason, attempts, planned_at_us, settled_at_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8);
 
 -- Null leaves what is there; but settled_at_us and retry_at_us follow the status.
 -- fold: change

@@ -9,7 +9,7 @@ CREATE TABLE sends (
   attempts        BIGINT NOT NULL,  -- attempts opened
   planned_at_us   BIGINT NOT NULL,
   attempted_at_us BIGINT,           -- when the last attempt was opened
-  settled_at_us   BIGINT,           -- delivered, bounced, skipped or expired; null = not yet
+  settled_at_us   BIGINT,           -- delivered, bounced, skipped, held out or expired; null = not yet
   retry_at_us     BIGINT,           -- while it waits
   reply_code      BIGINT,           -- of the last SMTP reply
   reply_text      TEXT,             -- of the last reply, or why it was skipped
