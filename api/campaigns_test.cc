@@ -1,4 +1,6 @@
 // Tests of campaigns and of what their mails call back.
+#include <map>
+
 #include "maily/engagements/v1/commands.pb.h"
 #include "schemas/codec.h"
 #include "schemas/tracking_id.h"
@@ -63,9 +65,10 @@ TEST_F(CampaignApiTest, StatesAreGuardedAndCountsAddUp) {
   world_.scheduler.RunFor(Seconds(5));
   const json counts = Get(path).body["counts"];
   EXPECT_EQ(counts["audience"], 1) << counts;
-  EXPECT_EQ(counts["audience"].get<int>(), counts["pending"].get<int>() + counts["delivered"].get<int>() + counts["bounced"].get<int>() +
-                                               counts["unknown"].get<int>() + counts["expired"].get<int>() + counts["skipped"].get<int>() +
-                                               counts["holdout"].get<int>());
+  EXPECT_EQ(counts["planned"], 1) << counts;
+  EXPECT_EQ(counts["holdout"], 0) << counts;
+  EXPECT_EQ(counts["planned"].get<int>(), counts["pending"].get<int>() + counts["delivered"].get<int>() + counts["bounced"].get<int>() +
+                                              counts["unknown"].get<int>() + counts["expired"].get<int>() + counts["skipped"].get<int>());
   const json sends = Get(path + "/sends").body["items"];
   ASSERT_EQ(sends.size(), 1u);
   EXPECT_EQ(sends[0]["contact_id"], std::to_string(contact_));
@@ -85,7 +88,38 @@ TEST_F(CampaignApiTest, AnEmptyAudienceCannotBeLaunched) {
   const Said said = Ask(Method::kPost, "/v1/campaigns/" + made.body["id"].dump() + ":launch");
   EXPECT_EQ(said.status, 422);
   EXPECT_EQ(said.body["code"], "empty_audience");
+  ASSERT_EQ(said.body["details"].size(), 1u) << said.body;
+  EXPECT_EQ(said.body["details"][0]["path"], "/list_id");
   EXPECT_EQ(Get("/v1/campaigns/" + made.body["id"].dump()).body["status"], "draft");
+}
+
+TEST_F(CampaignApiTest, EveryReasonAgainstALaunchIsNamedAtOnce) {
+  Launch();
+  const uint64_t empty = Post("/v1/lists", {{"name", "empty"}}).body["id"];
+  const Said made = Post("/v1/campaigns", {{"name", "e"}, {"template_id", 77}, {"list_id", empty}, {"from", "eve@other.example.com"}});
+  const std::string launch = "/v1/campaigns/" + made.body["id"].dump() + ":launch";
+  const Said said = Ask(Method::kPost, launch);
+  EXPECT_EQ(said.status, 422);
+  std::map<std::string, std::string> found;
+  for (const json& detail : said.body["details"]) found[detail["code"]] = detail["path"];
+  EXPECT_EQ(found, (std::map<std::string, std::string>{
+                       {"template_not_found", "/template_id"}, {"from_not_verified", "/from"}, {"empty_audience", "/list_id"}}))
+      << said.body;
+  EXPECT_EQ(Post(launch, {{"when", "now"}}).body["details"][0]["code"], "unknown_field");
+}
+
+TEST_F(CampaignApiTest, ALaunchThatComesAgainWithItsKeyGetsItsAnswerThoughTheAudienceLeft) {
+  Launch();
+  const Said made =
+      Post("/v1/campaigns", {{"name", "e"}, {"template_id", template_}, {"list_id", list_}, {"from", "news@shop.example.com"}});
+  const std::string launch = "/v1/campaigns/" + made.body["id"].dump() + ":launch";
+  const http::Headers key{{"idempotency-key", "launch-1"}};
+  const Said first = Ask(Method::kPost, launch, "", key);
+  EXPECT_EQ(first.status, 200) << first.body;
+  EXPECT_EQ(Post("/v1/lists/" + std::to_string(list_) + "/members", {{"email", "ann@example.com"}, {"leave", true}}).status, 200);
+  const Said again = Ask(Method::kPost, launch, "", key);
+  EXPECT_EQ(again.status, 200) << again.body;
+  EXPECT_EQ(again.body, first.body);
 }
 
 TEST_F(CampaignApiTest, AClickLeadsToTheExactTargetAndCountsOnce) {

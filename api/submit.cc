@@ -49,10 +49,13 @@ int StatusOf(Outcome outcome, std::string_view code) {
 Problem ProblemOf(Outcome outcome, const json& answer) {
   const std::string code = answer.value("code", outcome == Outcome::kRejected ? "rejected" : "refused");
   Problem problem{.status = StatusOf(outcome, code), .code = code, .message = answer.value("message", "the request was refused")};
-  // Members besides code and message say more: {"list_id": 1} of the list that exists already.
+  // Members besides code and message say more: {"list_id": 1} of the list that exists already; "path#code" has a code of its own.
   for (const auto& [name, value] : answer.items()) {
-    if (name != "code" && name != "message")
-      problem.details.push_back({.path = name, .code = problem.code, .hint = value.is_string() ? value.get<std::string>() : value.dump()});
+    if (name == "code" || name == "message") continue;
+    const size_t hash = name.find('#');
+    problem.details.push_back({.path = name.substr(0, hash),
+                               .code = hash == std::string::npos ? problem.code : name.substr(hash + 1),
+                               .hint = value.is_string() ? value.get<std::string>() : value.dump()});
   }
   return problem;
 }

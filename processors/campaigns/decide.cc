@@ -121,6 +121,21 @@ void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
   sum.set_failed(sum.failed() + part.failed());
 }
 
+// One reason against a launch.
+struct Objection {
+  std::string_view path;  // JSON Pointer of what to change: in the campaign, or in the tenant's settings
+  std::string_view code;
+  std::string sentence;
+};
+
+// All of them: together in the message, and each as a member "path#code" of the answer.
+void RefuseFor(task::Context& context, const std::vector<Objection>& wrong) {
+  std::vector<std::string> sentences;
+  for (const Objection& one : wrong) sentences.push_back(one.sentence);
+  context.Refuse(Outcome::kInvalid, wrong.front().code, Joined(sentences));
+  for (const Objection& one : wrong) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
+}
+
 const v1::CampaignRun* RunOf(const task::Context& context, uint64_t campaign_id) {
   return context.view<v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
 }
@@ -179,30 +194,32 @@ void Decide(task::Context& context, const v1::LaunchCampaign& command) {
   if (campaign == nullptr) return;
   const v1::CampaignSpec& spec = campaign->spec();
   const tenants::v1::Tenant& tenant = TenantOf(context);
-  std::vector<std::string> wrong;
-  std::string_view code;
-  const auto add = [&](std::string_view its_code, std::string sentence) {
-    if (code.empty()) code = its_code;
-    wrong.push_back(std::move(sentence));
-  };
+  std::vector<Objection> wrong;
   const auto* saved = context.view<templates::v1::Template>().Find(state::Key(context.tenant(), spec.template_id()));
   const templates::v1::TemplateVersion* version =
       saved == nullptr || saved->versions().empty() ? nullptr : &saved->versions(saved->versions_size() - 1);
-  if (version == nullptr) add("template_not_found", fmt::format("there is no template {}", spec.template_id()));
+  if (version == nullptr) {
+    wrong.push_back({"/template_id", "template_not_found", fmt::format("there is no template {}", spec.template_id())});
+  }
   const std::string from = AddressIn(spec.from());
   if (std::ranges::none_of(tenant.senders(), [&](const std::string& sender) { return AddressIn(sender) == from; })) {
-    add("from_not_verified", fmt::format("{} is not among the senders of this tenant; add it to the settings first", from));
+    wrong.push_back(
+        {"/from", "from_not_verified", fmt::format("{} is not among the senders of this tenant; add it to the settings first", from)});
   }
   if (tenant.postal_address().empty()) {
-    add("postal_address_missing", "marketing mail must name a postal address; set postal_address in the settings");
+    wrong.push_back(
+        {"/postal_address", "postal_address_missing", "marketing mail must name a postal address; set postal_address in the settings"});
   }
   if (version != nullptr && !HasUnsubscribeLink(*version)) {
-    add("unsubscribe_link_missing", "every part of the template needs {{ unsubscribe_url }}");
+    wrong.push_back({"/template_id", "unsubscribe_link_missing", "every part of the template needs {{ unsubscribe_url }}"});
   }
   if (spec.list_id() != 0 && context.view<lists::v1::List>().Find(state::Key(context.tenant(), spec.list_id())) == nullptr) {
-    add("list_not_found", fmt::format("there is no list {}", spec.list_id()));
+    wrong.push_back({"/list_id", "list_not_found", fmt::format("there is no list {}", spec.list_id())});
+  } else if (command.empty_audience()) {
+    wrong.push_back({"/list_id", "empty_audience",
+                     "the audience is empty, nobody would get this campaign; add members to the list, or choose another"});
   }
-  if (!wrong.empty()) return context.Refuse(Outcome::kInvalid, code, Joined(wrong));
+  if (!wrong.empty()) return RefuseFor(context, wrong);
 
   v1::CampaignLaunched launched;
   launched.set_campaign_id(command.campaign_id());
