@@ -10,12 +10,6 @@
 namespace maily::app {
 namespace {
 
-std::string VariableOf(std::string_view name) {
-  std::string variable = "MAILY_";
-  for (const char c : name) variable.push_back(static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c));
-  return variable;
-}
-
 std::string UnknownSetting(std::string_view name) {
   std::vector<std::string> names;
   for (const Setting& setting : Settings()) names.emplace_back(setting.name);
@@ -24,6 +18,12 @@ std::string UnknownSetting(std::string_view name) {
 }
 
 }  // namespace
+
+std::string VariableOf(std::string_view name) {
+  std::string variable = "MAILY_";
+  for (const char c : name) variable.push_back(static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c));
+  return variable;
+}
 
 const std::vector<Setting>& Settings() {
   using enum Setting::Kind;

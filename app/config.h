@@ -19,6 +19,8 @@ struct Setting {
   std::string_view help;
 };
 const std::vector<Setting>& Settings();
+// "MAILY_LISTEN" of "listen".
+std::string VariableOf(std::string_view name);
 
 class Config {
  public:

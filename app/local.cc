@@ -14,8 +14,10 @@
 #include "app/remote.h"
 #include "app/serve.h"
 #include "app/subcommand.h"
+#include "maily/options.pb.h"
 #include "processors/pipeline.h"
 #include "schemas/types.h"
+#include "streams/port/topic.h"
 
 namespace maily::app {
 namespace {
@@ -32,8 +34,16 @@ int ExplainConfig(const Common& common, const ConfigFlags& flags) {
   if (!config) return PrintError(common, config.error());
   json items = json::array();
   for (const Setting& setting : Settings()) {
-    items.push_back(
-        {{"name", setting.name}, {"value", config->Text(setting.name)}, {"source", config->Source(setting.name)}, {"help", setting.help}});
+    items.push_back({{"name", setting.name},
+                     {"variable", VariableOf(setting.name)},
+                     {"value", config->Text(setting.name)},
+                     {"default", setting.fallback},
+                     {"source", config->Source(setting.name)},
+                     {"help", setting.help}});
+    if (setting.kind == Setting::Kind::kNumber) {
+      items.back()["least"] = setting.least;
+      items.back()["most"] = setting.most;
+    }
   }
   if (common.json) {
     std::printf("%s\n", json({{"items", items}}).dump().c_str());
@@ -137,8 +147,22 @@ int Doctor(const Common& common, const ConfigFlags& flags) {
 }
 
 json TypeJson(const schema::Type& type) {
-  return {
-      {"type", type.number}, {"name", type.full_name}, {"noun", type.noun}, {"kind", schema::KindName(type.kind)}, {"level", type.level}};
+  json fields = json::array();
+  for (int i = 0; i < type.descriptor->field_count(); ++i) {
+    const auto& field = *type.descriptor->field(i);
+    const auto* shape = field.message_type();
+    fields.push_back({{"name", field.name()},
+                      {"type", shape != nullptr               ? shape->name()
+                               : field.enum_type() != nullptr ? field.enum_type()->name()
+                                                              : field.type_name()},
+                      {"repeated", field.is_repeated()},
+                      {"personal", !field.options().GetExtension(maily::personal).empty()}});
+  }
+  json row{{"type", type.number}, {"name", type.full_name},     {"noun", type.noun}, {"kind", schema::KindName(type.kind)},
+           {"level", type.level}, {"fields", std::move(fields)}};
+  if (type.kind == schema::Kind::kCommand) row["key"] = schema::KeyName(type.key);
+  if (type.kind != schema::Kind::kState) row["topic"] = TopicName(type.kind == schema::Kind::kCommand ? Topic::kCommands : Topic::kJournal);
+  return row;
 }
 
 }  // namespace

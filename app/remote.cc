@@ -350,7 +350,8 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
     CLI::App* group = nullptr;
     for (CLI::App* known : app.get_subcommands([&row](const CLI::App* sub) { return sub->get_name() == row.group; })) group = known;
     if (group == nullptr) {
-      group = app.add_subcommand(row.group, std::string(row.group) + "s of a running server");
+      const std::string_view noun = std::string_view(row.group) == "deadletter" ? "dead letter" : row.group;
+      group = app.add_subcommand(row.group, fmt::format("{}s of a running server", noun));
       group->require_subcommand(1);
       group->fallthrough();
     }

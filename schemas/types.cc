@@ -43,6 +43,9 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::FileDescriptor;
 
+static_assert(static_cast<int>(Key::kContact) == CONTACT_KEY && static_cast<int>(Key::kHome) == HOME &&
+              static_cast<int>(Key::kTenants) == TENANTS && static_cast<int>(Key::kNamed) == NAMED);
+
 // Any message of a file stands for the file, and makes the linker keep it.
 std::vector<const FileDescriptor*> Files() {
   std::vector<const FileDescriptor*> files;
@@ -114,6 +117,7 @@ struct Table {
       types.push_back({.number = static_cast<TypeNumber>(number),
                        .level = message->options().GetExtension(maily::level),
                        .kind = kind,
+                       .key = static_cast<Key>(message->options().GetExtension(maily::routed_by)),
                        .noun = noun,
                        .name = message->name(),
                        .full_name = message->full_name(),
@@ -139,6 +143,22 @@ std::string_view KindName(Kind kind) {
       return "state";
   }
   return "state";
+}
+
+std::string_view KeyName(Key key) {
+  switch (key) {
+    case Key::kContact:
+      return "contact key";
+    case Key::kHome:
+      return "tenant's home";
+    case Key::kTenants:
+      return "tenants";
+    case Key::kNamed:
+      return "named by the caller";
+    case Key::kNone:
+      return "";
+  }
+  return "";
 }
 
 std::span<const Type> Types() { return TheTable().types; }

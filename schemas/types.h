@@ -21,10 +21,17 @@ enum class Kind : uint8_t { kCommand, kEvent, kState };
 // "command", "event", "state".
 std::string_view KindName(Kind kind);
 
+// What decides about a command's partition (options.proto); of events and state kNone.
+enum class Key : uint8_t { kNone, kContact, kHome, kTenants, kNamed };
+
+// "contact key", "tenant's home", "tenants", "named by the caller"; empty for kNone.
+std::string_view KeyName(Key key);
+
 struct Type {
   TypeNumber number = 0;
   uint32_t level = 0;  // writers use the type only once the platform's level is at least this
   Kind kind = Kind::kCommand;
+  Key key = Key::kNone;
   std::string_view noun;       // "contacts"
   std::string_view name;       // "UpsertContact"
   std::string_view full_name;  // "maily.contacts.v1.UpsertContact"

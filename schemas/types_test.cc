@@ -70,6 +70,10 @@ std::vector<const Descriptor*> Messages() {
   return messages;
 }
 
+TEST(Types, CommandsAloneHaveAPartitionKey) {
+  for (const Type& type : Types()) EXPECT_EQ(type.key != Key::kNone, type.kind == Kind::kCommand) << type.full_name;
+}
+
 // A map's order is not defined, so the same state would give different bytes.
 TEST(Types, NoStoredMessageHasAMap) {
   for (const Descriptor* message : Messages()) {

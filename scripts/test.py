@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""All tests: unit, contract, model and flow tests under dev, then short demo, bad input, simulation and kill -9 under release.
+"""All tests: unit, contract, model and flow tests under dev, then docs/reference, short demo, bad input, simulation and kill -9 under release.
 
 Prints one line a test and ends with `N passed, N failed`. Exits non-zero if one failed.
 """
@@ -16,6 +16,7 @@ RELEASE = "build/release/app/maily"
 
 # What runs under release: name, command. Each is bounded and stops by itself.
 END_TO_END = [
+    ("reference", ["python3", "scripts/reference.py", "--maily", RELEASE, "--check"]),
     ("demo 2000", ["python3", "tests/e2e/hillstrom.py", "--maily", RELEASE, "--once", "--contacts", "2000"]),
     ("bad_input", ["python3", "tests/e2e/bad_input.py", "--maily", RELEASE]),
     ("second_serve", ["python3", "tests/e2e/second_serve.py", "--maily", RELEASE]),

@@ -30,6 +30,24 @@ struct Pending {
   CommandId id;
 };
 
+// True if the command goes to the partition that its schema says.
+bool KeyFits(TenantId tenant, const Order& order) {
+  const schema::Type* type = schema::FindType(order.type);
+  switch (type == nullptr ? schema::Key::kNone : type->key) {
+    case schema::Key::kContact:
+      return order.key.size() == schema::kContactKeyBytes;
+    case schema::Key::kHome:
+      return order.key == schema::HomeKey(tenant);
+    case schema::Key::kTenants:
+      return order.key == schema::kTenantsKey;
+    case schema::Key::kNamed:
+      return order.partition.has_value();
+    case schema::Key::kNone:
+      return true;
+  }
+  return true;
+}
+
 }  // namespace
 
 struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
@@ -58,6 +76,7 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
   }
 
   void Send(const Asker& asker, const Order& order, const CommandId& id, std::string_view hash, Sync sync, command::Sent sent) {
+    MAILY_CHECK(KeyFits(asker.tenant, order), "a command of type {} is not for the partition of its key", order.type);
     const Instant now = parts.clock.Now();
     parts.sender.Send(
         PartitionFor(order),

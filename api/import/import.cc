@@ -543,6 +543,7 @@ class Sink final : public http::BodySink {
 }  // namespace
 
 http::OpenSink OpenImport(Parts parts) {
+  Meters();  // named in /metrics from the start
   return [parts](const http::Request& head) -> std::variant<std::unique_ptr<http::BodySink>, http::Response> {
     const auto refuse = [&](const http::Problem& problem) { return http::ToResponse(problem, head.trace_id, head.path()); };
     const auto known = parts.auth.Known(head.headers["authorization"]);

@@ -88,7 +88,7 @@ std::string Pipeline::ToText(const std::function<std::string(TypeNumber)>& name)
   std::string out;
   const auto line = [&](const char* label, const std::vector<std::string>& items) {
     if (items.empty()) return;
-    out += fmt::format("  {:<9}", label);
+    out += fmt::format("  {:<10}", label);
     for (size_t i = 0; i < items.size(); ++i) out += (i == 0 ? "" : ", ") + items[i];
     out += "\n";
   };
