@@ -275,10 +275,10 @@ class Rows:
     # ---- import
 
     def imports(self):
-        world = self.world("import")
-        world.start_server()
-        api = self.prepare(world)
         for number in range(self.rounds):
+            world = self.world("import")  # both begin empty
+            world.start_server()
+            api = self.prepare(world)
             seconds, _ = self.import_contacts(world, api, f"i{number}-", SMALL, f"import {number}")
             database = os.path.join(world.base, "bare.db")
             if os.path.exists(database):
