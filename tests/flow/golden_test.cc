@@ -28,6 +28,7 @@ namespace {
 struct Story {
   std::string title;
   std::vector<std::vector<Frame>> journals;
+  std::vector<std::string> frame_lines;                     // as they stand in the file
   std::vector<std::pair<std::string, std::string>> states;  // fold version, digest
 };
 
@@ -56,6 +57,7 @@ std::vector<Story> Stories() {
     std::istringstream words(line);
     std::string word;
     words >> word >> std::ws;
+    if (word == "frame") stories.back().frame_lines.push_back(line);
     if (word == "story") {
       size_t partitions = 0;
       words >> partitions >> std::ws;
@@ -148,16 +150,16 @@ TEST(GoldenJournals, AShorterJournalFoldsToAnotherState) {
   EXPECT_NE(Folded(pipeline, journals), stories.front().states.back().second);
 }
 
-void Write(std::ostream& out, const Story& story) {
-  out << "story " << story.journals.size() << " " << story.title << "\n";
-  for (size_t partition = 0; partition < story.journals.size(); ++partition) {
-    for (const Frame& frame : story.journals[partition]) {
+std::vector<std::string> FrameLines(const std::vector<std::vector<Frame>>& journals) {
+  std::vector<std::string> lines;
+  for (size_t partition = 0; partition < journals.size(); ++partition) {
+    for (const Frame& frame : journals[partition]) {
       std::string packed;
       CompressTo(packed, frame.body);
-      out << fmt::format("frame {} {} {} {}\n", partition, frame.time.us, frame.count, Hex(packed));
+      lines.push_back(fmt::format("frame {} {} {} {}", partition, frame.time.us, frame.count, Hex(packed)));
     }
   }
-  for (const auto& [version, digest] : story.states) out << fmt::format("state {} {}\n", digest, version);
+  return lines;
 }
 
 int Record() {
@@ -172,14 +174,22 @@ int Record() {
   }
   for (const std::string& file : ScriptFiles(Root())) {
     for (const Script& script : ReadScripts(Root() + "/" + file, file)) {
-      Story story{.title = fmt::format("{}: {}", file, script.title), .journals = Play(script, pipeline, false).journals, .states = {}};
+      Story story{.title = fmt::format("{}: {}", file, script.title),
+                  .journals = Play(script, pipeline, false).journals,
+                  .frame_lines = {},
+                  .states = {}};
       if (std::erase_if(missing, [types = TypesIn(story.journals)](TypeNumber type) { return types.contains(type); }) == 0) continue;
+      story.frame_lines = FrameLines(story.journals);
       story.states.emplace_back(pipeline.FoldVersion(), Folded(pipeline, story.journals));
       stories.push_back(std::move(story));
     }
   }
   std::ofstream out(GoldenFile());
-  for (const Story& story : stories) Write(out, story);
+  for (const Story& story : stories) {
+    out << "story " << story.journals.size() << " " << story.title << "\n";
+    for (const std::string& line : story.frame_lines) out << line << "\n";
+    for (const auto& [version, digest] : story.states) out << fmt::format("state {} {}\n", digest, version);
+  }
   if (!out.flush()) return 1;
   std::cout << stories.size() << " stories\n";
   for (const TypeNumber type : missing) std::cout << "no flow has " << NameOf(type) << "\n";
