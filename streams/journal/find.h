@@ -1,0 +1,34 @@
+// Where in a journal a command was decided: found by bisection, as what a partition has decided of its commands only grows.
+//
+// Not every frame in a journal counts: duplicates and frames of fenced writers stand there too. Relied on is this, as every writer has one
+// frame in flight:
+//  1. Whatever became of a frame, what it names as decided before it (its source's prev) was accepted at a smaller offset.
+//  2. A frame was accepted if, and only if, a reader that stands after it accepts another frame, or comes to stand where `known` does. A
+//     reader that stands after any other frame is stopped by the next accepted one: the chain differs.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "streams/base/ids.h"
+#include "streams/base/result.h"
+#include "streams/journal/position.h"
+#include "streams/journal/tail.h"
+#include "streams/port/log.h"
+
+namespace maily::journal {
+
+struct FoundDecision {
+  FramePtr frame;
+  size_t index = 0;  // in frame->decisions
+
+  const Decision& decision() const { return frame->decisions[index]; }
+};
+
+// The decision on a command of the partition of `known`, where a reader of its journal stands. None: not decided up to there. kNotFound:
+// passed there, and no command was decided at this place. kRetry, kCorrupt: of the log.
+// Reads about two records for each halving of the journal; where frames in a row decide no command, only work and timers, all of them.
+// Blocks while it reads. Thread: any.
+Result<std::optional<FoundDecision>> FindDecision(Log& log, const Position& known, const CommandAt& command);
+
+}  // namespace maily::journal
