@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "api/gateway/auth.h"
+#include "api/gateway/gateway.h"
 #include "api/http/router.h"
 #include "projections/views/views.h"
 #include "streams/base/ids.h"
@@ -25,6 +27,13 @@ struct ReceivedSend {
   PartitionId partition;
   uint64_t campaign_id = 0;
   uint64_t ordinal = 0;
+};
+
+// How a command was decided, as the journal has it.
+struct FoundDecision {
+  TenantId tenant;
+  gateway::Outcome outcome = gateway::Outcome::kDone;
+  std::string answer;  // JSON object text, or empty
 };
 
 // A route of the process itself (its mode, its projections), whose answer is JSON text. Runs on the blocking executor.
@@ -51,6 +60,9 @@ struct Dependencies {
   LogSettings log;
   // Of a Message-ID as a receiver lists it; kInvalid: not one of ours.
   std::function<Result<ReceivedSend>(std::string_view message_id)> read_message_id;
+  // The decision on the command that stands there; none: it is not known to be decided. kNotFound: no command was ever decided there.
+  // Runs on a blocking executor.
+  std::function<Result<std::optional<FoundDecision>>(const CommandAt& at)> find_decision;
   // Why /readyz says 503, or empty.
   std::function<std::string()> not_ready;
   // Where tracked links point to, for the status page; and the build.

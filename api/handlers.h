@@ -63,9 +63,11 @@ void RecordEvent(Call call);
 void RecordEvents(Call call);
 void CountEngagements(Call call);
 
+// commands.cc
+void ShowCommand(Call call);
+
 // service.cc
 void ListDeadLetters(Call call);
-void ShowCommand(Call call);
 void ShowLimits(Call call);
 
 }  // namespace maily::api

@@ -10,6 +10,8 @@ namespace {
 
 using google::protobuf::FieldDescriptor;
 
+constexpr const char* kPendingExample = R"({"command_id":"AQ","status":"pending","status_url":"/v1/commands/AQ"})";
+
 std::string Lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
@@ -136,6 +138,8 @@ std::string OpenApiJson(std::span<const RouteRow> rows, const std::vector<Operat
         {"traceId", {{"type", "string"}}}}}};
   const Json problem{{"description", "an error"},
                      {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}};
+  const Json pending{{"description", "durable, and not decided yet: status_url tells when it is, and how"},
+                     {"content", {{"application/json", {{"schema", SchemaOf(Json::parse(kPendingExample))}}}}}};
   Json paths = Json::object();
   const auto add = [&](http::Method method, std::string_view pattern, gateway::Scope scope, std::string_view summary) -> Json& {
     Json& operation = paths[std::string(pattern)][Lower(http::MethodName(method))];
@@ -150,7 +154,7 @@ std::string OpenApiJson(std::span<const RouteRow> rows, const std::vector<Operat
   for (const RouteRow& row : rows) {
     Json& operation = add(row.method, row.pattern, row.scope, row.summary);
     const bool reads = row.method == http::Method::kGet;
-    if (Json parameters = ParametersOf(row.pattern, row.example, reads && row.scope != gateway::Scope::kNone); !parameters.empty())
+    if (Json parameters = ParametersOf(row.pattern, row.example, reads && !row.uses.empty()); !parameters.empty())
       operation["parameters"] = std::move(parameters);
     if (!reads)
       operation["parameters"].push_back(
@@ -172,6 +176,8 @@ std::string OpenApiJson(std::span<const RouteRow> rows, const std::vector<Operat
                                                                       : "200",
                                {{"description", "done"}}},
                               {"default", problem}};
+    if (const bool waits = !reads && row.scope != gateway::Scope::kIngest && row.handler != nullptr; waits)
+      operation["responses"]["202"] = pending;
   }
   for (const OperatorRoute& route : more) {
     Json& operation = add(route.method, route.pattern, route.scope, route.summary);
@@ -202,7 +208,8 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
       "says "
       "<code>Maily-Applied: true</code> or <code>false</code> (with <code>strict=true</code>: 412). Lists are paged with "
       "<code>page_size</code> and <code>page_token</code>. "
-      "<code>Idempotency-Key</code>: the same key and request get the first answer, for 24 hours. Errors are "
+      "<code>Idempotency-Key</code>: the same key and request get the first answer, for 24 hours. A write that is durable and not decided "
+      "within <code>decision_timeout_ms</code> answers 202 with a <code>status_url</code>. Errors are "
       "<code>application/problem+json</code> with a stable <code>code</code>.</p>";
   const auto heading = [&](http::Method method, std::string_view pattern, gateway::Scope scope, std::string_view summary) {
     page += fmt::format("<h3><code>{} {}</code></h3><div>{} <small>scope {}</small></div>", http::MethodName(method), Escaped(pattern),

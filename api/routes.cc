@@ -78,7 +78,8 @@ constexpr RouteRow kRoutes[] = {
     {kGet, "/v1/engagements/count", Scope::kRead, "How many events of a type were recorded", "engagement_count", "?type=conversion",
      CountEngagements},
     {kGet, "/v1/deadletters", Scope::kAdmin, "Commands that could not be decided", "dead_letters", "", ListDeadLetters},
-    {kGet, "/v1/commands/{id}", Scope::kRead, "What became of a command", "", "", ShowCommand},
+    {kGet, "/v1/commands/{id}", Scope::kRead,
+     "What became of a write that was answered 202: pending, or decided, with its outcome and answer", "", "", ShowCommand},
     {kGet, "/v1/limits", Scope::kNone, "Sizes, counts and times that the API keeps to", "", "", ShowLimits},
 };
 

@@ -1,4 +1,4 @@
-// What the API says about itself and its commands.
+// What the API says about itself, and what it could not decide.
 #include "api/engagements.h"
 #include "api/handlers.h"
 #include "api/read.h"
@@ -10,13 +10,6 @@ void ListDeadLetters(Call call) {
                          .key = {"partition", "sequence"},
                          .key_parameters = {"after_partition", "after"},
                          .first = {Value::Integer(-1), Value::Integer(-1)}});
-}
-
-void ShowCommand(Call call) {
-  Refuse(call, {.status = 404,
-                .code = "not_found",
-                .message = "what became of a command is not kept under its id; repeat the request with its Idempotency-Key, or read what "
-                           "it was about with ?min= and the token"});
 }
 
 void ShowLimits(Call call) {

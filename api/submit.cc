@@ -17,6 +17,9 @@ using gateway::Verdict;
 using http::Problem;
 using nlohmann::json;
 
+// The members of deciders' answers that are the id of what the command was about.
+constexpr std::string_view kIdMembers[] = {"campaign_id", "list_id", "template_id", "tenant_id"};
+
 // The natural key of the Idempotency-Key header, quoted or not; empty = none given. None: malformed, the call was refused.
 std::optional<std::string> IdempotencyKey(Call& call) {
   const auto header = call.request.headers.Find("idempotency-key");
@@ -60,29 +63,39 @@ Problem ProblemOf(Outcome outcome, const json& answer) {
   return problem;
 }
 
-void AnswerPending(Call& call, const Verdict& verdict, http::Headers headers) {
-  const std::string url = "/v1/commands/" + verdict.id.ToHex();
+// The headers hold the token, which is the command's id as well.
+void AnswerPending(Call& call, http::Headers headers) {
+  const std::string id(headers["maily-consistency-token"]);
+  if (id.empty()) return Answer(call, 202, {{"status", "pending"}});  // the tenant's keys cannot be read now
+  const std::string url = "/v1/commands/" + id;
   headers.Add("location", url);
-  Answer(call, 202, {{"command_id", verdict.id.ToHex()}, {"status", "pending"}, {"status_url", url}}, std::move(headers));
+  Answer(call, 202, {{"command_id", id}, {"status", "pending"}, {"status_url", url}}, std::move(headers));
+}
+
+std::string ContactIdOf(const json& answer) {
+  return std::to_string(
+      schema::PackContactId({PartitionId(answer["partition"].get<uint16_t>()), answer["contact_ordinal"].get<uint64_t>()}));
+}
+
+// The answer with the member of that name, or of a contact, as "id".
+Json DoneBody(const json& answer, std::string_view id_member) {
+  Json body = Json::object();
+  if (answer.contains(id_member)) body["id"] = answer[std::string(id_member)];
+  if (answer.contains("contact_ordinal")) body["id"] = ContactIdOf(answer);
+  for (const auto& [name, value] : answer.items()) {
+    if (name != id_member && name != "contact_ordinal" && name != "partition") body[name] = value;
+  }
+  return body;
 }
 
 void AnswerDone(Call& call, const Verdict& verdict, const Shape& shape, const json& answer, http::Headers headers) {
-  Json body = Json::object();
-  const std::string id_member(shape.id_member);
-  if (!id_member.empty() && answer.contains(id_member)) {
-    body["id"] = answer[id_member];
-    if (!shape.collection.empty()) headers.Add("location", fmt::format("{}/{}", shape.collection, answer[id_member].dump()));
-  }
+  Json body = DoneBody(answer, shape.id_member);
   int status = verdict.outcome == Outcome::kUnchanged && shape.status == 201 ? 200 : shape.status;
-  if (answer.contains("contact_ordinal")) {  // of a contact
-    const std::string id = std::to_string(
-        schema::PackContactId({PartitionId(answer["partition"].get<uint16_t>()), answer["contact_ordinal"].get<uint64_t>()}));
-    body["id"] = id;
+  if (answer.contains("contact_ordinal")) {
     if (answer.value("result", "") == "created") status = 201;
-    headers.Add("location", "/v1/contacts/" + id);
-  }
-  for (const auto& [name, value] : answer.items()) {
-    if (name != id_member && name != "contact_ordinal" && name != "partition") body[name] = value;
+    headers.Add("location", "/v1/contacts/" + body["id"].get<std::string>());
+  } else if (body.contains("id") && !shape.collection.empty()) {
+    headers.Add("location", fmt::format("{}/{}", shape.collection, body["id"].dump()));
   }
   for (const auto& [name, value] : shape.more.items()) body[name] = value;
   Answer(call, status, body, std::move(headers));
@@ -96,7 +109,7 @@ void Conclude(Call& call, const Verdict& verdict, const Shape& shape) {
                       .code = "unavailable",
                       .message = "it is not known whether this was taken: " + verdict.answer + "; send it again, with an Idempotency-Key"});
   }
-  if (verdict.kind == Verdict::Kind::kPending) return AnswerPending(call, verdict, std::move(headers));
+  if (verdict.kind == Verdict::Kind::kPending) return AnswerPending(call, std::move(headers));
   const json answer = AnswerOf(verdict);
   if (IsDone(verdict)) return AnswerDone(call, verdict, shape, answer, std::move(headers));
   if (!shape.also_done.empty() && answer.value("code", "") == shape.also_done) return Answer(call, 204, {}, std::move(headers));
@@ -118,6 +131,20 @@ struct Many {
 json AnswerOf(const Verdict& verdict) {
   json answer = verdict.answer.empty() ? json::object() : json::parse(verdict.answer, nullptr, false);
   return answer.is_object() ? answer : json::object();
+}
+
+Json BodyOf(const Verdict& verdict) {
+  const json answer = AnswerOf(verdict);
+  if (IsDone(verdict)) {
+    const auto id_member = std::ranges::find_if(kIdMembers, [&](std::string_view name) { return answer.contains(name); });
+    return DoneBody(answer, id_member == std::end(kIdMembers) ? std::string_view() : *id_member);
+  }
+  const Problem problem = ProblemOf(verdict.outcome, answer);
+  Json body{{"status", problem.status}, {"code", problem.code}, {"message", problem.message}, {"details", Json::array()}};
+  for (const http::ProblemDetail& detail : problem.details) {
+    body["details"].push_back({{"path", detail.path}, {"code", detail.code}, {"hint", detail.hint}});
+  }
+  return body;
 }
 
 bool IsDone(const Verdict& verdict) {

@@ -1,7 +1,7 @@
 // From a command to the answer of its request: appended through the gateway, waited for, and its outcome as a status.
 //
-// 200 (201 with Location for something new), 204 for DELETE, 404, 409, 410, 422 as decided; 202 with a status URL if it was not decided
-// within kDecisionTimeout but is durable; 503 if nobody knows. Every answer to a write carries Maily-Consistency-Token. Idempotency-Key:
+// 200 (201 with Location for something new), 204 for DELETE, 404, 409, 410, 422 as decided; 202 if it was not decided within
+// kDecisionTimeout but is durable, with the URL that tells when it is and how (commands.cc); 503 if nobody knows. Every answer to a write carries Maily-Consistency-Token. Idempotency-Key:
 // the same key and body get the first answer, for 24 h (after a 404 it is tried anew).
 #pragma once
 
@@ -40,6 +40,9 @@ void SubmitAll(Call call, const std::vector<gateway::Order>& orders, Duration ti
 
 // The decider's JSON; an empty object if it said nothing.
 nlohmann::json AnswerOf(const gateway::Verdict& verdict);
+// What a write with this decision answers, as far as the decision says it: its answer with "id" if it was done, else {"status", "code",
+// "message", "details"} of the refusal.
+Json BodyOf(const gateway::Verdict& verdict);
 // True if the verdict means that the request holds: done, unchanged, or as the first copy said.
 bool IsDone(const gateway::Verdict& verdict);
 

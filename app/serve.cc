@@ -35,6 +35,7 @@
 #include "streams/adapters/rocks/options.h"
 #include "streams/adapters/rocks/rocks_kv.h"
 #include "streams/adapters/rocks/rocks_log.h"
+#include "streams/journal/find.h"
 #include "streams/keyring/keyring.h"
 #include "streams/keyring/root_key.h"
 #include "streams/observe/logging.h"
@@ -245,11 +246,20 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
                                       .bulk = *run.bulk_worker,
                                       .log = run.log->settings(),
                                       .read_message_id = {},
+                                      .find_decision = {},
                                       .not_ready = {},
                                       .version = "0.1.0 (" MAILY_BUILD ")"});
   run.api->read_message_id = [&run](std::string_view message_id) -> Result<api::ReceivedSend> {
     MAILY_TRY(const smtp::SendId id, smtp::DecodeMessageId(message_id, *run.keyring));
     return api::ReceivedSend{id.tenant, id.partition, id.campaign_id, id.ordinal};
+  };
+  run.api->find_decision = [&run](const CommandAt& at) -> Result<std::optional<api::FoundDecision>> {
+    const journal::Position known = projections::Furthest(run.projections, at.partition);
+    MAILY_TRY(const auto found, journal::FindDecision(*run.log, known, at));
+    if (!found) return std::optional<api::FoundDecision>();
+    const journal::Decision& decision = found->decision();
+    return std::optional(
+        api::FoundDecision{decision.tenant, static_cast<gateway::Outcome>(decision.outcome), std::string(decision.answer)});
   };
   run.api->not_ready = [&run]() -> std::string {
     if (!run.host->AllLeading()) return "not every partition is led yet";

@@ -173,6 +173,34 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
   std::unordered_map<TenantId, Known> tenants;
 };
 
+const char* OutcomeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kDone:
+      return "done";
+    case Outcome::kUnchanged:
+      return "unchanged";
+    case Outcome::kDuplicate:
+      return "duplicate";
+    case Outcome::kConflict:
+      return "conflict";
+    case Outcome::kNotFound:
+      return "not_found";
+    case Outcome::kInvalid:
+      return "invalid";
+    case Outcome::kGone:
+      return "gone";
+    case Outcome::kReused:
+      return "reused";
+    case Outcome::kOutOfOrder:
+      return "out_of_order";
+    case Outcome::kRejected:
+      return "rejected";
+    case Outcome::kRetryLater:
+      return "retry_later";
+  }
+  return "rejected";
+}
+
 Order PlainOrder(const google::protobuf::Message& message, std::string key) {
   Order order;
   order.type = schema::NumberOf(*message.GetDescriptor());

@@ -49,6 +49,9 @@ enum class Outcome : uint16_t {
   kRetryLater = 10,
 };
 
+// "done", "not_found" …: as the API says it.
+const char* OutcomeName(Outcome outcome);
+
 struct Asker {
   TenantId tenant;
   std::string actor;

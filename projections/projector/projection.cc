@@ -313,6 +313,16 @@ ProjectionStatus Projection::Status() const {
   return status;
 }
 
+journal::Position Furthest(const std::vector<std::unique_ptr<Projection>>& projections, PartitionId partition) {
+  journal::Position furthest;
+  for (const auto& projection : projections) {
+    for (const journal::Position& position : projection->Status().positions) {
+      if (position.partition == partition && position.lsn > furthest.lsn) furthest = position;
+    }
+  }
+  return furthest;
+}
+
 void Projection::Report(observe::Metrics& metrics) {
   std::vector<observe::Metrics::Probe> probes;
   for (uint16_t p = 0; p < impl_->env.partition_count; ++p) {

@@ -67,4 +67,7 @@ class Projection {
   std::shared_ptr<Impl> impl_;
 };
 
+// Where the one of them stands that has come furthest in a partition; at_genesis: none has begun.
+journal::Position Furthest(const std::vector<std::unique_ptr<Projection>>& projections, PartitionId partition);
+
 }  // namespace maily::projections

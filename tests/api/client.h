@@ -11,6 +11,7 @@
 #include "api/api.h"
 #include "api/gateway/token.h"
 #include "maily/tenants/v1/commands.pb.h"
+#include "streams/journal/find.h"
 #include "tests/api/sim_api.h"
 
 namespace maily::api {
@@ -43,6 +44,7 @@ class ApiTest : public ::testing::Test {
                       .bulk = *bulk_,
                       .log = world_.log.settings(),
                       .read_message_id = [](std::string_view id) -> Result<ReceivedSend> { return Fail(Code::kInvalid, "{}", id); },
+                      .find_decision = [this](const CommandAt& at) { return FindDecision(at); },
                       .not_ready = [this] { return not_ready_; },
                       .version = "test"} {
     router_ = std::make_unique<http::Router>(MakeRouter(dependencies_));
@@ -87,6 +89,13 @@ class ApiTest : public ::testing::Test {
     ASSERT_TRUE(world_.Fresh(*at));
   }
   const std::string& key() const { return as_.empty() ? admin_ : as_; }
+
+  Result<std::optional<FoundDecision>> FindDecision(const CommandAt& at) {
+    MAILY_TRY(const auto found, journal::FindDecision(world_.log, projections::Furthest(world_.groups, at.partition), at));
+    if (!found) return std::optional<FoundDecision>();
+    const journal::Decision& decision = found->decision();
+    return std::optional(FoundDecision{decision.tenant, static_cast<gateway::Outcome>(decision.outcome), std::string(decision.answer)});
+  }
 
   SimApi world_;
   std::unique_ptr<Executor> bulk_;
