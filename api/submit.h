@@ -1,8 +1,8 @@
 // From a command to the answer of its request: appended through the gateway, waited for, and its outcome as a status.
 //
 // 200 (201 with Location for something new), 204 for DELETE, 404, 409, 410, 422 as decided; 202 if it was not decided within
-// kDecisionTimeout but is durable, with the URL that tells when it is and how (commands.cc); 503 if nobody knows. Every answer to a write carries Maily-Consistency-Token. Idempotency-Key:
-// the same key and body get the first answer, for 24 h (after a 404 it is tried anew).
+// kDecisionTimeout but is durable, with the URL that tells when it is and how (commands.cc); 503 if nobody knows. Every answer to a write
+// carries Maily-Consistency-Token. Idempotency-Key: the same key and body get the first answer, for 24 h (after a 404 it is tried anew).
 #pragma once
 
 #include <functional>

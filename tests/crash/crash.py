@@ -3,7 +3,8 @@
 
 Each cycle: several clients upsert contacts and send events while a campaign is being delivered; the server is killed after 5-200 ms and
 started again. At the end every acknowledged write must be there, no recipient may have got a campaign twice, and every recipient must have
-got it once or be listed as unknown (settled here from the sink's list, as an operator would).
+got it once or be listed as unknown (settled here from the sink's list, as an operator would). What became of each command is told as it
+was answered.
 Writes build/torture/crash.json.
 """
 import argparse
@@ -31,6 +32,7 @@ class Client(threading.Thread):
         super().__init__(daemon=True)
         self.world, self.key, self.name_ = world, key, name
         self.contacts, self.events = [], []
+        self.commands = []  # (where it is said what became of it, the id that was answered or None)
         self.stopping = False
         self.errors = []
 
@@ -41,11 +43,14 @@ class Client(threading.Thread):
             number += 1
             email = f"{self.name_}-{number}@load.test"
             try:
-                status, answer, _ = api.call("POST", "/v1/contacts", {"email": email, "attributes": {"first_name": "L"}},
-                                             {"Idempotency-Key": f"{self.name_}-{number}"})
+                status, answer, headers = api.call("POST", "/v1/contacts", {"email": email, "attributes": {"first_name": "L"}},
+                                                   {"Idempotency-Key": f"{self.name_}-{number}"})
                 if status in (200, 201):
                     self.contacts.append(email)
-                elif status not in (202, 503):
+                    self.commands.append((f"/v1/commands/{headers['maily-consistency-token']}", answer["id"]))
+                elif status == 202:
+                    self.commands.append((answer["status_url"], None))
+                elif status != 503:
                     self.errors.append(f"contact: {status} {answer}")
                 status, answer, _ = api.call("POST", "/v1/events:batch", {"events": [
                     {"id": f"{email}-v", "type": "conversion", "contact": {"email": email}, "revenue_cents": 1, "currency": "EUR"}]})
@@ -61,6 +66,12 @@ class Client(threading.Thread):
 def sink_list(world):
     _, data, _ = world.sink_api().call("GET", "/received?format=csv", raw=True)
     return list(csv.DictReader(io.StringIO(data.decode())))
+
+
+def tells(api, url, contact_id):
+    """True if the journal has a decision there, with the answer that the client got."""
+    status, answer, _ = api.call("GET", url)
+    return status == 200 and answer["status"] == "decided" and contact_id in (None, answer["answer"].get("id"))
 
 
 def main():
@@ -132,6 +143,10 @@ def main():
                 missing += 1
         if missing:
             failures.append(f"lost acknowledged contacts: {missing} of {len(acknowledged)}")
+        commands = [command for client in clients for command in client.commands]
+        untold = sum(not tells(api, *command) for command in commands)
+        if untold:
+            failures.append(f"commands that the journal does not tell of as they were answered: {untold} of {len(commands)}")
         events = sum(len(client.events) for client in clients)
         totals = api.ok("GET", "/v1/engagements/count?type=conversion")["count"]
         if totals < events:
