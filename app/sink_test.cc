@@ -1,11 +1,7 @@
 // The sink as a mail server sees it, over real sockets.
 #include "app/sink.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -14,34 +10,24 @@
 
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
+#include "tests/raw_socket.h"
 
 namespace maily::app {
 namespace {
 
 class Wire {
  public:
-  explicit Wire(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
-    const timeval limit{20, 0};
-    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    EXPECT_TRUE(Reply().starts_with("220 "));
-  }
-  ~Wire() { close(fd_); }
-  void Send(std::string_view bytes) { EXPECT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size())); }
+  explicit Wire(uint16_t port) : socket_(port) { EXPECT_TRUE(Reply().starts_with("220 ")); }
+  void Send(std::string_view bytes) { socket_.Send(bytes); }
   // One reply, of one line or more; empty if the connection is closed.
   std::string Reply() {
     std::string reply;
     for (size_t line = 0;;) {
       const size_t end = in_.find("\r\n");
       if (end == std::string::npos) {
-        char buffer[4096];
-        const ssize_t got = recv(fd_, buffer, sizeof(buffer), 0);
-        if (got <= 0) return "";
-        in_.append(buffer, static_cast<size_t>(got));
+        const std::string some = socket_.Read();
+        if (some.empty()) return "";
+        in_ += some;
         continue;
       }
       reply += in_.substr(0, end + 2);
@@ -63,7 +49,7 @@ class Wire {
   }
 
  private:
-  int fd_;
+  test::RawSocket socket_;
   std::string in_;
 };
 

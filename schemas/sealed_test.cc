@@ -3,67 +3,23 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
-#include <random>
-
 #include "maily/contacts/v1/commands.pb.h"
 #include "maily/contacts/v1/events.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "schemas/base64url.h"
 #include "schemas/keys.h"
 #include "schemas/tracking_id.h"
+#include "tests/hex.h"
+#include "tests/memory_keyring.h"
 
 namespace maily::schema {
 namespace {
 
-class TestEntropy : public Entropy {
- public:
-  void Fill(std::span<uint8_t> out) override {
-    for (uint8_t& byte : out) byte = static_cast<uint8_t>(random_());
-  }
+using test::Hex;
 
- private:
-  std::mt19937_64 random_{42};
-};
-
-class TestKv : public Kv {
- public:
-  Result<std::optional<std::string>> Get(std::string_view key) override {
-    const auto found = map_.find(std::string(key));
-    if (found == map_.end()) return std::optional<std::string>();
-    return std::optional<std::string>(found->second);
-  }
-  Result<void> Scan(std::string_view, std::string_view, const std::function<bool(std::string_view, std::string_view)>&) override {
-    return Ok();
-  }
-  Result<void> Write(const KvBatch& batch) override {
-    for (const auto& change : batch.changes) {
-      if (change.value) {
-        map_[change.key] = *change.value;
-      } else {
-        map_.erase(change.key);
-      }
-    }
-    return Ok();
-  }
-  Result<void> Flush() override { return Ok(); }
-  uint64_t SizeOnDisk() override { return 0; }
-
- private:
-  std::map<std::string, std::string> map_;
-};
-
-struct Fixture {
-  TestEntropy entropy;
-  std::unique_ptr<keyring::Keyring> ring = keyring::Keyring::Open(std::make_unique<TestKv>(), keyring::Key(), entropy, {}).value();
+struct Fixture : test::MemoryKeyring {
   keyring::SubjectKey key = ring->GetOrCreate(TenantId(1), "ann").value();
 };
-
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
-  return hex;
-}
 
 // Written down so that no change of code moves a contact to another key. Made by the openssl and python programs.
 TEST(Keys, AreStable) {

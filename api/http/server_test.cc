@@ -1,11 +1,7 @@
 // The server and the client on loopback, with well-formed, malformed and malicious bytes.
 #include "api/http/server.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -17,49 +13,12 @@
 #include "api/http/client.h"
 #include "api/http/problem.h"
 #include "streams/observe/logging.h"
+#include "tests/raw_socket.h"
 
 namespace maily::http {
 namespace {
 
-// A socket that says exactly what it is told.
-class Raw {
- public:
-  explicit Raw(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
-    const timeval limit{20, 0};
-    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-  }
-  ~Raw() { close(fd_); }
-  void Send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;
-      bytes.remove_prefix(static_cast<size_t>(sent));
-    }
-  }
-  void EndSending() { shutdown(fd_, SHUT_WR); }
-  // All until the server closes.
-  std::string ReadAll() {
-    std::string all;
-    char buffer[4096];
-    for (ssize_t got = 0; (got = recv(fd_, buffer, sizeof(buffer), 0)) > 0;) all.append(buffer, static_cast<size_t>(got));
-    return all;
-  }
-  // Until `mark` has been seen.
-  std::string ReadUntil(std::string_view mark) {
-    std::string all;
-    char c = 0;
-    while (all.find(mark) == std::string::npos && recv(fd_, &c, 1, 0) == 1) all.push_back(c);
-    return all;
-  }
-
- private:
-  int fd_;
-};
+using Raw = test::RawSocket;
 
 int StatusOf(const std::string& answer) { return answer.starts_with("HTTP/1.1 ") ? std::stoi(answer.substr(9, 3)) : 0; }
 size_t CountOf(std::string_view text, std::string_view part) {

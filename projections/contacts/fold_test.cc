@@ -1,70 +1,24 @@
 // Tests the read model of contacts, and what stands in its personal table.
 #include "projections/contacts/fold.h"
 
-#include <map>
-
 #include "maily/contacts/v1/events.pb.h"
 #include "projections/projector/fake_journal.h"
 #include "projections/read_models.h"
 #include "schemas/sealed.h"
 #include "schemas/types.h"
+#include "tests/memory_keyring.h"
 
 namespace maily::projections {
 namespace {
 
 namespace contacts = maily::contacts::v1;
 
-class MapKv final : public Kv {
- public:
-  Result<std::optional<std::string>> Get(std::string_view key) override {
-    const auto found = map_.find(std::string(key));
-    return found == map_.end() ? std::optional<std::string>() : std::optional(found->second);
-  }
-  Result<void> Scan(std::string_view from, std::string_view to,
-                    const std::function<bool(std::string_view, std::string_view)>& visit) override {
-    for (auto it = map_.lower_bound(std::string(from)); it != map_.end() && (to.empty() || it->first < to); ++it) {
-      if (!visit(it->first, it->second)) break;
-    }
-    return Ok();
-  }
-  Result<void> Write(const KvBatch& batch) override {
-    for (const auto& change : batch.changes) {
-      if (change.value) {
-        map_[change.key] = *change.value;
-      } else {
-        map_.erase(change.key);
-      }
-    }
-    return Ok();
-  }
-  Result<void> Flush() override { return Ok(); }
-  uint64_t SizeOnDisk() override { return 0; }
-
- private:
-  std::map<std::string, std::string> map_;
-};
-
-class CountingEntropy final : public Entropy {
- public:
-  void Fill(std::span<uint8_t> out) override {
-    for (uint8_t& byte : out) byte = static_cast<uint8_t>(next_++ * 37);
-  }
-
- private:
-  uint32_t next_ = 1;
-};
-
 class ContactsFoldTest : public FoldFixture {
  protected:
-  ContactsFoldTest() : FoldFixture(ReadModelGroups()[0]) {
-    keyring::Key root;
-    root.bytes.fill(5);
-    keys_ = keyring::Keyring::Open(std::make_unique<MapKv>(), root, entropy_, {}).value();
-    keyring = keys_.get();
-  }
+  ContactsFoldTest() : FoldFixture(ReadModelGroups()[0]) { keyring = keys_.ring.get(); }
   std::string Sealed(std::string_view field_id, std::string_view text) {
     const TenantId tenant(1);
-    return schema::Seal(tenant, keys_->GetOrCreate(tenant, kKey).value(), field_id, text, entropy_);
+    return schema::Seal(tenant, keys_.ring->GetOrCreate(tenant, kKey).value(), field_id, text, keys_.entropy);
   }
   contacts::ContactCreated Created() {
     contacts::ContactCreated created;
@@ -86,8 +40,7 @@ class ContactsFoldTest : public FoldFixture {
   Rows Contact() { return Ask("contact", {{"tenant", Value::Integer(1)}, {"contact_id", Value::Integer((int64_t{1} << 48) + 1)}}); }
 
   static constexpr std::string_view kKey = "0123456789abcdef";
-  CountingEntropy entropy_;
-  std::unique_ptr<keyring::Keyring> keys_;
+  test::MemoryKeyring keys_;
 };
 
 TEST_F(ContactsFoldTest, PersonalFieldsStandInThePersonalTableAlone) {
@@ -128,7 +81,7 @@ TEST_F(ContactsFoldTest, AChangeMergesAndRemoves) {
 TEST_F(ContactsFoldTest, WithoutTheKeyTheContactStaysAndTheDigestIsTheSame) {
   Happens(1, Created());
   const std::string digest = Digest().ToHex();
-  EXPECT_EQ(keys_->Destroy(TenantId(1), kKey).value(), 1u);
+  EXPECT_EQ(keys_.ring->Destroy(TenantId(1), kKey).value(), 1u);
   projection->Rebuild(Projection::Then::kSwitch, [](Result<RebuildStatus> built) { EXPECT_TRUE(built.value().compared); });
   executor.Drain();
   EXPECT_EQ(Digest().ToHex(), digest);

@@ -8,9 +8,12 @@
 
 #include "streams/base/bytes.h"
 #include "streams/base/hash.h"
+#include "tests/hex.h"
 
 namespace maily::command {
 namespace {
+
+using test::Hex;
 
 const LogId kLog = LogId::FromHex("000102030405060708090a0b0c0d0e0f");
 constexpr uint32_t kGeneration = 3;
@@ -67,12 +70,6 @@ std::string TwoCommands() {
   EXPECT_TRUE(builder.Add(Full()));
   EXPECT_TRUE(builder.Add(Plain("x")));
   return builder.Finish(kLog, kGeneration, kPartition);
-}
-
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
-  return hex;
 }
 
 TEST(CommandRecord, WhatGoesInComesOut) {

@@ -10,18 +10,15 @@
 #include "streams/base/hash.h"
 #include "streams/journal/decision.h"
 #include "streams/journal/position.h"
+#include "tests/hex.h"
 
 namespace maily::journal {
 namespace {
 
+using test::Hex;
+
 const LogId kLog = LogId::FromHex("000102030405060708090a0b0c0d0e0f");
 const PartitionId kPartition{7};
-
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
-  return hex;
-}
 
 const Event kEvents[] = {{.type = 5, .payload = "first"}, {.type = 600, .payload = ""}};
 

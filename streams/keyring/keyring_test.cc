@@ -16,23 +16,13 @@
 #include "streams/keyring/cipher.h"
 #include "streams/keyring/opened.h"
 #include "streams/keyring/root_key.h"
+#include "tests/hex.h"
 
 namespace maily::keyring {
 namespace {
 
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
-  return hex;
-}
-
-std::string Unhex(std::string_view hex) {
-  std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) {
-    bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
-  }
-  return bytes;
-}
+using test::Hex;
+using test::Unhex;
 
 class TestEntropy : public Entropy {
  public:

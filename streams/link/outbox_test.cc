@@ -3,14 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/hex.h"
+
 namespace maily::link {
 namespace {
 
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
-  return hex;
-}
+using test::Hex;
 
 template <class T>
 std::string Bytes(const T& value) {

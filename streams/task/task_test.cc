@@ -351,7 +351,7 @@ TEST_F(TaskTest, AFullDiskIsWaitedOut) {
 
 TEST(Pipeline, PrintsWhoDecidesWhat) {
   const std::string text = CounterPipeline().ToText([](TypeNumber type) { return fmt::format("type-{}", type); });
-  EXPECT_NE(text.find("decides  type-900, type-930"), std::string::npos) << text;
+  EXPECT_NE(text.find("decides   type-900, type-930"), std::string::npos) << text;
   EXPECT_NE(text.find("to home  type-930"), std::string::npos) << text;
 }
 

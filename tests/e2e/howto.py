@@ -1,12 +1,10 @@
 #!/usr/bin/env python3
 """Does what docs/howto/send-a-campaign.md says, command by command, and looks at what came of it."""
-import argparse
 import os
 import re
 import subprocess
-import sys
 
-from program import ROOT, Failed, World, check, wait_for
+from program import ROOT, check, run_test, wait_for
 
 PAGE = "docs/howto/send-a-campaign.md"
 
@@ -36,19 +34,5 @@ def walk(world):
         check(f"Subject: Spring, {name}\n" in mails.replace("\r\n", "\n"), f"no mail to {name}:\n{mails}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--maily", required=True)
-    world = World(parser.parse_args().maily, "howto")
-    try:
-        walk(world)
-    except Failed as failure:
-        print(failure)
-        sys.exit(1)
-    finally:
-        world.close()
-    print("ok")
-
-
 if __name__ == "__main__":
-    main()
+    run_test(walk)

@@ -6,16 +6,13 @@ is killed while it sends. Then every file is searched as it is, and every entry 
 Personal words may stand in table contacts_pii alone, and in the files of the database that holds it. The search proves itself: the same
 words are found there, and words that are not personal are found inside compressed frames and blocks.
 """
-import argparse
 import base64
 import json
 import os
 import sqlite3
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from program import Failed, ROOT, World, check, quote, wait_for  # noqa: E402
+from program import check, quote, run_test, wait_for
 
 DECLARED = {("people", "contacts_pii")}  # read model's database, table
 PERSONAL = ["quokkamail", "Xanthippe", "Wolfeschlegel", "numbatproperty", "203.0.113.77", "BandicootAgent"]
@@ -145,28 +142,18 @@ def tables(world):
     return hits
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
-    arguments = parser.parse_args()
-    stored_bytes = os.path.join(os.path.dirname(os.path.abspath(arguments.maily)), "../tests/e2e/stored_bytes")
-    world = World(arguments.maily, "plaintext", settings={"partitions": 4})
-    try:
-        live(world)
-        hits = search(world, stored_bytes)
-        allowed = {path for path in hits if any(path.startswith(f"views/{group}-v") for group, _ in DECLARED)}
-        check(set(hits) == allowed, f"personal plaintext at rest: { {path: hits[path] for path in set(hits) - allowed} }")
-        inside = tables(world)
-        check(set(inside) == DECLARED, f"personal plaintext in tables: {inside}")
-        check({"quokkamail", "Xanthippe", "Wolfeschlegel"} <= inside[("people", "contacts_pii")], f"the search finds nothing where it must: {inside}")
-        check({word for path in allowed for word in hits[path]} >= {"quokkamail", "Xanthippe", "Wolfeschlegel"}, f"not in the files: {hits}")
-    except Failed as error:
-        print(f"plaintext: {error}", file=sys.stderr)
-        sys.exit(1)
-    finally:
-        world.close()
-    print(f"ok: {sum(1 for _ in files(world.data))} files searched for {len(NEEDLES)} spellings; found in {sorted(allowed)} alone")
+def run(world):
+    stored_bytes = os.path.join(os.path.dirname(world.maily), "../tests/e2e/stored_bytes")
+    live(world)
+    hits = search(world, stored_bytes)
+    allowed = {path for path in hits if any(path.startswith(f"views/{group}-v") for group, _ in DECLARED)}
+    check(set(hits) == allowed, f"personal plaintext at rest: { {path: hits[path] for path in set(hits) - allowed} }")
+    inside = tables(world)
+    check(set(inside) == DECLARED, f"personal plaintext in tables: {inside}")
+    check({"quokkamail", "Xanthippe", "Wolfeschlegel"} <= inside[("people", "contacts_pii")], f"the search finds nothing where it must: {inside}")
+    check({word for path in allowed for word in hits[path]} >= {"quokkamail", "Xanthippe", "Wolfeschlegel"}, f"not in the files: {hits}")
+    return f"{sum(1 for _ in files(world.data))} files searched for {len(NEEDLES)} spellings; found in {sorted(allowed)} alone"
 
 
 if __name__ == "__main__":
-    main()
+    run_test(run, settings={"partitions": 4})

@@ -1,4 +1,5 @@
 """Starts the real program for end-to-end tests, and speaks HTTP to it. Standard library only; loopback only."""
+import argparse
 import http.client
 import json
 import os
@@ -6,7 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
+import sys
 import time
 import urllib.parse
 
@@ -188,3 +189,20 @@ def reachable(port):
 
 def quote(text):
     return urllib.parse.quote(text, safe="")
+
+
+def run_test(test, **of_world):
+    """`test(world)` of the program that calls this, in a world named like it. Prints ok and what it gives; or why not, and exits 1."""
+    program = sys.modules["__main__"]
+    name = os.path.splitext(os.path.basename(program.__file__))[0]
+    parser = argparse.ArgumentParser(description=program.__doc__)
+    parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
+    world = World(parser.parse_args().maily, name, **of_world)
+    try:
+        said = test(world)
+    except Failed as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        world.close()
+    print(f"ok: {said}" if said else "ok")

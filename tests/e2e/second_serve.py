@@ -1,60 +1,49 @@
 #!/usr/bin/env python3
 """A second `maily serve` on the same data directory is refused, naming the holder; the first one is unharmed."""
-import argparse
 import json
 import os
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from program import ROOT, World, check, free_port  # noqa: E402
+from program import check, free_port, run_test
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
-    arguments = parser.parse_args()
-    world = World(arguments.maily, "second_serve", settings={"partitions": 2})
-    try:
+def run(world):
+    world.start_server()
+    command = [world.maily, "serve", "--data", world.data, "--listen", f"127.0.0.1:{free_port()}"]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60, env=world.env)
+    check(second.returncode == 3, f"exit {second.returncode}: {second.stderr}")
+    check(f"pid {world.server.process.pid}" in second.stderr, f"the holder is not named: {second.stderr}")
+    check(world.api().call("GET", "/readyz")[0] == 200, "the first one is harmed")
+    _, output, _ = world.cli("doctor", "--output", "json", "--data", world.data, "--listen", f"127.0.0.1:{world.port}")
+    found = {item["check"]: item for item in json.loads(output)["items"]}
+    check(found["partitions"]["level"] == "ok" and found["commands"]["detail"].startswith("first offsets kept: 0 to 0;"), f"doctor: {found}")
+    taken = subprocess.run([world.maily, "serve", "--data", os.path.join(world.base, "other"), "--listen", f"127.0.0.1:{world.port}"],
+                           capture_output=True, text=True, timeout=60, env=world.env)
+    check(taken.returncode == 3, f"port taken: exit {taken.returncode}: {taken.stderr}")
+    other = subprocess.run(command[:4] + ["--listen", "127.0.0.1:1", "--partitons", "4"], capture_output=True, text=True, timeout=60, env=world.env)
+    check(other.returncode == 2 and "--partitions" in other.stderr, f"unknown flag: {other.returncode} {other.stderr}")
+    check(world.server.stop() == 0, "SIGTERM")
+    # A copy of the data elsewhere is held: it opens no connection.
+    copy = os.path.join(world.base, "copy")
+    subprocess.run(["cp", "-a", world.data, copy], check=True)
+    world.data = copy
+    world.start_server()
+    check(world.api().ok("GET", "/v1/instance")["mode"] == "held", "a copy is not held")
+    check(world.server.stop() == 0, "SIGTERM")
+    # `arm` makes the copy an instance of its own, for a server with the same XDG_STATE_HOME alone.
+    for state, mode in (("elsewhere", "held"), ("state", "sandbox")):
+        armed = subprocess.run([world.maily, "arm", "--sandbox", "--data", copy, "--output", "json"], capture_output=True, text=True, timeout=60,
+                               env=dict(world.env, XDG_STATE_HOME=os.path.join(world.base, state)))
+        check(armed.returncode == 0, f"arm: exit {armed.returncode}: {armed.stderr}")
+        check(json.loads(armed.stdout)["identity"].startswith(os.path.join(world.base, state, "maily") + "/"), f"arm: {armed.stdout}")
         world.start_server()
-        command = [world.maily, "serve", "--data", world.data, "--listen", f"127.0.0.1:{free_port()}"]
-        second = subprocess.run(command, capture_output=True, text=True, timeout=60, env=world.env)
-        check(second.returncode == 3, f"exit {second.returncode}: {second.stderr}")
-        check(f"pid {world.server.process.pid}" in second.stderr, f"the holder is not named: {second.stderr}")
-        check(world.api().call("GET", "/readyz")[0] == 200, "the first one is harmed")
-        _, output, _ = world.cli("doctor", "--output", "json", "--data", world.data, "--listen", f"127.0.0.1:{world.port}")
-        found = {item["check"]: item for item in json.loads(output)["items"]}
-        check(found["partitions"]["level"] == "ok" and found["commands"]["detail"].startswith("first offsets kept: 0 to 0;"), f"doctor: {found}")
-        taken = subprocess.run([world.maily, "serve", "--data", os.path.join(world.base, "other"), "--listen", f"127.0.0.1:{world.port}"],
-                               capture_output=True, text=True, timeout=60, env=world.env)
-        check(taken.returncode == 3, f"port taken: exit {taken.returncode}: {taken.stderr}")
-        other = subprocess.run(command[:4] + ["--listen", "127.0.0.1:1", "--partitons", "4"], capture_output=True, text=True, timeout=60, env=world.env)
-        check(other.returncode == 2 and "--partitions" in other.stderr, f"unknown flag: {other.returncode} {other.stderr}")
+        found = world.api().ok("GET", "/v1/instance")["mode"]
+        check(found == mode, f"armed with XDG_STATE_HOME={state}: {found}")
         check(world.server.stop() == 0, "SIGTERM")
-        # A copy of the data elsewhere is held: it opens no connection.
-        copy = os.path.join(world.base, "copy")
-        subprocess.run(["cp", "-a", world.data, copy], check=True)
-        world.data = copy
-        world.start_server()
-        check(world.api().ok("GET", "/v1/instance")["mode"] == "held", "a copy is not held")
-        check(world.server.stop() == 0, "SIGTERM")
-        # `arm` makes the copy an instance of its own, for a server with the same XDG_STATE_HOME alone.
-        for state, mode in (("elsewhere", "held"), ("state", "sandbox")):
-            armed = subprocess.run([world.maily, "arm", "--sandbox", "--data", copy, "--output", "json"], capture_output=True, text=True, timeout=60,
-                                   env=dict(world.env, XDG_STATE_HOME=os.path.join(world.base, state)))
-            check(armed.returncode == 0, f"arm: exit {armed.returncode}: {armed.stderr}")
-            check(json.loads(armed.stdout)["identity"].startswith(os.path.join(world.base, state, "maily") + "/"), f"arm: {armed.stdout}")
-            world.start_server()
-            found = world.api().ok("GET", "/v1/instance")["mode"]
-            check(found == mode, f"armed with XDG_STATE_HOME={state}: {found}")
-            check(world.server.stop() == 0, "SIGTERM")
-        changed = subprocess.run([world.maily, "serve", "--data", os.path.join(world.base, "data"), "--partitions", "4", "--listen", f"127.0.0.1:{free_port()}"],
-                                 capture_output=True, text=True, timeout=60, env=world.env)
-        check(changed.returncode == 3 and "partition" in changed.stderr, f"changed partition count: {changed.returncode} {changed.stderr}")
-    finally:
-        world.close()
-    print("ok")
+    changed = subprocess.run([world.maily, "serve", "--data", os.path.join(world.base, "data"), "--partitions", "4", "--listen", f"127.0.0.1:{free_port()}"],
+                             capture_output=True, text=True, timeout=60, env=world.env)
+    check(changed.returncode == 3 and "partition" in changed.stderr, f"changed partition count: {changed.returncode} {changed.stderr}")
 
 
 if __name__ == "__main__":
-    main()
+    run_test(run, settings={"partitions": 2})

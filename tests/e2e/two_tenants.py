@@ -5,17 +5,14 @@ To `blue`, what `amber` has must look exactly like what nobody has: the answers 
 what they were before amber did anything. Then blue tries every write route on amber's things, and amber's answers must stay what they were.
 Routes come from /api/openapi.json; one that this test has no request for fails it.
 """
-import argparse
 import csv
 import io
 import json
 import os
 import re
-import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from program import Api, Failed, ROOT, World, check, quote, wait_for  # noqa: E402
+from program import ROOT, Api, check, quote, run_test, wait_for
 
 SHARED = "ann@example.com"  # a contact of both
 # Answers that are the same for everyone, and why.
@@ -221,23 +218,9 @@ def run(world):
         if method == "GET":
             check(operator.call(method, path)[0] == 200, f"{method} {path} is refused to the operator")
     check(amber.api.call("GET", "/v1/tenants")[0] == 403, "a tenant lists tenants")
-    return len(nothing), len([1 for operations in routes.values() for method in operations if method != "get"])
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
-    arguments = parser.parse_args()
-    world = World(arguments.maily, "two_tenants", settings={"partitions": 4})
-    try:
-        reads, writes = run(world)
-    except Failed as error:
-        print(f"two_tenants: {error}", file=sys.stderr)
-        sys.exit(1)
-    finally:
-        world.close()
-    print(f"ok: {reads} reads and {writes} write routes of a stranger")
+    writes = sum(1 for operations in routes.values() for method in operations if method != "get")
+    return f"{len(nothing)} reads and {writes} write routes of a stranger"
 
 
 if __name__ == "__main__":
-    main()
+    run_test(run, settings={"partitions": 4})

@@ -21,9 +21,13 @@
 #include "streams/journal/frame.h"
 #include "streams/link/outbox.h"
 #include "tests/flow/script.h"
+#include "tests/hex.h"
 
 namespace maily::flow {
 namespace {
+
+using test::Hex;
+using test::Unhex;
 
 struct Story {
   std::string title;
@@ -37,17 +41,6 @@ std::string Root() {
   return source == nullptr ? "." : source;
 }
 std::string GoldenFile() { return Root() + "/tests/flow/golden/journals.txt"; }
-
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
-  return hex;
-}
-std::string Unhex(std::string_view hex) {
-  std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
-  return bytes;
-}
 
 std::vector<Story> Stories() {
   std::vector<Story> stories;

@@ -18,9 +18,13 @@
 #include "schemas/codec.h"
 #include "schemas/json.h"
 #include "schemas/types.h"
+#include "tests/hex.h"
 
 namespace maily::schema {
 namespace {
+
+using test::Hex;
+using test::Unhex;
 
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
@@ -59,20 +63,6 @@ std::set<std::string_view> Nouns() {
   std::set<std::string_view> nouns;
   for (const Type& type : Types()) nouns.insert(type.noun);
   return nouns;
-}
-
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
-  return hex;
-}
-
-std::string Unhex(std::string_view hex) {
-  std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) {
-    bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
-  }
-  return bytes;
 }
 
 // Sets every field of `message` to a value that no other field is likely to have. Of a oneof the `choice`-th member is set.

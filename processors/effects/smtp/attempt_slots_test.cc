@@ -4,9 +4,13 @@
 #include <gtest/gtest.h>
 
 #include "processors/effects/smtp/fixture.h"
+#include "tests/hex.h"
 
 namespace maily::smtp {
 namespace {
+
+using test::Hex;
+using test::Unhex;
 
 using Last = AttemptSlots::Last;
 
@@ -59,17 +63,6 @@ TEST(AttemptSlots, AnotherBootProvesNothing) {
   AttemptSlots next(slots, 16);
   EXPECT_FALSE(next.Trusted(PartitionId(2)));
   EXPECT_EQ(next.free_count(), 8u);
-}
-
-std::string Hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
-  return hex;
-}
-std::string Unhex(std::string_view hex) {
-  std::string bytes;
-  for (size_t i = 0; i < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
-  return bytes;
 }
 
 // A slot's bytes after each step, of boot "boot", and what they mean to the next process.

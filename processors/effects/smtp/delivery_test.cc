@@ -71,12 +71,11 @@ struct Machine {
   FakeRelay relay{executor};
   FakeLog log;
   // The state, as the task would fold it.
-  std::unique_ptr<state::Cache> cache;
-  std::unique_ptr<MemoryKv> kv;
+  state::Disk disk;
+  state::MapKv kv{disk};
+  std::unique_ptr<state::Cache> cache = std::make_unique<state::Cache>(kv, 1 << 20);
 
   Machine() {
-    kv = std::make_unique<MemoryKv>();
-    cache = std::make_unique<state::Cache>(*kv, 1 << 20);
     SaveCampaign("Hi {{ contact.first_name }} {{ contact.n }}|{{ unsubscribe_url }} {{ postal_address }} https://x.example/a", kCampaign);
   }
   void SaveCampaign(const std::string& text, uint64_t id) {

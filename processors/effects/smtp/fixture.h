@@ -15,52 +15,11 @@
 #include "streams/port/kv.h"
 #include "streams/port/net.h"
 #include "streams/port/slots.h"
+#include "tests/memory_keyring.h"
 
 namespace maily::smtp {
 
-class CountingEntropy : public Entropy {
- public:
-  void Fill(std::span<uint8_t> out) override {
-    for (uint8_t& byte : out) byte = static_cast<uint8_t>((++count_ * 0x9E3779B97F4A7C15) >> 56);
-  }
-
- private:
-  uint64_t count_ = 0;
-};
-
-class MemoryKv : public Kv {
- public:
-  Result<std::optional<std::string>> Get(std::string_view key) override {
-    const auto found = map_.find(std::string(key));
-    return found == map_.end() ? std::optional<std::string>() : std::optional(found->second);
-  }
-  Result<void> Scan(std::string_view from, std::string_view to,
-                    const std::function<bool(std::string_view, std::string_view)>& visit) override {
-    for (auto at = map_.lower_bound(std::string(from)); at != map_.end() && (to.empty() || at->first < to); ++at) {
-      if (!visit(at->first, at->second)) break;
-    }
-    return Ok();
-  }
-  Result<void> Write(const KvBatch& batch) override {
-    for (const auto& [key, value] : batch.changes) {
-      map_.erase(key);
-      if (value) map_.emplace(key, *value);
-    }
-    return Ok();
-  }
-  Result<void> Flush() override { return Ok(); }
-  uint64_t SizeOnDisk() override { return map_.size(); }
-
- private:
-  std::map<std::string, std::string> map_;
-};
-
-struct Keys {
-  CountingEntropy entropy;
-  std::unique_ptr<keyring::Keyring> ring =
-      keyring::Keyring::Open(std::make_unique<MemoryKv>(), keyring::Key::From("0123456789abcdef0123456789abcdef"), entropy, {}).value();
-  const keyring::TenantKeys& Of(uint32_t tenant) { return *ring->Tenant(TenantId(tenant)).value(); }
-};
+using Keys = test::MemoryKeyring;
 
 // Outlives the "processes" of a test.
 class MemorySlots : public Slots {
