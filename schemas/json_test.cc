@@ -78,7 +78,7 @@ TEST(Json, ErrorsNameThePlace) {
   using Create = campaigns::v1::CreateCampaign;
   EXPECT_EQ(Wrong<Upsert>(R"({"attributes":[{"name":"a"},{"nme":"b"}]})"),
             "value $.attributes[1].nme: there is no such field; did you mean \"name\"?");
-  EXPECT_EQ(Wrong<campaigns::v1::LaunchCampaign>(R"({"zzzzzzzzzzz":1})"),
+  EXPECT_EQ(Wrong<campaigns::v1::PauseCampaign>(R"({"zzzzzzzzzzz":1})"),
             "value $.zzzzzzzzzzz: there is no such field; known are campaign_id");
   EXPECT_EQ(Wrong<Upsert>(R"({"attributes":[{"name":7}]})"), "value $.attributes[0].name: expected a string, got a number");
   EXPECT_EQ(Wrong<Upsert>(R"({"attributes":{}})"), "value $.attributes: expected an array, got an object");
