@@ -15,7 +15,6 @@
 #include "processors/effects/lag.h"
 #include "processors/effects/smtp/message.h"
 #include "processors/effects/smtp/redact.h"
-#include "schemas/address.h"
 #include "schemas/codec.h"
 #include "schemas/sealed.h"
 #include "schemas/types.h"
@@ -40,10 +39,6 @@ constexpr Duration kTick = Seconds(1);   // credits unspent for so long are take
 constexpr Duration kReportDelayMin = Milliseconds(100);
 constexpr Duration kReportDelayMax = Seconds(5);
 
-bool IsAscii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
-}
-
 // A value as it stands in a mail. None: its key is gone.
 Result<std::string> ValueText(const contacts::v1::Attribute& attribute, TenantId tenant, keyring::Keyring& keyring) {
   switch (attribute.value_case()) {
@@ -61,14 +56,6 @@ Result<std::string> ValueText(const contacts::v1::Attribute& attribute, TenantId
       break;
   }
   return std::string();
-}
-
-// What the envelope and To say: as spelled, but for a domain that SMTP knows only by its A-labels.
-std::string OnTheWire(std::string spelled) {
-  const size_t at = spelled.rfind('@');
-  if (at == std::string::npos || IsAscii(std::string_view(spelled).substr(at))) return spelled;
-  const auto parsed = schema::ParseAddress(spelled);
-  return parsed ? spelled.substr(0, at + 1) + parsed->domain : spelled;
 }
 
 AttemptResult ResultOf(Verdict::Kind kind) {
@@ -628,6 +615,11 @@ std::shared_ptr<Shared> MakeShared(const SharedOptions& options, Dialer& dialer,
 
 void Drain(const std::shared_ptr<Shared>& shared, Job done) {
   shared->executor.Post([shared, done = std::move(done)]() mutable { shared->Drain(std::move(done)); });
+}
+
+std::string Trouble(const Shared& shared) {
+  const std::string why = shared.pool.trouble();
+  return why.empty() ? why : fmt::format("the relay {} is down: {}", shared.options.relay.ToString(), why);
 }
 
 std::unique_ptr<effects::Effect> MakeDelivery(std::shared_ptr<Shared> shared, PartitionId partition) {

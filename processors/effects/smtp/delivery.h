@@ -46,6 +46,9 @@ std::shared_ptr<Shared> MakeShared(const SharedOptions& options, Dialer& dialer,
 // Starts no mail any more; calls `done` on the executor when none is on the wire and every result is durable. Thread: any.
 void Drain(const std::shared_ptr<Shared>& shared, Job done);
 
+// Why the relay counts as down for this worker; empty: it does not. Thread: any.
+std::string Trouble(const Shared& shared);
+
 // The effect of one partition.
 std::unique_ptr<effects::Effect> MakeDelivery(std::shared_ptr<Shared> shared, PartitionId partition);
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 
+#include "schemas/address.h"
 #include "schemas/tracking_id.h"
 #include "streams/base/bytes.h"
 #include "streams/keyring/cipher.h"
@@ -130,6 +131,13 @@ constexpr std::array<bool, 256> kPlain = [] {
 }();
 
 }  // namespace
+
+std::string OnTheWire(std::string spelled) {
+  const size_t at = spelled.rfind('@');
+  if (at == std::string::npos || IsAscii(std::string_view(spelled).substr(at))) return spelled;
+  const auto parsed = schema::ParseAddress(spelled);
+  return parsed ? spelled.substr(0, at + 1) + parsed->domain : spelled;
+}
 
 std::string EncodeMessageId(const SendId& id, std::string_view domain, const keyring::TenantKeys& keys) {
   std::string bytes;
@@ -313,17 +321,42 @@ Result<Mailing> Mailing::Make(const Options& options) {
 }
 
 Result<void> Mailing::Compose(const Recipient& to, const keyring::TenantKeys& keys, std::string& out) const {
-  if (!IsPlainAddress(to.address)) return Fail(Code::kInvalid, "the recipient's address cannot stand in a mail");
-  const auto url = [&](char path, schema::TrackingKind kind, uint32_t link) {
-    return fmt::format("{}/{}/{}", base_url_, path,
-                       schema::EncodeTrackingId({kind, tenant_, to.partition, campaign_id_, to.ordinal, link}, keys));
-  };
-  std::vector<std::string> links(compiled_.link_count());
-  for (size_t i = 0; i < links.size(); ++i) links[i] = url('c', schema::TrackingKind::kClick, static_cast<uint32_t>(i));
-  const std::string pixel = url('o', schema::TrackingKind::kOpen, 0) + ".gif";
-  const std::string unsubscribe = url('u', schema::TrackingKind::kUnsubscribe, 0);
-
   personalization::Rendered rendered;
+  return Compose(to, TokensOf(to, keys), rendered, out);
+}
+
+Result<Mailing::Preview> Mailing::MakePreview(const Recipient& to, const keyring::TenantKeys& keys) const {
+  Tokens tokens = TokensOf(to, keys);
+  const auto blank = [](std::string& token) { std::ranges::fill(token, 'x'); };
+  std::ranges::for_each(tokens.links, blank);
+  blank(tokens.pixel);
+  blank(tokens.unsubscribe);
+  blank(tokens.message_id);
+  Preview preview;
+  MAILY_TRY_VOID(Compose(to, tokens, preview.parts, preview.message));
+  return preview;
+}
+
+Mailing::Tokens Mailing::TokensOf(const Recipient& to, const keyring::TenantKeys& keys) const {
+  const auto token = [&](schema::TrackingKind kind, uint32_t link) {
+    return schema::EncodeTrackingId({kind, tenant_, to.partition, campaign_id_, to.ordinal, link}, keys);
+  };
+  Tokens tokens;
+  tokens.links.resize(compiled_.link_count());
+  for (uint32_t i = 0; i < tokens.links.size(); ++i) tokens.links[i] = token(schema::TrackingKind::kClick, i);
+  tokens.pixel = token(schema::TrackingKind::kOpen, 0);
+  tokens.unsubscribe = token(schema::TrackingKind::kUnsubscribe, 0);
+  const std::string message_id = EncodeMessageId({tenant_, to.partition, campaign_id_, to.ordinal}, from_.domain(), keys);
+  tokens.message_id = message_id.substr(1, message_id.find('@') - 1);
+  return tokens;
+}
+
+Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, personalization::Rendered& rendered, std::string& out) const {
+  if (!IsPlainAddress(to.address)) return Fail(Code::kInvalid, "the recipient's address cannot stand in a mail");
+  std::vector<std::string> links;
+  for (const std::string& token : tokens.links) links.push_back(fmt::format("{}/c/{}", base_url_, token));
+  const std::string pixel = fmt::format("{}/o/{}.gif", base_url_, tokens.pixel);
+  const std::string unsubscribe = fmt::format("{}/u/{}", base_url_, tokens.unsubscribe);
   MAILY_TRY_VOID(
       compiled_.Render({.attributes = to.attributes, .email = to.address, .postal_address = postal_address_, .company = company_},
                        {.links = links, .open_pixel = pixel, .unsubscribe = unsubscribe}, rendered));
@@ -331,11 +364,10 @@ Result<void> Mailing::Compose(const Recipient& to, const keyring::TenantKeys& ke
 
   out.clear();
   out.reserve(1500 + (rendered.html.size() + rendered.text.size()) * 11 / 10);
-  const std::string message_id = EncodeMessageId({tenant_, to.partition, campaign_id_, to.ordinal}, from_.domain(), keys);
   out += "Date: " + FormatDate(to.date) + "\r\n";
   AppendMailbox("To", {.name = {}, .address = std::string(to.address)}, out);
   AppendHeader("Subject", rendered.subject, out);
-  out += "Message-ID: " + message_id + "\r\n";
+  out += fmt::format("Message-ID: <{}@{}>\r\n", tokens.message_id, from_.domain());
   out += fixed_headers_;
   out += "List-Unsubscribe: <" + unsubscribe + ">\r\n";
 
@@ -349,7 +381,7 @@ Result<void> Mailing::Compose(const Recipient& to, const keyring::TenantKeys& ke
     part("html", rendered.html);
   } else {
     // "=_" cannot stand in quoted-printable text (RFC 2045 §6.7), so the boundary never meets a body.
-    const std::string boundary = "=_" + message_id.substr(1, message_id.find('@') - 1);
+    const std::string boundary = "=_" + tokens.message_id;
     out += fmt::format("Content-Type: multipart/alternative;\r\n boundary=\"{}\"\r\n\r\n--{}\r\n", boundary, boundary);
     part("plain", rendered.text);
     out += fmt::format("--{}\r\n", boundary);

@@ -17,6 +17,9 @@
 
 namespace maily::smtp {
 
+// The address as the envelope and To say it: as spelled, but for a domain that SMTP knows only by its A-labels.
+std::string OnTheWire(std::string spelled);
+
 // Which send a mail is of; its Message-ID says so, for years. [format]
 //   <m BASE32 @ domain of From>, BASE32 = lower case, no padding, of: version u8 = 1 | varints: tenant, partition, campaign, ordinal | MAC
 //   10 MAC = first 80 bits of HMAC-SHA256(the tenant's token key, "maily message" ‖ all bytes before it)
@@ -74,7 +77,24 @@ class Mailing {
   // Puts the whole message into `out`, not dot-stuffed. kInvalid: not possible for this recipient, and never will be.
   Result<void> Compose(const Recipient& to, const keyring::TenantKeys& keys, std::string& out) const;
 
+  // The same mail to look at. It differs in the tokens of its links and its Message-ID alone: there they are as many letters x, so that
+  // looking counts nothing and opts nobody out.
+  struct Preview {
+    personalization::Rendered parts;
+    std::string message;
+  };
+  Result<Preview> MakePreview(const Recipient& to, const keyring::TenantKeys& keys) const;
+
  private:
+  // What only this mail has.
+  struct Tokens {
+    std::vector<std::string> links;
+    std::string pixel;
+    std::string unsubscribe;
+    std::string message_id;  // without brackets and domain
+  };
+  Tokens TokensOf(const Recipient& to, const keyring::TenantKeys& keys) const;
+  Result<void> Compose(const Recipient& to, const Tokens& tokens, personalization::Rendered& rendered, std::string& out) const;
   Mailing(personalization::Compiled compiled, Mailbox from) : compiled_(std::move(compiled)), from_(std::move(from)) {}
 
   personalization::Compiled compiled_;

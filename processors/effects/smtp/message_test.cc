@@ -87,6 +87,38 @@ l>
   EXPECT_EQ(mail, expected);
 }
 
+TEST(Message, APreviewDiffersInItsTokensAlone) {
+  Keys keys;
+  const Mailing mailing = MakeMailing(
+      {.subject = "Grüße {{ contact.first_name }}",
+       .html = "<p>Hi {{ contact.first_name }} <a href=\"https://shop.example/\">go</a> <a href='{{ unsubscribe_url }}'>out</a></p>",
+       .text = "Hi {{ contact.first_name }} https://shop.example/ {{ unsubscribe_url }}\n"});
+  const std::vector<std::string_view> values{"Zoë & Co"};
+  const std::string sent = Compose(mailing, keys, values);
+  const auto preview = mailing.MakePreview(
+      {.partition = PartitionId(5), .ordinal = 1234, .address = "ada@b.example", .attributes = values, .date = kDate}, keys.Of(1));
+  ASSERT_TRUE(preview) << preview.error().ToString();
+  ASSERT_EQ(preview->message.size(), sent.size());
+  size_t blank = 0;
+  for (size_t i = 0; i < sent.size(); ++i) {
+    if (preview->message[i] == sent[i]) continue;
+    ASSERT_EQ(preview->message[i], 'x') << "at " << i << " of\n" << preview->message;
+    ++blank;
+  }
+  EXPECT_GT(blank, 100u);
+  EXPECT_EQ(preview->parts.subject, "Grüße Zoë & Co");
+  EXPECT_NE(preview->parts.html.find("Zoë &amp; Co"), std::string::npos);
+  for (const char* path : {"/c/", "/u/", "/o/"}) {
+    const std::string& html = preview->parts.html;
+    const size_t at = html.find(std::string("https://t.example") + path);
+    ASSERT_NE(at, std::string::npos) << html;
+    const std::string token = html.substr(at + 20, html.find_first_of(".\"'", at + 20) - at - 20);
+    EXPECT_FALSE(schema::DecodeTrackingId(token, *keys.ring)) << token;
+  }
+  const size_t id = preview->message.find("Message-ID: ") + 12;
+  EXPECT_FALSE(DecodeMessageId(preview->message.substr(id, preview->message.find('\r', id) - id), *keys.ring));
+}
+
 TEST(Message, EveryUrlOfTheMailIsATokenOfThisSend) {
   Keys keys;
   const Mailing mailing =

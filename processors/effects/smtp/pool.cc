@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <mutex>
 #include <vector>
 
 #include "streams/observe/logging.h"
@@ -165,6 +166,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     line.proven = true;
     if (std::exchange(failures, 0) == 0) return;
     last_failure = {};
+    Tell({});
     observe::Log(observe::Level::kInfo, "relay is back", {{"relay", options.relay.ToString()}});
     executor.Post([weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->Pump();
@@ -211,6 +213,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     const Duration now = clock.Steady();
     last_failure = std::move(why);
     last_failure.kind = Verdict::Kind::kDeferred;
+    Tell(last_failure.text);
     if (failures > 0 && now < next_dial) return;  // others of the same burst
     const int doublings = std::min(failures, 20);
     const Duration delay{std::min(options.backoff_max.us, options.backoff_min.us << doublings)};
@@ -221,6 +224,11 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     executor.After(delay, [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->Pump();
     });
+  }
+
+  void Tell(const std::string& why) {
+    const std::lock_guard lock(trouble_mutex);
+    trouble = why;
   }
 
   // --- time ---
@@ -249,7 +257,8 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     }
     if (draining) return;
     std::deque<Waiting> late;
-    while (!queue.empty() && now >= queue.front().since + options.wait_max) {
+    const Duration wait_max = failures > 0 ? std::min(options.wait_max, options.wait_down_max) : options.wait_max;
+    while (!queue.empty() && now >= queue.front().since + wait_max) {
       late.push_back(std::move(queue.front()));
       queue.pop_front();
       waiting_mails.Add(-1);
@@ -278,6 +287,8 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   int failures = 0;  // in a row
   Duration next_dial;
   Verdict last_failure;
+  mutable std::mutex trouble_mutex;
+  std::string trouble;  // guarded by it: the text of last_failure for other threads
   bool sweeping = false;
   bool draining = false;
   bool closed = false;
@@ -327,5 +338,9 @@ void Pool::Drain(Job done) {
 size_t Pool::connections() const { return impl_->lines.size() + impl_->dialing; }
 size_t Pool::waiting() const { return impl_->queue.size(); }
 bool Pool::down() const { return impl_->failures > 0; }
+std::string Pool::trouble() const {
+  const std::lock_guard lock(impl_->trouble_mutex);
+  return impl_->trouble;
+}
 
 }  // namespace maily::smtp

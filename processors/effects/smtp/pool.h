@@ -38,8 +38,9 @@ struct PoolOptions {
   std::string helo = "localhost";
   Timeouts timeouts = {};
   Duration dial_timeout = Seconds(30);
-  Duration idle_timeout = Seconds(60);  // below what relays allow (Postfix: 300 s)
-  Duration wait_max = Seconds(60);      // a mail that found no connection for so long is deferred with why
+  Duration idle_timeout = Seconds(60);   // below what relays allow (Postfix: 300 s)
+  Duration wait_max = Seconds(60);       // a mail that found no connection for so long is deferred with why
+  Duration wait_down_max = Seconds(10);  // the same while the relay is down: the reason shows early at those who wait
   Duration backoff_min = Milliseconds(250);
   Duration backoff_max = Seconds(30);
 };
@@ -63,6 +64,8 @@ class Pool {
   size_t connections() const;
   size_t waiting() const;
   bool down() const;
+  // Why the relay counts as down; empty: it does not. Thread: any.
+  std::string trouble() const;
 
  private:
   struct Impl;

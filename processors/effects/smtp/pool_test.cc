@@ -95,12 +95,13 @@ TEST(Pool, EachMailIsToldItsStepsInOrder) {
 TEST(Pool, WaitsForARelayThatIsDownAndProbesWithOneConnection) {
   World world;
   world.relay.refuse = true;
-  world.Make({.connections = 16});
+  world.Make({.connections = 16, .wait_down_max = Seconds(60)});
   world.Submit(20);
   world.executor.Run();
   const int first_burst = world.relay.dials;  // all at once, before anybody knew
   EXPECT_LE(first_burst, 16);
   EXPECT_TRUE(world.pool->down());
+  EXPECT_EQ(world.pool->trouble(), "connection refused");
   world.executor.Advance(Seconds(10));
   EXPECT_GE(world.relay.dials - first_burst, 4);
   EXPECT_LE(world.relay.dials - first_burst, 7);  // 0.25 0.5 1 2 4 8 …
@@ -109,6 +110,7 @@ TEST(Pool, WaitsForARelayThatIsDownAndProbesWithOneConnection) {
   world.executor.Advance(Seconds(10));
   EXPECT_EQ(world.Count(Kind::kDelivered), 20u);
   EXPECT_FALSE(world.pool->down());
+  EXPECT_EQ(world.pool->trouble(), "");
 }
 
 TEST(Pool, AMailThatWaitsTooLongIsDeferredWithTheReason) {
@@ -116,7 +118,9 @@ TEST(Pool, AMailThatWaitsTooLongIsDeferredWithTheReason) {
   world.relay.refuse = true;
   world.Make({.connections = 2});
   world.Submit(3);
-  world.executor.Advance(Seconds(62));
+  world.executor.Advance(Seconds(9));
+  EXPECT_EQ(world.pool->waiting(), 3u);
+  world.executor.Advance(Seconds(3));
   ASSERT_EQ(world.Count(Kind::kDeferred), 3u);
   EXPECT_EQ(world.verdicts[0].stage, Stage::kConnect);
   EXPECT_EQ(world.verdicts[0].text, "connection refused");
