@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,30 @@ struct FoundDecision {
   std::string answer;  // JSON object text, or empty
 };
 
+// What the mail of a campaign to one contact is made of, in plain text; and that mail, with dead tokens (smtp::Mailing::MakePreview).
+struct PreviewSource {
+  TenantId tenant;
+  uint64_t campaign_id = 0;
+  uint64_t list_id = 0;
+  uint64_t contact_id = 0;
+  std::string from;
+  std::string reply_to;
+  std::string subject;
+  std::string html;
+  std::string text;
+  std::vector<std::string> links;
+  std::string postal_address;
+  std::string company;
+  std::string address;
+  std::map<std::string, std::string> attributes;
+};
+struct Preview {
+  std::string subject;
+  std::string html;
+  std::string text;
+  std::string message;  // the whole, as it is sent
+};
+
 // A route of the process itself (its mode, its projections), whose answer is JSON text. Runs on the blocking executor.
 struct OperatorRoute {
   http::Method method = http::Method::kGet;
@@ -63,10 +88,14 @@ struct Dependencies {
   // The decision on the command that stands there; none: it is not known to be decided. kNotFound: no command was ever decided there.
   // Runs on a blocking executor.
   std::function<Result<std::optional<FoundDecision>>(const CommandAt& at)> find_decision;
+  // kInvalid: that mail cannot be made. On an executor of `blocking`.
+  std::function<Result<Preview>(const PreviewSource& source)> make_preview;
+  // Why no mail goes out at present, or empty.
+  std::function<std::string()> trouble;
   // Why /readyz says 503, or empty.
   std::function<std::string()> not_ready;
-  // Where tracked links point to, for the status page; and the build.
   std::string version;
+  std::string banner = {};  // what every visitor of the status page should know: that this is a sandbox
   std::vector<OperatorRoute> operator_routes = {};
 };
 

@@ -109,6 +109,9 @@ void ShowCampaign(Call call) {
     MAILY_TRY(const Rows arms, QueryOwn(c, "campaign_report", {which}));
     MAILY_TRY(Json counts, CountsOf(c, which));
     Json body = RowJson(found, 0, "campaign_id");
+    const bool running = found.at(0, "status").bytes == "running" && c.api->parts.trouble;
+    const std::string trouble = running ? c.api->parts.trouble() : std::string();
+    body["trouble"] = trouble.empty() ? Json() : Json(trouble);
     body["counts"] = std::move(counts);
     body["arms"] = RowsJson(arms);
     return body;

@@ -122,6 +122,52 @@ TEST_F(CampaignApiTest, ALaunchThatComesAgainWithItsKeyGetsItsAnswerThoughTheAud
   EXPECT_EQ(again.body, first.body);
 }
 
+TEST_F(CampaignApiTest, ARunningCampaignSaysWhyNoMailGoesOut) {
+  const uint64_t id = Launch();
+  const std::string path = "/v1/campaigns/" + std::to_string(id);
+  EXPECT_TRUE(Get(path).body["trouble"].is_null());
+  trouble_ = "the relay is down";
+  EXPECT_EQ(Get(path).body["trouble"], trouble_);
+  Show(Ask(Method::kPost, path + ":cancel"));
+  EXPECT_TRUE(Get(path).body["trouble"].is_null());
+}
+
+TEST_F(CampaignApiTest, APreviewIsMadeOfWhatTheContactWillGet) {
+  const uint64_t id = Launch();
+  for (const auto& [name, type, personal] :
+       {std::tuple("first", "text", true), {"score", "number", false}, {"age", "integer", false}, {"vip", "boolean", false}}) {
+    EXPECT_EQ(Post("/v1/attributes", {{"name", name}, {"type", type}, {"personal", personal}}).status, 201);
+  }
+  const Said contact =
+      Post("/v1/contacts", {{"email", "Zoe@example.com"}, {"attributes", {{"first", "Zoë"}, {"score", 2.5}, {"age", 30}, {"vip", false}}}});
+  const std::string path = "/v1/campaigns/" + std::to_string(id) + "/preview";
+  const std::string fresh = "&wait_ms=5000&min=" + contact.token();
+  const Said said = Get(path + "?email=zoe%40example.com" + fresh);
+  ASSERT_EQ(said.status, 200) << said.body;
+  EXPECT_EQ(said.body["contact_id"], contact.body["id"]);
+  EXPECT_EQ(said.body["to"], "Zoe@example.com");
+  EXPECT_EQ(said.body["subject"], "s");
+  EXPECT_EQ(said.body["message"], "whole");
+  EXPECT_EQ(previewed_.attributes,
+            (std::map<std::string, std::string>{{"first", "Zoë"}, {"score", "2.5"}, {"age", "30"}, {"vip", "false"}}));
+  EXPECT_EQ(previewed_.postal_address, "1 Main Street");
+  EXPECT_EQ(previewed_.links, std::vector<std::string>{kTarget});
+  // What was launched stays, whatever is saved later.
+  Ask(Method::kPut, "/v1/settings", R"({"postal_address":"elsewhere"})");
+  const Said saved = Post("/v1/templates", {{"name", "t"}, {"subject", "later"}, {"html", "{{ postal_address }} {{ unsubscribe_url }}"}});
+  const Said draft =
+      Post("/v1/campaigns", {{"name", "d"}, {"template_id", saved.body["id"]}, {"list_id", list_}, {"from", "news@shop.example.com"}});
+  Show(draft);
+  EXPECT_EQ(Get(path + "?contact_id=" + contact.body["id"].get<std::string>()).body["subject"], "s");
+  EXPECT_EQ(previewed_.postal_address, "1 Main Street");
+  EXPECT_EQ(Get("/v1/campaigns/" + draft.body["id"].dump() + "/preview?email=zoe%40example.com").body["subject"], "later");
+  EXPECT_EQ(previewed_.postal_address, "elsewhere");
+  EXPECT_EQ(Get(path + "?email=nobody%40example.com").status, 404);
+  EXPECT_EQ(Get(path + "?contact_id=12").status, 404);
+  EXPECT_EQ(Get(path).status, 422);
+  EXPECT_EQ(Get("/v1/campaigns/99/preview?email=zoe%40example.com").status, 404);
+}
+
 TEST_F(CampaignApiTest, AClickLeadsToTheExactTargetAndCountsOnce) {
   const uint64_t id = Launch();
   const std::string click = "/c/" + Token(schema::TrackingKind::kClick, id);

@@ -50,6 +50,7 @@ void PauseCampaign(Call call);
 void ResumeCampaign(Call call);
 void CancelCampaign(Call call);
 void ShowReport(Call call);
+void ShowPreview(Call call);  // preview.cc
 void ListSkips(Call call);
 
 // sends.cc

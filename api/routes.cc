@@ -61,6 +61,8 @@ constexpr RouteRow kRoutes[] = {
     {kPost, "/v1/campaigns/{id}:resume", Scope::kWrite, "Resume", "ResumeCampaign", "", ResumeCampaign},
     {kPost, "/v1/campaigns/{id}:cancel", Scope::kWrite, "Cancel", "CancelCampaign", "", CancelCampaign},
     {kGet, "/v1/campaigns/{id}/report", Scope::kRead, "What it came to, arm by arm", "campaign_report", "", ShowReport},
+    {kGet, "/v1/campaigns/{id}/preview", Scope::kRead, "The mail as one contact gets it (?contact_id= or ?email=); its tokens are dead",
+     "campaign", "?email=ann%40example.com", ShowPreview},
     {kGet, "/v1/campaigns/{id}/skips", Scope::kRead, "Why some got no mail", "campaign_skips", "", ListSkips},
     {kGet, "/v1/campaigns/{id}/sends", Scope::kRead, "Everyone in the audience, with status and reason", "sends",
      "?status=skipped&reason=unsubscribed", ListSends},

@@ -63,7 +63,13 @@ struct Finding {
   std::string fix;
 };
 
-// What a running server says of its partitions.
+std::string Explained(const std::string& mode) {
+  if (mode == "live") return "live: mail goes to the world";
+  if (mode == "held") return "held: this is a copy, it opens no connection";
+  return "sandbox: mail reaches loopback addresses only; maily sink catches it there";
+}
+
+// What a running server says of its sending and its partitions.
 void ExaminePartitions(const Server& server, std::vector<Finding>& findings) {
   const auto answer = Ask(server, "GET", "/v1/instance", "", "");
   const json instance = answer && answer->status == 200 ? json::parse(answer->body, nullptr, false) : json();
@@ -71,6 +77,12 @@ void ExaminePartitions(const Server& server, std::vector<Finding>& findings) {
     findings.push_back({"partitions", "warn", "the server does not tell about its partitions", "see its log; is the admin key its own?"});
     return;
   }
+  const std::string mode = instance.value("mode", "");
+  findings.push_back({"sending", mode == "held" ? "warn" : "ok", Explained(mode),
+                      mode == "live" ? "" : "maily arm --data … lets it, from its next start"});
+  const std::string trouble = instance.value("trouble", "");
+  findings.push_back({"relay", trouble.empty() ? "ok" : "fail", trouble.empty() ? "nothing is known against it" : trouble,
+                      trouble.empty() ? "" : "mails wait and are tried again by themselves for 48 h; see the setting relay"});
   std::string stopped;
   double skew = 0;
   bool held = false;

@@ -1,6 +1,8 @@
 // See operate.h.
 #include "app/operate.h"
 
+#include <google/protobuf/message.h>
+
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -8,6 +10,7 @@
 #include "api/http/problem.h"
 #include "schemas/codec.h"
 #include "schemas/json.h"
+#include "schemas/keys.h"
 #include "schemas/types.h"
 #include "streams/journal/rejected.h"
 
@@ -68,7 +71,11 @@ json InstanceJson(const OperatorNeeds& needs) {
                           {"state_bytes", status.state_bytes},
                           {"error", status.error}});
   }
-  return {{"mode", needs.mode}, {"held_reason", needs.held_reason}, {"build", needs.build}, {"partitions", partitions}};
+  return {{"mode", needs.mode},
+          {"held_reason", needs.held_reason},
+          {"build", needs.build},
+          {"trouble", needs.trouble()},
+          {"partitions", partitions}};
 }
 
 json ProjectionJson(const projections::ProjectionStatus& status) {
@@ -138,33 +145,6 @@ std::string TimeText(Instant at) {
                      utc.tm_sec, at.us % 1'000'000);
 }
 
-// One line a event, as a CloudEvent in JSON; sealed fields stay sealed.
-std::string EventLine(PartitionId partition, const journal::AcceptedFrame& frame, uint64_t lsn, size_t index,
-                      const journal::Decision& decision, const journal::Event& event) {
-  const schema::Type* type = schema::FindType(event.type);
-  json line = {{"specversion", "1.0"},
-               {"id", fmt::format("{}-{}.{}", partition.value(), lsn, index)},
-               {"source", fmt::format("/partitions/{}", partition.value())},
-               {"type", type == nullptr ? fmt::format("maily.internal.{}", event.type) : std::string(type->full_name)},
-               {"time", TimeText(frame.time)},
-               {"tenant", decision.tenant.value()},
-               {"traceid", decision.trace.ToHex()},
-               {"causationid", decision.cause.command_id.ToHex()},
-               {"actor", std::string(decision.actor)}};
-  if (type != nullptr) {
-    if (const auto message = schema::Decode(event.type, event.payload)) {
-      line["data"] = json::parse(schema::ToJson(**message, schema::PersonalAs::kSealed), nullptr, false);
-    }
-  } else if (event.type == TypeNumberOf<journal::CommandRejected>()) {
-    journal::CommandRejected rejected;
-    if (rejected.ParseFromArray(event.payload.data(), static_cast<int>(event.payload.size()))) {
-      line["type"] = "maily.CommandRejected";
-      line["data"] = {{"code", rejected.code}, {"reason", rejected.reason}, {"command_type", rejected.type}, {"build", rejected.build}};
-    }
-  }
-  return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-}
-
 std::string FromHex(std::string_view hex) {
   std::string bytes;
   for (size_t i = 0; i + 1 < hex.size(); i += 2)
@@ -176,6 +156,49 @@ std::string ToHex(std::string_view bytes) {
   std::string hex;
   for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
   return hex;
+}
+
+// Whom an event is about: a contact by its id, else the tenant by the key of its home.
+std::string KeyOf(PartitionId partition, TenantId tenant, const google::protobuf::Message* message) {
+  const auto* ordinal = message == nullptr ? nullptr : message->GetDescriptor()->FindFieldByName("ordinal");
+  if (ordinal == nullptr) return schema::HomeKey(tenant);
+  return std::to_string(schema::PackContactId({partition, message->GetReflection()->GetUInt64(*message, ordinal)}));
+}
+
+// The command that it was decided for, or the slice of work or the timer in the partition's state.
+std::string CausationOf(const journal::Cause& cause) {
+  if (cause.kind == journal::CauseKind::kCommand) return cause.command_id.ToHex();
+  return (cause.kind == journal::CauseKind::kWork ? "work:" : "timer:") + ToHex(cause.item);
+}
+
+// One line a event, as a CloudEvent in JSON; sealed fields stay sealed.
+std::string EventLine(PartitionId partition, const journal::AcceptedFrame& frame, uint64_t lsn, size_t index,
+                      const journal::Decision& decision, const journal::Event& event) {
+  const schema::Type* type = schema::FindType(event.type);
+  json line = {{"specversion", "1.0"},
+               {"id", fmt::format("{}-{}.{}", partition.value(), lsn, index)},
+               {"source", fmt::format("/partitions/{}", partition.value())},
+               {"type", type == nullptr ? fmt::format("maily.internal.{}", event.type) : std::string(type->full_name)},
+               {"time", TimeText(frame.time)},
+               {"tenant", decision.tenant.value()},
+               {"traceid", decision.trace.ToHex()},
+               {"causationid", CausationOf(decision.cause)},
+               {"actor", std::string(decision.actor)},
+               {"datacontenttype", "application/json"},
+               {"key", KeyOf(partition, decision.tenant, nullptr)}};
+  if (type != nullptr) {
+    if (const auto message = schema::Decode(event.type, event.payload)) {
+      line["key"] = KeyOf(partition, decision.tenant, message->get());
+      line["data"] = json::parse(schema::ToJson(**message, schema::PersonalAs::kSealed), nullptr, false);
+    }
+  } else if (event.type == TypeNumberOf<journal::CommandRejected>()) {
+    journal::CommandRejected rejected;
+    if (rejected.ParseFromArray(event.payload.data(), static_cast<int>(event.payload.size()))) {
+      line["type"] = "maily.CommandRejected";
+      line["data"] = {{"code", rejected.code}, {"reason", rejected.reason}, {"command_type", rejected.type}, {"build", rejected.build}};
+    }
+  }
+  return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 // Events of one partition after a place, and the place to go on from (header Maily-Next).

@@ -17,6 +17,7 @@ struct OperatorNeeds {
   std::string mode;
   std::string held_reason;
   std::string build;
+  std::function<std::string()> trouble;  // why no mail goes out at present, or empty
   task::Host* host = nullptr;
   Executor* executor = nullptr;  // may wait for the disk
   std::vector<projections::Projection*> projections;

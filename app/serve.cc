@@ -20,6 +20,7 @@
 #include "app/endpoint.h"
 #include "app/instance.h"
 #include "app/operate.h"
+#include "app/preview.h"
 #include "app/signals.h"
 #include "processors/effects/clock.h"
 #include "processors/effects/runner.h"
@@ -180,6 +181,26 @@ void StartProjections(Runtime& run, Latch& latch, std::string& failure) {
   }
 }
 
+std::string BannerOf(Mode mode) {
+  if (mode == Mode::kLive) return {};
+  return mode == Mode::kHeld
+             ? "Held: this is a copy of another instance's data. No mail leaves it."
+             : "Sandbox: mail reaches loopback addresses only, where maily sink catches it. maily arm lets it send to the world.";
+}
+
+std::string TrackingBaseUrl(const Config& config) {
+  return config.Text("tracking_base_url").empty() ? "http://" + config.Text("listen") : config.Text("tracking_base_url");
+}
+
+// Why no mail goes out at present; empty: nothing is known.
+std::string TroubleOf(const Runtime& run) {
+  if (!run.instance->held_reason().empty()) return "this instance is held, it opens no connection: " + run.instance->held_reason();
+  for (const auto& worker : run.smtp) {
+    if (std::string trouble = smtp::Trouble(*worker); !trouble.empty()) return trouble;
+  }
+  return {};
+}
+
 Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& live) {
   const auto workers = static_cast<size_t>(config.Number("workers"));
   const uint16_t partitions = run.log->settings().partition_count;
@@ -201,8 +222,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
 
   MAILY_TRY(const Endpoint relay, ParseEndpoint(config.Text("relay")));
   const auto connections = static_cast<size_t>(config.Number("relay_connections"));
-  const std::string base_url =
-      config.Text("tracking_base_url").empty() ? "http://" + config.Text("listen") : config.Text("tracking_base_url");
+  const std::string base_url = TrackingBaseUrl(config);
   for (size_t w = 0; w < workers; ++w) {
     run.dialers.push_back(std::make_unique<asio_net::AsioDialer>(run.workers->at(w), live.Capability()));
     smtp::SharedOptions options;
@@ -247,8 +267,11 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
                                       .log = run.log->settings(),
                                       .read_message_id = {},
                                       .find_decision = {},
+                                      .make_preview = {},
+                                      .trouble = {},
                                       .not_ready = {},
-                                      .version = "0.1.0 (" MAILY_BUILD ")"});
+                                      .version = "0.1.0 (" MAILY_BUILD ")",
+                                      .banner = BannerOf(mode)});
   run.api->read_message_id = [&run](std::string_view message_id) -> Result<api::ReceivedSend> {
     MAILY_TRY(const smtp::SendId id, smtp::DecodeMessageId(message_id, *run.keyring));
     return api::ReceivedSend{id.tenant, id.partition, id.campaign_id, id.ordinal};
@@ -261,6 +284,10 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
     return std::optional(
         api::FoundDecision{decision.tenant, static_cast<gateway::Outcome>(decision.outcome), std::string(decision.answer)});
   };
+  run.api->make_preview = [&run, base_url = TrackingBaseUrl(config)](const api::PreviewSource& source) {
+    return MakePreview(source, base_url, *run.keyring, run.clock.Now());
+  };
+  run.api->trouble = [&run] { return TroubleOf(run); };
   run.api->not_ready = [&run]() -> std::string {
     if (!run.host->AllLeading()) return "not every partition is led yet";
     return run.ready ? "" : "the read models are not ready yet";
@@ -271,6 +298,7 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
   run.operators.mode = ModeName(mode);
   run.operators.held_reason = run.instance->held_reason();
   run.operators.build = MAILY_BUILD;
+  run.operators.trouble = run.api->trouble;
   run.operators.host = run.host.get();
   run.operators.executor = run.disk_worker.get();
   for (const auto& projection : run.projections) run.operators.projections.push_back(projection.get());
@@ -358,6 +386,12 @@ int Serve(const Common& common, const Config& config) {
   if (auto opened = OpenStorage(run, config); !opened) return Refuse(common, opened.error());
   auto mode = run.instance->DecideMode(run.log->settings().log_id, run.instance->RecordedEpoch());
   if (!mode) return Refuse(common, mode.error());
+  if (*mode == Mode::kLive && !TrackingBaseUrl(config).starts_with("https://")) {
+    return Refuse(common, Fail(Code::kConflict,
+                               "this instance is live and its links would begin with {}: set tracking_base_url to the https "
+                               "address under which the world reaches this server (RFC 8058 wants it for one-click)",
+                               TrackingBaseUrl(config)));
+  }
   const LiveRuntime live(*mode);
   if (auto opened = OpenViews(run); !opened) return Refuse(common, opened.error());
   if (auto made = MakeHost(run, config, live); !made) return Refuse(common, made.error());

@@ -45,6 +45,11 @@ class ApiTest : public ::testing::Test {
                       .log = world_.log.settings(),
                       .read_message_id = [](std::string_view id) -> Result<ReceivedSend> { return Fail(Code::kInvalid, "{}", id); },
                       .find_decision = [this](const CommandAt& at) { return FindDecision(at); },
+                      .make_preview = [this](const PreviewSource& source) -> Result<Preview> {
+                        previewed_ = source;
+                        return Preview{source.subject, source.html, source.text, "whole"};
+                      },
+                      .trouble = [this] { return trouble_; },
                       .not_ready = [this] { return not_ready_; },
                       .version = "test"} {
     router_ = std::make_unique<http::Router>(MakeRouter(dependencies_));
@@ -100,6 +105,8 @@ class ApiTest : public ::testing::Test {
   SimApi world_;
   std::unique_ptr<Executor> bulk_;
   std::string not_ready_;
+  std::string trouble_;
+  PreviewSource previewed_;  // what the last preview was made of
   Dependencies dependencies_;
   std::unique_ptr<http::Router> router_;
   std::string admin_;

@@ -1,0 +1,37 @@
+// See preview.h.
+#include "app/preview.h"
+
+#include "processors/effects/smtp/message.h"
+#include "schemas/keys.h"
+
+namespace maily::app {
+
+Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_view tracking_base_url, keyring::Keyring& keyring,
+                                 Instant now) {
+  MAILY_TRY(const smtp::Mailing mailing,
+            smtp::Mailing::Make({.tenant = source.tenant,
+                                 .campaign_id = source.campaign_id,
+                                 .list_id = source.list_id,
+                                 .from = source.from,
+                                 .reply_to = source.reply_to,
+                                 .source = {.subject = source.subject, .html = source.html, .text = source.text},
+                                 .links = source.links,
+                                 .postal_address = source.postal_address,
+                                 .company = source.company,
+                                 .tracking_base_url = tracking_base_url}));
+  MAILY_TRY(const keyring::TenantKeys* keys, keyring.Tenant(source.tenant));
+  std::vector<std::string_view> values;
+  for (const std::string& name : mailing.attributes()) {
+    const auto found = source.attributes.find(name);
+    values.push_back(found == source.attributes.end() ? std::string_view() : std::string_view(found->second));
+  }
+  const schema::ContactId contact = schema::UnpackContactId(source.contact_id);
+  const std::string address = smtp::OnTheWire(source.address);
+  MAILY_TRY(
+      smtp::Mailing::Preview made,
+      mailing.MakePreview(
+          {.partition = contact.partition, .ordinal = contact.ordinal, .address = address, .attributes = values, .date = now}, *keys));
+  return api::Preview{std::move(made.parts.subject), std::move(made.parts.html), std::move(made.parts.text), std::move(made.message)};
+}
+
+}  // namespace maily::app
