@@ -17,6 +17,7 @@ from program import ROOT, Api, check, quote, run_test, wait_for
 SHARED = "ann@example.com"  # a contact of both
 # Answers that are the same for everyone, and why.
 SAME_FOR_ALL = {"/v1/limits": "public", "/v1/tenants": "the operator's", "/v1/deadletters": "amber has none"}
+WANT_PARAMETER = {"/v1/campaigns/{id}/preview"}  # of one contact that a parameter names
 WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",
           "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099"}
@@ -45,7 +46,8 @@ def requests_of(pattern, operation, ids):
     """The GETs of a route: plain, and with each of its own query parameters."""
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
               "version": "1"}
-    yield path_of(pattern, ids)
+    if pattern not in WANT_PARAMETER:
+        yield path_of(pattern, ids)
     for parameter in operation.get("parameters", []):
         if parameter["in"] != "query" or parameter["name"] in WAITING:
             continue
