@@ -84,6 +84,49 @@ TEST_F(ApiTest, AnotherTenantSeesNothing) {
   EXPECT_EQ(Get("/v1/tenants").status, 403);
 }
 
+TEST_F(ApiTest, AnIdempotencyKeyGetsTheFirstAnswerWhateverItWas) {
+  const auto twice = [this](Method method, const std::string& path, const json& body) {
+    const http::Headers key{{"idempotency-key", "k" + path}};
+    const std::string text = body.is_null() ? "" : body.dump();
+    const Said first = Ask(method, path, text, key);
+    const Said again = Ask(method, path, text, key);
+    EXPECT_EQ(again.status, first.status) << path << first.body << again.body;
+    EXPECT_EQ(again.body, first.body) << path;
+    EXPECT_EQ(again.response.headers.Find("location"), first.response.headers.Find("location")) << path;
+    return first.status;
+  };
+  EXPECT_EQ(twice(Method::kPost, "/v1/lists", {{"name", "people"}}), 201);
+  const json template_body{{"name", "t"}, {"subject", "s"}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}};
+  EXPECT_EQ(Post("/v1/templates", template_body).status, 201);
+  EXPECT_EQ(twice(Method::kPost, "/v1/templates", template_body), 200);  // unchanged
+  EXPECT_EQ(Post("/v1/campaigns", {{"name", "c"}, {"template_id", 1}, {"from", "news@shop.example.com"}}).status, 201);
+  EXPECT_EQ(twice(Method::kPost, "/v1/campaigns/1:pause", nullptr), 409);
+  EXPECT_EQ(twice(Method::kPost, "/v1/tenants", {{"name", "Not A Name"}}), 422);
+  EXPECT_EQ(twice(Method::kPost, "/v1/keys", {{"label", "shop"}, {"scopes", {"read"}}}), 201);
+  EXPECT_EQ(twice(Method::kPost, "/v1/contacts", {{"email", "ann@example.com"}}), 201);
+  EXPECT_EQ(twice(Method::kPost, "/v1/suppressions:batch", {{"suppressions", {{{"email", "a@b.example"}}, {{"email", "c@d.example"}}}}}),
+            200);
+}
+
+TEST_F(ApiTest, AnIdempotencyKeyWithAnotherRequestIsRefusedWhoeverThatIsAbout) {
+  const http::Headers key{{"idempotency-key", "once"}};
+  EXPECT_EQ(Post("/v1/contacts", {{"email", "ann@example.com"}}, key).status, 201);
+  for (int i = 0; i < 20; ++i) {  // contacts of every partition
+    const Said other = Post("/v1/contacts", {{"email", fmt::format("p{}@example.com", i)}}, key);
+    EXPECT_EQ(other.status, 422) << i;
+    EXPECT_EQ(other.body["code"], "idempotency_key_reused");
+  }
+  EXPECT_EQ(Post("/v1/suppressions", {{"email", "ann@example.com"}}, key).status, 422);
+  EXPECT_EQ(Post("/v1/lists", {{"name", "l"}}, key).status, 422);
+  EXPECT_EQ(Post("/v1/suppressions:batch", {{"suppressions", {{{"email", "a@b.example"}}}}}, key).status, 422);
+  const http::Headers home{{"idempotency-key", "home"}};
+  EXPECT_EQ(Post("/v1/lists", {{"name", "l"}}, home).status, 201);
+  EXPECT_EQ(Post("/v1/contacts", {{"email", "bob@example.com"}}, home).status, 422);
+  // Keys are their tenant's own.
+  as_ = NewKey(TenantId(2), "admin");
+  EXPECT_EQ(Post("/v1/contacts", {{"email", "ann@example.com"}}, key).status, 201);
+}
+
 TEST_F(ApiTest, AnUpsertMergesAndARepeatGetsTheFirstAnswer) {
   const json body{{"email", "Ann@Example.com"}, {"attributes", {{"first_name", "Ann"}, {"city", "Rome"}}}};
   const Said first = Post("/v1/contacts", body, {{"idempotency-key", "\"k1\""}});

@@ -31,7 +31,13 @@ void Show(Call& call) {
   body["status"] = "decided";
   body["outcome"] = gateway::OutcomeName(decision.outcome);
   body["answer"] =
-      BodyOf({.kind = gateway::Verdict::Kind::kDecided, .outcome = decision.outcome, .answer = decision.answer, .at = *at, .id = {}});
+      BodyOf({.kind = gateway::Verdict::Kind::kDecided,
+              .outcome = decision.outcome,
+              .first = nlohmann::json::parse(decision.answer, nullptr, false).contains("code") ? gateway::Outcome::kInvalid
+                                                                                              : gateway::Outcome::kDone,
+              .answer = decision.answer,
+              .at = *at,
+              .id = {}});
   Answer(call, 200, body);
 }
 

@@ -7,6 +7,7 @@
 
 #include "api/gateway/token.h"
 #include "schemas/keys.h"
+#include "streams/base/bytes.h"
 
 namespace maily::api {
 namespace {
@@ -20,38 +21,35 @@ using nlohmann::json;
 // The members of deciders' answers that are the id of what the command was about.
 constexpr std::string_view kIdMembers[] = {"campaign_id", "list_id", "template_id", "tenant_id"};
 
-// The natural key of the Idempotency-Key header, quoted or not; empty = none given. None: malformed, the call was refused.
-std::optional<std::string> IdempotencyKey(Call& call) {
-  const auto header = call.request.headers.Find("idempotency-key");
-  if (!header) return std::string();
-  std::string_view key = *header;
-  if (key.size() >= 2 && key.front() == '"' && key.back() == '"') key = key.substr(1, key.size() - 2);
-  const bool printable = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7F && c != '"' && c != '\\'; });
-  if (key.empty() || key.size() > kIdempotencyKeyBytesMax || !printable) {
-    Refuse(call, {.status = 400,
-                  .code = "invalid_idempotency_key",
-                  .message =
-                      fmt::format("Idempotency-Key: 1 to {} printable characters without spaces, quoted or not", kIdempotencyKeyBytesMax)});
-    return std::nullopt;
-  }
-  return "idem/" + std::string(key);
-}
-
-int StatusOf(Outcome outcome, std::string_view code) {
+int StatusOf(Outcome outcome) {
   if (outcome == Outcome::kConflict || outcome == Outcome::kOutOfOrder) return 409;
   if (outcome == Outcome::kNotFound) return 404;
   if (outcome == Outcome::kGone) return 410;
-  if (outcome == Outcome::kRetryLater) return 503;
-  if (outcome != Outcome::kDuplicate) return 422;
-  // The first copy was refused; of how, only its code is kept.
-  if (code.ends_with("_not_found") || code.starts_with("unknown_contact") || code == "unknown_send" || code == "not_suppressed") return 404;
-  return code.ends_with("_exists") || code.ends_with("_locked") || code.starts_with("not_") ? 409 : 422;
+  return outcome == Outcome::kRetryLater ? 503 : 422;
+}
+
+bool GoesHome(const Call& call, const Order& order) {
+  const uint16_t partitions = call.api->gateway.log().partition_count;
+  const PartitionId to = order.partition ? *order.partition : PartitionOf(order.key, partitions);
+  return to == schema::HomeOf(call.caller.tenant, partitions);
+}
+
+// What takes the key of `order` in the tenant's home, so that another request under it is recognised whatever partition that one goes to.
+Order KeyOrder(const Call& call, const Order& order) {
+  Order key;
+  key.type = command::kTakeKeyCommand;
+  PutFixed(key.plain, order.type);
+  key.plain += order.plain.empty() ? order.payload : order.plain;
+  key.payload = "key";  // the plaintext is hashed, not stored
+  key.key = schema::HomeKey(call.caller.tenant);
+  key.natural_key = order.natural_key;
+  return key;
 }
 
 // What a decided refusal means.
 Problem ProblemOf(Outcome outcome, const json& answer) {
   const std::string code = answer.value("code", outcome == Outcome::kRejected ? "rejected" : "refused");
-  Problem problem{.status = StatusOf(outcome, code), .code = code, .message = answer.value("message", "the request was refused")};
+  Problem problem{.status = StatusOf(outcome), .code = code, .message = answer.value("message", "the request was refused")};
   // Members besides code and message say more: {"list_id": 1} of the list that exists already; "path#code" has a code of its own.
   for (const auto& [name, value] : answer.items()) {
     if (name == "code" || name == "message") continue;
@@ -90,7 +88,7 @@ Json DoneBody(const json& answer, std::string_view id_member) {
 
 void AnswerDone(Call& call, const Verdict& verdict, const Shape& shape, const json& answer, http::Headers headers) {
   Json body = DoneBody(answer, shape.id_member);
-  int status = verdict.outcome == Outcome::kUnchanged && shape.status == 201 ? 200 : shape.status;
+  int status = verdict.decided() == Outcome::kUnchanged && shape.status == 201 ? 200 : shape.status;
   if (answer.contains("contact_ordinal")) {
     if (answer.value("result", "") == "created") status = 201;
     headers.Add("location", "/v1/contacts/" + body["id"].get<std::string>());
@@ -113,9 +111,30 @@ void Conclude(Call& call, const Verdict& verdict, const Shape& shape) {
   const json answer = AnswerOf(verdict);
   if (IsDone(verdict)) return AnswerDone(call, verdict, shape, answer, std::move(headers));
   if (!shape.also_done.empty() && answer.value("code", "") == shape.also_done) return Answer(call, 204, {}, std::move(headers));
-  Problem problem = ProblemOf(verdict.outcome, answer);
+  Problem problem = ProblemOf(verdict.decided(), answer);
   for (size_t i = 0; i < headers.size(); ++i) problem.headers.Add(headers.at(i).first, headers.at(i).second);
   Refuse(call, problem);
+}
+
+void Append(Call call, const Order& order, Shape shape) {
+  const auto asker = call.asker();
+  gateway::Gateway& gateway = call.api->gateway;
+  gateway.Submit(asker, order, kDecisionTimeout,
+                 [call = std::move(call), shape = std::move(shape)](const Verdict& verdict) mutable { Conclude(call, verdict, shape); });
+}
+
+// `then` once the key is taken, or was by this same request; otherwise the call is refused.
+void TakeKey(Call call, const Order& key, std::move_only_function<void(Call call)> then) {
+  const auto asker = call.asker();
+  gateway::Gateway& gateway = call.api->gateway;
+  gateway.Submit(asker, key, kDecisionTimeout, [call = std::move(call), then = std::move(then)](Verdict verdict) mutable {
+    if (IsDone(verdict)) return then(std::move(call));
+    if (verdict.kind == Verdict::Kind::kPending) {  // the request itself is not even asked yet
+      verdict.kind = Verdict::Kind::kUnavailable;
+      verdict.answer = "its Idempotency-Key is not decided yet";
+    }
+    Conclude(call, verdict, {});
+  });
 }
 
 // Commands of one request on their way.
@@ -128,6 +147,22 @@ struct Many {
 
 }  // namespace
 
+std::optional<std::string> IdempotencyKey(Call& call) {
+  const auto header = call.request.headers.Find("idempotency-key");
+  if (!header) return std::string();
+  std::string_view key = *header;
+  if (key.size() >= 2 && key.front() == '"' && key.back() == '"') key = key.substr(1, key.size() - 2);
+  const bool printable = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7F && c != '"' && c != '\\'; });
+  if (key.empty() || key.size() > kIdempotencyKeyBytesMax || !printable) {
+    Refuse(call, {.status = 400,
+                  .code = "invalid_idempotency_key",
+                  .message =
+                      fmt::format("Idempotency-Key: 1 to {} printable characters without spaces, quoted or not", kIdempotencyKeyBytesMax)});
+    return std::nullopt;
+  }
+  return "idem/" + std::string(key);
+}
+
 json AnswerOf(const Verdict& verdict) {
   json answer = verdict.answer.empty() ? json::object() : json::parse(verdict.answer, nullptr, false);
   return answer.is_object() ? answer : json::object();
@@ -139,8 +174,10 @@ Json BodyOf(const Verdict& verdict) {
     const auto id_member = std::ranges::find_if(kIdMembers, [&](std::string_view name) { return answer.contains(name); });
     return DoneBody(answer, id_member == std::end(kIdMembers) ? std::string_view() : *id_member);
   }
-  const Problem problem = ProblemOf(verdict.outcome, answer);
-  Json body{{"status", problem.status}, {"code", problem.code}, {"message", problem.message}, {"details", Json::array()}};
+  const Problem problem = ProblemOf(verdict.decided(), answer);
+  Json body;
+  if (verdict.outcome != Outcome::kDuplicate) body["status"] = problem.status;  // the first copy's is not known here
+  body.update({{"code", problem.code}, {"message", problem.message}, {"details", Json::array()}});
   for (const http::ProblemDetail& detail : problem.details) {
     body["details"].push_back({{"path", detail.path}, {"code", detail.code}, {"hint", detail.hint}});
   }
@@ -149,8 +186,7 @@ Json BodyOf(const Verdict& verdict) {
 
 bool IsDone(const Verdict& verdict) {
   if (verdict.kind != Verdict::Kind::kDecided) return false;
-  if (verdict.outcome == Outcome::kDuplicate) return !AnswerOf(verdict).contains("code");
-  return verdict.outcome == Outcome::kDone || verdict.outcome == Outcome::kUnchanged;
+  return verdict.decided() == Outcome::kDone || verdict.decided() == Outcome::kUnchanged;
 }
 
 http::Headers TokenOf(Call& call, std::span<const Verdict> verdicts) {
@@ -168,10 +204,10 @@ void Submit(Call call, Order order, Shape shape) {
   auto key = IdempotencyKey(call);
   if (!key) return;
   order.natural_key = std::move(*key);
-  const auto asker = call.asker();
-  gateway::Gateway& gateway = call.api->gateway;
-  gateway.Submit(asker, order, kDecisionTimeout,
-                 [call = std::move(call), shape = std::move(shape)](const Verdict& verdict) mutable { Conclude(call, verdict, shape); });
+  if (order.natural_key.empty() || GoesHome(call, order)) return Append(std::move(call), order, std::move(shape));
+  const Order taken = KeyOrder(call, order);
+  TakeKey(std::move(call), taken,
+          [order = std::move(order), shape = std::move(shape)](Call c) mutable { Append(std::move(c), order, std::move(shape)); });
 }
 
 void Submit(Call call, const google::protobuf::Message& command, std::string key, Shape shape) {
@@ -181,6 +217,23 @@ void Submit(Call call, const google::protobuf::Message& command, std::string key
 void SubmitHome(Call call, const google::protobuf::Message& command, Shape shape) {
   const TenantId tenant = call.caller.tenant;
   Submit(std::move(call), command, schema::HomeKey(tenant), std::move(shape));
+}
+
+void SubmitBatch(Call call, std::vector<Order> orders, Duration timeout, AllDone done) {
+  const auto key = IdempotencyKey(call);
+  if (!key) return;
+  if (key->empty() || orders.empty()) return SubmitAll(std::move(call), orders, timeout, std::move(done));
+  Order whole;
+  whole.type = orders.front().type;
+  whole.natural_key = *key;
+  for (size_t i = 0; i < orders.size(); ++i) {
+    PutBytes(whole.plain, orders[i].plain);
+    orders[i].natural_key = fmt::format("{} {}", *key, i);  // no key of a client has a space
+  }
+  const Order taken = KeyOrder(call, whole);
+  TakeKey(std::move(call), taken, [orders = std::move(orders), timeout, done = std::move(done)](Call c) mutable {
+    SubmitAll(std::move(c), orders, timeout, std::move(done));
+  });
 }
 
 void SubmitAll(Call call, const std::vector<Order>& orders, Duration timeout, AllDone done) {

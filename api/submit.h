@@ -2,7 +2,10 @@
 //
 // 200 (201 with Location for something new), 204 for DELETE, 404, 409, 410, 422 as decided; 202 if it was not decided within
 // kDecisionTimeout but is durable, with the URL that tells when it is and how (commands.cc); 503 if nobody knows. Every answer to a write
-// carries Maily-Consistency-Token. Idempotency-Key: the same key and body get the first answer, for 24 h (after a 404 it is tried anew).
+// carries Maily-Consistency-Token.
+//
+// Idempotency-Key, for 24 h: the same key and body get the first answer, of a refusal too (after a 404 it is tried anew); while the first
+// one is under way, the second waits with it. Another body is 422, whoever it is about: the key is taken in the tenant's home first.
 #pragma once
 
 #include <functional>
@@ -33,10 +36,15 @@ void Submit(Call call, const google::protobuf::Message& command, std::string key
 // The same for the tenant's home.
 void SubmitHome(Call call, const google::protobuf::Message& command, Shape shape = {});
 
+// The natural key of the Idempotency-Key header, quoted or not; empty = none given. None: malformed, the call was refused.
+std::optional<std::string> IdempotencyKey(Call& call);
+
 // Several commands of one request, without regard to Idempotency-Key; `done` gets their verdicts in order, on the API's executor (at once
 // if there are none).
 using AllDone = std::move_only_function<void(Call& call, std::vector<gateway::Verdict>& verdicts)>;
 void SubmitAll(Call call, const std::vector<gateway::Order>& orders, Duration timeout, AllDone done);
+// The same with regard to it: each command gets its first answer. Their natural keys are set here.
+void SubmitBatch(Call call, std::vector<gateway::Order> orders, Duration timeout, AllDone done);
 
 // The decider's JSON; an empty object if it said nothing.
 nlohmann::json AnswerOf(const gateway::Verdict& verdict);

@@ -41,8 +41,8 @@ void AnswerAdded(Call& call, std::vector<Verdict>& verdicts) {
                                         .code = "unavailable",
                                         .message = "not all were taken: " + verdict.answer + "; send it again, it is harmless"});
     }
-    if (verdict.outcome == Outcome::kDone) ++added;
-    if (verdict.outcome == Outcome::kUnchanged) ++unchanged;
+    if (verdict.decided() == Outcome::kDone) ++added;
+    if (verdict.decided() == Outcome::kUnchanged) ++unchanged;
   }
   Answer(call, 200, {{"suppressions", verdicts.size()}, {"added", added}, {"unchanged", unchanged}}, TokenOf(call, verdicts));
 }
@@ -70,7 +70,7 @@ void AddSuppressions(Call call) {
   if (!keys) return Refuse(call, keys.error());
   std::vector<gateway::Order> orders;
   for (const Wanted& wanted : all) orders.push_back(OrderOf(wanted, **keys));
-  SubmitAll(std::move(call), orders, kDecisionTimeout, AnswerAdded);
+  SubmitBatch(std::move(call), std::move(orders), kDecisionTimeout, AnswerAdded);
 }
 
 void ListSuppressions(Call call) {

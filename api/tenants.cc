@@ -44,6 +44,17 @@ Json KeyJson(const Rows& rows, size_t row) {
   return key;
 }
 
+// A key by chance, or, under an Idempotency-Key, one that the same request gets again. None: the call was refused.
+std::optional<gateway::NewApiKey> KeyFor(Call& call, const tenants::v1::CreateApiKey& wanted) {
+  const auto once = IdempotencyKey(call);
+  if (!once) return std::nullopt;
+  if (once->empty()) return gateway::MakeApiKey(call.api->parts.entropy);
+  const auto keys = KeysOf(call);
+  if (keys) return gateway::MakeApiKey((*keys)->request, *once + '\n' + wanted.SerializeAsString());
+  Refuse(call, keys.error());
+  return std::nullopt;
+}
+
 }  // namespace
 
 void CreateTenant(Call call) {
@@ -112,10 +123,7 @@ void ListAttributes(Call call) {
 
 void CreateKey(Call call) {
   Body body(call);
-  const gateway::NewApiKey key = gateway::MakeApiKey(call.api->parts.entropy);
   tenants::v1::CreateApiKey command;
-  command.set_key_id(key.key_id);
-  command.set_secret_hash(std::string(keyring::View(key.hash)));
   if (const auto label = body.Text("label", kNameBytesMax)) command.set_label(*label);
   const auto tenant = body.Text("tenant", kTenantNameBytesMax);
   if (const auto scopes = body.Texts("scopes", 4, kRequired)) {
@@ -126,6 +134,11 @@ void CreateKey(Call call) {
     if (scopes->empty()) body.Violation("scopes", "missing", "a key without a scope may do nothing");
   }
   if (!body.Accepted(call)) return;
+  const auto made = KeyFor(call, command);
+  if (!made) return;
+  const gateway::NewApiKey& key = *made;
+  command.set_key_id(key.key_id);
+  command.set_secret_hash(std::string(keyring::View(key.hash)));
   Shape shape{.status = 201,
               .more = {{"id", key.key_id}, {"key", key.text}, {"label", command.label()}, {"scopes", body.object()["scopes"]}}};
   if (!tenant) return SubmitHome(std::move(call), command, std::move(shape));

@@ -19,6 +19,23 @@ std::string Random(Entropy& entropy, size_t size) {
   return text;
 }
 
+// Bytes that follow from a secret and a request: HMACs of a counter.
+class Derived final : public Entropy {
+ public:
+  Derived(const keyring::Key& secret, std::string_view request) : secret_(secret), request_(request) {}
+  void Fill(std::span<uint8_t> bytes) override {
+    for (size_t at = 0; at < bytes.size();) {
+      const keyring::Digest block = keyring::HmacSha256(secret_, {"api key", std::to_string(block_++), "\n", request_});
+      for (size_t i = 0; i < block.size() && at < bytes.size(); ++i) bytes[at++] = static_cast<uint8_t>(block[i]);
+    }
+  }
+
+ private:
+  const keyring::Key& secret_;
+  const std::string_view request_;
+  uint64_t block_ = 0;
+};
+
 // The key in "Bearer <key>", or nothing.
 std::string_view KeyIn(std::string_view authorization) {
   constexpr std::string_view kBearer = "bearer ";
@@ -70,6 +87,11 @@ NewApiKey MakeApiKey(Entropy& entropy) {
   key.text = std::string(kPrefix) + key.key_id + "_" + Random(entropy, 40);  // 200 bits
   key.hash = keyring::Sha256(key.text);
   return key;
+}
+
+NewApiKey MakeApiKey(const keyring::Key& secret, std::string_view request) {
+  Derived derived(secret, request);
+  return MakeApiKey(derived);
 }
 
 FindKey KeysFromViews(projections::Views& views) {

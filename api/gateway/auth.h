@@ -38,6 +38,8 @@ struct NewApiKey {
   keyring::Digest hash{};
 };
 NewApiKey MakeApiKey(Entropy& entropy);
+// The same key for the same secret and request: nobody without the secret can compute it.
+NewApiKey MakeApiKey(const keyring::Key& secret, std::string_view request);
 
 // What the view says of a key.
 struct StoredKey {

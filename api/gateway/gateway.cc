@@ -250,7 +250,7 @@ void Gateway::SubmitOn(Executor& executor, const Asker& asker, const Order& orde
   auto hash = impl_->Hash(asker, order);
   if (!hash) {
     return executor.Post([id, why = hash.error().message, done = std::move(done)]() mutable {
-      done({.kind = Verdict::Kind::kUnavailable, .outcome = {}, .answer = std::move(why), .at = {}, .id = id});
+      done({.kind = Verdict::Kind::kUnavailable, .outcome = {}, .first = {}, .answer = std::move(why), .at = {}, .id = id});
     });
   }
   auto pending = std::make_shared<Pending>();
@@ -266,6 +266,7 @@ void Gateway::SubmitOn(Executor& executor, const Asker& asker, const Order& orde
       impl->NoteDefinition(tenant, type, reply->at);
       return finish(pending, {.kind = Verdict::Kind::kDecided,
                               .outcome = static_cast<Outcome>(reply->outcome),
+                              .first = static_cast<Outcome>(reply->first),
                               .answer = std::move(reply->answer),
                               .at = reply->at,
                               .id = {}});
@@ -290,6 +291,7 @@ void Gateway::SubmitOn(Executor& executor, const Asker& asker, const Order& orde
       // Whether it is there is unknown; its decision, should it come, answers nobody any more.
       finish(pending, {.kind = error.code == Code::kInvalid ? Verdict::Kind::kDecided : Verdict::Kind::kUnavailable,
                        .outcome = Outcome::kInvalid,
+                       .first = {},
                        .answer = error.code == Code::kInvalid ? R"({"code":"too_large","message":"what is asked is larger than 64 KiB"})"
                                                               : error.message,
                        .at = {},

@@ -77,9 +77,13 @@ struct Verdict {
   enum class Kind : uint8_t { kDecided, kPending, kUnavailable };
   Kind kind = Kind::kUnavailable;
   Outcome outcome = Outcome::kDone;  // kDecided
+  Outcome first = Outcome::kDone;    // of kDuplicate: that of the first copy, whose answer this is
   std::string answer;                // JSON object text, or empty; of kUnavailable: why
   std::optional<CommandAt> at;       // where the command stands, if known
   CommandId id;
+
+  // How the request was decided, be it by this copy or by the first one.
+  Outcome decided() const { return outcome == Outcome::kDuplicate ? first : outcome; }
 };
 using Done = std::move_only_function<void(Verdict)>;
 using RegistryDone = std::move_only_function<void(Result<std::shared_ptr<const Registry>>)>;

@@ -21,6 +21,10 @@ namespace maily::command {
 inline constexpr size_t kCommandBytesMax = 64 * 1024;
 inline constexpr size_t kRecordBytesMax = 900'000;
 
+// The type of a command that does nothing but take its natural key. The same one again is a duplicate, another one under that key is
+// refused as reused: so a key is known whatever partition the command of its request goes to. [format]
+inline constexpr TypeNumber kTakeKeyCommand = 4;
+
 // One thing that is asked. The views stay valid as long as what they point into: the sender's strings, or the record read.
 struct Command {
   CommandId id;         // unique; answers and traces are found by it

@@ -16,6 +16,7 @@ struct Reply {
   uint16_t outcome = 0;  // journal::Outcome
   std::string answer;    // JSON object text, may be empty
   CommandAt at;
+  uint16_t first = 0;  // of a duplicate: the outcome of the first copy, whose answer this is
 };
 
 // Thread: any. Bounded by `waiting_max`. An executor given to Await outlives this object.

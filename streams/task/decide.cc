@@ -1,6 +1,7 @@
 // See decide.h.
 #include "streams/task/decide.h"
 
+#include <algorithm>
 #include <exception>
 
 #include "streams/journal/rejected.h"
@@ -94,6 +95,18 @@ void Context::Answer(std::string_view name, uint64_t number) {
   AppendMember(engine_->answer_, name);
   engine_->answer_ += std::to_string(number);
   engine_->answer_.push_back('}');
+}
+
+void Context::AnswerAll(const std::vector<std::pair<std::string, std::string>>& wrong) {
+  for (auto it = wrong.begin(); it != wrong.end(); ++it) {
+    const auto same = [&it](const auto& other) { return other.first == it->first; };
+    if (std::any_of(wrong.begin(), it, same)) continue;
+    std::string sentences = it->second;
+    for (auto later = it + 1; later != wrong.end(); ++later) {
+      if (same(*later)) sentences += "; " + later->second;
+    }
+    Answer(it->first, sentences);
+  }
 }
 
 bool Context::TakeCredit(std::string_view site) { return engine_->options_.credits != nullptr && engine_->options_.credits->Take(site); }
@@ -269,8 +282,9 @@ Engine::Decided Engine::Command(const command::Received& received, Instant now, 
     Close(decision, now, draft);
     return {};
   }
+  const bool takes_key = command.type == command::kTakeKeyCommand;
   const Pipeline::Decider& decider = pipeline_.decider(command.type);
-  if (decider.row == nullptr) {
+  if (decider.row == nullptr && !takes_key) {
     return RejectOpen(command, received.at, now, "unknown_type", fmt::format("no decider of this build knows type {}", command.type),
                       draft);
   }
@@ -279,7 +293,11 @@ Engine::Decided Engine::Command(const command::Received& received, Instant now, 
     answer_ = std::move(seen->answer);
     decision.outcome = seen->outcome;
     Close(decision, now, draft);
-    return {decision.outcome, answer_};
+    return {decision.outcome, answer_, seen->first};
+  }
+  if (takes_key) {
+    Close(decision, now, draft);
+    return {};
   }
   context_.command_ = &command;
   context_.noun_ = decider.noun;

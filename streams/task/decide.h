@@ -43,6 +43,7 @@ class Engine {
   struct Decided {
     journal::Outcome outcome = journal::Outcome::kDone;
     std::string_view answer;
+    journal::Outcome first = journal::Outcome::kDone;  // of kDuplicate: the outcome of the first copy, whose answer this is
   };
   // Takes exactly one decision on the command and adds it to the draft. Never throws; a decider that fails is undone and the command
   // rejected as a dead letter.

@@ -39,14 +39,16 @@ std::optional<Dedupe::Seen> Dedupe::Check(TenantId tenant, std::string_view natu
     const StreamCursor* cursor = state::View<StreamCursor>(*cache_).Find(StreamKey(tenant, natural_key));
     const uint64_t last = cursor == nullptr ? 0 : cursor->last;
     if (sequence == last + 1) return std::nullopt;
-    return Seen{sequence <= last ? journal::Outcome::kDuplicate : journal::Outcome::kOutOfOrder, "{\"last\":" + std::to_string(last) + "}"};
+    return Seen{.outcome = sequence <= last ? journal::Outcome::kDuplicate : journal::Outcome::kOutOfOrder,
+                .answer = "{\"last\":" + std::to_string(last) + "}"};
   }
   const FirstCopy* first = state::View<FirstCopy>(*cache_).Find(state::Key(tenant, natural_key));
   if (first == nullptr) return std::nullopt;
   if (!request_hash.empty() && !first->request_hash.empty() && first->request_hash != request_hash) {
-    return Seen{journal::Outcome::kReused, R"({"code":"idempotency_key_reused","message":"this key came before with another request"})"};
+    return Seen{.outcome = journal::Outcome::kReused,
+                .answer = R"({"code":"idempotency_key_reused","message":"this key came before with another request"})"};
   }
-  return Seen{journal::Outcome::kDuplicate, first->answer};
+  return Seen{.outcome = journal::Outcome::kDuplicate, .answer = first->answer, .first = static_cast<journal::Outcome>(first->outcome)};
 }
 
 void Dedupe::Record(const journal::Decision& decision, Instant now) {

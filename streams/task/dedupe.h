@@ -81,6 +81,7 @@ class Dedupe {
   struct Seen {
     journal::Outcome outcome;
     std::string answer;
+    journal::Outcome first = journal::Outcome::kDone;  // of kDuplicate: how the first copy was decided
   };
   std::optional<Seen> Check(TenantId tenant, std::string_view natural_key, uint64_t sequence, std::string_view request_hash) const;
 

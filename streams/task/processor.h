@@ -102,6 +102,8 @@ class Context {
   // Adds a member to the answer's JSON object.
   void Answer(std::string_view name, std::string_view text);
   void Answer(std::string_view name, uint64_t number);
+  // Adds all that is wrong, beside the sentence of Refuse: where -> what. A place that is there twice gets both sentences.
+  void AnswerAll(const std::vector<std::pair<std::string, std::string>>& wrong);
   // Decided, and nothing had to change.
   void Unchanged() { outcome_ = journal::Outcome::kUnchanged; }
   // Spends a credit of the site, or says that there is none.

@@ -356,7 +356,11 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     current.draft.Consumed(received.at);
     ++commands_decided;
     if (!environment.replies.Empty()) {
-      current.answers.push_back({received.command.id, {static_cast<uint16_t>(decided.outcome), std::string(decided.answer), received.at}});
+      current.answers.push_back({received.command.id,
+                                 {.outcome = static_cast<uint16_t>(decided.outcome),
+                                  .answer = std::string(decided.answer),
+                                  .at = received.at,
+                                  .first = static_cast<uint16_t>(decided.first)}});
     }
     for (auto& mark : engine->TakeOutboxMarks()) current.outbox.push_back(mark);
   }

@@ -262,6 +262,14 @@ TEST_F(TaskTest, DecidesAnswersRestoresAndCarriesHome) {
     const command::Reply again = running.Send("a", 10, "once");
     EXPECT_EQ(again.outcome, Outcome(journal::Outcome::kDuplicate));
     EXPECT_EQ(again.answer, "{\"total\":16}");
+    EXPECT_EQ(again.first, Outcome(journal::Outcome::kDone));
+    EXPECT_EQ(running.Send("a", 13, "unlucky once").first, 0);
+    const command::Reply refused_again = running.Send("a", 13, "unlucky once");
+    EXPECT_EQ(refused_again.outcome, Outcome(journal::Outcome::kDuplicate));
+    EXPECT_EQ(refused_again.first, Outcome(journal::Outcome::kConflict));
+    // A key alone is taken once, by one request.
+    EXPECT_EQ(running.Send("a", 1, "key", command::kTakeKeyCommand).outcome, Outcome(journal::Outcome::kDone));
+    EXPECT_EQ(running.Send("a", 1, "key", command::kTakeKeyCommand).outcome, Outcome(journal::Outcome::kDuplicate));
     while (home < 20) home = running.Read(0, TypeNumberOf<HomeTotal>(), state::Key(TenantId(1)));
     EXPECT_EQ(home, 20U);
     running.Stop();
