@@ -1,6 +1,8 @@
 // See api.h.
 #include "api/api.h"
 
+#include <algorithm>
+
 #include "api/health.h"
 #include "api/import/import.h"
 #include "api/openapi.h"
@@ -37,6 +39,21 @@ void Guarded(const std::shared_ptr<Shared>& api, Scope scope, Request request, R
   });
 }
 
+// What is wrong with the query parameters: one that the route does not know, or of all reads one that does not fit.
+std::optional<http::Problem> CheckParameters(const Call& call, const std::vector<std::string>& known) {
+  for (const auto& [name, value] : call.request.QueryParams()) {
+    if (std::ranges::find(known, name) == known.end()) {
+      const std::string near = Nearest(name, known);
+      return BadParameter(
+          name, near.empty() ? "there is no such parameter here" : "there is no such parameter here; did you mean " + near + "?", 422);
+    }
+    if (name == "strict" && value != "true" && value != "false") return BadParameter(name, "is true or false", 422);
+  }
+  if (!NumberParameter(call, "page_size", kPageSizeDefault, 1, kPageSizeMax))
+    return BadParameter("page_size", fmt::format("a number from 1 to {}", kPageSizeMax), 422);
+  return std::nullopt;
+}
+
 }  // namespace
 
 http::Router MakeRouter(const Dependencies& dependencies) {
@@ -45,8 +62,12 @@ http::Router MakeRouter(const Dependencies& dependencies) {
   for (const RouteRow& row : Routes()) {
     http::Route route{.method = row.method, .pattern = std::string(row.pattern), .body_bytes_max = row.body_bytes_max};
     if (row.handler != nullptr) {
-      route.handler = [api, scope = row.scope, handler = row.handler](Request request, Respond respond) {
-        Guarded(api, scope, std::move(request), std::move(respond), handler);
+      route.handler = [api, scope = row.scope, handler = row.handler, known = QueryParametersOf(row)](Request request, Respond respond) {
+        if (request.target.find('?') == std::string::npos) return Guarded(api, scope, std::move(request), std::move(respond), handler);
+        Guarded(api, scope, std::move(request), std::move(respond), [handler, known](Call call) {
+          if (const auto wrong = CheckParameters(call, known)) return Refuse(call, *wrong);
+          handler(std::move(call));
+        });
       };
     } else {
       route.open = import::OpenImport({.gateway = api->gateway, .auth = api->auth, .bulk = api->parts.bulk, .owner = api});

@@ -28,6 +28,7 @@ TEST_F(ApiTest, BadJsonGetsAProblemThatNamesThePath) {
   EXPECT_EQ(said.body["traceId"].get<std::string>().size(), 32u);
   EXPECT_EQ(post(R"({"email":"Ann <ann@example.com>"})").body["details"][0]["code"], "invalid_address");
   EXPECT_EQ(Ask(Method::kPost, "/v1/contacts", "x=1", {{"content-type", "application/x-www-form-urlencoded"}}).status, 415);
+  EXPECT_EQ(Ask(Method::kPost, "/v1/contacts", "{}", {{"content-encoding", "gzip"}}).status, 415);
   EXPECT_EQ(Paths(Post("/v1/campaigns", {{"name", "c"}, {"template_id", "1"}, {"arms", {{{"name", "a"}, {"weight", 0}}, 5}}})),
             (std::set<std::string>{"/template_id", "/from", "/arms/0/weight", "/arms/0", "/arms/1"}));
 }
@@ -125,6 +126,29 @@ TEST_F(ApiTest, AnIdempotencyKeyWithAnotherRequestIsRefusedWhoeverThatIsAbout) {
   // Keys are their tenant's own.
   as_ = NewKey(TenantId(2), "admin");
   EXPECT_EQ(Post("/v1/contacts", {{"email", "ann@example.com"}}, key).status, 201);
+}
+
+TEST_F(ApiTest, AQueryParameterThatNobodyReadsIsRefused) {
+  const Said typo = Get("/v1/contacts?emial=ann@example.com");
+  EXPECT_EQ(typo.status, 422);
+  EXPECT_EQ(Paths(typo), std::set<std::string>{"emial"});
+  EXPECT_NE(typo.body.dump().find("did you mean email?"), std::string::npos);
+  EXPECT_EQ(Get("/v1/keys?page_size=0").status, 422);
+  EXPECT_EQ(Get("/v1/keys?page_size=1001").status, 422);
+  EXPECT_EQ(Get("/v1/lists?strict=yes").status, 422);
+  EXPECT_EQ(Get("/v1/campaigns/1/sends?status=sent").status, 422);
+  EXPECT_EQ(Get("/v1/campaigns/1/sends?status=delivered&reason=&page_size=5").status, 200);
+  EXPECT_EQ(Post("/v1/lists?dry_run=true", {{"name", "l"}}).status, 422);
+  EXPECT_TRUE(Get("/v1/lists").body["items"].empty());
+}
+
+TEST_F(ApiTest, AContactCannotJoinAListThatIsNotThere) {
+  EXPECT_EQ(Post("/v1/lists", {{"name", "people"}}).status, 201);
+  EXPECT_EQ(Post("/v1/contacts", {{"email", "ann@example.com"}, {"lists", {1}}}).status, 201);  // made just now
+  const Said missing = Post("/v1/contacts", {{"email", "bob@example.com"}, {"lists", {1, 7, 8}}});
+  EXPECT_EQ(missing.status, 422);
+  EXPECT_EQ(Paths(missing), (std::set<std::string>{"/lists/1", "/lists/2"}));
+  EXPECT_EQ(Post("/v1/contacts", {{"email", "bob@example.com"}}).status, 201);  // nothing was made of it
 }
 
 TEST_F(ApiTest, AnUpsertMergesAndARepeatGetsTheFirstAnswer) {

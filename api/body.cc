@@ -31,6 +31,8 @@ std::optional<Problem> Parse(const http::Request& request, json& object) {
   const std::string_view media = type.substr(0, type.find(';'));
   if (!media.empty() && !media.starts_with("application/json") && !media.ends_with("+json"))
     return Problem{.status = 415, .code = "unsupported_media_type", .message = "send application/json"};
+  if (const auto coding = request.headers.Find("content-encoding"); coding && *coding != "identity")
+    return Problem{.status = 415, .code = "unsupported_media_type", .message = "send the body as it is, without Content-Encoding"};
   schema::JsonProblem wrong;
   auto parsed = schema::ParseJson(request.body, &wrong);
   if (!parsed) {

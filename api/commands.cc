@@ -30,14 +30,13 @@ void Show(Call& call) {
   if (decision.tenant != call.caller.tenant) return Refuse(call, NoSuch("command"));
   body["status"] = "decided";
   body["outcome"] = gateway::OutcomeName(decision.outcome);
-  body["answer"] =
-      BodyOf({.kind = gateway::Verdict::Kind::kDecided,
-              .outcome = decision.outcome,
-              .first = nlohmann::json::parse(decision.answer, nullptr, false).contains("code") ? gateway::Outcome::kInvalid
-                                                                                              : gateway::Outcome::kDone,
-              .answer = decision.answer,
-              .at = *at,
-              .id = {}});
+  body["answer"] = BodyOf({.kind = gateway::Verdict::Kind::kDecided,
+                           .outcome = decision.outcome,
+                           .first = nlohmann::json::parse(decision.answer, nullptr, false).contains("code") ? gateway::Outcome::kInvalid
+                                                                                                            : gateway::Outcome::kDone,
+                           .answer = decision.answer,
+                           .at = *at,
+                           .id = {}});
   Answer(call, 200, body);
 }
 

@@ -11,6 +11,8 @@ namespace {
 using gateway::Registry;
 using nlohmann::json;
 
+constexpr Duration kListWait = Seconds(2);
+
 void ReadAttributes(Body& body, const Registry& registry, contacts::v1::UpsertContact& command) {
   const json* attributes = body.Object("attributes");
   if (attributes == nullptr) return;
@@ -35,6 +37,34 @@ void ReadLists(Body& body, contacts::v1::UpsertContact& command) {
   }
 }
 
+// The lists that a command joins and that are not there, each a violation. Blocking.
+Result<bool> ListsAreThere(Call& call, const contacts::v1::UpsertContact& command, std::vector<http::ProblemDetail>& missing) {
+  for (int i = 0; i < command.join_lists_size(); ++i) {
+    MAILY_TRY(const Rows rows, QueryOwn(call, "list", {{"list_id", Number(command.join_lists(i))}}));
+    if (rows.empty()) missing.push_back({.path = fmt::format("/lists/{}", i), .code = "list_not_found", .hint = "there is no such list"});
+  }
+  return missing.empty();
+}
+
+// `then` if all lists are there; one that is not may have been made just now, so the view is waited for.
+void WithLists(Call call, const contacts::v1::UpsertContact& command, std::move_only_function<void(Call call)> then) {
+  if (command.join_lists().empty()) return then(std::move(call));
+  Executor& blocking = call.api->blocking();
+  blocking.Post([call = std::move(call), command, then = std::move(then)]() mutable {
+    std::vector<http::ProblemDetail> missing;
+    const auto there = ListsAreThere(call, command, missing);
+    if (!there) return Refuse(call, there.error());
+    if (*there) return then(std::move(call));
+    AfterOwnWrites(std::move(call), "list", kListWait, [command = std::move(command), then = std::move(then)](Call c, bool) mutable {
+      std::vector<http::ProblemDetail> still_missing;
+      const auto now_there = ListsAreThere(c, command, still_missing);
+      if (!now_there) return Refuse(c, now_there.error());
+      if (*now_there) return then(std::move(c));
+      Refuse(c, Violations(std::move(still_missing)));
+    });
+  });
+}
+
 // Typed by the registry, and sealed under a key that is durable then.
 void Upsert(Call call, Body& body, std::shared_ptr<const Registry> registry) {
   contacts::v1::UpsertContact command;
@@ -46,18 +76,20 @@ void Upsert(Call call, Body& body, std::shared_ptr<const Registry> registry) {
   const auto keys = KeysOf(call);
   if (!keys) return Refuse(call, keys.error());
   gateway::Identify(command, *registry, *address, **keys);
-  const TenantId tenant = call.caller.tenant;
-  std::string subject = command.contact_key();
-  gateway::Order order = gateway::PlainOrder(command, subject);
-  gateway::SubjectKeys& keys_of_contacts = call.api->gateway.subject_keys();
-  auto sealed = [call = std::move(call), command = std::move(command), registry = std::move(registry),
-                 order = std::move(order)](Result<std::vector<keyring::SubjectKey>> made) mutable {
-    if (!made) return Refuse(call, made.error());
-    gateway::Seal(command, *registry, call.caller.tenant, (*made)[0], call.api->parts.entropy);
-    order.payload = command.SerializeAsString();
-    Submit(std::move(call), std::move(order));
-  };
-  keys_of_contacts.Get(tenant, {std::move(subject)}, std::move(sealed));
+  WithLists(std::move(call), command, [command, registry = std::move(registry)](Call c) mutable {
+    const TenantId tenant = c.caller.tenant;
+    std::string subject = command.contact_key();
+    gateway::Order order = gateway::PlainOrder(command, subject);
+    gateway::SubjectKeys& keys_of_contacts = c.api->gateway.subject_keys();
+    auto sealed = [c = std::move(c), command = std::move(command), registry = std::move(registry),
+                   order = std::move(order)](Result<std::vector<keyring::SubjectKey>> made) mutable {
+      if (!made) return Refuse(c, made.error());
+      gateway::Seal(command, *registry, c.caller.tenant, (*made)[0], c.api->parts.entropy);
+      order.payload = command.SerializeAsString();
+      Submit(std::move(c), std::move(order));
+    };
+    keys_of_contacts.Get(tenant, {std::move(subject)}, std::move(sealed));
+  });
 }
 
 Json ContactJson(const Rows& rows, size_t row) {

@@ -3,6 +3,9 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
+
+#include "api/codes.h"
 #include "schemas/types.h"
 
 namespace maily::api {
@@ -76,25 +79,28 @@ Json Parameter(std::string_view name, const char* in, bool required, const char*
   return parameter;
 }
 
-Json ParametersOf(std::string_view pattern, std::string_view example, bool reads) {
+struct Described {
+  std::string_view name;
+  const char* type;
+  const char* description;
+};
+constexpr Described kOfReads[] = {
+    {"min", "string", "a Maily-Consistency-Token: wait until this view shows what it stands for"},
+    {"wait_ms", "integer", "how long to wait at most; the answer says Maily-Applied: true or false"},
+    {"strict", "boolean", "true: 412 instead of an answer that is not fresh"},
+    {"page_size", "integer", "of lists"},
+    {"page_token", "string", "of lists: next_page_token of the page before"},
+};
+
+Json ParametersOf(std::string_view pattern, const std::vector<std::string>& query) {
   Json parameters = Json::array();
   for (size_t at = pattern.find('{'); at != std::string_view::npos; at = pattern.find('{', at + 1)) {
     parameters.push_back(Parameter(pattern.substr(at + 1, pattern.find('}', at) - at - 1), "path", true, "string", ""));
   }
-  for (size_t at = example.starts_with('?') ? 1 : std::string_view::npos; at < example.size();) {
-    const size_t equals = example.find('=', at);
-    parameters.push_back(Parameter(example.substr(at, equals - at), "query", false, "string", ""));
-    const size_t next = example.find('&', equals);
-    at = next == std::string_view::npos ? next : next + 1;
-  }
-  if (reads) {
-    parameters.push_back(
-        Parameter("min", "query", false, "string", "a Maily-Consistency-Token: wait until this view shows what it stands for"));
-    parameters.push_back(
-        Parameter("wait_ms", "query", false, "integer", "how long to wait at most; the answer says Maily-Applied: true or false"));
-    parameters.push_back(Parameter("strict", "query", false, "boolean", "true: 412 instead of an answer that is not fresh"));
-    parameters.push_back(Parameter("page_size", "query", false, "integer", "of lists"));
-    parameters.push_back(Parameter("page_token", "query", false, "string", "of lists: next_page_token of the page before"));
+  for (const std::string& name : query) {
+    const auto* known = std::ranges::find(kOfReads, name, &Described::name);
+    const bool described = known != std::end(kOfReads);
+    parameters.push_back(Parameter(name, "query", false, described ? known->type : "string", described ? known->description : ""));
   }
   return parameters;
 }
@@ -119,6 +125,8 @@ std::string Escaped(std::string_view text) {
 
 std::string OpenApiJson(std::span<const RouteRow> rows, const std::vector<OperatorRoute>& more, const std::string& version) {
   Json schemas = Json::object();
+  Json codes = Json::array();
+  for (const ErrorCode& one : ErrorCodes()) codes.push_back(one.code);
   schemas["Problem"] = {
       {"type", "object"},
       {"description", "RFC 9457, and what most clients look for besides"},
@@ -126,7 +134,7 @@ std::string OpenApiJson(std::span<const RouteRow> rows, const std::vector<Operat
        {{"type", {{"type", "string"}}},
         {"title", {{"type", "string"}}},
         {"status", {{"type", "integer"}}},
-        {"code", {{"type", "string"}, {"description", "stable"}}},
+        {"code", {{"type", "string"}, {"description", "stable; /api/docs says what each means"}, {"enum", codes}}},
         {"message", {{"type", "string"}}},
         {"detail", {{"type", "string"}}},
         {"instance", {{"type", "string"}}},
@@ -153,10 +161,9 @@ std::string OpenApiJson(std::span<const RouteRow> rows, const std::vector<Operat
   };
   for (const RouteRow& row : rows) {
     Json& operation = add(row.method, row.pattern, row.scope, row.summary);
-    const bool reads = row.method == http::Method::kGet;
-    if (Json parameters = ParametersOf(row.pattern, row.example, reads && !row.uses.empty()); !parameters.empty())
+    if (Json parameters = ParametersOf(row.pattern, QueryParametersOf(row)); !parameters.empty())
       operation["parameters"] = std::move(parameters);
-    if (!reads)
+    if (TakesIdempotencyKey(row))
       operation["parameters"].push_back(
           Parameter("Idempotency-Key", "header", false, "string", "the same key and request get the first answer, for 24 h"));
     if (row.example.starts_with('{')) {
@@ -176,12 +183,13 @@ std::string OpenApiJson(std::span<const RouteRow> rows, const std::vector<Operat
                                                                       : "200",
                                {{"description", "done"}}},
                               {"default", problem}};
-    if (const bool waits = !reads && row.scope != gateway::Scope::kIngest && row.handler != nullptr; waits)
-      operation["responses"]["202"] = pending;
+    if (row.summary.starts_with("Create") || row.summary.starts_with("Save") || row.summary.starts_with("Register"))
+      operation["responses"]["201"] = {{"description", "made; Location names it where it has a path of its own"}};
+    if (TakesIdempotencyKey(row)) operation["responses"]["202"] = pending;
   }
   for (const OperatorRoute& route : more) {
     Json& operation = add(route.method, route.pattern, route.scope, route.summary);
-    if (Json parameters = ParametersOf(route.pattern, "", false); !parameters.empty()) operation["parameters"] = std::move(parameters);
+    if (Json parameters = ParametersOf(route.pattern, {}); !parameters.empty()) operation["parameters"] = std::move(parameters);
     operation["responses"] = {{"200", {{"description", "done"}}}, {"default", problem}};
   }
   const Json document{
@@ -208,9 +216,12 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
       "says "
       "<code>Maily-Applied: true</code> or <code>false</code> (with <code>strict=true</code>: 412). Lists are paged with "
       "<code>page_size</code> and <code>page_token</code>. "
-      "<code>Idempotency-Key</code>: the same key and request get the first answer, for 24 hours. A write that is durable and not decided "
-      "within <code>decision_timeout_ms</code> answers 202 with a <code>status_url</code>. Errors are "
-      "<code>application/problem+json</code> with a stable <code>code</code>.</p>";
+      "<code>Idempotency-Key</code>: the same key and request get the first answer, for 24 hours, and one that comes while the first is "
+      "under way waits with it; another request under that key is 422. What carries ids of its own (events, imports) does not need it. "
+      "A write that is durable and not decided within <code>decision_timeout_ms</code> answers 202 with a <code>status_url</code>. "
+      "Nothing has versions that two writers could overwrite for each other, so <code>If-Match</code> is not looked at: a contact is "
+      "merged, a template gets a new version, the rest cannot be changed. Errors are <code>application/problem+json</code> with a stable "
+      "<code>code</code>, see below.</p>";
   const auto heading = [&](http::Method method, std::string_view pattern, gateway::Scope scope, std::string_view summary) {
     page += fmt::format("<h3><code>{} {}</code></h3><div>{} <small>scope {}</small></div>", http::MethodName(method), Escaped(pattern),
                         Escaped(summary), gateway::ScopeName(scope));
@@ -237,7 +248,13 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
   page +=
       "<h2>In mails</h2><p><code>GET /o/{token}.gif</code> the open pixel, <code>GET /c/{token}</code> a tracked link, <code>GET "
       "/u/{token}</code> a page with one button, "
-      "<code>POST /u/{token}</code> the opt-out (RFC 8058). The token authorises.</p></body></html>";
+      "<code>POST /u/{token}</code> the opt-out (RFC 8058). The token authorises.</p><h2>Errors</h2><dl>";
+  for (const ErrorCode& one : ErrorCodes()) {
+    std::string anchor(one.code);
+    std::ranges::replace(anchor, '_', '-');
+    page += fmt::format("<dt id=\"{}\"><code>{}</code></dt><dd>{}</dd>", anchor, one.code, Escaped(one.meaning));
+  }
+  page += "</dl></body></html>";
   return page;
 }
 

@@ -1,6 +1,7 @@
 // See routes.h.
 #include "api/routes.h"
 
+#include "api/engagements.h"
 #include "api/handlers.h"
 
 namespace maily::api {
@@ -31,7 +32,8 @@ constexpr RouteRow kRoutes[] = {
     {kGet, "/v1/contacts/{id}", Scope::kRead, "Show a contact", "contact", "", ShowContact},
     {kGet, "/v1/contacts/{id}/sends", Scope::kRead, "What was sent to a contact, or why not", "sends_of_contact", "", ListContactSends},
     {kGet, "/v1/contacts/{id}/engagements", Scope::kRead, "What a contact did", "engagements_of_contact", "", ListContactEngagements},
-    {kPost, "/v1/imports", Scope::kWrite, "Import contacts from CSV; the answer is a report", "UpsertContact", "?list=1", nullptr},
+    {kPost, "/v1/imports", Scope::kWrite, "Import contacts from CSV; the answer is a report", "UpsertContact", "?list=1&source=shop",
+     nullptr},
     {kPost, "/v1/lists", Scope::kWrite, "Create a list", "CreateList", R"({"name":"customers"})", CreateList},
     {kGet, "/v1/lists", Scope::kRead, "List lists", "lists", "", ListLists},
     {kGet, "/v1/lists/{id}", Scope::kRead, "Show a list and its size", "list", "", ShowList},
@@ -45,12 +47,13 @@ constexpr RouteRow kRoutes[] = {
      R"({"suppressions":[{"email":"ann@example.com"}]})", AddSuppressions},
     {kGet, "/v1/suppressions", Scope::kRead, "List suppressions, or look for one address", "suppressions", "?email=ann%40example.com",
      ListSuppressions},
-    {kDelete, "/v1/suppressions", Scope::kWrite, "Lift a suppression", "RemoveSuppression", "?email=ann%40example.com", RemoveSuppression},
+    {kDelete, "/v1/suppressions", Scope::kWrite, "Lift a suppression", "RemoveSuppression", "?email=ann%40example.com&reason=asked",
+     RemoveSuppression},
     // Templates and campaigns.
     {kPost, "/v1/templates", Scope::kWrite, "Save a new version of a template", "SaveTemplate",
      R"({"name":"spring","subject":"Hello {{ contact.first_name }}","html":"<p>Hello</p>","text":"Hello"})", SaveTemplate},
     {kGet, "/v1/templates", Scope::kRead, "List templates", "templates", "", ListTemplates},
-    {kGet, "/v1/templates/{id}", Scope::kRead, "Show a template; ?version=", "template", "", ShowTemplate},
+    {kGet, "/v1/templates/{id}", Scope::kRead, "Show a template, or an older version of it", "template", "?version=1", ShowTemplate},
     {kPost, "/v1/campaigns", Scope::kWrite, "Create a campaign", "CreateCampaign",
      R"({"name":"spring","template_id":1,"list_id":1,"from":"Shop <news@shop.example.com>","arms":[{"name":"a","weight":9},{"name":"none","weight":1,"holdout":true}]})",
      CreateCampaign},
@@ -62,7 +65,7 @@ constexpr RouteRow kRoutes[] = {
     {kPost, "/v1/campaigns/{id}:cancel", Scope::kWrite, "Cancel", "CancelCampaign", "", CancelCampaign},
     {kGet, "/v1/campaigns/{id}/report", Scope::kRead, "What it came to, arm by arm", "campaign_report", "", ShowReport},
     {kGet, "/v1/campaigns/{id}/preview", Scope::kRead, "The mail as one contact gets it (?contact_id= or ?email=); its tokens are dead",
-     "campaign", "?email=ann%40example.com", ShowPreview},
+     "campaign", "?email=ann%40example.com", ShowPreview, kBodyBytesMax, "contact_id"},
     {kGet, "/v1/campaigns/{id}/skips", Scope::kRead, "Why some got no mail", "campaign_skips", "", ListSkips},
     {kGet, "/v1/campaigns/{id}/sends", Scope::kRead, "Everyone in the audience, with status and reason", "sends",
      "?status=skipped&reason=unsubscribed", ListSends},
@@ -74,7 +77,8 @@ constexpr RouteRow kRoutes[] = {
      size_t{64} << 20},
     // Producers and operators.
     {kPost, "/v1/events", Scope::kIngest, "Record an event of a contact", "RecordContactEvent",
-     R"({"id":"order-1","type":"conversion","contact":{"email":"ann@example.com"},"revenue_cents":1999,"currency":"EUR"})", RecordEvent},
+     R"({"id":"order-1","type":"conversion","contact":{"email":"ann@example.com"},"revenue_cents":1999,"currency":"EUR"})", RecordEvent,
+     kEventBytesMax},
     {kPost, "/v1/events:batch", Scope::kIngest, "Record up to 1,000 events; a verdict for each", "RecordContactEvent",
      R"({"events":[{"id":"visit-1","type":"visit","contact":{"email":"ann@example.com"}}]})", RecordEvents},
     {kGet, "/v1/engagements/count", Scope::kRead, "How many events of a type were recorded", "engagement_count", "?type=conversion",
@@ -88,5 +92,24 @@ constexpr RouteRow kRoutes[] = {
 }  // namespace
 
 std::span<const RouteRow> Routes() { return kRoutes; }
+
+std::vector<std::string> QueryParametersOf(const RouteRow& row) {
+  std::vector<std::string> names;
+  for (size_t at = row.example.starts_with('?') ? 1 : std::string_view::npos; at < row.example.size();) {
+    const size_t equals = row.example.find('=', at);
+    names.emplace_back(row.example.substr(at, equals - at));
+    const size_t next = row.example.find('&', equals);
+    at = next == std::string_view::npos ? next : next + 1;
+  }
+  if (!row.also.empty()) names.emplace_back(row.also);
+  if (row.method == kGet && !row.uses.empty()) {
+    for (const char* name : {"min", "wait_ms", "strict", "page_size", "page_token"}) names.emplace_back(name);
+  }
+  return names;
+}
+
+bool TakesIdempotencyKey(const RouteRow& row) {
+  return row.method != kGet && row.scope != Scope::kIngest && row.handler != nullptr && row.uses != "ResolveUnknown";
+}
 
 }  // namespace maily::api

@@ -18,8 +18,14 @@ struct RouteRow {
   std::string_view example;  // of a body, or of the query string ("?…")
   void (*handler)(Call);     // null: not JSON, see the routes' own files
   size_t body_bytes_max = kBodyBytesMax;
+  std::string_view also = {};  // a query parameter that may stand instead of those of the example
 };
 
 std::span<const RouteRow> Routes();
+
+// The query parameters that a route takes: those of its example, `also`, and of a read also min, wait_ms, strict, page_size, page_token.
+std::vector<std::string> QueryParametersOf(const RouteRow& row);
+// True if an Idempotency-Key means something: not for what carries ids of its own, or settles whatever is there.
+bool TakesIdempotencyKey(const RouteRow& row);
 
 }  // namespace maily::api

@@ -7,6 +7,7 @@
 #include "api/read.h"
 #include "api/submit.h"
 #include "maily/sends/v1/commands.pb.h"
+#include "maily/sends/v1/state.pb.h"
 #include "schemas/keys.h"
 
 namespace maily::api {
@@ -21,6 +22,10 @@ constexpr size_t kResolvedMax = 5000;  // a call
 constexpr int64_t kUnknownPage = 1000;
 constexpr size_t kMessageIdsMax = 10'000'000;
 constexpr Duration kUnknownWait = Seconds(5);
+
+// What ?status= can be: SendStatus, as the read model names it.
+constexpr std::string_view kStatuses[] = {"pending", "open", "waiting", "delivered", "bounced", "unknown", "skipped", "holdout", "expired"};
+static_assert(std::size(kStatuses) + 1 == sends::v1::SendStatus_ARRAYSIZE);  // NONE has no name
 
 using SendSet = std::set<std::pair<uint64_t, uint64_t>>;  // campaign, contact
 
@@ -113,8 +118,9 @@ void AnswerSettled(Call& call, const std::vector<InDoubt>& found, const std::vec
 void ListSends(Call call) {
   const std::string status = call.request.Query("status").value_or("");
   const std::string reason = call.request.Query("reason").value_or("");
-  if (std::max(status.size(), reason.size()) > kFilterBytesMax)
-    return Refuse(call, BadParameter("status, reason", "a name of at most 64 letters", 422));
+  if (!status.empty() && std::ranges::find(kStatuses, status) == std::end(kStatuses))
+    return Refuse(call, BadParameter("status", fmt::format("is one of {}", fmt::join(kStatuses, ", ")), 422));
+  if (reason.size() > kFilterBytesMax) return Refuse(call, BadParameter("reason", "a name of at most 64 letters", 422));
   ListOf(std::move(call), "campaign", "campaign_id",
          {.query = "sends", .key = {"contact_id"}, .fixed = {{"status", Value::Text(status)}, {"reason", Value::Text(reason)}}});
 }

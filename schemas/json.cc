@@ -70,10 +70,13 @@ class Builder : public nlohmann::json_sax<json> {
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& why) override {
     // "[json.exception.parse_error.101] parse error at line 1, column 2: what is wrong"
-    const std::string_view what = why.what();
+    // What stands there is not repeated ("; last read: …"): it may be an address.
+    std::string_view what = why.what();
+    what = what.substr(0, what.find("; last read:"));
     const size_t at = what.find("parse error");
-    problem = {JsonFault::kSyntax, Path(), fmt::format("not JSON: {}", at == std::string_view::npos ? what : what.substr(at))};
-    if (at == std::string_view::npos) problem->message += fmt::format(" (byte {})", position);
+    problem = {JsonFault::kSyntax, Path(),
+               at == std::string_view::npos ? fmt::format("not JSON: a number that is too large at byte {}", position)
+                                            : fmt::format("not JSON: {}", what.substr(at))};
     return false;
   }
 

@@ -120,6 +120,10 @@ TEST(Json, WhatIsNoJsonIsRefused) {
     EXPECT_EQ(problem.fault, JsonFault::kSyntax) << text;
     EXPECT_FALSE(problem.message.empty());
   }
+  const std::string echoed =
+      Wrong<contacts::v1::UpsertContact>(R"({"source":"ann@example.com} x)") + Wrong<contacts::v1::UpsertContact>("{\"source\":1e999}");
+  EXPECT_EQ(echoed.find("ann@"), std::string::npos) << echoed;
+  EXPECT_EQ(echoed.find("json.exception"), std::string::npos) << echoed;
   EXPECT_EQ(Wrong<contacts::v1::UpsertContact>("{\"source\":tru}").substr(0, 26), "syntax $.source: not JSON:");
 }
 

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Checks that every test, flow and file that the tables of ARCHITECTURE.md name exists. Exits 1 and lists what does not."""
+"""Checks that every test, flow and file that the tables of ARCHITECTURE.md name exists, and that api/codes.cc has every code of an error.
+
+Exits 1 and lists what does not.
+"""
 import os
 import re
 import subprocess
@@ -42,6 +45,22 @@ def named(cell):
             at = more.end()
 
 
+CODE = (re.compile(r"Refuse\(\s*Outcome::k\w+,\s*\"([a-z_]+)\""), re.compile(r"\.code = \"([a-z_]+)\""), re.compile(r"(?:Refuse\(|return |Problem problem)\{\d{3}, \"([a-z_]+)\""),
+        re.compile(r"Violation\([^;]*?,\s*\"([a-z_]+)\",\s"), re.compile(r"\{\"/[a-z_]+\",\s*\"([a-z_]+)\""), re.compile(r"RejectOpen\([^;]*?\"([a-z_]+)\""),
+        re.compile(r"CampaignIn\([^;]*?\"([a-z_]+)\""), re.compile(r"reject\(\"\w+\", \"([a-z_]+)\""), re.compile(r"Reject\(received, \"([a-z_]+)\""))
+
+
+def unlisted_codes(files):
+    """Codes of errors that the sources spell and api/codes.cc does not list, so that OpenAPI would not either."""
+    listed = set(re.findall(r'^    \{"([a-z_]+)", "', read("api/codes.cc"), re.M))
+    for path in files:
+        if path.endswith("_test.cc") or not re.match(r"(api/(?!import/csv)|processors/[a-z]+/decide\.cc|streams/task/)", path) or not path.endswith(".cc"):
+            continue
+        text = read(path)
+        for code in sorted({code for pattern in CODE for code in pattern.findall(text)} - listed):
+            yield f"{path}: code {code} is not in api/codes.cc"
+
+
 def main():
     files = tracked()
     tests = {test for path in files if path.startswith(("streams", "schemas", "processors", "projections", "api", "app", "tests"))
@@ -65,6 +84,7 @@ def main():
             count += 1
             if path not in stems and not any(file.endswith("/" + path) for file in files):
                 missing.append(f"ARCHITECTURE.md:{number}: no file {path}")
+    missing += unlisted_codes(files)
     for line in missing:
         print(line)
     print(f"names: {count} in the tables of ARCHITECTURE.md, {len(missing)} missing")

@@ -157,15 +157,17 @@ void ChangeRun(task::Context& context, uint64_t campaign_id, std::initializer_li
 void Decide(task::Context& context, const v1::CreateCampaign& command) {
   const v1::CampaignSpec& spec = command.spec();
   const tenants::v1::Tenant& tenant = TenantOf(context);
-  std::vector<std::string> wrong;
-  if (spec.name().empty() || spec.name().size() > kNameBytesMax) wrong.push_back(fmt::format("the name has 1 to {} bytes", kNameBytesMax));
-  if (spec.template_id() == 0) wrong.push_back("template_id is missing");
+  std::vector<std::pair<std::string, std::string>> wrong;  // where, and a sentence
+  if (spec.name().empty() || spec.name().size() > kNameBytesMax) {
+    wrong.emplace_back("/name", fmt::format("the name has 1 to {} bytes", kNameBytesMax));
+  }
+  if (spec.template_id() == 0) wrong.emplace_back("/template_id", "template_id is missing");
   if (spec.from().size() > kFromBytesMax || HasControl(spec.from()) || !IsAddress(AddressIn(spec.from()))) {
-    wrong.push_back("from is like \"Shop <news@example.com>\"");
+    wrong.emplace_back("/from", "from is like \"Shop <news@example.com>\"");
   }
   if (!spec.reply_to().empty() &&
       (spec.reply_to().size() > kFromBytesMax || HasControl(spec.reply_to()) || !IsAddress(AddressIn(spec.reply_to())))) {
-    wrong.push_back("reply_to is like \"Help <help@example.com>\"");
+    wrong.emplace_back("/reply_to", "reply_to is like \"Help <help@example.com>\"");
   }
   for (std::string& sentence : audience::CheckArms(spec, [&](std::string_view name) {
          for (const auto& attribute : tenant.attributes()) {
@@ -173,9 +175,14 @@ void Decide(task::Context& context, const v1::CreateCampaign& command) {
          }
          return audience::Attribute::kUnknown;
        })) {
-    wrong.push_back(std::move(sentence));
+    wrong.emplace_back("/arms", std::move(sentence));
   }
-  if (!wrong.empty()) return context.Refuse(Outcome::kInvalid, "campaign_invalid", Joined(wrong));
+  if (!wrong.empty()) {
+    std::vector<std::string> sentences;
+    for (const auto& [where, sentence] : wrong) sentences.push_back(sentence);
+    context.Refuse(Outcome::kInvalid, "campaign_invalid", Joined(sentences));
+    return context.AnswerAll(wrong);
+  }
   const auto* counter = context.view<v1::CampaignCounter>().Find(state::Key(context.tenant()));
   const uint64_t last = counter == nullptr ? 0 : counter->last_campaign_id();
   if (last >= kCampaignsMax) {
@@ -204,7 +211,7 @@ void Decide(task::Context& context, const v1::LaunchCampaign& command) {
   const std::string from = AddressIn(spec.from());
   if (std::ranges::none_of(tenant.senders(), [&](const std::string& sender) { return AddressIn(sender) == from; })) {
     wrong.push_back(
-        {"/from", "from_not_verified", fmt::format("{} is not among the senders of this tenant; add it to the settings first", from)});
+        {"/from", "from_not_verified", "the address in from is not among the senders of this tenant; add it to the settings first"});
   }
   if (tenant.postal_address().empty()) {
     wrong.push_back(

@@ -203,10 +203,11 @@ std::string_view PartName(Part part) {
   return "html";
 }
 
-std::string Violation::ToString() const {
-  if (line == 0) return fmt::format("{}: {}", PartName(part), message);
-  return fmt::format("{}:{}:{}: {}", PartName(part), line, column, message);
+std::string Violation::Place() const {
+  return line == 0 ? std::string(PartName(part)) : fmt::format("{}:{}:{}", PartName(part), line, column);
 }
+
+std::string Violation::ToString() const { return Place() + ": " + message; }
 
 Parsed Parse(const Source& source) {
   Parsed parsed;

@@ -39,8 +39,8 @@ struct Violation {
   uint32_t column = 0;  // from 1, in characters
   std::string message;  // a sentence
 
-  // "html:3:14: …"
-  std::string ToString() const;
+  std::string Place() const;     // "html:3:14", or "html" of the part as a whole
+  std::string ToString() const;  // "html:3:14: …"
 };
 
 // A run of one part: literal bytes, or a placeholder. Runs cover the part without gaps.

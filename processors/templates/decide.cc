@@ -58,14 +58,23 @@ bool IsRegistered(const tenants::v1::Tenant& tenant, std::string_view name) {
   return std::ranges::any_of(tenant.attributes(), [&](const auto& attribute) { return attribute.name() == name; });
 }
 
+void AnswerPlaces(task::Context& context, const std::vector<Violation>& violations) {
+  std::vector<std::pair<std::string, std::string>> wrong;
+  for (size_t i = 0; i < violations.size() && i < kViolationsShownMax; ++i)
+    wrong.emplace_back(violations[i].Place(), violations[i].message);
+  context.AnswerAll(wrong);
+}
+
 void RefuseAll(task::Context& context, const std::vector<Violation>& violations) {
   std::string all;
   for (size_t i = 0; i < violations.size() && i < kViolationsShownMax; ++i) all += (i == 0 ? "" : "; ") + violations[i].ToString();
   if (violations.size() > kViolationsShownMax) all += fmt::format("; and {} more", violations.size() - kViolationsShownMax);
   context.Refuse(Outcome::kInvalid, "template_invalid", all);
+  AnswerPlaces(context, violations);
 }
 
-void RefuseUnknown(task::Context& context, const tenants::v1::Tenant& tenant, const personalization::Source& source) {
+void RefuseUnknown(task::Context& context, const tenants::v1::Tenant& tenant, const personalization::Source& source,
+                   const std::vector<Violation>& violations) {
   const auto attributes = personalization::Parse(source).attributes;
   std::string all;
   for (const std::string& name : attributes) {
@@ -75,6 +84,7 @@ void RefuseUnknown(task::Context& context, const tenants::v1::Tenant& tenant, co
     if (!nearest.empty()) all += fmt::format(", did you mean \"{}\"?", nearest);
   }
   context.Refuse(Outcome::kInvalid, "unknown_attribute", all);
+  AnswerPlaces(context, violations);
 }
 
 bool SameContent(const v1::TemplateVersion& version, const v1::SaveTemplate& command) {
@@ -95,7 +105,7 @@ void Decide(task::Context& context, const v1::SaveTemplate& command) {
   if (!violations.empty()) {
     const bool only_unknown =
         std::ranges::all_of(violations, [](const Violation& violation) { return violation.code == "unknown_attribute"; });
-    return only_unknown ? RefuseUnknown(context, tenant, source) : RefuseAll(context, violations);
+    return only_unknown ? RefuseUnknown(context, tenant, source, violations) : RefuseAll(context, violations);
   }
 
   const auto* name = context.view<v1::TemplateName>().Find(state::Key(context.tenant(), command.name()));

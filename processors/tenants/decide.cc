@@ -95,8 +95,14 @@ void Decide(task::Context& context, const v1::ChangeSettings& command) {
     return context.Refuse(Outcome::kInvalid, "invalid_settings",
                           fmt::format("{} senders are more than {}", command.senders_size(), kSendersMax));
   }
-  for (const std::string& sender : command.senders()) {
-    if (!IsSender(sender)) return context.Refuse(Outcome::kInvalid, "invalid_settings", fmt::format("\"{}\" is no address", sender));
+  std::vector<std::pair<std::string, std::string>> wrong;
+  for (int i = 0; i < command.senders_size(); ++i) {
+    if (!IsSender(command.senders(i)))
+      wrong.emplace_back(fmt::format("/senders/{}", i), fmt::format("\"{}\" is no address", command.senders(i)));
+  }
+  if (!wrong.empty()) {
+    context.Refuse(Outcome::kInvalid, "invalid_settings", fmt::format("{} of the senders are no addresses", wrong.size()));
+    return context.AnswerAll(wrong);
   }
   for (const std::string* text : {&command.postal_address(), &command.company()}) {
     if (text->size() > kSettingBytesMax) {

@@ -45,7 +45,7 @@ def path_of(pattern, ids):
 def requests_of(pattern, operation, ids):
     """The GETs of a route: plain, and with each of its own query parameters."""
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
-              "version": "1"}
+              "version": "1", "contact_id": ids["contact_id"]}
     if pattern not in WANT_PARAMETER:
         yield path_of(pattern, ids)
     for parameter in operation.get("parameters", []):
@@ -118,7 +118,7 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/attributes"): ({"name": amber.word, "type": "integer", "personal": True}, own),
             ("post", "/v1/keys"): ({"label": word, "scopes": ["admin"], "tenant": amber.word}, (403,)),
             ("delete", "/v1/keys/{id}"): (None, gone),
-            ("post", "/v1/contacts"): ({"email": SHARED, "attributes": {"secret": word}, "lists": [list_id]}, own),
+            ("post", "/v1/contacts"): ({"email": SHARED, "attributes": {"secret": word}, "lists": [list_id]}, (422,)),
             ("post", "/v1/imports"): (f"email,secret\n{ids['email']},{word}\n", own + (404,)),
             ("post", "/v1/lists"): ({"name": f"{amber.word} list"}, own),
             ("post", "/v1/lists/{id}/members"): ({"email": SHARED, "leave": True}, gone),
