@@ -1,14 +1,34 @@
 // See config.h.
 #include "app/config.h"
 
+#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <set>
+
+#include "app/endpoint.h"
+#include "streams/observe/logging.h"
 
 namespace maily::app {
 namespace {
+
+// Edits from one to the other: letters put in, taken out or changed.
+size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+    }
+  }
+  return row.back();
+}
 
 std::string UnknownSetting(std::string_view name) {
   std::vector<std::string> names;
@@ -29,12 +49,12 @@ const std::vector<Setting>& Settings() {
   using enum Setting::Kind;
   static const std::vector<Setting> settings = {
       {"data", "maily-data", kText, 0, 0, "directory of the log, the state, the keys and the read models"},
-      {"listen", "127.0.0.1:8080", kText, 0, 0, "address of the HTTP API and of tracking links"},
+      {"listen", "127.0.0.1:8080", kEndpoint, 0, 0, "address of the HTTP API and of tracking links"},
       {"tracking_base_url", "", kText, 0, 0, "what links in mails begin with; default http://<listen>"},
       {"partitions", "16", kNumber, 1, 1024, "partitions of a new log; fixed once the data directory exists"},
       {"workers", "2", kNumber, 1, 64, "threads that decide; partitions are pinned to them"},
       {"http_threads", "1", kNumber, 1, 64, "threads that answer HTTP"},
-      {"relay", "127.0.0.1:2525", kText, 0, 0, "SMTP relay that mail is handed to, host:port"},
+      {"relay", "127.0.0.1:2525", kEndpoint, 0, 0, "SMTP relay that mail is handed to, host:port"},
       {"relay_connections", "16", kNumber, 1, 1000, "connections kept to the relay, over all workers"},
       {"helo_name", "localhost", kText, 0, 0, "name given in EHLO"},
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
@@ -42,7 +62,7 @@ const std::vector<Setting>& Settings() {
        "journal written between flushes of the state, over all partitions, MiB; bounds a restart"},
       {"commands_retention_days", "7", kNumber, 0, 36500, "commands that are decided are kept for so many days, then trimmed; 0: for ever"},
       {"command_queue_mb", "64", kNumber, 1, 1 << 16, "commands waiting to be appended, MiB; beyond it requests get 503"},
-      {"log_level", "info", kText, 0, 0, "debug, info, warn or error"},
+      {"log_level", "info", kLevel, 0, 0, "debug, info, warn or error"},
       {"shutdown_seconds", "30", kNumber, 1, 600, "time for a clean stop after SIGTERM"},
   };
   return settings;
@@ -73,6 +93,12 @@ Result<void> Config::Set(std::string_view name, const std::string& value, const 
     if (setting.kind == Setting::Kind::kSwitch && value != "true" && value != "false") {
       return Fail(Code::kInvalid, "{}: {} must be true or false, not '{}'", source, name, value);
     }
+    if (setting.kind == Setting::Kind::kEndpoint && !ParseEndpoint(value)) {
+      return Fail(Code::kInvalid, "{}: {} must be host:port, not '{}'", source, name, value);
+    }
+    if (setting.kind == Setting::Kind::kLevel && !observe::LevelFromName(value)) {
+      return Fail(Code::kInvalid, "{}: {} must be debug, info, warn or error, not '{}'", source, name, value);
+    }
     values_[i] = {value, source};
     return Ok();
   }
@@ -84,25 +110,47 @@ Result<void> Config::LoadFile(const std::string& path) {
     const YAML::Node root = YAML::LoadFile(path);
     if (root.IsNull()) return Ok();
     if (!root.IsMap()) return Fail(Code::kInvalid, "{}:1: settings are 'name: value' lines", path);
+    std::set<std::string> seen;
     for (const auto& item : root) {
       const std::string source = fmt::format("{}:{}", path, item.first.Mark().line + 1);
       if (!item.second.IsScalar()) return Fail(Code::kInvalid, "{}: {} must have one value", source, item.first.Scalar());
+      if (!seen.insert(item.first.Scalar()).second) return Fail(Code::kInvalid, "{}: {} stands twice", source, item.first.Scalar());
       MAILY_TRY_VOID(Set(item.first.Scalar(), item.second.Scalar(), source));
     }
     return Ok();
   } catch (const YAML::BadFile&) {
-    return Fail(Code::kNotFound, "{}: cannot be read", path);
+    return Fail(Code::kInvalid, "{}: cannot be read", path);
   } catch (const YAML::Exception& error) {
     return Fail(Code::kInvalid, "{}:{}: {}", path, error.mark.line + 1, error.msg);
   }
 }
+
+namespace {
+
+// A variable that is one or two letters off a setting is meant to be one; others that begin so may be anybody's.
+Result<void> RefuseMisspelled() {
+  std::vector<std::string> names = {"MAILY_SERVER", "MAILY_KEY", "MAILY_KEY_FILE"};
+  for (const Setting& setting : Settings()) names.push_back(VariableOf(setting.name));
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::string variable(text.substr(0, text.find('=')));
+    if (!variable.starts_with("MAILY_") || std::ranges::find(names, variable) != names.end()) continue;
+    const std::string nearest = NearestName(variable, names);
+    if (!nearest.empty() && Distance(variable, nearest) <= 2) {
+      return Fail(Code::kInvalid, "{}: unknown setting; did you mean {}?", variable, nearest);
+    }
+  }
+  return Ok();
+}
+
+}  // namespace
 
 Result<void> Config::LoadEnvironment() {
   for (const Setting& setting : Settings()) {
     const std::string variable = VariableOf(setting.name);
     if (const char* value = std::getenv(variable.c_str())) MAILY_TRY_VOID(Set(setting.name, value, variable));
   }
-  return Ok();
+  return RefuseMisspelled();
 }
 
 const std::string& Config::Text(std::string_view name) const { return values_[Index(name)].text; }
@@ -114,18 +162,8 @@ std::string NearestName(std::string_view name, const std::vector<std::string>& n
   std::string nearest;
   size_t best = name.size() / 2 + 1;
   for (const std::string& candidate : names) {
-    std::vector<size_t> row(candidate.size() + 1);
-    for (size_t j = 0; j <= candidate.size(); ++j) row[j] = j;
-    for (size_t i = 1; i <= name.size(); ++i) {
-      size_t diagonal = std::exchange(row[0], i);
-      for (size_t j = 1; j <= candidate.size(); ++j) {
-        const size_t change = diagonal + (name[i - 1] == candidate[j - 1] ? 0 : 1);
-        diagonal = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-      }
-    }
-    if (row.back() < best) {
-      best = row.back();
+    if (const size_t distance = Distance(name, candidate); distance < best) {
+      best = distance;
       nearest = candidate;
     }
   }

@@ -158,6 +158,28 @@ int Doctor(const Common& common, const ConfigFlags& flags) {
   return found ? kExitDifference : kExitOk;
 }
 
+template <class Rows>
+json NamesOf(const Rows& rows) {
+  json names = json::array();
+  for (const auto& row : rows) names.push_back(TypeName(row.type));
+  return names;
+}
+
+json TopologyJson(const task::Pipeline& pipeline) {
+  json nouns = json::array();
+  for (const task::Noun& noun : pipeline.nouns()) {
+    nouns.push_back({{"name", noun.name()},
+                     {"decides", NamesOf(noun.decides())},
+                     {"evolves", NamesOf(noun.evolves())},
+                     {"reacts", NamesOf(noun.reacts())}});
+  }
+  json links = json::array();
+  for (const task::Carry& carry : pipeline.carries()) {
+    links.push_back({{"event", TypeName(carry.event)}, {"to", carry.to == task::CarryTo::kAll ? "all" : "home"}});
+  }
+  return {{"nouns", nouns}, {"links", links}};
+}
+
 json TypeJson(const schema::Type& type) {
   json fields = json::array();
   for (int i = 0; i < type.descriptor->field_count(); ++i) {
@@ -218,8 +240,12 @@ void AddTopology(CLI::App& app, Chosen& chosen) {
   auto dot = std::make_shared<bool>(false);
   app.add_flag("--dot", *dot, "as a graph for Graphviz");
   app.callback([&chosen, dot] {
-    chosen = [dot](const Common&) {
+    chosen = [dot](const Common& common) {
       const task::Pipeline pipeline = MakePipeline();
+      if (common.json) {
+        std::printf("%s\n", TopologyJson(pipeline).dump().c_str());
+        return static_cast<int>(kExitOk);
+      }
       std::fputs((*dot ? pipeline.ToDot(TypeName) : pipeline.ToText(TypeName)).c_str(), stdout);
       return static_cast<int>(kExitOk);
     };

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "app/config.h"
 #include "app/remote.h"
@@ -43,27 +44,88 @@ int PrintVersion(const Common& common) {
   return kExitOk;
 }
 
-int UsageError(const CLI::App& app, const CLI::ParseError& error) {
-  std::fprintf(stderr, "maily: %s\n", error.what());
-  // The nearest name for what was not understood: of the subcommands and flags at the place where parsing stopped.
-  const CLI::App* at = &app;
-  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
-  std::vector<std::string> names;
-  for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
-  for (const CLI::Option* option : at->get_options()) names.push_back("--" + option->get_single_name());
-  for (const std::string& word : app.remaining(true)) {
-    const std::string name = word.substr(0, word.find('='));
-    if (const std::string nearest = NearestName(name, names); !nearest.empty()) std::fprintf(stderr, "did you mean %s?\n", nearest.c_str());
+int PrintExitCodes(const Common& common) {
+  if (!common.json) {
+    std::fputs(kExitCodes, stdout);
+    return kExitOk;
   }
-  std::fprintf(stderr, "see %s --help\n", at->get_parent() == nullptr ? "maily" : ("maily " + at->get_name()).c_str());
+  nlohmann::json codes = nlohmann::json::object();
+  std::istringstream lines(kExitCodes);
+  for (std::string line; std::getline(lines, line);) codes[line.substr(0, line.find(' '))] = line.substr(line.find(' ') + 1);
+  std::printf("%s\n", nlohmann::json({{"exit_codes", codes}}).dump().c_str());
+  return kExitOk;
+}
+
+// Whether errors of the command line itself are to be JSON too: they come before flags have their values.
+bool WantsJson(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--output=json" || (word == "--output" && i + 1 < argc && std::string_view(argv[i + 1]) == "json")) return true;
+  }
+  return false;
+}
+
+bool IsSubcommand(const CLI::App& app, const std::string& name) {
+  return !app.get_subcommands([&name](const CLI::App* sub) { return sub->get_name() == name; }).empty();
+}
+
+std::vector<std::string> SubcommandsOf(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  return names;
+}
+
+int UsageError(const CLI::App& app, const std::string& what, bool json) {
+  // Where parsing stopped, and what that is called.
+  const CLI::App* at = &app;
+  std::string path = "maily";
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    path += " " + at->get_name();
+  }
+  // The nearest name for what was not understood: of the subcommands there, and of the flags there and above.
+  std::vector<std::string> names = SubcommandsOf(*at);
+  for (const CLI::App* level = at; level != nullptr; level = level->get_parent()) {
+    for (const CLI::Option* option : level->get_options()) names.push_back("--" + option->get_single_name());
+  }
+  std::vector<std::string> unknown = app.remaining(true);
+  std::erase_if(unknown, [&app](const std::string& word) { return IsSubcommand(app, word); });
+  std::string hint;
+  for (const std::string& word : unknown) {
+    if (const std::string nearest = NearestName(word.substr(0, word.find('=')), names); !nearest.empty()) {
+      hint += fmt::format("did you mean {}? ", nearest);
+    }
+  }
+  hint += fmt::format("see {} --help", path);
+  if (json) {
+    nlohmann::json details = nlohmann::json::array();
+    for (const std::string& word : unknown) details.push_back({{"path", word}, {"code", "usage"}, {"hint", hint}});
+    std::printf("%s\n", nlohmann::json({{"code", "usage"}, {"message", what}, {"hint", hint}, {"details", details}}).dump().c_str());
+  }
+  std::fprintf(stderr, "maily: %s\n%s\n", what.c_str(), hint.c_str());
   return kExitUsage;
+}
+
+// The first word, if it is neither a flag nor a subcommand: parsing would go on to a later word that is one.
+std::string UnknownFirstWord(const CLI::App& app, int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--output") {
+      ++i;
+    } else if (!word.starts_with('-')) {
+      return IsSubcommand(app, word) ? std::string() : word;
+    }
+  }
+  return {};
 }
 
 }  // namespace
 
 int PrintError(const Common& common, const Error& error) {
   if (common.json) {
-    std::printf("%s\n", nlohmann::json({{"error", {{"code", CodeName(error.code)}, {"message", error.message}}}}).dump().c_str());
+    std::printf(
+        "%s\n",
+        nlohmann::json({{"code", CodeName(error.code)}, {"message", error.message}, {"details", nlohmann::json::array()}}).dump().c_str());
   }
   std::fprintf(stderr, "maily: %s\n", error.message.c_str());
   switch (error.code) {
@@ -100,11 +162,20 @@ int Main(int argc, char** argv) {
   CLI::App* help = app.add_subcommand("help", "maily help exit-codes");
   help->add_option("topic", topic, "exit-codes");
   help->callback([&] {
-    chosen = [&](const Common&) {
-      std::fputs(topic == "exit-codes" ? kExitCodes : app.help().c_str(), stdout);
+    chosen = [&](const Common& asked) -> int {
+      if (topic == "exit-codes") return PrintExitCodes(asked);
+      const CLI::App* about = topic.empty() ? &app : IsSubcommand(app, topic) ? app.get_subcommand(topic) : nullptr;
+      if (about == nullptr) return UsageError(app, "there is no help on " + topic, asked.json);
+      std::fputs(app.get_formatter()->make_help(about, "maily" + (topic.empty() ? "" : " " + topic), CLI::AppFormatMode::Normal).c_str(),
+                 stdout);
       return static_cast<int>(kExitOk);
     };
   });
+  if (const std::string word = UnknownFirstWord(app, argc, argv); !word.empty()) {
+    const std::string nearest = NearestName(word, SubcommandsOf(app));
+    return UsageError(app, fmt::format("there is no subcommand {}{}", word, nearest.empty() ? "" : "; did you mean " + nearest + "?"),
+                      WantsJson(argc, argv));
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& call) {
@@ -112,7 +183,7 @@ int Main(int argc, char** argv) {
   } catch (const CLI::CallForAllHelp& call) {
     return app.exit(call);
   } catch (const CLI::ParseError& error) {
-    return UsageError(app, error);
+    return UsageError(app, error.what(), WantsJson(argc, argv));
   }
   common.json = output == "json";
   if (!chosen) {

@@ -323,6 +323,9 @@ int PrintAnswer(const Common& common, const HttpAnswer& answer) {
 bool Confirm(const Common& common, const std::string& question) {
   if (common.yes) return true;
   if (::isatty(STDIN_FILENO) == 0) {
+    if (common.json) {
+      std::printf("%s\n", json({{"code", "unconfirmed"}, {"message", question}, {"details", json::array()}}).dump().c_str());
+    }
     std::fprintf(stderr, "maily: %s Give --yes to do it without a terminal.\n", question.c_str());
     return false;
   }

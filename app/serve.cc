@@ -373,11 +373,7 @@ Result<Config> ConfigFlags::Resolve() const {
 
 int Serve(const Common& common, const Config& config) {
   BlockStopSignals();
-  const auto level = observe::LevelFromName(config.Text("log_level"));
-  if (!level) return Refuse(common, Fail(Code::kInvalid, "log_level: '{}' is not debug, info, warn or error", config.Text("log_level")));
-  observe::SetLevel(*level);
-  auto listen = ParseEndpoint(config.Text("listen"));
-  if (!listen) return Refuse(common, listen.error());
+  observe::SetLevel(observe::LevelFromName(config.Text("log_level")).value());
 
   Runtime run;
   auto instance = Instance::Open(config.Text("data"));
