@@ -187,6 +187,9 @@ TEST_F(ApiTest, ReadsSayWhetherTheyShowTheWrite) {
   EXPECT_EQ(stale.status, 200);
   EXPECT_EQ(stale.response.headers["maily-applied"], "false");
   EXPECT_EQ(Get("/v1/lists?strict=true&wait_ms=10&min=" + never).status, 412);
+  const Said missing = Get("/v1/lists/99?wait_ms=10&min=" + never);  // what is not there yet is not what will never be
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_EQ(missing.response.headers["maily-applied"], "false");
   EXPECT_EQ(Get("/v1/lists?min=forged").status, 400);
   EXPECT_EQ(Get("/v1/lists?min=" + never + "&wait_ms=never").status, 422);
 }

@@ -75,8 +75,9 @@ void Answer(Call& call, int status, const Json& body, http::Headers headers) {
 
 void Refuse(Call& call, const http::Problem& problem) { call.respond(ToResponse(problem, call.request.trace_id, call.request.path())); }
 
-void Refuse(Call& call, const Error& error) {
-  const http::Problem problem = http::ProblemOf(error);
+void Refuse(Call& call, const Error& error, http::Headers headers) {
+  http::Problem problem = http::ProblemOf(error);
+  problem.headers = std::move(headers);
   if (problem.status >= 500) {
     observe::Log(observe::Level::kWarn, "request failed",
                  {{"trace_id", call.request.trace_id}, {"tenant", call.caller.tenant}, {"error", error}});

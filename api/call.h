@@ -57,7 +57,7 @@ struct Call {
 
 void Answer(Call& call, int status, const Json& body, http::Headers headers = {});
 void Refuse(Call& call, const http::Problem& problem);
-void Refuse(Call& call, const Error& error);
+void Refuse(Call& call, const Error& error, http::Headers headers = {});
 // 400 with the parameter's name.
 http::Problem BadParameter(std::string_view name, std::string hint, int status = 400);
 

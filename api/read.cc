@@ -79,7 +79,7 @@ Result<Json> Page(Call& call, const Paging& paging, const std::vector<Value>& af
 }
 
 void AnswerRead(Call& call, const Result<Json>& body, http::Headers headers) {
-  if (!body) return Refuse(call, body.error());
+  if (!body) return Refuse(call, body.error(), std::move(headers));  // a 404 too says whether the view is fresh
   Answer(call, 200, *body, std::move(headers));
 }
 

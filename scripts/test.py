@@ -20,6 +20,7 @@ END_TO_END = [
     ("demo 2000", ["python3", "tests/e2e/hillstrom.py", "--maily", RELEASE, "--once", "--contacts", "2000"]),
     ("howto", ["python3", "tests/e2e/howto.py", "--maily", RELEASE]),
     ("skeleton", ["python3", "tests/e2e/skeleton.py", "--maily", RELEASE]),
+    ("contract", ["python3", "tests/e2e/contract.py", "--maily", RELEASE]),
     ("bad_input", ["python3", "tests/e2e/bad_input.py", "--maily", RELEASE]),
     ("second_serve", ["python3", "tests/e2e/second_serve.py", "--maily", RELEASE]),
     ("two_tenants", ["python3", "tests/e2e/two_tenants.py", "--maily", RELEASE]),
