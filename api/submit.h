@@ -49,7 +49,7 @@ void SubmitBatch(Call call, std::vector<gateway::Order> orders, Duration timeout
 // The decider's JSON; an empty object if it said nothing.
 nlohmann::json AnswerOf(const gateway::Verdict& verdict);
 // What a write with this decision answers, as far as the decision says it: its answer with "id" if it was done, else {"status", "code",
-// "message", "details"} of the refusal.
+// "message", "details"} of the refusal; without "status" if it only repeats that of a first copy.
 Json BodyOf(const gateway::Verdict& verdict);
 // True if the verdict means that the request holds: done, unchanged, or as the first copy said.
 bool IsDone(const gateway::Verdict& verdict);
