@@ -19,14 +19,17 @@
 namespace maily::import {
 namespace {
 
+using contacts::v1::ImportContacts;
 using contacts::v1::UpsertContact;
 using gateway::Outcome;
 using gateway::Registry;
 using gateway::Verdict;
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kBatchRows = 1024;
-constexpr Duration kRowTimeout = Seconds(20);
+constexpr size_t kBatchRows = 1024;           // sealed together
+constexpr int kChunkRows = 32;                // of one command; more are refused (contacts::kImportRowsMax)
+constexpr size_t kChunkBytesMax = 48 * 1024;  // unless one row alone is larger; a command has at most 64 KiB
+constexpr Duration kChunkTimeout = Seconds(20);
 constexpr Duration kResendPause = Milliseconds(100);
 constexpr Duration kNoProgressMax = Seconds(60);
 constexpr size_t kDomainsKept = 4096;
@@ -137,16 +140,22 @@ class Import : public std::enable_shared_from_this<Import> {
  private:
   struct Row {
     uint64_t line = 0;
-    uint64_t sequence = 0;
     bool repeat = false;  // of an address that this file had before
-    std::string contact_key;
-    std::string payload;  // sealed
+  };
+  // Rows of one partition, decided by one command.
+  struct Chunk {
+    uint64_t sequence = 0;
+    std::vector<Row> rows;
+    std::string payload;
   };
   struct Lane {  // of a partition
     uint64_t last_sequence = 0;
-    size_t in_flight = 0;
-    std::vector<Row> ready;  // of this batch
-    std::deque<Row> again;   // to be sent once more, when in_flight is zero
+    size_t in_flight = 0;      // chunks
+    ImportContacts filling;    // sealed rows of the next chunk
+    std::vector<Row> rows;     // the same
+    size_t bytes = 0;          // the same, serialized
+    std::vector<Chunk> ready;  // of this batch
+    std::deque<Chunk> again;   // to be sent once more, when in_flight is zero
     bool pausing = false;
   };
   // A row that is parsed and not sealed yet.
@@ -232,12 +241,13 @@ class Import : public std::enable_shared_from_this<Import> {
     }
     if (waiting_chunk_) {
       reader_.Feed(*std::exchange(waiting_chunk_, std::nullopt));
-      SendBatch();
     }
     if (ended_ && !finished_) {
       finished_ = true;
       reader_.Finish();
-      SendBatch();
+      SealBatch();
+      for (auto& [partition, lane] : lanes_) Close(lane);
+      SendReady();
       if (reader_.failed() && !problem_) {
         problem_ = http::Problem{
             .status = 422, .code = "empty_file", .message = "the file has no header; its first row names the columns, email among them"};
@@ -312,11 +322,14 @@ class Import : public std::enable_shared_from_this<Import> {
     gateway::Identify(command, *registry_, *address, std::move(contact_key), known->second, *keys_);
     if (list_id_ != 0) command.add_join_lists(list_id_);
     command.set_source(source_);
-    if (++draft_count_ == kBatchRows) SendBatch();
+    if (++draft_count_ < kBatchRows) return;
+    SealBatch();
+    SendReady();
   }
 
-  // Seals the drafts, under keys that are durable then, and sends them.
-  void SendBatch() {
+  // Seals the drafts, under keys that are durable then, into chunks. Where a chunk ends depends on the file alone: posted again, it has the
+  // same chunks.
+  void SealBatch() {
     if (draft_count_ == 0) return;
     std::vector<std::string_view> subjects;
     subjects.reserve(draft_count_);
@@ -325,7 +338,7 @@ class Import : public std::enable_shared_from_this<Import> {
     const size_t count = std::exchange(draft_count_, 0);
     if (!keys) {
       problem_ = http::ProblemOf(keys.error());
-      problem_->message = fmt::format("stopped after {} rows: {}", rows_ - count, problem_->message);
+      problem_->message = fmt::format("stopped near line {}: {}; post the file again", drafts_[0].line, problem_->message);
       return;
     }
     for (size_t i = 0; i < count; ++i) {
@@ -333,13 +346,25 @@ class Import : public std::enable_shared_from_this<Import> {
       gateway::Seal(command, *registry_, asker_.tenant, (*keys)[i], parts_.gateway.entropy());
       const PartitionId partition = schema::PartitionOfContact(command.contact_key(), parts_.gateway.log().partition_count);
       Lane& lane = lanes_[partition];
-      Row& row = lane.ready.emplace_back();
-      row.line = drafts_[i].line;
-      row.sequence = ++lane.last_sequence;
-      row.repeat = drafts_[i].repeat;
-      row.contact_key = command.contact_key();
-      command.SerializeToString(&row.payload);
+      const size_t bytes = command.ByteSizeLong();
+      if (lane.filling.rows_size() == kChunkRows || (lane.bytes > 0 && lane.bytes + bytes > kChunkBytesMax)) Close(lane);
+      lane.filling.add_rows()->Swap(&command);
+      lane.rows.push_back({drafts_[i].line, drafts_[i].repeat});
+      lane.bytes += bytes;
     }
+  }
+
+  void Close(Lane& lane) {
+    if (lane.rows.empty()) return;
+    Chunk& chunk = lane.ready.emplace_back();
+    chunk.sequence = ++lane.last_sequence;
+    chunk.rows = std::exchange(lane.rows, {});
+    lane.filling.SerializeToString(&chunk.payload);
+    lane.filling.Clear();
+    lane.bytes = 0;
+  }
+
+  void SendReady() {
     for (auto& [partition, lane] : lanes_) {
       for (size_t i = 0; i < lane.ready.size(); ++i) {
         if (!lane.again.empty()) {  // order counts: behind those that are sent again
@@ -352,41 +377,40 @@ class Import : public std::enable_shared_from_this<Import> {
     }
   }
 
-  void Send(PartitionId partition, Lane& lane, Row row, command::More more) {
+  void Send(PartitionId partition, Lane& lane, Chunk chunk, command::More more) {
     gateway::Order order;
     order.more = more;
-    order.type = TypeNumberOf<UpsertContact>();
-    order.payload = row.payload;
-    order.key = row.contact_key;
+    order.type = TypeNumberOf<ImportContacts>();
+    order.payload = chunk.payload;
     order.partition = partition;
     order.natural_key = natural_key();
-    order.sequence = row.sequence;
+    order.sequence = chunk.sequence;
     ++lane.in_flight;
-    ++in_flight_;
-    parts_.gateway.SubmitOn(parts_.bulk, asker_, order, kRowTimeout,
-                            [self = shared_from_this(), partition, row = std::move(row)](Verdict verdict) mutable {
-                              self->Returned(partition, std::move(row), std::move(verdict));
+    in_flight_ += chunk.rows.size();
+    parts_.gateway.SubmitOn(parts_.bulk, asker_, order, kChunkTimeout,
+                            [self = shared_from_this(), partition, chunk = std::move(chunk)](Verdict verdict) mutable {
+                              self->Returned(partition, std::move(chunk), std::move(verdict));
                             });
   }
   std::string natural_key() const { return "import/" + id_; }
 
-  void Returned(PartitionId partition, Row row, Verdict verdict) {
+  void Returned(PartitionId partition, Chunk chunk, Verdict verdict) {
     Lane& lane = lanes_[partition];
     --lane.in_flight;
-    --in_flight_;
+    in_flight_ -= chunk.rows.size();
     const bool again =
         verdict.kind != Verdict::Kind::kDecided || verdict.outcome == Outcome::kOutOfOrder || verdict.outcome == Outcome::kRetryLater;
     if (again) {
       if (verdict.kind != Verdict::Kind::kDecided) last_trouble_ = verdict.answer.empty() ? "not decided in time" : verdict.answer;
-      const auto place = std::ranges::lower_bound(lane.again, row.sequence, {}, &Row::sequence);
-      lane.again.insert(place, std::move(row));
+      const auto place = std::ranges::lower_bound(lane.again, chunk.sequence, {}, &Chunk::sequence);
+      lane.again.insert(place, std::move(chunk));
     } else {
       progress_at_ = parts_.gateway.clock().Steady();
       if (verdict.at) {
         auto& last = reached_.try_emplace(partition, *verdict.at).first->second;
         last = std::max(last, *verdict.at);
       }
-      Count(row, verdict);
+      Count(chunk, verdict);
     }
     if (!lane.again.empty() && lane.in_flight == 0) SendAgain(partition, lane);
     Step();
@@ -410,31 +434,38 @@ class Import : public std::enable_shared_from_this<Import> {
     parts_.bulk.After(kResendPause, [self = shared_from_this(), partition] {
       Lane& waiting = self->lanes_[partition];
       waiting.pausing = false;
-      std::deque<Row> rows = std::exchange(waiting.again, {});
-      while (!rows.empty()) {
-        self->Send(partition, waiting, std::move(rows.front()), rows.size() > 1 ? command::More::kFollows : command::More::kNone);
-        rows.pop_front();
+      std::deque<Chunk> chunks = std::exchange(waiting.again, {});
+      while (!chunks.empty()) {
+        self->Send(partition, waiting, std::move(chunks.front()), chunks.size() > 1 ? command::More::kFollows : command::More::kNone);
+        chunks.pop_front();
       }
       self->Step();
     });
   }
 
-  void Count(const Row& row, const Verdict& verdict) {
-    Meters().rows.Add();
-    const bool applied =
-        verdict.outcome == Outcome::kDone || verdict.outcome == Outcome::kUnchanged || verdict.outcome == Outcome::kDuplicate;
-    if (!applied) {
-      const auto answer = nlohmann::json::parse(verdict.answer, nullptr, false);
-      const bool object = answer.is_object();
-      return RejectRow(row.line, "", object ? answer.value("code", "refused") : "refused",
-                       object ? answer.value("message", "the contact was refused") : "the contact was refused");
+  void Count(const Chunk& chunk, const Verdict& verdict) {
+    Meters().rows.Add(chunk.rows.size());
+    if (verdict.outcome == Outcome::kDuplicate) {  // applied by an earlier post of this file
+      for (const Row& row : chunk.rows) ++(row.repeat ? duplicate_ : unchanged_);
+      return;
     }
-    if (row.repeat) {
-      ++duplicate_;
-    } else if (verdict.outcome == Outcome::kDone) {
-      ++(verdict.answer.find("\"created\"") != std::string::npos ? created_ : updated_);
-    } else {
-      ++unchanged_;
+    const auto answer = nlohmann::json::parse(verdict.answer, nullptr, false);
+    const auto member = [&](const std::string& name) { return answer.is_object() ? answer.value(name, std::string()) : std::string(); };
+    const std::string results = member("results");
+    for (size_t i = 0; i < chunk.rows.size(); ++i) {
+      const Row& row = chunk.rows[i];
+      const char result = i < results.size() ? results[i] : 'r';
+      if (result == 'r') {
+        // Of a row by itself, else of the whole chunk.
+        const std::string own = member(std::to_string(i));
+        const size_t colon = own.find(": ");
+        RejectRow(row.line, "", colon == std::string::npos ? member("code") : own.substr(0, colon),
+                  colon == std::string::npos ? member("message") : own.substr(colon + 2));
+      } else if (row.repeat) {
+        ++duplicate_;
+      } else {
+        ++(result == 'c' ? created_ : result == 'u' ? updated_ : unchanged_);
+      }
     }
   }
 

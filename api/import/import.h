@@ -1,9 +1,9 @@
-// POST /v1/imports: a CSV file, row by row as it arrives, becomes UpsertContact commands; the answer is a report.
+// POST /v1/imports: a CSV file, row by row as it arrives, becomes ImportContacts commands; the answer is a report.
 //
 // Rows are parsed, sealed and appended while the file still comes in; at most kRowsInFlightMax of them wait for their decisions, then the
-// connection is not read further. No plaintext touches a disk. Each row is number n of the stream "import/<id>" of its partition and
-// accepted only as last + 1, so a row is never applied twice; with an Idempotency-Key, posting the same file again after a crash goes on
-// where it stopped (rows applied before count as unchanged).
+// connection is not read further. No plaintext touches a disk. Rows of one partition go in chunks, one command each; a chunk is number n of
+// the stream "import/<id>" of its partition and accepted only as last + 1, so a row is never applied twice; with an Idempotency-Key,
+// posting the same file again after a crash goes on where it stopped (rows applied before count as unchanged).
 //
 // Columns: `email` is required (any case); every other column is an attribute of that name, typed as registered; a value of the wrong type
 // rejects its row, naming the column. Unregistered columns are personal text. An empty cell is absent: the attribute stays as it is.

@@ -58,7 +58,15 @@ bool SameValue(const Attribute& a, const Attribute& b) {
   return false;
 }
 
-void Create(task::Context& context, const v1::UpsertContact& command) {
+// How one contact was decided.
+struct Upserted {
+  char result = 'r';        // see ImportContacts
+  uint64_t ordinal = 0;     // unless refused
+  std::string_view code{};  // of a refusal, with a sentence
+  std::string message{};
+};
+
+Upserted Create(task::Context& context, const v1::UpsertContact& command) {
   const v1::ContactCounter* counter = context.view<v1::ContactCounter>().Find(state::Key(context.tenant()));
   thread_local v1::ContactCreated created;
   created.Clear();
@@ -75,9 +83,7 @@ void Create(task::Context& context, const v1::UpsertContact& command) {
   *created.mutable_join_lists() = command.join_lists();
   created.set_source(command.source());
   context.Emit(created);
-  context.Answer("contact_ordinal", created.ordinal());
-  context.Answer("partition", uint64_t{context.partition().value()});
-  context.Answer("result", "created");
+  return {.result = 'c', .ordinal = created.ordinal()};
 }
 
 // What differs from what is remembered.
@@ -102,19 +108,17 @@ void Compare(const v1::UpsertContact& command, const v1::Contact& contact, v1::C
   if (any_sealed && digest_differs) changed.set_personal_digest(command.personal_digest());
 }
 
-}  // namespace
+Upserted Refused(std::string_view code, std::string message) { return {'r', 0, code, std::move(message)}; }
 
-void Decide(task::Context& context, const v1::UpsertContact& command) {
+Upserted Upsert(task::Context& context, const v1::UpsertContact& command) {
   if (command.contact_key().size() != schema::kContactKeyBytes || command.address().empty()) {
-    return context.Refuse(Outcome::kInvalid, "invalid_contact",
-                          fmt::format("a contact has a key of {} bytes and an address", schema::kContactKeyBytes));
+    return Refused("invalid_contact", fmt::format("a contact has a key of {} bytes and an address", schema::kContactKeyBytes));
   }
   if (command.attributes_size() > kAttributesMax) {
-    return context.Refuse(Outcome::kInvalid, "too_many_attributes",
-                          fmt::format("{} attributes at once are more than {}", command.attributes_size(), kAttributesMax));
+    return Refused("too_many_attributes", fmt::format("{} attributes at once are more than {}", command.attributes_size(), kAttributesMax));
   }
   if (command.join_lists_size() > kJoinListsMax) {
-    return context.Refuse(Outcome::kInvalid, "too_many_lists", fmt::format("a contact joins at most {} lists at once", kJoinListsMax));
+    return Refused("too_many_lists", fmt::format("a contact joins at most {} lists at once", kJoinListsMax));
   }
   const v1::ContactRef* ref = context.view<v1::ContactRef>().Find(state::Key(context.tenant(), command.contact_key()));
   if (ref == nullptr) return Create(context, command);
@@ -127,8 +131,7 @@ void Decide(task::Context& context, const v1::UpsertContact& command) {
   changed.Clear();
   Compare(command, *contact, changed);
   if (contact->ByteSizeLong() + changed.ByteSizeLong() > kContactBytesMax) {
-    return context.Refuse(Outcome::kInvalid, "contact_too_large",
-                          fmt::format("all that is remembered of a contact has at most {} bytes", kContactBytesMax));
+    return Refused("contact_too_large", fmt::format("all that is remembered of a contact has at most {} bytes", kContactBytesMax));
   }
   if (command.join_lists_size() > 0) {
     const lists::v1::Subscriber* subscriber = context.view<lists::v1::Subscriber>().Find(key);
@@ -137,19 +140,50 @@ void Decide(task::Context& context, const v1::UpsertContact& command) {
       if (!joined && std::ranges::find(changed.join_lists(), list_id) == changed.join_lists().end()) changed.add_join_lists(list_id);
     }
     if (subscriber != nullptr && subscriber->list_ids_size() + changed.join_lists_size() > kListsMax) {
-      return context.Refuse(Outcome::kInvalid, "too_many_lists", fmt::format("a contact is a member of at most {} lists", kListsMax));
+      return Refused("too_many_lists", fmt::format("a contact is a member of at most {} lists", kListsMax));
     }
   }
-  context.Answer("contact_ordinal", ordinal);
-  context.Answer("partition", uint64_t{context.partition().value()});
-  if (changed.ByteSizeLong() == 0) {
-    context.Answer("result", "unchanged");
-    return context.Unchanged();
-  }
+  if (changed.ByteSizeLong() == 0) return {.result = 'n', .ordinal = ordinal};
   changed.set_ordinal(ordinal);
   changed.set_source(command.source());
   context.Emit(changed);
-  context.Answer("result", "updated");
+  return {.result = 'u', .ordinal = ordinal};
+}
+
+std::string_view Word(char result) { return result == 'c' ? "created" : result == 'u' ? "updated" : "unchanged"; }
+
+}  // namespace
+
+void Decide(task::Context& context, const v1::UpsertContact& command) {
+  const Upserted upserted = Upsert(context, command);
+  if (upserted.result == 'r') return context.Refuse(Outcome::kInvalid, upserted.code, upserted.message);
+  context.Answer("contact_ordinal", upserted.ordinal);
+  context.Answer("partition", uint64_t{context.partition().value()});
+  context.Answer("result", Word(upserted.result));
+  if (upserted.result == 'n') context.Unchanged();
+}
+
+void Decide(task::Context& context, const v1::ImportContacts& command) {
+  if (command.rows_size() > kImportRowsMax) {
+    return context.Refuse(Outcome::kInvalid, "too_many_rows",
+                          fmt::format("{} rows at once are more than {}", command.rows_size(), kImportRowsMax));
+  }
+  std::string results;
+  for (int i = 0; i < command.rows_size(); ++i) {
+    const v1::UpsertContact& row = command.rows(i);
+    Upserted upserted;
+    if (schema::PartitionOfContact(row.contact_key(), context.partition_count()) != context.partition()) {
+      upserted = Refused("wrong_partition", "the contact belongs to another partition");
+    } else if (row.join_lists_size() > 1) {
+      upserted = Refused("too_many_lists", "a row of an import joins at most one list");
+    } else {
+      upserted = Upsert(context, row);
+    }
+    results.push_back(upserted.result);
+    if (upserted.result == 'r') context.Answer(std::to_string(i), fmt::format("{}: {}", upserted.code, upserted.message));
+  }
+  context.Answer("results", results);
+  if (context.event_count() == 0) context.Unchanged();
 }
 
 }  // namespace maily::contacts

@@ -15,4 +15,10 @@ inline constexpr int kListsMax = 1'000;                // that one contact is a 
 // Codes of refusal: "invalid_contact", "too_many_attributes", "too_many_lists", "contact_too_large".
 void Decide(task::Context& context, const v1::UpsertContact& command);
 
+inline constexpr int kImportRowsMax = 32;  // of one command: a row makes at most two events (journal::kEventsMax)
+
+// Answers `results`, a letter a row: c = created, u = updated, n = nothing had to change, r = refused. Of a refused row its number from 0
+// is a member too, "code: sentence"; the codes are those of UpsertContact and "wrong_partition". Codes of refusal of all: "too_many_rows".
+void Decide(task::Context& context, const v1::ImportContacts& command);
+
 }  // namespace maily::contacts

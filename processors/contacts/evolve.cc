@@ -10,7 +10,9 @@ namespace maily::contacts {
 void Evolve(task::Fold& fold, const v1::ContactCreated& event) {
   fold.table<v1::ContactRef>().Edit(state::Key(fold.tenant(), event.contact_key())).set_ordinal(event.ordinal());
   fold.table<v1::ContactCounter>().Edit(state::Key(fold.tenant())).set_last_ordinal(event.ordinal());
-  v1::Contact& contact = fold.table<v1::Contact>().Edit(state::Key(fold.tenant(), event.ordinal()));
+  const std::string key = state::Key(fold.tenant(), event.ordinal());
+  fold.table<v1::Contact>().KnowAbsent(key);
+  v1::Contact& contact = fold.table<v1::Contact>().Edit(key);
   contact.set_contact_key(event.contact_key());
   contact.set_address(event.address());
   contact.set_domain_key(event.domain_key());

@@ -14,6 +14,7 @@ task::Noun Row() {
       .Owns<v1::Contact, v1::ContactRef, v1::ContactCounter>()
       .Reads<lists::v1::Subscriber>()
       .Decides<v1::UpsertContact>(Decide)
+      .Decides<v1::ImportContacts>(Decide)
       .Evolves<v1::ContactCreated>(Evolve)
       .Evolves<v1::ContactChanged>(Evolve);
 }

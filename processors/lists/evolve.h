@@ -1,6 +1,7 @@
 // Folds what happened to lists, memberships and consent; also the opt-outs that come as engagements.
 #pragma once
 
+#include "maily/contacts/v1/events.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/lists/v1/events.pb.h"
 #include "streams/task/processor.h"
@@ -10,6 +11,7 @@ namespace maily::lists {
 inline constexpr uint32_t kEvolveVersion = 1;
 
 void Evolve(task::Fold& fold, const v1::ListCreated& event);
+void Evolve(task::Fold& fold, const contacts::v1::ContactCreated& event);  // a new contact is on no list
 void Evolve(task::Fold& fold, const v1::MemberJoined& event);
 void Evolve(task::Fold& fold, const v1::MemberLeft& event);
 void Evolve(task::Fold& fold, const v1::Resubscribed& event);

@@ -19,6 +19,7 @@ task::Noun Row() {
       .Decides<v1::Resubscribe>(Decide)
       .Reacts<contacts::v1::ContactCreated>(React)
       .Reacts<contacts::v1::ContactChanged>(React)
+      .Evolves<contacts::v1::ContactCreated>(Evolve)
       .Evolves<v1::ListCreated>(Evolve)
       .Evolves<v1::MemberJoined>(Evolve)
       .Evolves<v1::MemberLeft>(Evolve)

@@ -174,7 +174,7 @@ struct Cache::Impl {
   }
 
   // Entries in the cache.
-  Entry* Load(const TypeOps& ops, std::string_view key);
+  Entry* Load(const TypeOps& ops, std::string_view key, bool known_absent = false);
   void Drop(Entry* entry);
   void EvictBeyondLimit();
 
@@ -216,7 +216,7 @@ struct Cache::Impl {
   std::unique_ptr<Error> error;
 };
 
-Entry* Cache::Impl::Load(const TypeOps& ops, std::string_view key) {
+Entry* Cache::Impl::Load(const TypeOps& ops, std::string_view key, bool known_absent) {
   const uint64_t hash = HashOf(ops.type, key);
   if (Entry* entry = slots.Find(hash, ops.type, key); entry != nullptr) [[likely]] {
     entry->referenced = true;
@@ -224,7 +224,7 @@ Entry* Cache::Impl::Load(const TypeOps& ops, std::string_view key) {
   }
   if (!open && scans == 0) EvictBeyondLimit();
   Entry* entry = Entry::New(ops, key, hash);
-  auto stored = kv.Get(KvKey(ops.type, key));
+  auto stored = known_absent ? Result<std::optional<std::string>>(std::nullopt) : kv.Get(KvKey(ops.type, key));
   if (!stored) {
     KeepError(stored.error());
   } else if (stored->has_value()) {
@@ -397,6 +397,11 @@ Cache::Cache(Kv& kv, size_t bytes_max) : impl_(std::make_unique<Impl>(kv, bytes_
 Cache::~Cache() = default;
 
 const void* Cache::Find(const TypeOps& ops, std::string_view key) { return impl_->Load(ops, key)->value; }
+
+void Cache::KnowAbsent(const TypeOps& ops, std::string_view key) {
+  const Entry* entry = impl_->Load(ops, key, /*known_absent=*/true);
+  MAILY_CHECK(entry->value == nullptr, "an entry of type {} is there after all", ops.type);
+}
 
 void* Cache::Edit(const TypeOps& ops, std::string_view key) {
   Entry* entry = impl_->Load(ops, key);

@@ -42,6 +42,7 @@ class Cache {
   const void* Find(const TypeOps& ops, std::string_view key);
   void* Edit(const TypeOps& ops, std::string_view key);
   void Erase(const TypeOps& ops, std::string_view key);
+  void KnowAbsent(const TypeOps& ops, std::string_view key);
   void Scan(const TypeOps& ops, std::string_view prefix, std::string_view from,
             const std::function<bool(std::string_view, const void*)>& visit);
 

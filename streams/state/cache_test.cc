@@ -50,6 +50,21 @@ void WriteFrozen(Cache& cache, Kv& kv) {
   cache.Thaw(written.has_value());
 }
 
+TEST(Cache, WhatIsKnownToBeAbsentIsNotAskedFor) {
+  Disk disk;
+  MapKv kv(disk);
+  KvBatch batch;
+  batch.Put(std::string("\0\x5a" "a", 3), "unreadable");
+  ASSERT_TRUE(kv.Write(batch));
+  Cache cache(kv, 1 << 20);
+  Table<NoteA> notes(cache);
+  notes.KnowAbsent("a");
+  EXPECT_EQ(notes.Find("a"), nullptr);
+  EXPECT_EQ(cache.error(), nullptr);
+  notes.Edit("a").text = "one";
+  EXPECT_DEATH(notes.KnowAbsent("a"), "after all");
+}
+
 TEST(Cache, KeepsWhatWasCommittedAndUndoesWhatWasNot) {
   Disk disk;
   MapKv kv(disk);

@@ -64,6 +64,9 @@ class Table : public View<T> {
   explicit Table(Cache& cache) : View<T>(cache) {}
   // The entry, made with default values if absent; marked dirty, and remembered for undo while a decision is open.
   T& Edit(std::string_view key) { return *static_cast<T*>(this->cache_->Edit(View<T>::template Ops<T>(), key)); }
+  // Spares the store a question: the caller knows that there is no entry, because its key was never given out before. CHECK: none is in
+  // memory.
+  void KnowAbsent(std::string_view key) { this->cache_->KnowAbsent(View<T>::template Ops<T>(), key); }
   // Removes the entry if it is there.
   void Erase(std::string_view key) { this->cache_->Erase(View<T>::template Ops<T>(), key); }
 };
