@@ -197,9 +197,11 @@ struct Projector::Impl {
     return false;
   }
 
+  bool Watched() const { return callbacks.watched == nullptr || callbacks.watched(); }
+  Duration SliceMax() const { return !live() ? limits.build_slice : Watched() ? limits.live_slice : limits.live_slice_unwatched; }
+
   Result<void> Slice() {
     const Duration begin = env.clock.Steady();
-    const Duration slice = live() ? limits.live_slice : limits.build_slice;
     const uint64_t events_max = live() ? limits.live_events_max : limits.build_events_max;
     size_t passed_by = 0;  // partitions in a row that had nothing
     while (passed_by < parts.size()) {
@@ -210,7 +212,7 @@ struct Projector::Impl {
       }
       passed_by = 0;
       MAILY_TRY_VOID(FoldNext(static_cast<uint16_t>(next)));
-      if (events >= events_max || env.clock.Steady() - begin >= slice) break;
+      if (events >= events_max || env.clock.Steady() - begin >= SliceMax()) break;
     }
     if (in_transaction && (live() || !AnyReady() || events >= events_max)) return Commit();
     return Ok();
@@ -251,8 +253,8 @@ struct Projector::Impl {
     if (parts[p].held != nullptr) return;
     parts[p].ready = true;
     if (!live() || scheduled) return Schedule({});
-    pausing = callbacks.watched != nullptr;  // before it asks: whoever begins to wait after the answer finds it set
-    if (pausing && callbacks.watched()) pausing = false;
+    pausing = true;  // before it asks: whoever begins to wait after the answer finds it set
+    if (Watched()) pausing = false;
     Pause(pausing ? limits.commit_gap_unwatched : limits.commit_gap);
   }
   void Pause(Duration gap) {

@@ -36,15 +36,17 @@ enum class Mode : uint8_t {
 };
 
 struct ProjectorLimits {
-  Duration live_slice = Milliseconds(50);  // a transaction is not longer when there is more to fold
-  Duration build_slice = Milliseconds(5);  // then other work of the executor has its turn
-  uint64_t live_events_max = 20'000;       // of a transaction
-  uint64_t build_events_max = 50'000;      // of a transaction: the pages that it changes are kept in memory twice
+  Duration live_slice = Milliseconds(50);             // a transaction is not longer when there is more to fold
+  Duration live_slice_unwatched = Milliseconds(200);  // while callbacks.watched says that nobody waits for what is folded
+  Duration build_slice = Milliseconds(5);             // then other work of the executor has its turn
+  uint64_t live_events_max = 20'000;                  // of a transaction
+  uint64_t build_events_max = 50'000;                 // of a transaction: the pages that it changes are kept in memory twice
   // Commits are so far apart when frames come one by one: what arrives meanwhile shares a transaction. Far below what a reader notices.
   Duration commit_gap = Milliseconds(2);
-  Duration commit_gap_unwatched = Milliseconds(50);  // while callbacks.watched says that nobody waits for them
-  Duration retry_after = Seconds(1);                 // after kRetry: disk full, file locked
-  int64_t checkpoint_bytes = 16 * 1024 * 1024;       // of unplaced bytes
+  // While nobody waits: a page of an index that many rows of a transaction go to is written once.
+  Duration commit_gap_unwatched = Milliseconds(200);
+  Duration retry_after = Seconds(1);            // after kRetry: disk full, file locked
+  int64_t checkpoint_bytes = 16 * 1024 * 1024;  // of unplaced bytes
 };
 
 // Lives on env.executor: created, called and stopped there; callbacks too, and they may not call it back.

@@ -39,11 +39,31 @@ EVP_MD_CTX* ThreadMd() {
   return context.get();
 }
 
-EVP_CIPHER_CTX* ThreadCipher() {
-  thread_local const CipherContext context(EVP_CIPHER_CTX_new());
-  MAILY_CHECK(context != nullptr, "out of memory");
-  return context.get();
-}
+// A context that keeps the key of its last use expanded: fields of one subject come together.
+class ThreadCipher {
+ public:
+  ThreadCipher() : context_(EVP_CIPHER_CTX_new()) { MAILY_CHECK(context_ != nullptr, "out of memory"); }
+  ThreadCipher(const ThreadCipher&) = delete;
+  ThreadCipher& operator=(const ThreadCipher&) = delete;
+
+  // `init`: EVP_EncryptInit_ex2 or EVP_DecryptInit_ex2, the same one at each call.
+  template <class Init>
+  EVP_CIPHER_CTX* Begin(Init init, const Key& key, const uint8_t* nonce) {
+    const bool same = keyed_ && CRYPTO_memcmp(key_.bytes.data(), key.bytes.data(), kKeyBytes) == 0;
+    keyed_ = false;  // if it fails
+    const int done =
+        same ? init(context_.get(), nullptr, nullptr, nonce, nullptr) : init(context_.get(), Aes256Gcm(), key.bytes.data(), nonce, nullptr);
+    MAILY_CHECK(done == 1, "OpenSSL: cipher init failed");
+    key_ = key;
+    keyed_ = true;
+    return context_.get();
+  }
+
+ private:
+  const CipherContext context_;
+  Key key_;
+  bool keyed_ = false;
+};
 
 const uint8_t* Raw(std::string_view bytes) { return reinterpret_cast<const uint8_t*>(bytes.data()); }
 
@@ -98,8 +118,8 @@ std::string HmacSha256(const Key& key, std::initializer_list<std::string_view> p
 void SealTo(std::string& out, const Key& key, std::string_view nonce, std::string_view plaintext, std::string_view associated) {
   MAILY_CHECK(nonce.size() == kNonceBytes, "a nonce has {} bytes, not {}", kNonceBytes, nonce.size());
   MAILY_CHECK(plaintext.size() < (1U << 30), "sealing {} bytes at once", plaintext.size());
-  EVP_CIPHER_CTX* context = ThreadCipher();
-  Require(EVP_EncryptInit_ex2(context, Aes256Gcm(), key.bytes.data(), Raw(nonce), nullptr), "encrypt init");
+  thread_local ThreadCipher cipher;
+  EVP_CIPHER_CTX* context = cipher.Begin(EVP_EncryptInit_ex2, key, Raw(nonce));
   int written = 0;
   if (!associated.empty()) {
     Require(EVP_EncryptUpdate(context, nullptr, &written, Raw(associated), static_cast<int>(associated.size())), "encrypt associated");
@@ -120,8 +140,8 @@ Result<std::string> Unseal(const Key& key, std::string_view nonce, std::string_v
   }
   const size_t size = sealed.size() - kTagBytes;
   std::string tag(sealed.substr(size));
-  EVP_CIPHER_CTX* context = ThreadCipher();
-  Require(EVP_DecryptInit_ex2(context, Aes256Gcm(), key.bytes.data(), Raw(nonce), nullptr), "decrypt init");
+  thread_local ThreadCipher cipher;
+  EVP_CIPHER_CTX* context = cipher.Begin(EVP_DecryptInit_ex2, key, Raw(nonce));
   int written = 0;
   if (!associated.empty()) {
     Require(EVP_DecryptUpdate(context, nullptr, &written, Raw(associated), static_cast<int>(associated.size())), "decrypt associated");
