@@ -4,13 +4,14 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build ccache mold pkg-config git python3 xz-utils curl ca-certificates
-  librocksdb-dev libboost1.81-dev libprotobuf-dev protobuf-compiler libssl-dev libzstd-dev libxxhash-dev libjemalloc-dev libsqlite3-dev sqlite3
+  librocksdb-dev libboost1.81-dev libprotobuf-dev protobuf-compiler libssl-dev libzstd-dev libxxhash-dev libjemalloc-dev libsqlite3-dev sqlite3 libpq-dev
   nlohmann-json3-dev libspdlog-dev libfmt-dev libyaml-cpp-dev libcli11-dev libicu-dev libcsv-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev
 )
 [ "${1:-}" = "--bench" ] && packages+=(postfix wrk)
 [ "${1:-}" = "--lint" ] && packages+=(clang-format-19)
 [ "${1:-}" = "--fuzz" ] && packages+=(clang-19 libclang-rt-19-dev)
+if [ "${1:-}" = "--postgres" ]; then packages+=(postgresql-15); fi
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
@@ -21,4 +22,9 @@ sudo=""
 if [ "$(id -u)" -ne 0 ]; then sudo="sudo"; fi
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -qq
+if [[ " ${missing[*]} " == *" postgresql-15 "* && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+  # Tests start servers of their own (scripts/postgres.sh): the package shall not start one for the system.
+  $sudo mkdir -p /etc/postgresql-common
+  echo "create_main_cluster = false" | $sudo tee /etc/postgresql-common/createcluster.conf >/dev/null
+fi
 $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
