@@ -20,7 +20,10 @@ TEST_F(ReadModelsTest, EveryTableIsDeclaredAndEveryQueryCompiles) {
       for (const Table& table : model.tables) EXPECT_TRUE(declared.insert(table.name).second) << table.name;
     }
     std::set<std::string> made;
-    sql::Statement* tables = projector->connection().Prepare("SELECT name FROM sqlite_master WHERE type = 'table'").value();
+    sql::Statement* tables = projector->connection()
+                                 .Prepare(test::OnPostgres() ? "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+                                                             : "SELECT name FROM sqlite_master WHERE type = 'table'")
+                                 .value();
     while (tables->Step().value()) made.insert(std::string(tables->bytes(0)));
     tables->Reset();
     EXPECT_EQ(made, declared);

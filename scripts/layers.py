@@ -48,6 +48,7 @@ VENDORS = {
     r"^boost/beast": ["api/http", "bench"],
     r"^boost/": ["streams/adapters/asio", "api/http", "bench"],
     r"^sqlite3\.h": ["projections/sql/sqlite", "bench"],
+    r"^libpq-fe\.h": ["projections/sql/postgres"],
     r"^openssl/": ["streams/keyring/cipher.cc"],
     r"^prometheus/": ["streams/observe"],
     r"^spdlog/": ["streams/observe"],

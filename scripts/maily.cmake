@@ -53,6 +53,7 @@ find_package(Boost 1.81 REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
+pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
 
 # Precompiled headers, shared by every target that reuses them.
@@ -122,4 +123,25 @@ function(maily_test NAME)
   add_test(NAME ${NAME} COMMAND ${NAME} ${A_ARGS})
   set_tests_properties(${NAME} PROPERTIES TIMEOUT ${A_TIMEOUT}
     ENVIRONMENT "MAILY_SOURCE_DIR=${CMAKE_SOURCE_DIR};MAILY_BINARY_DIR=${CMAKE_BINARY_DIR}")
+endfunction()
+
+# maily_with_postgres(NAME): the test NAME once more, as NAME.postgres, with its databases on a PostgreSQL server. ctest starts one for all
+# of them before and stops it after; where PostgreSQL is not installed the tests run without, and say that they skip.
+file(GLOB MAILY_INITDB /usr/lib/postgresql/*/bin/initdb)
+string(MD5 MAILY_POSTGRES_PLACE ${CMAKE_BINARY_DIR})
+string(SUBSTRING ${MAILY_POSTGRES_PLACE} 0 12 MAILY_POSTGRES_PLACE)
+set(MAILY_POSTGRES_DIR /tmp/maily-postgres-${MAILY_POSTGRES_PLACE})
+if(MAILY_INITDB)
+  set(MAILY_POSTGRES_URL "MAILY_POSTGRES=postgresql:///maily?host=${MAILY_POSTGRES_DIR}&user=maily")
+  add_test(NAME postgres_start COMMAND ${CMAKE_SOURCE_DIR}/scripts/postgres.sh start --dir ${MAILY_POSTGRES_DIR})
+  add_test(NAME postgres_stop COMMAND ${CMAKE_SOURCE_DIR}/scripts/postgres.sh stop --dir ${MAILY_POSTGRES_DIR})
+  set_tests_properties(postgres_start PROPERTIES FIXTURES_SETUP postgres TIMEOUT 120)
+  set_tests_properties(postgres_stop PROPERTIES FIXTURES_CLEANUP postgres TIMEOUT 120)
+else()
+  message(STATUS "PostgreSQL is not installed: its tests will skip (scripts/setup.sh --postgres)")
+endif()
+function(maily_with_postgres NAME)
+  add_test(NAME ${NAME}.postgres COMMAND ${NAME})
+  set_tests_properties(${NAME}.postgres PROPERTIES TIMEOUT 300 FIXTURES_REQUIRED "$<$<BOOL:${MAILY_INITDB}>:postgres>"
+    ENVIRONMENT "MAILY_SOURCE_DIR=${CMAKE_SOURCE_DIR};MAILY_BINARY_DIR=${CMAKE_BINARY_DIR};MAILY_SQL=postgres;${MAILY_POSTGRES_URL}")
 endfunction()

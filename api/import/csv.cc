@@ -10,6 +10,8 @@
 #include <optional>
 #include <utility>
 
+#include "streams/base/utf8.h"
+
 namespace maily::import {
 namespace {
 
@@ -67,36 +69,6 @@ void AppendUtf8(std::string& out, uint32_t c) {
 }
 
 }  // namespace
-
-bool IsUtf8(std::string_view text) {
-  const auto* at = reinterpret_cast<const uint8_t*>(text.data());
-  const auto* const end = at + text.size();
-  while (at < end) {
-    while (end - at >= 8) {  // eight ASCII bytes at once
-      uint64_t word;
-      std::memcpy(&word, at, 8);
-      if ((word & 0x8080808080808080ULL) != 0) break;
-      at += 8;
-    }
-    if (at == end) return true;
-    const uint8_t first = *at;
-    if (first < 0x80) {
-      ++at;
-      continue;
-    }
-    const int more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
-    if (first < 0xC2 || first > 0xF4 || end - at <= more) return false;
-    for (int i = 1; i <= more; ++i) {
-      if ((at[i] & 0xC0) != 0x80) return false;
-    }
-    if (first == 0xE0 && at[1] < 0xA0) return false;
-    if (first == 0xED && at[1] > 0x9F) return false;
-    if (first == 0xF0 && at[1] < 0x90) return false;
-    if (first == 0xF4 && at[1] > 0x8F) return false;
-    at += more + 1;
-  }
-  return true;
-}
 
 struct CsvReader::Impl {
   enum class Encoding { kUnknown, kUtf8, kUtf16 };

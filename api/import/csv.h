@@ -59,7 +59,4 @@ class CsvReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// True if `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
-bool IsUtf8(std::string_view text);
-
 }  // namespace maily::import

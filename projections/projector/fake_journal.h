@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "projections/projector/projection.h"
-#include "projections/sql/sqlite/sqlite.h"
 #include "streams/base/hash.h"
 #include "streams/journal/tail.h"
+#include "tests/databases.h"
 
 namespace maily::projections {
 
@@ -167,16 +167,14 @@ class FakeJournal {
 class ProjectionFixture : public testing::Test {
  protected:
   explicit ProjectionFixture(uint16_t partition_count = 2) : journal(partition_count), partition_count_(partition_count) {
-    char name[] = "/tmp/maily-projection-XXXXXX";
-    directory = ::mkdtemp(name);
-    databases = sql::OpenSqlite({.directory = directory, .busy_wait = Milliseconds(10)}).value();
+    databases = place.Open();
   }
-  ~ProjectionFixture() override {
-    databases.reset();
-    std::filesystem::remove_all(directory);
+  void SetUp() override {
+    if (test::NoEngine()) GTEST_SKIP() << "skipped: no PostgreSQL (scripts/setup.sh --postgres installs it)";
   }
-  ProjectionEnvironment Environment() {
-    return {.databases = *databases,
+  ProjectionEnvironment Environment() { return EnvironmentOf(*databases); }
+  ProjectionEnvironment EnvironmentOf(sql::Databases& all) {
+    return {.databases = all,
             .executor = executor,
             .clock = executor,
             .partition_count = partition_count_,
@@ -187,7 +185,7 @@ class ProjectionFixture : public testing::Test {
 
   ManualExecutor executor;
   FakeJournal journal;
-  std::string directory;
+  test::Databases place;
   std::unique_ptr<sql::Databases> databases;
   keyring::Keyring* keyring = nullptr;
 
@@ -201,6 +199,7 @@ class FoldFixture : public ProjectionFixture {
   explicit FoldFixture(Group g, uint16_t partition_count = 2) : ProjectionFixture(partition_count), group(std::move(g)) {}
   void TearDown() override {
     if (projection == nullptr) return;
+    if (test::OnPostgres() && !damaged) EqualsSqlite();
     projection->Stop([] {});
     executor.Drain();
   }
@@ -248,6 +247,27 @@ class FoldFixture : public ProjectionFixture {
     EXPECT_TRUE(compared);
   }
 
+  // On another engine: the same journal gives the same digest on SQLite.
+  void EqualsSqlite() {
+    executor.Drain();
+    const std::string digest = Digest().ToHex();
+    char name[] = "/tmp/maily-twin-XXXXXX";
+    const std::string directory = ::mkdtemp(name);
+    auto twin = sql::OpenSqlite({.directory = directory}).value();
+    auto projector = Projector::Open(EnvironmentOf(*twin), group, "twin", Mode::kLive, {}, {}).value();
+    projector->Start();
+    executor.Drain();
+    Digester digester(projector->connection(), group);
+    while (!digester.Step(1'000).value()) {
+    }
+    EXPECT_EQ(digester.digest().ToHex(), digest);
+    projector->Stop();
+    projector.reset();
+    twin.reset();
+    std::filesystem::remove_all(directory);
+  }
+
+  bool damaged = false;  // the rows are, on purpose, not those of the journal; or the projection stopped
   Group group;
   Instant now{1'700'000'000'000'000};
   std::unique_ptr<Views> views;

@@ -22,7 +22,7 @@ constexpr std::string_view kSql =
     "-- name: names\nSELECT id, name FROM names ORDER BY id;\n"
     "-- name: joined\nSELECT n FROM joined;\n"
     "-- fold: put\nINSERT INTO names (tenant, id, name) VALUES (?1, ?2, ?3) ON CONFLICT (tenant, id) DO UPDATE SET name = ?3;\n"
-    "-- fold: add\nINSERT INTO joined (tenant, n) VALUES (?1, ?2) ON CONFLICT (tenant) DO UPDATE SET n = n + ?2;";
+    "-- fold: add\nINSERT INTO joined (tenant, n) VALUES (?1, ?2) ON CONFLICT (tenant) DO UPDATE SET n = joined.n + ?2;";
 
 class NamesFold final : public Fold {
  public:
@@ -137,6 +137,7 @@ TEST_F(ProjectionTest, ALockedDatabaseIsTriedAgain) {
 }
 
 TEST_F(ProjectionTest, AnEventThatIsNotUnderstoodStopsIt) {
+  damaged = true;
   Happens(0, Joined(1));
   journal.Add(0, now, {FakeDecision{.events = {{9999, "?"}}}});
   executor.Drain();
@@ -144,6 +145,7 @@ TEST_F(ProjectionTest, AnEventThatIsNotUnderstoodStopsIt) {
 }
 
 TEST_F(ProjectionTest, APayloadThatIsNoneOfItsTypeIsCorruptAndNamed) {
+  damaged = true;
   Happens(0, Joined(1));
   journal.Add(0, now, {FakeDecision{.events = {{TypeNumberOf<ListCreated>(), "\xff\xff"}}}});
   executor.Drain();
@@ -199,6 +201,7 @@ TEST_F(ProjectionTest, ARebuildSwitchesWholeAndKeepsTheOldVersionForRollback) {
 }
 
 TEST_F(ProjectionTest, ARebuildThatDiffersLeavesTheLiveVersion) {
+  damaged = true;
   Happens(0, Created(1, "x"));
   databases->Open("g-v1", sql::Purpose::kWrite).value()->Execute("UPDATE names SET name = 'damaged'").value();
   std::string why;
@@ -253,25 +256,25 @@ TEST_F(ProjectionTest, ARebuildThatWasKilledLeavesNothing) {
   projection->Rebuild(Projection::Then::kSwitch, [](Result<RebuildStatus>) { FAIL() << "it was killed"; });
   for (int i = 0; i < 3; ++i) executor.RunOne();
   EXPECT_EQ(databases->List().value().size(), 2u);
-  // Killed: nothing is stopped in order; the next start finds the files.
-  std::filesystem::copy(directory, directory + "-killed");
-  auto copy = sql::OpenSqlite({.directory = directory + "-killed"}).value();
+  // Killed: nothing is stopped in order; the next start finds what stands there.
+  auto copy = place.AfterKill();
   ManualExecutor other;
-  ProjectionEnvironment env{.databases = *copy,
-                            .executor = other,
-                            .clock = other,
-                            .partition_count = 2,
-                            .open_reader = [this](PartitionId p, const journal::Position& from) { return journal.Open(p, from); },
-                            .journal_end = [this](PartitionId p) { return journal.End(p); }};
+  ProjectionEnvironment env = EnvironmentOf(*copy);
+  ProjectionEnvironment restarted_env{.databases = *copy,
+                                      .executor = other,
+                                      .clock = other,
+                                      .partition_count = 2,
+                                      .open_reader = env.open_reader,
+                                      .journal_end = env.journal_end};
   Views other_views(*copy, {{"g", {kSql}}});
-  Projection restarted(env, group, other_views);
+  Projection restarted(restarted_env, group, other_views);
   restarted.Start([](Result<void> started) { started.value(); });
   other.Drain();
   EXPECT_EQ(copy->List().value(), std::vector<std::string>{"g-v1"});
   EXPECT_EQ(other_views.Query("names").value().size(), 10u);
   restarted.Stop([] {});
   other.Drain();
-  std::filesystem::remove_all(directory + "-killed");
+  damaged = true;
 }
 
 TEST_F(ProjectionTest, AnotherVersionOfAReadModelIsRebuiltWhileTheOldOneAnswers) {

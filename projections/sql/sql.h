@@ -1,14 +1,17 @@
-// The SQL port: what the read models are kept in and asked from. Adapters: sqlite; later postgres.
+// The SQL port: what the read models are kept in and asked from. Adapters: sqlite, postgres.
 //
 // The dialect is what SQLite 3.40 and PostgreSQL 15 share: INSERT … ON CONFLICT DO UPDATE, RETURNING, int64, text, blob and null.
 // Parameters are written `?1` or `:name`; an adapter whose engine spells them otherwise, or has no `WITHOUT ROWID`, rewrites the text.
+// Text sorts by its bytes. It is UTF-8 without the byte 0; each byte that is not, every adapter replaces by U+FFFD.
 //
-// Codes of every failure here: kRetry (locked by another process, disk full), kCorrupt (the stored file is damaged, the message names
-// it), kInvalid (the statement is wrong or breaks a constraint), kNotFound (no such database), kFatal (a sync failed).
+// Codes of every failure here: kRetry (locked by another process, disk full, connection lost), kCorrupt (the stored file is damaged, the
+// message names it), kInvalid (the statement is wrong or breaks a constraint), kNotFound (no such database), kFatal (a sync failed).
+// After a lost connection a new one is opened; whether a Commit that failed so took place, only what is read there tells.
 #pragma once
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,8 +46,8 @@ class Statement {
  public:
   virtual ~Statement() = default;
 
-  // Parameters count from 1 and stay bound until bound anew. Text and blobs are not copied: they must live until Run returns, or until
-  // the Reset after the last Step.
+  // Parameters count from 1 and stay bound until bound anew. Text and blobs are not copied: they must live until Run or Send… returns, or
+  // until the Reset after the last Step.
   virtual void BindInteger(int parameter, int64_t value) = 0;
   virtual void BindText(int parameter, std::string_view value) = 0;
   virtual void BindBlob(int parameter, std::string_view value) = 0;
@@ -53,9 +56,18 @@ class Statement {
   // ":name" without the colon; 0 = there is none of that name.
   virtual int ParameterIndex(const std::string& name) const = 0;
 
-  // Executes to the end and resets; the number of rows that it changed. An adapter may pipeline: then an error may also come from a
-  // later call or from Commit.
+  // Executes to the end and resets; the number of rows that it changed.
   virtual Result<int64_t> Run() = 0;
+
+  // As Run, where nobody waits for the answer: inside a transaction an adapter may gather and pipeline what is sent. Later statements see
+  // what it changed all the same; its error may come from any later call on the connection, at the latest from Settle or Commit.
+  virtual Result<void> Send() = 0;
+  // Adds the number of rows that it changes to `changed`, now or later.
+  virtual Result<void> SendCounting(int64_t& changed) = 0;
+  // Shows `read` its first row, or null if there is none, now or later; the rest is passed by.
+  virtual Result<void> SendReading(std::function<void(const Statement* row)> read) = 0;
+  // Everything that was sent on its connection has been executed, counted and shown.
+  virtual Result<void> Settle() = 0;
 
   // True: stands on a row. False: at the end. Call Reset when done with the rows, also after an error.
   virtual Result<bool> Step() = 0;
@@ -109,13 +121,11 @@ Result<int64_t> RunWith(Statement& statement, const Args&... args) {
   BindAll(statement, args...);
   return statement.Run();
 }
-// The same, where the number of rows does not matter.
+// Binds and sends.
 template <class... Args>
 Result<void> Do(Statement& statement, const Args&... args) {
-  auto changed = RunWith(statement, args...);
-  if (!changed) [[unlikely]]
-    return changed.error();
-  return Ok();
+  BindAll(statement, args...);
+  return statement.Send();
 }
 
 // One connection to one database. Not thread-safe: used by one thread at a time, as its owner arranges.

@@ -2,14 +2,12 @@
 #include "projections/views/views.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <deque>
-#include <filesystem>
 #include <thread>
 
-#include "projections/sql/sqlite/sqlite.h"
+#include "tests/databases.h"
 
 namespace maily::projections {
 namespace {
@@ -64,22 +62,20 @@ constexpr std::string_view kQueries =
 class ViewsTest : public testing::Test {
  protected:
   ViewsTest() {
-    char name[] = "/tmp/maily-views-XXXXXX";
-    directory_ = ::mkdtemp(name);
-    databases_ = sql::OpenSqlite({.directory = directory_}).value();
+    databases_ = place_.Open();
+    if (databases_ == nullptr) return;
     views_ = std::make_unique<Views>(*databases_, std::vector<GroupQueries>{{"g", {kQueries}}, {"h", {}}}, Views::Options{.rows_max = 3});
   }
-  ~ViewsTest() override {
-    views_.reset();
-    std::filesystem::remove_all(directory_);
+  void SetUp() override {
+    if (test::NoEngine()) GTEST_SKIP() << "skipped: no PostgreSQL (scripts/setup.sh --postgres installs it)";
   }
   void Make(const std::string& database, int rows) {
     auto w = databases_->Open(database, sql::Purpose::kWrite).value();
-    w->Execute("CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT)").value();
+    w->Execute("CREATE TABLE t(a BIGINT PRIMARY KEY, b TEXT)").value();
     for (int i = 1; i <= rows; ++i)
       sql::RunWith(*w->Prepare("INSERT INTO t VALUES(?1, ?2)").value(), i, std::string_view(database)).value();
   }
-  std::string directory_;
+  test::Databases place_;
   std::unique_ptr<sql::Databases> databases_;
   std::unique_ptr<Views> views_;
 };

@@ -18,8 +18,11 @@ class SqlContract {
 
   void RunAll() {
     ValuesComeBackAsTheyWere();
+    WhatIsNoTextIsReplaced();
+    WhatIsSentIsSeenCountedAndShown();
     ARolledBackTransactionLeavesNothing();
     AReaderKeepsItsSnapshotAndNeverWaits();
+    ASecondWriterIsToldToRetryAndReadersGoOn();
     AReaderCannotWrite();
     AWrongStatementIsInvalidAndTheConnectionGoesOn();
     CommittedRowsSurviveReopening();
@@ -69,6 +72,43 @@ class SqlContract {
     EXPECT_EQ(w->Prepare("SELECT b FROM t WHERE a = :a").value(), named);
   }
 
+  void WhatIsNoTextIsReplaced() {
+    auto all = make_();
+    auto w = Fresh(*all, "text");
+    const std::string bytes("a\0b\xff\xc3\xbc\xe2\x82", 8);
+    RunWith(*w->Prepare("INSERT INTO t VALUES(?1, ?2, NULL)").value(), 1, std::string_view(bytes)).value();
+    Statement* select = w->Prepare("SELECT b FROM t").value();
+    ASSERT_TRUE(select->Step().value());
+    EXPECT_EQ(select->value(0), Value::Text("a\uFFFDb\uFFFDü\uFFFD\uFFFD"));
+    select->Reset();
+  }
+
+  void WhatIsSentIsSeenCountedAndShown() {
+    auto all = make_();
+    auto w = Fresh(*all, "sent");
+    Statement* insert = w->Prepare("INSERT INTO t (a, b) VALUES (?1, ?2) ON CONFLICT (a) DO NOTHING").value();
+    Statement* find = w->Prepare("SELECT b FROM t WHERE a = ?1").value();
+    for (const bool transaction : {true, false}) {
+      if (transaction) w->Begin().value();
+      int64_t changed = 0;
+      for (const int a : {1, 2, 2, 3}) {
+        const std::string text = fmt::format("{}{}", transaction, a);  // gone before it is looked for
+        BindAll(*insert, transaction ? a : a + 10, std::string_view(text));
+        insert->SendCounting(changed).value();
+      }
+      std::string found;
+      for (const int a : {3, 4}) {
+        BindAll(*find, transaction ? a : a + 10);
+        find->SendReading([&](const Statement* row) { found += row == nullptr ? "none" : row->bytes(0); }).value();
+      }
+      find->Settle().value();
+      EXPECT_EQ(changed, 3);
+      EXPECT_EQ(found, transaction ? "true3none" : "false3none");
+      if (transaction) w->Commit().value();
+    }
+    EXPECT_EQ(Count(*w), 6);
+  }
+
   void ARolledBackTransactionLeavesNothing() {
     auto all = make_();
     auto w = Fresh(*all, "rollback");
@@ -97,6 +137,21 @@ class SqlContract {
     EXPECT_EQ(Count(*r), 1);
     r->Commit().value();
     EXPECT_EQ(Count(*r), 2);
+  }
+
+  void ASecondWriterIsToldToRetryAndReadersGoOn() {
+    auto all = make_();
+    auto first = Fresh(*all, "lock");
+    auto second = all->Open("lock", Purpose::kWrite).value();
+    auto reader = all->Open("lock", Purpose::kRead).value();
+    first->Begin().value();
+    const auto begun = second->Begin();
+    ASSERT_FALSE(begun.has_value());
+    EXPECT_EQ(begun.error().code, Code::kRetry);
+    EXPECT_EQ(Count(*reader), 0);
+    first->Commit().value();
+    second->Begin().value();
+    second->Commit().value();
   }
 
   void AReaderCannotWrite() {

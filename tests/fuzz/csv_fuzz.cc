@@ -1,5 +1,6 @@
 // CSV of an import: however the bytes are cut into pieces, the same rows and rejects come out, within their limits.
 #include "api/import/csv.h"
+#include "streams/base/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace maily::fuzz {
@@ -15,7 +16,7 @@ std::string Read(std::string_view bytes, size_t piece) {
     said += fmt::format("{} {}", what, at.line);
     for (const std::string_view field : at.fields) {
       MAILY_CHECK(field.size() <= kOptions.field_bytes_max, "a field of {} bytes", field.size());
-      MAILY_CHECK(import::IsUtf8(field) && field.find('\0') == std::string_view::npos, "a field that is no text");
+      MAILY_CHECK(IsUtf8(field) && field.find('\0') == std::string_view::npos, "a field that is no text");
       said += fmt::format("|{}", field);
     }
     said += "\n";

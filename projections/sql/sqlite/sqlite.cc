@@ -12,6 +12,8 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "projections/sql/text.h"
+
 namespace maily::sql {
 namespace {
 
@@ -61,8 +63,10 @@ class SqliteStatement final : public Statement {
 
   void BindInteger(int parameter, int64_t value) override { Bound(sqlite3_bind_int64(handle_.get(), parameter, value), parameter); }
   void BindText(int parameter, std::string_view value) override {
-    Bound(sqlite3_bind_text64(handle_.get(), parameter, value.data() == nullptr ? "" : value.data(), value.size(), SQLITE_STATIC,
-                              SQLITE_UTF8),
+    std::string room;
+    const std::string_view text = CleanText(value, room);
+    Bound(sqlite3_bind_text64(handle_.get(), parameter, text.data() == nullptr ? "" : text.data(), text.size(),
+                              text.data() == room.data() ? SQLITE_TRANSIENT : SQLITE_STATIC, SQLITE_UTF8),
           parameter);
   }
   void BindBlob(int parameter, std::string_view value) override {
@@ -85,6 +89,26 @@ class SqliteStatement final : public Statement {
     sqlite3_reset(handle_.get());
     return changed;
   }
+  Result<void> Send() override {
+    auto changed = Run();
+    if (!changed) [[unlikely]]
+      return changed.error();
+    return Ok();
+  }
+  Result<void> SendCounting(int64_t& changed) override {
+    MAILY_TRY(const int64_t rows, Run());
+    changed += rows;
+    return Ok();
+  }
+  Result<void> SendReading(std::function<void(const Statement* row)> read) override {
+    auto row = Step();
+    if (row) read(*row ? this : nullptr);
+    while (row && *row) row = Step();  // what changes rows has to be run to its end
+    Reset();
+    if (!row) return row.error();
+    return Ok();
+  }
+  Result<void> Settle() override { return Ok(); }
   Result<bool> Step() override {
     const int code = sqlite3_step(handle_.get());
     if (code == SQLITE_ROW) return true;

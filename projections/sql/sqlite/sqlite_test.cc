@@ -37,22 +37,6 @@ TEST_F(Sqlite, ADamagedFileIsCorruptAndNamed) {
   EXPECT_NE(opened.error().message.find("/bad.db"), std::string::npos);
 }
 
-TEST_F(Sqlite, ASecondWriterIsToldToRetryAndReadersGoOn) {
-  auto all = Make();
-  auto first = all->Open("lock", Purpose::kWrite).value();
-  first->Execute("CREATE TABLE t(a INTEGER PRIMARY KEY)").value();
-  auto second = all->Open("lock", Purpose::kWrite).value();
-  auto reader = all->Open("lock", Purpose::kRead).value();
-  first->Begin().value();
-  const auto begun = second->Begin();
-  ASSERT_FALSE(begun.has_value());
-  EXPECT_EQ(begun.error().code, Code::kRetry);
-  EXPECT_FALSE(reader->Prepare("SELECT a FROM t").value()->Step().value());
-  first->Commit().value();
-  second->Begin().value();
-  second->Commit().value();
-}
-
 TEST_F(Sqlite, ATornPointerIsCorrupt) {
   {
     std::ofstream(directory_ + "/g.live") << "g-v1";

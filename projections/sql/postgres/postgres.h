@@ -1,0 +1,24 @@
+// The SQL port on PostgreSQL: one schema of one PostgreSQL database for each database of the port.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "projections/sql/sql.h"
+#include "streams/base/result.h"
+#include "streams/base/time.h"
+
+namespace maily::sql {
+
+struct PostgresOptions {
+  std::string url;                   // of libpq: postgresql://user@host/database, or key=value; the rest from PGPASSWORD and the like
+  Duration lock_wait = Seconds(5);   // how long to wait for what another session has locked before kRetry
+  std::string own_schema = "maily";  // holds which databases there are, and the live pointers
+};
+
+// Connects, and makes the own schema if there is none. Every connection of the port is a session of its own; a server needs about ten.
+// kRetry: the server does not answer. kInvalid: it refuses, or is older than version 13.
+Result<std::unique_ptr<Databases>> OpenPostgres(PostgresOptions options);
+
+}  // namespace maily::sql
