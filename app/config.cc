@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "app/database.h"
 #include "app/endpoint.h"
 #include "streams/observe/logging.h"
 
@@ -50,6 +51,10 @@ const std::vector<Setting>& Settings() {
   static const std::vector<Setting> settings = {
       {"data", "maily-data", kText, 0, 0, "directory of the log, the state, the keys and the read models"},
       {"listen", "127.0.0.1:8080", kEndpoint, 0, 0, "address of the HTTP API and of tracking links"},
+      {"db", "sqlite", kDatabase, 0, 0,
+       "where the read models are: sqlite (in the data directory), postgresql://user@host/database, or env:NAME or file:PATH that hold "
+       "such "
+       "a string with its password"},
       {"tracking_base_url", "", kText, 0, 0, "what links in mails begin with; default http://<listen>"},
       {"partitions", "16", kNumber, 1, 1024, "partitions of a new log; fixed once the data directory exists"},
       {"workers", "2", kNumber, 1, 64, "threads that decide; partitions are pinned to them"},
@@ -98,6 +103,9 @@ Result<void> Config::Set(std::string_view name, const std::string& value, const 
     }
     if (setting.kind == Setting::Kind::kLevel && !observe::LevelFromName(value)) {
       return Fail(Code::kInvalid, "{}: {} must be debug, info, warn or error, not '{}'", source, name, value);
+    }
+    if (setting.kind == Setting::Kind::kDatabase) {
+      if (auto fits = CheckDatabase(value); !fits) return Fail(Code::kInvalid, "{}: {}", source, fits.error().message);
     }
     values_[i] = {value, source};
     return Ok();

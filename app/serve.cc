@@ -17,6 +17,7 @@
 #include "api/api.h"
 #include "api/http/server.h"
 #include "app/bootstrap.h"
+#include "app/database.h"
 #include "app/endpoint.h"
 #include "app/instance.h"
 #include "app/operate.h"
@@ -29,7 +30,6 @@
 #include "processors/pipeline.h"
 #include "projections/projector/projection.h"
 #include "projections/read_models.h"
-#include "projections/sql/sqlite/sqlite.h"
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
 #include "streams/adapters/disk/mmap_slots.h"
@@ -148,13 +148,6 @@ Result<void> OpenStorage(Runtime& run, const Config& config) {
   MAILY_TRY(run.careful_slots, disk::MmapSlots::Open(data + "/slots/careful", partitions));
   MAILY_TRY(run.smtp_slots, disk::MmapSlots::Open(data + "/slots/smtp", smtp::SlotCount(partitions)));
   run.attempt_slots = std::make_unique<smtp::AttemptSlots>(*run.smtp_slots, partitions);
-  return Ok();
-}
-
-Result<void> OpenViews(Runtime& run) {
-  sql::SqliteOptions options;
-  options.directory = run.instance->data() + "/views";
-  MAILY_TRY(run.databases, sql::OpenSqlite(options));
   return Ok();
 }
 
@@ -389,7 +382,9 @@ int Serve(const Common& common, const Config& config) {
                                TrackingBaseUrl(config)));
   }
   const LiveRuntime live(*mode);
-  if (auto opened = OpenViews(run); !opened) return Refuse(common, opened.error());
+  auto databases = OpenDatabases(config, run.instance->data());
+  if (!databases) return Refuse(common, databases.error());
+  run.databases = std::move(*databases);
   if (auto made = MakeHost(run, config, live); !made) return Refuse(common, made.error());
   Latch views;
   std::string failure;

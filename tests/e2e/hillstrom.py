@@ -19,7 +19,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from program import Api, Failed, ROOT, World, check, quote, wait_for  # noqa: E402
+from program import Api, Failed, Postgres, ROOT, World, check, quote, wait_for  # noqa: E402
 
 DATA = os.path.join(ROOT, "tests/data/hillstrom_email_2008.csv.xz")
 DIGEST = "0e5893329d8b93cefecc571777672028290ab69865718020c78c7284f291aece"
@@ -83,7 +83,11 @@ def expected_arms(rows):
 class Demo:
     def __init__(self, arguments):
         self.rows = load(arguments.contacts)
-        self.world = World(arguments.maily, "demo", keep=True)
+        self.postgres = Postgres("demo") if arguments.db == "postgres" else None
+        if self.postgres and self.postgres.missing:
+            say("skipped: PostgreSQL is not installed (scripts/setup.sh --postgres)")
+            sys.exit(77)
+        self.world = World(arguments.maily, "demo", keep=True, settings={"db": self.postgres.url} if self.postgres else None)
         self.by_email = {row["email"]: row for row in self.rows}
         self.kills = 0
         self.resolved = 0
@@ -309,7 +313,7 @@ class Demo:
         mails = self.counts()["mails"]
         code = self.world.server.stop()
         self.compare("exit code after SIGTERM", code, 0)
-        shutil.rmtree(os.path.join(self.world.data, "views"))
+        self.delete_read_models()
         self.world.start_server()
         self.api.close()
         again = {group["name"]: group["digest"] for group in self.digests()}
@@ -318,6 +322,15 @@ class Demo:
         self.report["mails_received_after_rebuild"] = self.report["mails_received"] + (self.counts()["mails"] - mails)
         self.compare("mails received during the rebuild", self.counts()["mails"] - mails, 0)
         say(f"  {len(digests)} digests, equal: {self.report['digests_equal_after_rebuild']}; the sink's count has not moved")
+
+    def delete_read_models(self):
+        if self.postgres is None:
+            shutil.rmtree(os.path.join(self.world.data, "views"))
+            return
+        check(not os.path.exists(os.path.join(self.world.data, "views")), "read models stand in the data directory too")
+        for name in self.postgres.run("SELECT name FROM maily.databases"):
+            self.postgres.run(f'DROP SCHEMA "{name}" CASCADE')
+        self.postgres.run("DELETE FROM maily.databases; DELETE FROM maily.live")
 
     def digests(self):
         _, out, _ = self.world.cli("projection", "verify", "--output", "json")
@@ -339,9 +352,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"), help="the program")
     parser.add_argument("--contacts", type=int, default=64000, help="only the first N of the file, for a short run")
+    parser.add_argument("--db", choices=["sqlite", "postgres"], default="sqlite", help="where the read models are; postgres: a server of its own")
     parser.add_argument("--once", action="store_true", help="stop the servers at the end")
     arguments = parser.parse_args()
-    demo = Demo(arguments)
+    try:
+        demo = Demo(arguments)
+    except Failed as error:
+        say(f"FAILED: {error}")
+        sys.exit(1)
     try:
         demo.run()
         with open(os.path.join(demo.world.base, "report.json"), "w", encoding="utf-8") as file:
@@ -364,6 +382,8 @@ def main():
         sys.exit(130)
     finally:
         demo.world.close()
+        if demo.postgres:
+            demo.postgres.stop()
     if demo.errors:
         say("FAILED: " + "; ".join(demo.errors)[:2000])
         sys.exit(1)

@@ -179,6 +179,28 @@ class World:
                 process.kill()
 
 
+class Postgres:
+    """A PostgreSQL server of this run's own (scripts/postgres.sh)."""
+
+    SCRIPT = os.path.join(ROOT, "scripts/postgres.sh")
+
+    def __init__(self, name):
+        self.directory = f"/tmp/maily-postgres-{name}-{os.getpid()}"
+        started = subprocess.run([self.SCRIPT, "start", "--dir", self.directory], capture_output=True, text=True, timeout=120)
+        self.missing = started.returncode == 77
+        check(self.missing or started.returncode == 0, f"{self.SCRIPT}: {started.stderr}")
+        self.url = started.stdout.strip()
+
+    def run(self, sql):
+        """As superuser; the lines of the answer."""
+        done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url, "-c", sql], capture_output=True, text=True, timeout=60)
+        check(done.returncode == 0, f"psql: {done.stderr}")
+        return done.stdout.splitlines()
+
+    def stop(self):
+        subprocess.run([self.SCRIPT, "stop", "--dir", self.directory], check=False, timeout=60)
+
+
 def reachable(port):
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2):

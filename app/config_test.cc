@@ -1,0 +1,56 @@
+// Tests what the setting `db` takes, and that no password gets into what others see.
+#include "app/config.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "app/database.h"
+
+namespace maily::app {
+namespace {
+
+TEST(ConfigDatabase, SqliteIsTheDefaultAndConnectionStringsAreTaken) {
+  Config config;
+  EXPECT_FALSE(IsPostgres(config));
+  for (const char* value : {"postgresql://maily@db.example.com:5433/maily?sslmode=verify-full", "postgres:///maily?host=/run/postgresql",
+                            "env:DATABASE_URL", "file:/etc/maily/db"}) {
+    config.Set("db", value, "--db").value();
+    EXPECT_TRUE(IsPostgres(config)) << value;
+  }
+}
+
+TEST(ConfigDatabase, APasswordIsRefusedAndNotRepeated) {
+  Config config;
+  for (const char* value : {"postgresql://maily:geheim@db/maily", "postgresql://db/maily?user=maily&password=geheim",
+                            "host=db password=geheim", "postgresql://maily:geheim@[::1]:5432/maily"}) {
+    const auto set = config.Set("db", value, "maily.yaml:3");
+    ASSERT_FALSE(set.has_value()) << value;
+    EXPECT_EQ(set.error().code, Code::kInvalid);
+    EXPECT_EQ(set.error().message.find("geheim"), std::string::npos);
+    EXPECT_EQ(set.error().message.find("maily.yaml:3"), 0u);
+  }
+  EXPECT_EQ(config.Text("db"), "sqlite");
+  EXPECT_FALSE(config.Set("db", "mysql://db/maily", "--db").has_value());
+}
+
+TEST(ConfigDatabase, AReferenceIsReadWhenItIsOpened) {
+  Config config;
+  ::setenv("TEST_DB_URL", "postgresql://maily:geheim@db/maily", 1);
+  config.Set("db", "env:TEST_DB_URL", "--db").value();
+  EXPECT_EQ(config.Text("db"), "env:TEST_DB_URL");
+  EXPECT_EQ(PostgresOptionsOf(config).value().url, "postgresql://maily:geheim@db/maily");
+  ::unsetenv("TEST_DB_URL");
+  EXPECT_EQ(PostgresOptionsOf(config).error().code, Code::kInvalid);
+  char name[] = "/tmp/maily-db-XXXXXX";
+  ::close(::mkstemp(name));
+  std::ofstream(name) << "postgresql://db/maily\n";
+  config.Set("db", std::string("file:") + name, "--db").value();
+  EXPECT_EQ(PostgresOptionsOf(config).value().url, "postgresql://db/maily");
+  ::unlink(name);
+}
+
+}  // namespace
+}  // namespace maily::app

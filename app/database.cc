@@ -1,0 +1,66 @@
+// See database.h.
+#include "app/database.h"
+
+#include <cstdlib>
+#include <fstream>
+
+#include "projections/sql/sqlite/sqlite.h"
+
+namespace maily::app {
+namespace {
+
+constexpr std::string_view kEnvironment = "env:";
+constexpr std::string_view kFile = "file:";
+
+bool IsUri(std::string_view text) { return text.starts_with("postgresql://") || text.starts_with("postgres://"); }
+
+// user:password@ before the first slash, or password=… anywhere.
+bool HoldsPassword(std::string_view text) {
+  if (text.find("password") != std::string_view::npos) return true;
+  if (!IsUri(text)) return false;
+  text.remove_prefix(text.find("://") + 3);
+  const std::string_view authority = text.substr(0, text.find_first_of("/?"));
+  const size_t at = authority.rfind('@');
+  return at != std::string_view::npos && authority.substr(0, at).find(':') != std::string_view::npos;
+}
+
+Result<std::string> Referred(const std::string& setting) {
+  std::string value;
+  if (setting.starts_with(kEnvironment)) {
+    const char* found = std::getenv(setting.substr(kEnvironment.size()).c_str());
+    if (found != nullptr) value = found;
+  } else if (setting.starts_with(kFile)) {
+    std::ifstream file(setting.substr(kFile.size()));
+    std::getline(file, value);
+  } else {
+    return setting;
+  }
+  if (value.empty()) return Fail(Code::kInvalid, "db: {} holds nothing", setting);
+  return value;
+}
+
+}  // namespace
+
+Result<void> CheckDatabase(const std::string& setting) {
+  if (setting == "sqlite" || setting.starts_with(kEnvironment) || setting.starts_with(kFile)) return Ok();
+  if (HoldsPassword(setting)) {
+    return Fail(Code::kInvalid, "db holds a password, which others can see here: use env:NAME or file:PATH, or PGPASSWORD or PGPASSFILE");
+  }
+  if (IsUri(setting)) return Ok();
+  return Fail(Code::kInvalid, "db must be sqlite, postgresql://user@host/database, env:NAME or file:PATH");
+}
+
+bool IsPostgres(const Config& config) { return config.Text("db") != "sqlite"; }
+
+Result<sql::PostgresOptions> PostgresOptionsOf(const Config& config) {
+  MAILY_TRY(std::string url, Referred(config.Text("db")));
+  return sql::PostgresOptions{.url = std::move(url)};
+}
+
+Result<std::unique_ptr<sql::Databases>> OpenDatabases(const Config& config, const std::string& data) {
+  if (!IsPostgres(config)) return sql::OpenSqlite({.directory = data + "/views"});
+  MAILY_TRY(sql::PostgresOptions options, PostgresOptionsOf(config));
+  return sql::OpenPostgres(std::move(options));
+}
+
+}  // namespace maily::app
