@@ -72,6 +72,7 @@ constexpr ErrorCode kCodes[] = {
     {"list_exists", "there is a list of that name already"},
     {"list_not_found", "there is no such list"},
     {"too_many_lists", "a tenant has at most 10,000 lists, a contact is on at most 1,000"},
+    {"too_many_rows", "one command of an import has at most 32 rows"},
     {"not_suppressed", "the address is not suppressed"},
     {"invalid_suppression", "the reason of a suppression is wrong"},
     {"proof_missing", "this suppression is lifted only with a proof"},
