@@ -22,6 +22,7 @@ DATA = os.path.join(ROOT, "tests/data/hillstrom_email_2008.csv.xz")
 ATTRIBUTES = [("recency", "integer"), ("history_segment", "text"), ("history", "number"), ("mens", "integer"), ("womens", "integer"),
               ("zip_code", "text"), ("newbie", "integer"), ("channel", "text"), ("segment", "text")]
 SENT = 20_000         # recipients of a campaign of the send row
+AUDIENCES = (100_000, 400_000)  # recipients of the campaigns of the audience rows
 MAIL_BYTES = 10_240   # of a mail on the wire
 SESSIONS = 20         # connections, ours and smtp-source's
 CLICK_CONNECTIONS = 128  # many people, each on a connection of their own: what is durable at once shares a sync
@@ -52,6 +53,11 @@ def disk_bytes(directory):
 def resident_bytes(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmRSS"))
+
+
+def peak_resident_bytes(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
 
 
 def write_contacts(path, prefix, count):
@@ -338,6 +344,35 @@ class Rows:
             world.start_server(wait=False)
             self.samples.add("restart", "s", self.first_decision(world, key, number, started), 2.0, f"the limit, with {self.contacts:,} contacts")
             world.wait_ready()
+
+    def audience(self):
+        """Campaigns to ever larger audiences: how soon the first mail comes, and what a recipient adds to the peak of memory."""
+        peaks = []
+        for count in AUDIENCES:
+            world = self.world("audience", {"state-cache-mb": 8, "relay-connections": SESSIONS})
+            self.smtp_sink(world.smtp_port)
+            world.start_server()
+            api = self.prepare(world)
+            _, list_id = self.import_contacts(world, api, "a", count, "audience")
+            template = self.template(api, 500)
+            campaign = api.ok("POST", "/v1/campaigns", {"name": "audience", "template_id": template, "list_id": list_id, "from": "Shop <news@shop.example.com>"})["id"]
+            started, first = time.monotonic(), None
+            api.ok("POST", f"/v1/campaigns/{campaign}:launch")
+            while True:
+                counts = api.ok("GET", f"/v1/campaigns/{campaign}")["counts"]
+                if first is None and counts["delivered"] > 0:
+                    first = time.monotonic() - started  # shown by the read model, so the mail was there before
+                if counts["audience"] >= count and counts["pending"] == 0:
+                    break
+                check(time.monotonic() - started < 600, f"audience {count}: {counts}")
+                time.sleep(0.01)  # between polls of the server
+            check(counts["delivered"] == count, f"audience {count}: {counts}")
+            peaks.append(peak_resident_bytes(world.server.process.pid))
+            note(f"  {count:,} recipients: first mail after {first:.2f} s, all after {time.monotonic() - started:.0f} s, peak RSS {peaks[-1] >> 20} MiB")
+            if count == AUDIENCES[0]:
+                self.samples.add("first_mail", "s", first, 2.0, f"the limit, with {count:,} recipients")
+        each = (peaks[1] - peaks[0]) / (AUDIENCES[1] - AUDIENCES[0])
+        self.samples.add("memory_per_recipient", "bytes", each, 100, f"the limit of a contact; peak RSS at {AUDIENCES[0]:,} and {AUDIENCES[1]:,} recipients")
 
     @staticmethod
     def first_decision(world, key, number, started):
