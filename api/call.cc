@@ -59,7 +59,8 @@ Shared::Shared(const Dependencies& dependencies)
                .executor = parts.executor,
                .blocking = *parts.blocking.front(),
                .log = parts.log}),
-      auth(gateway::KeysFromViews(parts.views), *parts.blocking.front(), parts.clock) {}
+      auth(gateway::KeysFromViews(parts.views), *parts.blocking.front(), parts.clock),
+      imports(parts.bulk) {}
 Shared::~Shared() = default;
 
 void Answer(Call& call, int status, const Json& body, http::Headers headers) {

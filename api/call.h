@@ -15,6 +15,7 @@
 #include "api/gateway/gateway.h"
 #include "api/http/message.h"
 #include "api/http/problem.h"
+#include "api/import/jobs.h"
 #include "projections/views/views.h"
 
 namespace maily::api {
@@ -40,6 +41,7 @@ struct Shared {
   Dependencies parts;
   gateway::Gateway gateway;
   gateway::Auth auth;
+  import::Jobs imports;
 
  private:
   std::atomic<size_t> next_blocking_ = 0;

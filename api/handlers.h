@@ -28,6 +28,7 @@ void CreateList(Call call);
 void ListLists(Call call);
 void ShowList(Call call);
 void ListMembers(Call call);
+void ShowImport(Call call);  // imports.cc
 void ChangeMembers(Call call);
 
 // suppressions.cc

@@ -186,6 +186,7 @@ std::string OpenApiJson(std::span<const RouteRow> rows, const std::vector<Operat
     if (row.summary.starts_with("Create") || row.summary.starts_with("Save") || row.summary.starts_with("Register"))
       operation["responses"]["201"] = {{"description", "made; Location names it where it has a path of its own"}};
     if (TakesIdempotencyKey(row)) operation["responses"]["202"] = pending;
+    if (row.handler == nullptr) operation["responses"]["202"] = {{"description", "every row is decided; Location is the job's"}};
   }
   for (const OperatorRoute& route : more) {
     Json& operation = add(route.method, route.pattern, route.scope, route.summary);

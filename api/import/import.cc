@@ -11,6 +11,7 @@
 #include "api/http/problem.h"
 #include "api/import/csv.h"
 #include "maily/contacts/v1/commands.pb.h"
+#include "maily/lists/v1/commands.pb.h"
 #include "schemas/keys.h"
 #include "schemas/types.h"
 #include "streams/observe/logging.h"
@@ -32,6 +33,9 @@ constexpr size_t kChunkBytesMax = 48 * 1024;  // unless one row alone is larger;
 constexpr Duration kChunkTimeout = Seconds(20);
 constexpr Duration kResendPause = Milliseconds(100);
 constexpr Duration kNoProgressMax = Seconds(60);
+constexpr Duration kViewWait = Seconds(10);
+constexpr Duration kEndPause = Seconds(1);
+constexpr int kEndTries = 600;
 constexpr size_t kDomainsKept = 4096;
 constexpr uint64_t kListsPage = 1000;
 
@@ -93,18 +97,26 @@ std::string ColumnName(std::string_view text) {
   return name == "e_mail" || name == "email_address" ? "email" : name;
 }
 
-// One import, from the first byte to its report. Lives on the bulk executor, except where noted.
-class Import : public std::enable_shared_from_this<Import> {
+// The parameter is absent or says so.
+std::optional<bool> IsDryRun(const http::Request& head) {
+  const auto said = head.Query("dry_run");
+  if (!said || *said == "false") return false;
+  return *said == "true" ? std::optional(true) : std::nullopt;
+}
+
+// One import, from the first byte to its end. Lives on the bulk executor, except where noted.
+class Import final : public Running, public std::enable_shared_from_this<Import> {
  public:
   Import(Parts parts, http::Request head)
       : parts_(parts),
         head_(std::move(head)),
+        dry_(IsDryRun(head_).value_or(false)),
         reader_({}, {.header = [this](const CsvRow& row) { return TakeHeader(row); },
                      .row = [this](const CsvRow& row) { TakeRow(row); },
                      .reject = [this](CsvReject reject) { TakeReject(std::move(reject)); }}) {
     Meters().running.Add(1);
   }
-  ~Import() { Meters().running.Add(-1); }
+  ~Import() override { Meters().running.Add(-1); }
   Import(const Import&) = delete;
   Import& operator=(const Import&) = delete;
 
@@ -129,12 +141,35 @@ class Import : public std::enable_shared_from_this<Import> {
       self->Step();
     });
   }
-  // What was appended is applied; nobody waits for the report.
+  // What was appended is applied; nobody waits for the answer.
   void Abort() {
     parts_.bulk.Post([self = shared_from_this()] {
       self->aborted_ = true;
       self->resume_ = nullptr;
+      self->Step();
     });
+  }
+
+  Json Describe() const override {
+    const Counts sums = Sums();
+    Json job{{"id", id_},
+             {"status", status_},
+             {"status_url", Url()},
+             {"list_id", list_id_},
+             {"source", source_},
+             {"rows", rows_},
+             {"created", counts_.created()},
+             {"updated", counts_.updated()},
+             {"unchanged", counts_.unchanged()},
+             {"duplicate", counts_.duplicate()},
+             {"skipped", sums.skipped},
+             {"rejected", counts_.rejected()},
+             {"pending", sums.pending},
+             {"message", message_},
+             {"seconds", seconds_},
+             {"token", token_}};
+    DescribeRejects(job);
+    return job;
   }
 
  private:
@@ -168,6 +203,26 @@ class Import : public std::enable_shared_from_this<Import> {
     std::string name;  // as an attribute; empty = ignored
     bool email = false;
   };
+
+  using ImportCounts = lists::v1::ImportCounts;
+  struct Counts {
+    uint64_t skipped = 0;
+    uint64_t pending = 0;
+  };
+
+  std::string Url() const { return "/v1/imports/" + id_; }
+  uint64_t Applied() const { return counts_.created() + counts_.updated() + counts_.unchanged() + counts_.duplicate(); }
+  // What has no outcome of its own: it may still get one, or it is too late.
+  Counts Sums() const {
+    const uint64_t rest = rows_ - Applied() - counts_.rejected();
+    return over_ ? Counts{.skipped = rest} : Counts{.pending = rest};
+  }
+  void DescribeRejects(Json& job) const {
+    std::vector<Json> sorted = rejects_;
+    std::ranges::sort(sorted, {}, [](const Json& reject) { return reject.at("line").get<uint64_t>(); });
+    job["rejects"] = std::move(sorted);
+    job["ignored_columns"] = ignored_;
+  }
 
   void Authenticated(Result<gateway::Caller> caller) {
     if (!caller) {
@@ -232,7 +287,8 @@ class Import : public std::enable_shared_from_this<Import> {
 
   // Goes on with whatever can be done now.
   void Step() {
-    if (reported_) return Drain();
+    if (over_) return Drain();
+    if (aborted_) return EndAborted();
     if (!ready_ && !problem_) return;
     if (problem_) {  // the rest of the file is passed over
       waiting_chunk_.reset();
@@ -254,7 +310,7 @@ class Import : public std::enable_shared_from_this<Import> {
       }
     }
     if (problem_) return Step();
-    if (finished_ && in_flight_ == 0 && !Waiting()) return Report();
+    if (finished_ && in_flight_ == 0 && !Waiting() && (began_at_ || !started_job_)) return Report();
     if (in_flight_ < kRowsInFlightMax) Resume();
   }
   void Drain() {
@@ -284,11 +340,41 @@ class Import : public std::enable_shared_from_this<Import> {
       }
       columns_.push_back(std::move(column));
     }
-    if (email) return true;
+    if (email) return dry_ || StartJob();
     problem_ = http::Problem{
         .status = 422, .code = "missing_column", .message = "the file has no column `email`; its first row names the columns"};
     problem_->details.push_back({.path = "email", .code = "missing_column", .hint = "one column of the header must be called email"});
     return false;
+  }
+
+  // Says in the journal that this import begins.
+  bool StartJob() {
+    if (!parts_.jobs.Begin(asker_.tenant, id_, weak_from_this())) {
+      problem_ = http::Problem{.status = 409,
+                               .code = "import_running",
+                               .message = "this import goes on; look at " + Url() + ", and post the file again when it has ended"};
+      problem_->headers.Add("location", Url());
+      return false;
+    }
+    started_job_ = true;
+    lists::v1::StartImport command;
+    command.set_import_id(id_);
+    command.set_list_id(list_id_);
+    command.set_source(source_);
+    parts_.gateway.SubmitOn(
+        parts_.bulk, asker_, gateway::PlainOrder(command, schema::HomeKey(asker_.tenant)), kChunkTimeout,
+        [self = shared_from_this()](const Verdict& verdict) {
+          if (verdict.kind == Verdict::Kind::kDecided && verdict.outcome == Outcome::kDone) {
+            self->began_at_ = verdict.at;
+          } else {
+            self->Refuse({.status = 503,
+                          .code = "unavailable",
+                          .message = "the import could not begin: " + (verdict.answer.empty() ? "not decided in time" : verdict.answer) +
+                                     "; post the file again"});
+          }
+          self->Step();
+        });
+    return true;
   }
 
   void TakeRow(const CsvRow& row) {
@@ -319,6 +405,7 @@ class Import : public std::enable_shared_from_this<Import> {
     }
     std::string contact_key = schema::ContactKey(*keys_, address->normalised);
     draft.repeat = !seen_.Add(contact_key);
+    if (dry_) return draft.repeat ? counts_.set_duplicate(counts_.duplicate() + 1) : void();
     gateway::Identify(command, *registry_, *address, std::move(contact_key), known->second, *keys_);
     if (list_id_ != 0) command.add_join_lists(list_id_);
     command.set_source(source_);
@@ -406,10 +493,7 @@ class Import : public std::enable_shared_from_this<Import> {
       lane.again.insert(place, std::move(chunk));
     } else {
       progress_at_ = parts_.gateway.clock().Steady();
-      if (verdict.at) {
-        auto& last = reached_.try_emplace(partition, *verdict.at).first->second;
-        last = std::max(last, *verdict.at);
-      }
+      if (verdict.at) NoteReached(*verdict.at);
       Count(chunk, verdict);
     }
     if (!lane.again.empty() && lane.in_flight == 0) SendAgain(partition, lane);
@@ -422,11 +506,10 @@ class Import : public std::enable_shared_from_this<Import> {
     if (problem_ || parts_.gateway.clock().Steady() - progress_at_ > kNoProgressMax) {
       lane.again.clear();
       if (!problem_) {
-        problem_ = http::Problem{
-            .status = 503,
-            .code = "unavailable",
-            .message = fmt::format("no row was decided for {} s ({}); {} rows were applied; post the file again",
-                                   kNoProgressMax.us / 1'000'000, last_trouble_, created_ + updated_ + unchanged_ + duplicate_)};
+        problem_ = http::Problem{.status = 503,
+                                 .code = "unavailable",
+                                 .message = fmt::format("no row was decided for {} s ({}); {} rows were applied; post the file again",
+                                                        kNoProgressMax.us / 1'000'000, last_trouble_, Applied())};
       }
       return;
     }
@@ -446,7 +529,9 @@ class Import : public std::enable_shared_from_this<Import> {
   void Count(const Chunk& chunk, const Verdict& verdict) {
     Meters().rows.Add(chunk.rows.size());
     if (verdict.outcome == Outcome::kDuplicate) {  // applied by an earlier post of this file
-      for (const Row& row : chunk.rows) ++(row.repeat ? duplicate_ : unchanged_);
+      const auto repeats = static_cast<uint64_t>(std::ranges::count_if(chunk.rows, &Row::repeat));
+      counts_.set_duplicate(counts_.duplicate() + repeats);
+      counts_.set_unchanged(counts_.unchanged() + chunk.rows.size() - repeats);
       return;
     }
     const auto answer = nlohmann::json::parse(verdict.answer, nullptr, false);
@@ -462,9 +547,13 @@ class Import : public std::enable_shared_from_this<Import> {
         RejectRow(row.line, "", colon == std::string::npos ? member("code") : own.substr(0, colon),
                   colon == std::string::npos ? member("message") : own.substr(colon + 2));
       } else if (row.repeat) {
-        ++duplicate_;
+        counts_.set_duplicate(counts_.duplicate() + 1);
+      } else if (result == 'c') {
+        counts_.set_created(counts_.created() + 1);
+      } else if (result == 'u') {
+        counts_.set_updated(counts_.updated() + 1);
       } else {
-        ++(result == 'c' ? created_ : result == 'u' ? updated_ : unchanged_);
+        counts_.set_unchanged(counts_.unchanged() + 1);
       }
     }
   }
@@ -477,7 +566,7 @@ class Import : public std::enable_shared_from_this<Import> {
     RejectRow(reject.line, column, std::move(reject.code), std::move(reject.reason), std::move(reject.raw));
   }
   void RejectRow(uint64_t line, const std::string& column, std::string code, std::string reason, std::string raw = {}) {
-    ++rejected_;
+    counts_.set_rejected(counts_.rejected() + 1);
     if (rejects_.size() >= kRejectsListedMax) return;
     Json reject{{"line", line}, {"column", column}, {"code", std::move(code)}, {"reason", std::move(reason)}};
     if (!raw.empty()) reject["raw"] = std::move(raw);
@@ -493,32 +582,108 @@ class Import : public std::enable_shared_from_this<Import> {
 
   void Report() {
     if (problem_ && in_flight_ > 0) return;  // what is on its way comes back first
-    if (reported_ || aborted_ || !respond_) return;
-    reported_ = true;
-    if (problem_) return std::exchange(respond_, nullptr)(http::ToResponse(*problem_, head_.trace_id, head_.path()));
+    if (over_ || !respond_) return;
+    NoteEnd();
+    http::Respond respond = std::exchange(respond_, nullptr);
+    if (problem_) {
+      message_ = problem_->message;
+      if (started_job_) problem_->headers.Add("location", Url());
+      respond(http::ToResponse(*problem_, head_.trace_id, head_.path()));
+      return EndJob(lists::v1::FAILED, kEndTries);
+    }
+    if (dry_) return respond(DryReport());
+    http::Response response = http::Response::Json(202, Describe().dump(-1, ' ', false, Json::error_handler_t::replace));
+    response.headers.Add("location", Url());
+    response.headers.Add("maily-consistency-token", token_);
+    respond(std::move(response));
+    EndJob(lists::v1::COMPLETED, kEndTries);
+  }
+  void EndAborted() {
+    if (in_flight_ > 0 || Waiting()) return;
+    NoteEnd();
+    message_ = "the file stopped coming";
+    EndJob(lists::v1::INTERRUPTED, kEndTries);
+  }
+  // Every row that is applied is decided.
+  void NoteEnd() {
+    over_ = true;
+    seen_ = {};
+    drafts_ = {};
+    if (keys_ == nullptr) return;
     std::vector<CommandAt> at;
     for (const auto& [partition, last] : reached_) at.push_back(last);
-    const std::string token = gateway::EncodeToken(at, *keys_);
-    const double seconds = static_cast<double>((parts_.gateway.clock().Steady() - started_).us) / 1e6;
-    std::ranges::sort(rejects_, {}, [](const Json& reject) { return reject.at("line").get<uint64_t>(); });
-    Json body{{"id", id_},           {"list_id", list_id_},         {"rows", rows_},           {"created", created_},
-              {"updated", updated_}, {"unchanged", unchanged_},     {"duplicate", duplicate_}, {"rejected", rejected_},
-              {"rejects", rejects_}, {"ignored_columns", ignored_}, {"seconds", seconds},      {"token", token}};
-    http::Response response = http::Response::Json(200, body.dump(-1, ' ', false, Json::error_handler_t::replace));
-    response.headers.Add("maily-consistency-token", token);
-    observe::Log(observe::Level::kInfo, "import done",
+    if (at.empty() && began_at_) at.push_back(*began_at_);
+    token_ = gateway::EncodeToken(at, *keys_);
+    seconds_ = static_cast<double>((parts_.gateway.clock().Steady() - started_).us) / 1e6;
+  }
+
+  http::Response DryReport() const {
+    Json report{{"dry_run", true},
+                {"list_id", list_id_},
+                {"rows", rows_},
+                {"valid", rows_ - counts_.duplicate() - counts_.rejected()},
+                {"duplicate", counts_.duplicate()},
+                {"rejected", counts_.rejected()}};
+    DescribeRejects(report);
+    return http::Response::Json(200, report.dump(-1, ' ', false, Json::error_handler_t::replace));
+  }
+
+  // --- the end in the journal, after the answer
+
+  void EndJob(lists::v1::ImportOutcome outcome, int tries) {
+    if (!started_job_) return;
+    if (outcome != lists::v1::COMPLETED) status_ = outcome == lists::v1::INTERRUPTED ? "interrupted" : "failed";
+    lists::v1::EndImport command;
+    command.set_import_id(id_);
+    command.set_outcome(outcome);
+    *command.mutable_counts() = counts_;
+    command.mutable_counts()->set_rows(rows_);
+    command.mutable_counts()->set_skipped(Sums().skipped);
+    command.set_message(message_);
+    command.set_token(token_);
+    parts_.gateway.SubmitOn(parts_.bulk, asker_, gateway::PlainOrder(command, schema::HomeKey(asker_.tenant)), kChunkTimeout,
+                            [self = shared_from_this(), outcome, tries](const Verdict& verdict) {
+                              const bool decided = verdict.kind == Verdict::Kind::kDecided && verdict.outcome == Outcome::kDone;
+                              if (!decided && tries > 1) {
+                                self->parts_.bulk.After(kEndPause, [self, outcome, tries] { self->EndJob(outcome, tries - 1); });
+                                return;
+                              }
+                              if (decided && verdict.at) self->NoteReached(*verdict.at);
+                              self->AwaitViews(outcome);
+                            });
+  }
+  void NoteReached(const CommandAt& at) {
+    auto& last = reached_.try_emplace(at.partition, at).first->second;
+    last = std::max(last, at);
+  }
+  // The job is over once everybody can see what it did.
+  void AwaitViews(lists::v1::ImportOutcome outcome) {
+    std::vector<CommandAt> at;
+    for (const auto& [partition, last] : reached_) at.push_back(last);
+    projections::Views& views = parts_.gateway.views();
+    views.freshness().Wait(views.GroupOf("import"), std::move(at), kViewWait, parts_.bulk,
+                           [self = shared_from_this(), outcome](bool fresh) {
+                             if (fresh) return self->Ended(outcome);
+                             self->parts_.bulk.After(kResendPause, [self, outcome] { self->AwaitViews(outcome); });
+                           });
+  }
+  void Ended(lists::v1::ImportOutcome outcome) {
+    if (outcome == lists::v1::COMPLETED) status_ = "completed";
+    parts_.jobs.End(asker_.tenant, id_, Describe());
+    observe::Log(observe::Level::kInfo, "import ended",
                  {{"trace_id", head_.trace_id},
                   {"tenant", asker_.tenant},
                   {"import", id_},
+                  {"status", status_},
                   {"rows", rows_},
-                  {"created", created_},
-                  {"rejected", rejected_},
-                  {"seconds", seconds}});
-    std::exchange(respond_, nullptr)(std::move(response));
+                  {"created", counts_.created()},
+                  {"rejected", counts_.rejected()},
+                  {"seconds", seconds_}});
   }
 
   const Parts parts_;
   const http::Request head_;
+  const bool dry_;
   CsvReader reader_;
   gateway::Asker asker_;
   const keyring::TenantKeys* keys_ = nullptr;
@@ -526,6 +691,7 @@ class Import : public std::enable_shared_from_this<Import> {
   std::string id_;
   std::string source_;
   uint64_t list_id_ = 0;
+  std::optional<CommandAt> began_at_;  // ImportStarted
   Duration started_;
   Duration progress_at_;
   std::string last_trouble_;
@@ -534,7 +700,8 @@ class Import : public std::enable_shared_from_this<Import> {
   bool ended_ = false;     // the body is complete
   bool finished_ = false;  // and parsed
   bool aborted_ = false;
-  bool reported_ = false;
+  bool started_job_ = false;
+  bool over_ = false;  // answered, if anyone waited: no row is applied any more
   std::optional<http::Problem> problem_;
   std::optional<std::string> waiting_chunk_;
   Job resume_;
@@ -552,12 +719,12 @@ class Import : public std::enable_shared_from_this<Import> {
   size_t in_flight_ = 0;
 
   uint64_t rows_ = 0;
-  uint64_t created_ = 0;
-  uint64_t updated_ = 0;
-  uint64_t unchanged_ = 0;
-  uint64_t duplicate_ = 0;
-  uint64_t rejected_ = 0;
+  ImportCounts counts_;  // but for rows and skipped
   std::vector<Json> rejects_;
+  std::string status_ = "running";
+  std::string message_;
+  std::string token_;
+  double seconds_ = 0;
 };
 
 class Sink final : public http::BodySink {
@@ -583,6 +750,12 @@ http::OpenSink OpenImport(Parts parts) {
                         ? http::ProblemOf(known->error())
                         : http::Problem{.status = 401, .code = "unauthorized", .message = known->error().message});
     }
+    for (const auto& [name, value] : head.QueryParams()) {
+      if (name != "list" && name != "source" && name != "dry_run") {
+        return refuse({.status = 422, .code = "invalid_parameter", .message = name + ": there is no such parameter here"});
+      }
+    }
+    if (!IsDryRun(head)) return refuse({.status = 422, .code = "invalid_parameter", .message = "dry_run: is true or false"});
     const std::string_view type = head.headers["content-type"];
     const std::string_view media = type.substr(0, type.find(';'));
     if (!media.empty() && media != "text/csv" && media != "application/octet-stream" && media != "text/plain") {

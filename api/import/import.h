@@ -1,4 +1,12 @@
-// POST /v1/imports: a CSV file, row by row as it arrives, becomes ImportContacts commands; the answer is a report.
+// POST /v1/imports: a CSV file, row by row as it arrives, becomes ImportContacts commands; the answer is 202 and the job.
+//
+// The job begins in the journal (ImportStarted) when the header is read, and ends there (ImportEnded) with its counts:
+//
+//   running ──▶ completed      202 came when the last row was decided; then the read models had to show all of them
+//      ├──────▶ interrupted    the file stopped coming; or the process ended meanwhile
+//      └──────▶ failed         the log took nothing for kNoProgressMax, or there were no keys; the answer is that problem
+// Always rows = created + updated + unchanged + duplicate + skipped + rejected, and pending while it runs. With ?dry_run=true nothing is
+// appended and no key is made: 200 with rows = valid + duplicate + rejected.
 //
 // Rows are parsed, sealed and appended while the file still comes in; at most kRowsInFlightMax of them wait for their decisions, then the
 // connection is not read further. No plaintext touches a disk. Rows of one partition go in chunks, one command each; a chunk is number n of
@@ -17,6 +25,7 @@
 #include "api/gateway/auth.h"
 #include "api/gateway/gateway.h"
 #include "api/http/message.h"
+#include "api/import/jobs.h"
 
 namespace maily::import {
 
@@ -27,8 +36,9 @@ inline constexpr size_t kDuplicateRowsMax = 4'000'000;
 struct Parts {
   gateway::Gateway& gateway;
   gateway::Auth& auth;
+  Jobs& jobs;                                   // its executor is `bulk`
   Executor& bulk;                               // rows are parsed and sealed here; it may wait for keys to become durable
-  std::shared_ptr<const void> owner = nullptr;  // of the first two, if anyone: kept by every import that goes on
+  std::shared_ptr<const void> owner = nullptr;  // of the first three, if anyone: kept by every import that goes on
 };
 
 // Makes a sink for each request. `parts` outlive the sinks and the imports they began.

@@ -31,7 +31,7 @@ class ImportTest : public ::testing::Test {
     lists::v1::CreateList list;
     list.set_name("people");
     list_id_ = world_.Command(list)["list_id"];
-    open_ = OpenImport({.gateway = *world_.gateway, .auth = *world_.auth, .bulk = *world_.disk, .owner = {}});
+    open_ = OpenImport({.gateway = *world_.gateway, .auth = *world_.auth, .jobs = jobs_, .bulk = *world_.disk, .owner = {}});
   }
 
   http::Request Head(const std::string& target) {
@@ -60,11 +60,49 @@ class ImportTest : public ::testing::Test {
 
   json Report(const std::string& file, const std::string& target = "/v1/imports?list=people", size_t piece = 64 * 1024) {
     const http::Response response = Post(file, target, piece);
-    EXPECT_EQ(response.status, 200) << response.body;
-    json report = json::parse(response.body);
-    EXPECT_EQ(report["rows"].get<int>(), report["created"].get<int>() + report["updated"].get<int>() + report["unchanged"].get<int>() +
-                                             report["duplicate"].get<int>() + report["rejected"].get<int>());
+    EXPECT_EQ(response.status, 202) << response.body;
+    const json answer = json::parse(response.body);
+    EXPECT_EQ(response.headers["location"], "/v1/imports/" + answer["id"].get<std::string>());
+    const json report = Ended(answer["id"]);
+    EXPECT_EQ(report["status"], "completed") << report;
+    EXPECT_EQ(report["rows"].get<int>(), Sum(report));
+    EXPECT_EQ(Journaled(answer["id"])["row_count"], report["rows"]);
     return report;
+  }
+  static int Sum(const json& job) {
+    int sum = 0;
+    for (const char* name : {"created", "updated", "unchanged", "duplicate", "skipped", "rejected"}) sum += job[name].get<int>();
+    return sum;
+  }
+
+  // What this process knows of an import.
+  std::optional<json> Known(const std::string& id) {
+    std::optional<std::optional<json>> answer;
+    jobs_.Ask(SimApi::kTenant, id,
+              [&answer](std::optional<nlohmann::ordered_json> job) { answer = job ? std::optional(json(*job)) : std::nullopt; });
+    EXPECT_TRUE(world_.Until([&answer] { return answer.has_value(); }));
+    return answer.value_or(std::nullopt);
+  }
+  // The job once it is over.
+  json Ended(const std::string& id) {
+    std::optional<json> job;
+    EXPECT_TRUE(world_.Until([&] {
+      job = Known(id);
+      return !job || (*job)["status"] != "running";
+    }));
+    return job.value_or(json());
+  }
+  // What the read model shows of it.
+  json Journaled(const std::string& id) {
+    const auto rows = world_.views->Query("import", {{"tenant", sql::Value::Integer(1)}, {"import_id", sql::Value::Text(id)}}).value();
+    json row;
+    for (size_t i = 0; !rows.empty() && i < rows.columns.size(); ++i) {
+      const sql::Value& value = rows.at(0, i);
+      row[rows.columns[i]] = value.type == sql::Type::kInteger ? json(value.integer)
+                             : value.type == sql::Type::kNull  ? json()
+                                                               : json(value.bytes);
+    }
+    return row;
   }
 
   projections::Rows Contact(const std::string& address) {
@@ -75,6 +113,7 @@ class ImportTest : public ::testing::Test {
   SimApi world_;
   uint64_t list_id_ = 0;
   std::string key_;  // Idempotency-Key
+  Jobs jobs_{*world_.disk};
   http::OpenSink open_;
 };
 
@@ -217,7 +256,7 @@ class FullDiskTest : public ImportTest {
 
 TEST_F(FullDiskTest, AShortOneIsWaitedOut) {
   const auto response = Import(Seconds(5));
-  ASSERT_EQ(response->status, 200) << response->body;
+  ASSERT_EQ(response->status, 202) << response->body;
   EXPECT_EQ(json::parse(response->body)["created"], 2'002);
 }
 
@@ -228,6 +267,13 @@ TEST_F(FullDiskTest, ALongOneEndsTheImportWithWhatIsKnown) {
   ASSERT_TRUE(std::regex_search(response->body, said, std::regex("([0-9]+) rows were applied"))) << response->body;
   const int applied = std::stoi(said[1]);  // those of whole chunks
   EXPECT_GE(applied, 512);
+  const std::string id(response->headers["location"].substr(std::string_view("/v1/imports/").size()));
+  const json job = Ended(id);
+  EXPECT_EQ(job["status"], "failed");
+  EXPECT_EQ(job["rows"], 2'002);
+  EXPECT_EQ(job["skipped"], 2'002 - applied);
+  EXPECT_EQ(Sum(job), 2'002);
+  EXPECT_TRUE(world_.Until([&] { return Journaled(id)["outcome"] == "failed"; }));
   const json again = Report(first_ + second_);
   EXPECT_EQ(again["unchanged"], applied);
   EXPECT_EQ(again["created"], 2'002 - applied);
@@ -250,6 +296,53 @@ TEST_F(ImportTest, WithAnIdempotencyKeyTheSameFileGoesOnWhereItStopped) {
   const json again = Report(file);
   EXPECT_EQ(again["id"], first["id"]);
   EXPECT_EQ(again["unchanged"], 2);
+}
+
+TEST_F(ImportTest, AFileThatStopsComingIsInterrupted) {
+  key_ = "tuesday";
+  auto opened = open_(Head("/v1/imports?list=people"));
+  const auto sink = std::move(std::get<0>(opened));
+  bool resumed = false;
+  sink->OnData("email\nann@example.com\nbob@example.com\ncy@exam", [&resumed] { resumed = true; });
+  ASSERT_TRUE(world_.Until([&resumed] { return resumed; }));
+  // Under way: its id is taken, and its counts are read.
+  const http::Response second = Post("email\nann@example.com\n");
+  EXPECT_EQ(second.status, 409) << second.body;
+  const std::string id(second.headers["location"].substr(std::string_view("/v1/imports/").size()));
+  const json running = Known(id).value_or(json());
+  EXPECT_EQ(running["status"], "running") << running;
+  EXPECT_EQ(running["rows"].get<int>(), Sum(running) + running["pending"].get<int>());
+  sink->OnAbort();
+  const json job = Ended(id);
+  EXPECT_EQ(job["status"], "interrupted") << job;
+  EXPECT_EQ(job["skipped"], 2);  // a chunk ends where the file says: what is not whole is left out
+  EXPECT_TRUE(world_.Until([&] { return Journaled(id)["outcome"] == "interrupted"; }));
+  EXPECT_EQ(Report("email\nann@example.com\nbob@example.com\ncy@example.com\n")["created"], 3);
+}
+
+TEST_F(ImportTest, ADryRunCountsAndAppendsNothing) {
+  const auto ends = [this] {
+    std::vector<uint64_t> all;
+    for (const Topic topic : kTopics) {
+      for (uint16_t p = 0; p < SimApi::kPartitions; ++p) all.push_back(world_.log.Ends({topic, PartitionId(p)}).written.value());
+    }
+    return all;
+  };
+  world_.scheduler.RunFor(Seconds(5));
+  const auto before = ends();
+  const http::Response response =
+      Post("email,age\nann@example.com,30\nnobody,1\nANN@example.com,31\nbob@example.com,old\n", "/v1/imports?list=people&dry_run=true");
+  ASSERT_EQ(response.status, 200) << response.body;
+  const json report = json::parse(response.body);
+  EXPECT_EQ(report["rows"], 4);
+  EXPECT_EQ(report["valid"], 1);
+  EXPECT_EQ(report["duplicate"], 1);
+  EXPECT_EQ(report["rejected"], 2);
+  EXPECT_EQ(report["rejects"].size(), 2u);
+  world_.scheduler.RunFor(Seconds(1));
+  EXPECT_EQ(ends(), before);
+  EXPECT_EQ(Post("email\na@b.example\n", "/v1/imports?dry_run=perhaps").status, 422);
+  EXPECT_EQ(Post("email\na@b.example\n", "/v1/imports?dryrun=true").status, 422);
 }
 
 }  // namespace

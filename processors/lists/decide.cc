@@ -111,6 +111,24 @@ void Decide(task::Context& context, const v1::Resubscribe& command) {
   context.Emit(resubscribed);
 }
 
+void Decide(task::Context& context, const v1::StartImport& command) {
+  v1::ImportStarted started;
+  started.set_import_id(command.import_id());
+  started.set_list_id(command.list_id());
+  started.set_source(command.source());
+  context.Emit(started);
+}
+
+void Decide(task::Context& context, const v1::EndImport& command) {
+  v1::ImportEnded ended;
+  ended.set_import_id(command.import_id());
+  ended.set_outcome(command.outcome());
+  *ended.mutable_counts() = command.counts();
+  ended.set_message(command.message());
+  ended.set_token(command.token());
+  context.Emit(ended);
+}
+
 void React(task::Context& context, const contacts::v1::ContactCreated& event) {
   JoinAll(context, event.ordinal(), event.join_lists(), event.source());
 }

@@ -21,6 +21,10 @@ void Decide(task::Context& context, const v1::LeaveList& command);
 // "unknown_contact", "proof_missing".
 void Decide(task::Context& context, const v1::Resubscribe& command);
 
+// An import and its end are what the importer says of them.
+void Decide(task::Context& context, const v1::StartImport& command);
+void Decide(task::Context& context, const v1::EndImport& command);
+
 // The lists that a contact joins as it is made or changed.
 void React(task::Context& context, const contacts::v1::ContactCreated& event);
 void React(task::Context& context, const contacts::v1::ContactChanged& event);

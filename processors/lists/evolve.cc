@@ -41,6 +41,9 @@ void Evolve(task::Fold& fold, const v1::Resubscribed& event) {
   if (subscriber.list_ids().empty()) fold.table<v1::Subscriber>().Erase(key);
 }
 
+void Evolve(task::Fold&, const v1::ImportStarted&) {}
+void Evolve(task::Fold&, const v1::ImportEnded&) {}
+
 void Evolve(task::Fold& fold, const engagements::v1::Unsubscribed& event) {
   fold.table<v1::Subscriber>().Edit(state::Key(fold.tenant(), event.ordinal())).set_unsubscribed_at_us(fold.now().us);
 }

@@ -15,6 +15,9 @@ void Evolve(task::Fold& fold, const contacts::v1::ContactCreated& event);  // a 
 void Evolve(task::Fold& fold, const v1::MemberJoined& event);
 void Evolve(task::Fold& fold, const v1::MemberLeft& event);
 void Evolve(task::Fold& fold, const v1::Resubscribed& event);
+// Nothing is remembered of imports.
+void Evolve(task::Fold& fold, const v1::ImportStarted& event);
+void Evolve(task::Fold& fold, const v1::ImportEnded& event);
 void Evolve(task::Fold& fold, const engagements::v1::Unsubscribed& event);
 
 }  // namespace maily::lists

@@ -17,6 +17,8 @@ task::Noun Row() {
       .Decides<v1::JoinList>(Decide)
       .Decides<v1::LeaveList>(Decide)
       .Decides<v1::Resubscribe>(Decide)
+      .Decides<v1::StartImport>(Decide)
+      .Decides<v1::EndImport>(Decide)
       .Reacts<contacts::v1::ContactCreated>(React)
       .Reacts<contacts::v1::ContactChanged>(React)
       .Evolves<contacts::v1::ContactCreated>(Evolve)
@@ -24,6 +26,8 @@ task::Noun Row() {
       .Evolves<v1::MemberJoined>(Evolve)
       .Evolves<v1::MemberLeft>(Evolve)
       .Evolves<v1::Resubscribed>(Evolve)
+      .Evolves<v1::ImportStarted>(Evolve)
+      .Evolves<v1::ImportEnded>(Evolve)
       .Evolves<engagements::v1::Unsubscribed>(Evolve);
 }
 

@@ -23,11 +23,15 @@ class ListsFold final : public Fold {
     MAILY_TRY(fold->add_members_, setup.Prepare("add_members"));
     MAILY_TRY(fold->unsubscribe_, setup.Prepare("unsubscribe"));
     MAILY_TRY(fold->resubscribe_, setup.Prepare("resubscribe"));
+    MAILY_TRY(fold->start_import_, setup.Prepare("start_import"));
+    MAILY_TRY(fold->end_import_, setup.Prepare("end_import"));
     setup.handlers.On(fold.get(), &ListsFold::ListCreated);
     setup.handlers.On(fold.get(), &ListsFold::MemberJoined);
     setup.handlers.On(fold.get(), &ListsFold::MemberLeft);
     setup.handlers.On(fold.get(), &ListsFold::Unsubscribed);
     setup.handlers.On(fold.get(), &ListsFold::Resubscribed);
+    setup.handlers.On(fold.get(), &ListsFold::ImportStarted);
+    setup.handlers.On(fold.get(), &ListsFold::ImportEnded);
     return std::unique_ptr<Fold>(std::move(fold));
   }
 
@@ -60,12 +64,28 @@ class ListsFold final : public Fold {
     return sql::Do(*resubscribe_, at.tenant.value(), at.ContactId(e.ordinal()));
   }
 
+  Result<void> ImportStarted(const EventAt& at, const lists::ImportStarted& e) {
+    return sql::Do(*start_import_, at.tenant.value(), std::string_view(e.import_id()), e.list_id(), std::string_view(e.source()),
+                   at.time.us);
+  }
+  Result<void> ImportEnded(const EventAt& at, const lists::ImportEnded& e) {
+    const lists::ImportCounts& counts = e.counts();
+    return sql::Do(*end_import_, at.tenant.value(), std::string_view(e.import_id()), at.time.us, OutcomeName(e.outcome()),
+                   std::string_view(e.message()), std::string_view(e.token()), counts.rows(), counts.created(), counts.updated(),
+                   counts.unchanged(), counts.duplicate(), counts.skipped(), counts.rejected());
+  }
+  static std::string_view OutcomeName(lists::ImportOutcome outcome) {
+    return outcome == lists::COMPLETED ? "completed" : outcome == lists::INTERRUPTED ? "interrupted" : "failed";
+  }
+
   sql::Statement* insert_list_ = nullptr;
   sql::Statement* join_list_ = nullptr;
   sql::Statement* leave_list_ = nullptr;
   sql::Statement* add_members_ = nullptr;
   sql::Statement* unsubscribe_ = nullptr;
   sql::Statement* resubscribe_ = nullptr;
+  sql::Statement* start_import_ = nullptr;
+  sql::Statement* end_import_ = nullptr;
   std::map<std::pair<uint32_t, uint64_t>, int64_t> added_;  // tenant, list -> members since the last flush
 };
 
@@ -73,10 +93,10 @@ class ListsFold final : public Fold {
 
 ReadModel ListsReadModel() {
   return {.name = "lists",
-          .version = 1,
+          .version = 2,
           .schema_sql = lists_sql::kSchema,
           .queries_sql = lists_sql::kQueries,
-          .tables = {{"lists"}, {"list_members"}, {"list_totals"}, {"unsubscribed"}},
+          .tables = {{"lists"}, {"list_members"}, {"list_totals"}, {"unsubscribed"}, {"imports"}},
           .make = &ListsFold::Make};
 }
 

@@ -62,5 +62,31 @@ TEST_F(ListsFoldTest, AnOptOutHoldsUntilTheContactComesBack) {
   EXPECT_TRUE(Ask("unsubscribed", page).empty());
 }
 
+TEST_F(ListsFoldTest, AnImportHasAnOutcomeOnceItEnded) {
+  lists::ImportStarted started;
+  started.set_import_id("0a");
+  started.set_list_id(1);
+  started.set_source("crm");
+  Happens(0, started);
+  const std::vector<Parameter> which = {tenant_, {"import_id", Value::Text("0a")}};
+  EXPECT_EQ(Ask("import", which).at(0, "outcome").type, sql::Type::kNull);
+  lists::ImportEnded ended;
+  ended.set_import_id("0a");
+  ended.set_outcome(lists::COMPLETED);
+  ended.mutable_counts()->set_rows(3);
+  ended.mutable_counts()->set_created(2);
+  ended.mutable_counts()->set_rejected(1);
+  ended.set_token("T");
+  Happens(0, ended);
+  EXPECT_EQ(Ask("import", which).at(0, "outcome"), Value::Text("completed"));
+  EXPECT_EQ(Ask("import", which).at(0, "row_count"), Value::Integer(3));
+  EXPECT_EQ(Ask("import", which).at(0, "rejected"), Value::Integer(1));
+  EXPECT_EQ(Ask("import", which).at(0, "token"), Value::Text("T"));
+  RebuildGivesTheSame();
+  Happens(0, started);  // the same file once more
+  EXPECT_EQ(Ask("import", which).at(0, "outcome").type, sql::Type::kNull);
+  EXPECT_EQ(Ask("import", which).at(0, "row_count"), Value::Integer(0));
+}
+
 }  // namespace
 }  // namespace maily::projections

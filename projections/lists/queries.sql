@@ -21,6 +21,11 @@ WHERE l.tenant = :tenant ORDER BY l.list_id;
 SELECT contact_id, campaign_id, method, unsubscribed_at_us FROM unsubscribed
 WHERE tenant = :tenant AND contact_id > :after ORDER BY contact_id LIMIT :limit;
 
+-- name: import
+SELECT import_id, list_id, source, started_at_us, ended_at_us, outcome, message, token, row_count, created, updated, unchanged, duplicate,
+       skipped, rejected
+FROM imports WHERE tenant = :tenant AND import_id = :import_id;
+
 -- fold: insert_list
 INSERT INTO lists (tenant, list_id, name, created_at_us) VALUES (?1, ?2, ?3, ?4);
 
@@ -41,3 +46,15 @@ ON CONFLICT (tenant, contact_id) DO NOTHING;
 
 -- fold: resubscribe
 DELETE FROM unsubscribed WHERE tenant = ?1 AND contact_id = ?2;
+
+-- fold: start_import
+INSERT INTO imports (tenant, import_id, list_id, source, started_at_us, ended_at_us, outcome, message, token, row_count, created, updated,
+                     unchanged, duplicate, skipped, rejected)
+VALUES (?1, ?2, ?3, ?4, ?5, NULL, NULL, '', '', 0, 0, 0, 0, 0, 0, 0)
+ON CONFLICT (tenant, import_id) DO UPDATE SET list_id = ?3, source = ?4, started_at_us = ?5, ended_at_us = NULL, outcome = NULL,
+  message = '', token = '', row_count = 0, created = 0, updated = 0, unchanged = 0, duplicate = 0, skipped = 0, rejected = 0;
+
+-- fold: end_import
+UPDATE imports SET ended_at_us = ?3, outcome = ?4, message = ?5, token = ?6, row_count = ?7, created = ?8, updated = ?9, unchanged = ?10,
+  duplicate = ?11, skipped = ?12, rejected = ?13
+WHERE tenant = ?1 AND import_id = ?2;

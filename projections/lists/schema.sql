@@ -32,3 +32,24 @@ CREATE TABLE unsubscribed (
   unsubscribed_at_us BIGINT NOT NULL,
   PRIMARY KEY (tenant, contact_id)
 ) WITHOUT ROWID;
+
+-- Files of contacts; one without an outcome either goes on or was cut off with its process.
+CREATE TABLE imports (
+  tenant        BIGINT NOT NULL,
+  import_id     TEXT   NOT NULL,
+  list_id       BIGINT NOT NULL,  -- 0 = none
+  source        TEXT   NOT NULL,
+  started_at_us BIGINT NOT NULL,
+  ended_at_us   BIGINT,
+  outcome       TEXT,             -- completed, interrupted, failed
+  message       TEXT   NOT NULL,  -- why it failed
+  token         TEXT   NOT NULL,  -- a read that is fresh as of this shows all of its rows
+  row_count     BIGINT NOT NULL,
+  created       BIGINT NOT NULL,
+  updated       BIGINT NOT NULL,
+  unchanged     BIGINT NOT NULL,
+  duplicate     BIGINT NOT NULL,
+  skipped       BIGINT NOT NULL,
+  rejected      BIGINT NOT NULL,
+  PRIMARY KEY (tenant, import_id)
+) WITHOUT ROWID;

@@ -150,11 +150,24 @@ class Skeleton:
         self.five = api.ok("POST", "/v1/lists", {"name": "five"})["id"]
         rows = "email,first_name,score,vip,age\n" + "\n".join(FIVE) + "\n"
         for expected in ("created", "unchanged"):
-            _, done, _ = api.call("POST", "/v1/imports?list=five", rows, {"Content-Type": "text/csv"})
-            ends = sum(done[one] for one in ("created", "updated", "unchanged", "duplicate", "rejected"))
-            check(done["rows"] == 5 == ends and done[expected] == 5, f"import: {done}")
+            status, job, headers = api.call("POST", "/v1/imports?list=five", rows, {"Content-Type": "text/csv"})
+            check(status == 202 and headers["location"] == f"/v1/imports/{job['id']}", f"import: {status} {job} {headers}")
+            done = wait_for("the import ends", lambda: self.import_job(headers["location"]), 20, self.world.server)
+            check(done["status"] == "completed" and done["rows"] == 5 == done[expected], f"import: {done}")
         listed = api.ok("GET", f"/v1/lists/{self.five}?min={quote(done['token'])}&wait_ms=5000&strict=true")
         check(listed["members"] == 5, f"list: {listed}")
+        self.world.server.kill()
+        self.restart()
+        again = self.api.ok("GET", f"{headers['location']}?min={quote(done['token'])}&wait_ms=20000&strict=true")
+        check({one: again[one] for one in done if one in again} == {one: done[one] for one in done if one in again} and again["status"] == "completed",
+              f"the job after a restart: {again}, was {done}")
+
+    def import_job(self, url):
+        """What it came to, or None while it runs; at every look each row has one outcome or none yet."""
+        job = self.api.ok("GET", url)
+        ends = sum(job[one] for one in ("created", "updated", "unchanged", "duplicate", "skipped", "rejected"))
+        check(job["rows"] == ends + job["pending"], f"import: {job}")
+        return None if job["status"] == "running" else job
 
     def A12(self):
         """What is wrong with a launch is said at once, all of it, and nothing is planned."""

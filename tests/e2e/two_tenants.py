@@ -20,7 +20,7 @@ SAME_FOR_ALL = {"/v1/limits": "public", "/v1/tenants": "the operator's", "/v1/de
 WANT_PARAMETER = {"/v1/campaigns/{id}/preview"}  # of one contact that a parameter names
 WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",
-          "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099"}
+          "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "imports": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099"}
 
 
 class Tenant:
@@ -89,6 +89,9 @@ def fill(world, tenant):
                                                   "lists": [int(tenant.ids["lists"])]})
         if email == SHARED:
             tenant.ids["contacts"] = tenant.ids["contact_id"] = contact["id"]
+    job = api.call("POST", f"/v1/imports?source={word}", f"email\n{SHARED}\n{word} is no address\n", {"Content-Type": "text/csv"})[1]
+    tenant.ids["imports"] = job["id"]
+    wait_for("the import", lambda: api.ok("GET", job["status_url"])["status"] == "completed", 20, world.server)
     tenant.ids["email"] = f"suppressed@{word}.example"
     api.ok("POST", "/v1/suppressions", {"email": tenant.ids["email"], "reason": "manual"})
     template = api.ok("POST", "/v1/templates", {"name": f"{word} template", "subject": f"{word} {{{{ contact.{word} }}}}",

@@ -1,0 +1,52 @@
+// Imports of this process, by tenant and id: those that go on, and the last kEndedKept that ended, with all that the journal does not
+// keep of them (which rows were rejected).
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "streams/base/ids.h"
+#include "streams/port/env.h"
+
+namespace maily::import {
+
+// An import that goes on. On the executor of its Jobs.
+class Running {
+ public:
+  virtual ~Running() = default;
+  virtual nlohmann::ordered_json Describe() const = 0;
+};
+
+// Thread: that of `executor`, but for Ask. `executor` outlives this.
+class Jobs {
+ public:
+  static constexpr size_t kEndedKept = 32;
+
+  explicit Jobs(Executor& executor) : executor_(executor) {}
+
+  // False: one of that id goes on.
+  bool Begin(TenantId tenant, const std::string& id, std::weak_ptr<const Running> import);
+  // It is over, and this is what there is to say of it.
+  void End(TenantId tenant, const std::string& id, nlohmann::ordered_json job);
+  // Any thread; `done` on the executor. None: it is not known here.
+  void Ask(TenantId tenant, std::string id, std::move_only_function<void(std::optional<nlohmann::ordered_json>)> done);
+
+ private:
+  using Key = std::pair<TenantId, std::string>;
+  struct Known {
+    std::weak_ptr<const Running> import;
+    nlohmann::ordered_json ended;
+  };
+
+  Executor& executor_;
+  std::map<Key, Known> known_;
+  std::deque<Key> ended_;  // the oldest first
+};
+
+}  // namespace maily::import
