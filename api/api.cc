@@ -70,7 +70,8 @@ http::Router MakeRouter(const Dependencies& dependencies) {
         });
       };
     } else {
-      route.open = import::OpenImport({.gateway = api->gateway, .auth = api->auth, .jobs = api->imports, .bulk = api->parts.bulk, .owner = api});
+      route.open =
+          import::OpenImport({.gateway = api->gateway, .auth = api->auth, .jobs = api->imports, .bulk = api->parts.bulk, .owner = api});
       route.body_bytes_max = SIZE_MAX;
     }
     router.Add(std::move(route));

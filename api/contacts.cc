@@ -92,20 +92,33 @@ void Upsert(Call call, Body& body, std::shared_ptr<const Registry> registry) {
   });
 }
 
-Json ContactJson(const Rows& rows, size_t row) {
+// Personal values are kept as text; `registry` gives them their types back.
+Json ContactJson(const Registry& registry, const Rows& rows, size_t row) {
   Json out;
   out["id"] = CellJson("contact_id", rows.at(row, "contact_id"));
   out["email"] = CellJson("address", rows.at(row, "address"));
   Json attributes = Json::object();
-  for (const char* column : {"attributes", "personal_attributes"}) {
-    const Json part = Json::parse(rows.at(row, column).bytes, nullptr, false);
-    if (part.is_object()) attributes.update(part);
+  const Json open = Json::parse(rows.at(row, "attributes").bytes, nullptr, false);
+  if (open.is_object()) attributes.update(open);
+  const Json personal = Json::parse(rows.at(row, "personal_attributes").bytes, nullptr, false);
+  for (const auto& [name, value] : personal.items()) {
+    attributes[name] = value.is_string() ? Json(gateway::AttributeToJson(registry, name, value.get<std::string>())) : value;
   }
   out["attributes"] = std::move(attributes);
   for (const char* column : {"source", "created_at_us", "changed_at_us", "unsubscribed_at_us", "suppressed_reason", "suppressed_at_us"}) {
     out[MemberOf(column)] = CellJson(column, rows.at(row, column));
   }
   return out;
+}
+
+// `then` with what is registered; with nothing if the read models are too far behind to know: reads go on.
+void WithTypes(Call call, std::move_only_function<void(Call call, const std::shared_ptr<const Registry>& registry)> then) {
+  gateway::Gateway& gateway = call.api->gateway;
+  const TenantId tenant = call.caller.tenant;
+  gateway.WithAttributes(
+      tenant, [call = std::move(call), then = std::move(then)](const Result<std::shared_ptr<const Registry>>& registry) mutable {
+        then(std::move(call), registry ? *registry : std::make_shared<const Registry>(std::vector<tenants::v1::AttributeDefinition>()));
+      });
 }
 
 // What happened to a contact, the newest first.
@@ -129,16 +142,22 @@ void UpsertContact(Call call) {
 }
 
 void ListContacts(Call call) {
-  if (call.request.Query("email")) return ListByEmail(std::move(call), "contact_by_key", ContactJson);
-  List(std::move(call), {.query = "contacts", .key = {"contact_id"}, .row = ContactJson});
+  WithTypes(std::move(call), [](Call c, const std::shared_ptr<const Registry>& registry) {
+    const auto row = [registry](const Rows& rows, size_t at) { return ContactJson(*registry, rows, at); };
+    if (c.request.Query("email")) return ListByEmail(std::move(c), "contact_by_key", row);
+    List(std::move(c), {.query = "contacts", .key = {"contact_id"}, .row = row});
+  });
 }
 
 void ShowContact(Call call) {
-  Show(std::move(call), "contact", "contact_id", "contact", [](Call& c, const Rows& found, const Parameter& which) -> Result<Json> {
-    MAILY_TRY(const Rows lists, QueryOwn(c, "lists_of_contact", {which}));
-    Json body = ContactJson(found, 0);
-    body["lists"] = RowsJson(lists, "list_id");
-    return body;
+  WithTypes(std::move(call), [](Call typed, const std::shared_ptr<const Registry>& registry) {
+    Show(std::move(typed), "contact", "contact_id", "contact",
+         [registry](Call& c, const Rows& found, const Parameter& which) -> Result<Json> {
+           MAILY_TRY(const Rows lists, QueryOwn(c, "lists_of_contact", {which}));
+           Json body = ContactJson(*registry, found, 0);
+           body["lists"] = RowsJson(lists, "list_id");
+           return body;
+         });
   });
 }
 

@@ -2,6 +2,7 @@
 #include "api/health.h"
 
 #include "api/call.h"
+#include "api/status_page.h"
 #include "streams/observe/metrics.h"
 
 namespace maily::api {
@@ -11,50 +12,6 @@ using http::Method;
 using http::Request;
 using http::Respond;
 using http::Response;
-
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out.push_back(c);
-    }
-  }
-  return out;
-}
-
-Response StatusPage(const Shared& api) {
-  const std::string why = api.parts.not_ready();
-  const std::string banner = api.parts.banner.empty() ? "" : "<p role=\"status\"><b>" + Escaped(api.parts.banner) + "</b></p>";
-  const std::string state = why.empty() ? "<b>ready</b>" : "<b>not ready</b>: " + Escaped(why);
-  Response response = Response::Html(
-      200,
-      fmt::format(
-          "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Maily</title><style>body{{font:16px/1.5 "
-          "system-ui,sans-serif;margin:8vh auto;"
-          "max-width:44em;padding:0 "
-          "1em}}pre{{background:#f4f4f4;padding:1em;overflow:auto}}</style></head><body>{}<h1>Maily</h1><p>Version "
-          "{}, {}.</p>"
-          "<ul><li><a href=\"/api/docs\">The API's routes, with examples</a></li><li><a href=\"/api/openapi.json\">OpenAPI 3.1</a></li>"
-          "<li><a href=\"/readyz\">Readiness</a>, <a href=\"/metrics\">metrics</a></li></ul>"
-          "<p>Campaigns, with the key that the first start wrote:</p><pre>curl -H \"Authorization: Bearer $(cat admin.key)\" "
-          "http://HOST:PORT/v1/campaigns</pre></body></html>",
-          banner, Escaped(api.parts.version), state));
-  response.headers.Add("cache-control", "no-store");
-  return response;
-}
 
 }  // namespace
 
@@ -75,7 +32,7 @@ std::vector<http::Route> HealthRoutes(std::shared_ptr<Shared> api) {
                       respond(std::move(response));
                     }});
   routes.push_back(
-      {.method = Method::kGet, .pattern = "/", .handler = [api](const Request&, Respond respond) { respond(StatusPage(*api)); }});
+      {.method = Method::kGet, .pattern = "/", .handler = [api](const Request&, Respond respond) { respond(StatusPage(api->parts)); }});
   return routes;
 }
 

@@ -7,6 +7,7 @@
 
 #include "api/codes.h"
 #include "schemas/types.h"
+#include "streams/base/html.h"
 
 namespace maily::api {
 namespace {
@@ -103,22 +104,6 @@ Json ParametersOf(std::string_view pattern, const std::vector<std::string>& quer
     parameters.push_back(Parameter(name, "query", false, described ? known->type : "string", described ? known->description : ""));
   }
   return parameters;
-}
-
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '&') {
-      out += "&amp;";
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out;
 }
 
 }  // namespace
@@ -224,8 +209,8 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
       "merged, a template gets a new version, the rest cannot be changed. Errors are <code>application/problem+json</code> with a stable "
       "<code>code</code>, see below.</p>";
   const auto heading = [&](http::Method method, std::string_view pattern, gateway::Scope scope, std::string_view summary) {
-    page += fmt::format("<h3><code>{} {}</code></h3><div>{} <small>scope {}</small></div>", http::MethodName(method), Escaped(pattern),
-                        Escaped(summary), gateway::ScopeName(scope));
+    page += fmt::format("<h3><code>{} {}</code></h3><div>{} <small>scope {}</small></div>", http::MethodName(method), Html(pattern),
+                        Html(summary), gateway::ScopeName(scope));
   };
   for (const RouteRow& row : rows) {
     heading(row.method, row.pattern, row.scope, row.summary);
@@ -243,7 +228,7 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
     const size_t quoted = command.find("'$URL");
     command.replace(quoted, 5, "\"$URL");
     command.replace(command.find('\'', quoted), 1, "\"");
-    page += "<pre>" + Escaped(command) + "</pre>";
+    page += "<pre>" + Html(command) + "</pre>";
   }
   for (const OperatorRoute& route : more) heading(route.method, route.pattern, route.scope, route.summary);
   page +=
@@ -253,7 +238,7 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
   for (const ErrorCode& one : ErrorCodes()) {
     std::string anchor(one.code);
     std::ranges::replace(anchor, '_', '-');
-    page += fmt::format("<dt id=\"{}\"><code>{}</code></dt><dd>{}</dd>", anchor, one.code, Escaped(one.meaning));
+    page += fmt::format("<dt id=\"{}\"><code>{}</code></dt><dd>{}</dd>", anchor, one.code, Html(one.meaning));
   }
   page += "</dl></body></html>";
   return page;

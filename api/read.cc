@@ -65,7 +65,8 @@ Result<Json> Page(Call& call, const Paging& paging, const std::vector<Value>& af
   std::vector<Parameter> parameters = paging.fixed;
   parameters.push_back({"limit", Value::Integer(size + 1)});
   for (size_t i = 0; i < after.size(); ++i) parameters.push_back({paging.key_parameters[i], after[i]});
-  MAILY_TRY(const Rows rows, QueryOwn(call, paging.query, std::move(parameters)));
+  if (paging.of_tenant) parameters.push_back({"tenant", call.tenant()});
+  MAILY_TRY(const Rows rows, Query(call, paging.query, parameters));
   const size_t count = std::min(rows.size(), static_cast<size_t>(size));
   Json items = Json::array();
   for (size_t row = 0; row < count; ++row) items.push_back(paging.row ? paging.row(rows, row) : RowJson(rows, row, paging.id_column));

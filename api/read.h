@@ -51,6 +51,7 @@ struct Paging {
   std::vector<Value> first = {Value::Integer(0)};       // what they are on the first page
   std::vector<Parameter> fixed = {};                    // the same on all pages; a cursor is good for these alone
   std::string id_column = {};
+  bool of_tenant = true;                              // the query has the parameter :tenant, of the caller's
   std::function<Json(const Rows&, size_t)> row = {};  // instead of RowJson
 };
 void List(Call call, Paging paging);

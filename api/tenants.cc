@@ -10,23 +10,11 @@ namespace maily::api {
 namespace {
 
 constexpr size_t kTenantNameBytesMax = 40;
-constexpr int64_t kTenantsPage = 1000;
-constexpr size_t kTenantsShownMax = 10'000;
 
 bool IsOperator(const Call& call) { return call.caller.tenant == TenantId(1); }
 
 http::Problem OperatorsOnly() {
   return {.status = 403, .code = "forbidden", .message = "only an admin key of the tenant `default`, the platform's operator, may do this"};
-}
-
-Result<Json> AllTenants(Call& call) {
-  Json items = Json::array();
-  for (int64_t after = 0;;) {
-    MAILY_TRY(const Rows rows, Query(call, "tenants", {{"after", Value::Integer(after)}, {"limit", Value::Integer(kTenantsPage)}}));
-    for (size_t row = 0; row < rows.size(); ++row) items.push_back(RowJson(rows, row, "tenant"));
-    if (rows.size() < kTenantsPage || items.size() >= kTenantsShownMax) return Json{{"items", std::move(items)}};
-    after = rows.at(rows.size() - 1, "tenant").integer;
-  }
 }
 
 Json KeyJson(const Rows& rows, size_t row) {
@@ -69,7 +57,7 @@ void CreateTenant(Call call) {
 
 void ListTenants(Call call) {
   if (!IsOperator(call)) return Refuse(call, OperatorsOnly());
-  Read(std::move(call), "tenants", AllTenants);
+  List(std::move(call), {.query = "tenants", .key = {"tenant"}, .id_column = "tenant", .of_tenant = false});
 }
 
 void ChangeSettings(Call call) {
@@ -114,12 +102,7 @@ void RegisterAttribute(Call call) {
              {.status = 201, .more = {{"name", command.name()}, {"type", body.object()["type"]}, {"personal", command.personal()}}});
 }
 
-void ListAttributes(Call call) {
-  Read(std::move(call), "attributes", [](Call& c) -> Result<Json> {
-    MAILY_TRY(const Rows rows, QueryOwn(c, "attributes"));
-    return Json{{"items", RowsJson(rows)}};
-  });
-}
+void ListAttributes(Call call) { List(std::move(call), {.query = "attributes", .key = {"name"}, .first = {Value::Text("")}}); }
 
 void CreateKey(Call call) {
   Body body(call);
@@ -155,12 +138,11 @@ void CreateKey(Call call) {
 }
 
 void ListKeys(Call call) {
-  Read(std::move(call), "api_keys", [](Call& c) -> Result<Json> {
-    MAILY_TRY(const Rows rows, QueryOwn(c, "api_keys"));
-    Json items = Json::array();
-    for (size_t row = 0; row < rows.size(); ++row) items.push_back(KeyJson(rows, row));
-    return Json{{"items", std::move(items)}};
-  });
+  List(std::move(call), {.query = "api_keys",
+                         .key = {"created_at_us", "key_id"},
+                         .key_parameters = {"after_at", "after"},
+                         .first = {Value::Integer(INT64_MIN), Value::Text("")},
+                         .row = KeyJson});
 }
 
 void RevokeKey(Call call) {

@@ -11,6 +11,7 @@
 #include "app/subcommand.h"
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
+#include "streams/base/html.h"
 #include "streams/observe/logging.h"
 
 namespace maily::app {
@@ -23,20 +24,6 @@ using http::Response;
 
 constexpr size_t kListMax = 1'000'000;  // of one CSV answer
 constexpr size_t kPageMax = 200;        // of the HTML list
-
-std::string EscapeHtml(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') {
-      out += "&lt;";
-    } else if (c == '&') {
-      out += "&amp;";
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out;
-}
 
 uint64_t QueryNumber(const Request& request, std::string_view name) {
   return std::strtoull(request.Query(name).value_or("0").c_str(), nullptr, 10);
@@ -56,8 +43,8 @@ Response ListPage(const Sink& sink) {
   std::string out =
       fmt::format("<!doctype html><title>maily sink</title><h1>{} mails, {} recipients</h1><ul>", counts.mails, counts.distinct_recipients);
   for (const ReceivedMail& mail : sink.List(counts.mails > kPageMax ? counts.mails - kPageMax : 0, kPageMax)) {
-    out += fmt::format("<li><a href=\"/messages/{}\">{}: {}</a> {} ({} bytes)", mail.number, mail.number, EscapeHtml(mail.recipient),
-                       EscapeHtml(mail.subject), mail.bytes);
+    out += fmt::format("<li><a href=\"/messages/{}\">{}: {}</a> {} ({} bytes)", mail.number, mail.number, Html(mail.recipient),
+                       Html(mail.subject), mail.bytes);
   }
   return Response::Html(200, out + "</ul>");
 }
@@ -81,7 +68,7 @@ http::Router MakeRouter(const Sink& sink) {
                 auto message = sink.Message(std::strtoull(std::string(request.Param("number")).c_str(), nullptr, 10));
                 if (!message) return respond(Response::Text(404, message.error().message + "\n"));
                 if (request.Query("format").value_or("") == "raw") return respond(Response::Text(200, std::move(*message)));
-                respond(Response::Html(200, "<!doctype html><title>mail</title><pre>" + EscapeHtml(*message) + "</pre>"));
+                respond(Response::Html(200, "<!doctype html><title>mail</title><pre>" + Html(*message) + "</pre>"));
               }});
   return router;
 }

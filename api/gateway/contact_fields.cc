@@ -131,6 +131,17 @@ Result<void> AttributeFromText(const Registry& registry, std::string_view name, 
   return Ok();
 }
 
+nlohmann::json AttributeToJson(const Registry& registry, std::string_view name, const std::string& text) {
+  const AttributeDefinition* known = registry.Find(name);
+  if (known == nullptr || !CheckType(known->attribute_type(), text)) return text;
+  Attribute typed;
+  SetTyped(known->attribute_type(), text, typed);
+  if (typed.value_case() == Attribute::kInteger) return typed.integer();
+  if (typed.value_case() == Attribute::kNumber) return typed.number();
+  if (typed.value_case() == Attribute::kBoolean) return typed.boolean();
+  return text;
+}
+
 Result<void> AttributeFromJson(const Registry& registry, std::string_view name, const nlohmann::json& value, Attribute& attribute) {
   attribute.set_name(name.data(), name.size());
   attribute.clear_value();

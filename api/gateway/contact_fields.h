@@ -39,6 +39,9 @@ class Registry {
 bool IsAttributeName(std::string_view name);
 inline constexpr std::string_view kAttributeNameHint = "begins with a lower-case letter; then lower-case letters, digits and _; not email";
 
+// A value that was kept as text (a personal one), in its registered type: 30, 2.5, true; unregistered, or no such value: a string.
+nlohmann::json AttributeToJson(const Registry& registry, std::string_view name, const std::string& text);
+
 // Reads a value: into `attribute` with its type, or, of a personal one, as text that Seal closes. kInvalid: the wrong type, with a hint.
 // Text values are read as numbers and truth values are written ("30", "2.5", "true", "yes", "1"). Empty text = no value, from a file.
 Result<void> AttributeFromText(const Registry& registry, std::string_view name, std::string_view text, contacts::v1::Attribute& attribute);

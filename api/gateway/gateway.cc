@@ -20,6 +20,7 @@ namespace {
 
 constexpr Duration kRegistryStaleMax = Seconds(1);
 constexpr Duration kRegistryWait = Seconds(5);
+constexpr int64_t kAttributesMax = 1000;  // of one tenant: more cannot be registered
 
 // A request between its append and its answer. Done is called once, on the executor.
 struct Pending {
@@ -133,7 +134,9 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
 
   Result<std::shared_ptr<const Registry>> ReadRegistry(TenantId tenant, const std::optional<CommandAt>& shown) {
     const Duration now = parts.clock.Steady();
-    MAILY_TRY(const projections::Rows rows, parts.views.Query("attributes", {{"tenant", sql::Value::Integer(tenant.value())}}));
+    MAILY_TRY(const projections::Rows rows, parts.views.Query("attributes", {{"tenant", sql::Value::Integer(tenant.value())},
+                                                                             {"after", sql::Value::Text("")},
+                                                                             {"limit", sql::Value::Integer(kAttributesMax)}}));
     std::vector<tenants::v1::AttributeDefinition> attributes(rows.size());
     for (size_t row = 0; row < rows.size(); ++row) {
       attributes[row].set_name(rows.at(row, "name").bytes);

@@ -294,6 +294,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
       if (ec == beast::http::error::need_more) break;
       if (ec) return Refuse({400, "bad_request", fmt::format("malformed body: {}", ec.message())});
     }
+    if (parser_->chunked() && HasBareNewline()) return Refuse({400, "bad_request", "a line of the chunked framing ends without CR"});
     // What the parser leaves untouched is a chunk's size line or trailers.
     if (!parser_->is_done() && end_ - begin_ > shared_.options.header_bytes_max) {
       return Refuse({400, "bad_request", "a chunk's extension or the trailers are too long"});
@@ -310,6 +311,15 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
     }
     if (parser_->is_done()) return EndBody();
     Read();
+  }
+
+  // Of the framing that is not parsed yet. Such a line might never end, or end elsewhere for a proxy.
+  bool HasBareNewline() const {
+    if (parser_->is_done() || parser_->chunk_bytes_left > 0) return false;
+    for (size_t i = begin_; i < end_; ++i) {
+      if (buffer_[i] == '\n' && (i == begin_ || buffer_[i - 1] != '\r')) return true;
+    }
+    return false;
   }
 
   void EndBody() {

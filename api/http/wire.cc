@@ -76,7 +76,14 @@ void RequestParser::on_field_impl(beast::http::field, string_view name, string_v
 }
 
 void RequestParser::on_chunk_header_impl(uint64_t size, string_view, error_code& ec) {
+  chunk_bytes_left = size;
   if (size > body_bytes_max - body_bytes) TooLarge(ec);
+}
+
+size_t RequestParser::on_chunk_body_impl(uint64_t, string_view bytes, error_code& ec) {
+  const size_t taken = Take(bytes, ec);
+  chunk_bytes_left -= taken;
+  return taken;
 }
 
 size_t RequestParser::Take(string_view bytes, error_code& ec) {

@@ -21,6 +21,7 @@ class RequestParser : public boost::beast::http::basic_parser<true> {
   bool too_large = false;             // the body; the parser failed with body_limit
   std::string* body = &request.body;  // where pieces go
   uint64_t body_bytes = 0;
+  uint64_t chunk_bytes_left = 0;  // of a chunk whose size line was read; 0 = what comes next is framing
 
  private:
   using error_code = boost::system::error_code;
@@ -32,7 +33,7 @@ class RequestParser : public boost::beast::http::basic_parser<true> {
   void on_body_init_impl(const boost::optional<uint64_t>&, error_code&) override {}
   size_t on_body_impl(string_view bytes, error_code& ec) override { return Take(bytes, ec); }
   void on_chunk_header_impl(uint64_t size, string_view, error_code& ec) override;
-  size_t on_chunk_body_impl(uint64_t, string_view bytes, error_code& ec) override { return Take(bytes, ec); }
+  size_t on_chunk_body_impl(uint64_t, string_view bytes, error_code& ec) override;
   void on_finish_impl(error_code&) override {}
 
   size_t Take(string_view bytes, error_code& ec);

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "processors/personalization/links.h"
+#include "streams/base/html.h"
 
 namespace maily::personalization {
 namespace {
@@ -19,7 +20,6 @@ constexpr std::array<bool, 256> MakeSpecial(std::string_view chars, bool control
   if (controls) special[127] = true;
   return special;
 }
-constexpr auto kHtmlSpecial = MakeSpecial("&<>\"'", false);
 constexpr auto kTextSpecial = MakeSpecial("", false);
 constexpr auto kSubjectSpecial = MakeSpecial("", true);
 
@@ -34,30 +34,6 @@ void PutReplaced(std::string_view value, const std::array<bool, 256>& special, s
     run = i + 1;
   }
   out.append(value, run, value.size() - run);
-}
-
-void PutHtml(std::string_view value, std::string& out) {
-  PutReplaced(value, kHtmlSpecial, out, [&](char c) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        break;  // NUL
-    }
-  });
 }
 
 void PutText(std::string_view value, std::string& out) {

@@ -62,7 +62,7 @@ TEST_F(TenantsFoldTest, AttributesAreListedWithTheirTypes) {
   registered.set_attribute_type(tenants::TEXT);
   registered.set_personal(true);
   Happens(0, registered);
-  const Rows rows = Ask("attributes", {tenant_});
+  const Rows rows = Ask("attributes", {tenant_, {"after", Value::Text("")}, {"limit", Value::Integer(10)}});
   EXPECT_EQ(rows.at(0, "type"), Value::Text("text"));
   EXPECT_EQ(rows.at(0, "personal"), Value::Integer(1));
 }

@@ -20,13 +20,14 @@ SELECT address FROM senders WHERE tenant = :tenant ORDER BY place;
 -- name: attributes
 SELECT a.name, t.name AS type, a.personal, a.registered_at_us
 FROM attributes a JOIN attribute_types t ON t.type = a.type
-WHERE a.tenant = :tenant ORDER BY a.name;
+WHERE a.tenant = :tenant AND a.name > :after ORDER BY a.name LIMIT :limit;
 
 -- name: api_key
 SELECT key_id, tenant, secret_hash, scopes, label, created_at_us, revoked_at_us FROM api_keys WHERE key_id = :key_id;
 
 -- name: api_keys
-SELECT key_id, scopes, label, created_at_us, revoked_at_us FROM api_keys WHERE tenant = :tenant ORDER BY created_at_us, key_id;
+SELECT key_id, scopes, label, created_at_us, revoked_at_us FROM api_keys
+WHERE tenant = :tenant AND (created_at_us, key_id) > (:after_at, :after) ORDER BY created_at_us, key_id LIMIT :limit;
 
 -- fold: insert_tenant
 INSERT INTO tenants (tenant, name, created_at_us) VALUES (?1, ?2, ?3);

@@ -4,11 +4,19 @@
 #include "streams/base/bytes.h"
 #include "streams/base/compress.h"
 #include "streams/base/hash.h"
+#include "streams/base/html.h"
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
 
 namespace maily {
 namespace {
+
+TEST(Html, EscapesWhatMeansSomething) {
+  EXPECT_EQ(Html(""), "");
+  EXPECT_EQ(Html("plain"), "plain");
+  EXPECT_EQ(Html("<a b=\"c\" d='e'>&"), "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;");
+  EXPECT_EQ(Html(std::string_view("a\0b", 3)), "ab");
+}
 
 // Values of org.apache.kafka.common.utils.UtilsTest.testMurmur2, made positive.
 TEST(Murmur2, MatchesKafka) {

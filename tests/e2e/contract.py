@@ -147,6 +147,21 @@ class Contract:
         for wrong in (cursor[:-2] + ("A" if cursor[-2] != "A" else "B") + cursor[-1], cursor + "A", cursor[1:]):
             self.ask(400, "GET", "/v1/contacts?page_token=" + wrong)
         self.ask(400, "GET", "/v1/lists?page_token=" + cursor)
+        for n in range(5):
+            self.ask(201, "POST", "/v1/tenants", {"name": f"tenant-{n}"})
+            self.ask(201, "POST", "/v1/attributes", {"name": f"attribute_{n}", "type": "text"})
+            self.ask(201, "POST", "/v1/keys", {"label": f"key {n}", "scopes": ["read"]})
+        for path, name in (("/v1/tenants", "id"), ("/v1/attributes", "name"), ("/v1/keys", "id"), ("/v1/lists", "id")):
+            wait_for(f"all of {path}", lambda path=path: len(self.api.ok("GET", path)["items"]) >= 4, 20, self.world.server)
+            whole = [item[name] for item in self.api.ok("GET", path)["items"]]
+            by_two, url = [], f"{path}?page_size=2"
+            while url:
+                page = self.api.ok("GET", url)
+                by_two += [item[name] for item in page["items"]]
+                url = f"{path}?page_size=2&page_token={page['next_page_token']}" if "next_page_token" in page else None
+            check(by_two == whole and len(whole) == len(set(whole)), f"{path}: {by_two}, whole {whole}")
+            self.ask(422, "GET", path + "?page_size=0", code="invalid_parameter")
+            self.ask(400, "GET", f"{path}?page_token={cursor}")
 
     def members(self, list_id):
         """The ids of all contacts of a list, by another road."""
@@ -197,9 +212,11 @@ class Contract:
         for depth, status in ((64, 422), (65, 400)):
             self.ask(status, "POST", "/v1/lists", "[" * depth + "]" * depth, {"Content-Type": "application/json"})
         start = "POST /v1/lists HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\nContent-Type: application/json\r\n"
+        chunked = start + "Transfer-Encoding: chunked\r\n\r\n"
         for head in (start + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", start + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
                      start + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "GET /v1/limits HTTP/1.1\nHost: x\n\n",
-                     "GET /v1/limits HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", "GET /v1/limits HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", "GET /v1/limits HTTP/1.1\r\n\r\n"):
+                     "GET /v1/limits HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", "GET /v1/limits HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", chunked + "2\n{}\r\n0\r\n\r\n", chunked + "0\n\n", chunked + "2\r\n{}\n0\r\n\r\n",
+                     chunked + "2\r\n{}\r\n0\r\n\n", chunked + "2\r\n{}\r\n0\r\nA: b\n\r\n", "GET /v1/limits HTTP/1.1\r\n\r\n"):
             check(self.raw(head).split()[1] == "400", f"{head!r}: {self.raw(head)}")
         for path, size in (("/v1/lists", 1 << 21), ("/v1/events", 70_000)):  # before a byte of the body
             check(self.raw(start.replace("/v1/lists", path) + f"Content-Length: {size}\r\n\r\n").split()[1] == "413", f"{path}: {size} bytes")

@@ -3,10 +3,12 @@
 
 Each line is one method; what does not hold is printed with the line's name, and the rest goes on; then the test fails.
 """
+import base64
 import collections
 import csv
 import email
 import email.policy
+import hashlib
 import io
 import json
 import os
@@ -140,6 +142,16 @@ class Skeleton:
         for path, text in (("/", "/api/docs"), ("/api/docs", "/v1/campaigns"), ("/api/openapi.json", "/v1/campaigns/{id}/preview")):
             status, body, _ = Api(self.world.port).call("GET", path, raw=True)
             check(status == 200 and text in body.decode(), f"{path}: {status}")
+        # Campaigns in a browser, to who has a key: the policy lets this one script run, and nothing of it makes HTML of data.
+        _, page, headers = Api(self.world.port).call("GET", "/", raw=True)
+        policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+        script = re.search(rb"<script>(.*?)</script>", page, re.S).group(1)
+        for tag, inside in (("script", script), ("style", re.search(rb"<style>(.*?)</style>", page, re.S).group(1))):
+            digest = base64.b64encode(hashlib.sha256(inside).digest()).decode()
+            check(policy[f"{tag}-src"] == f"'sha256-{digest}'", f"{tag}: {policy}")
+        check(policy["default-src"] == "'none'" and policy["connect-src"] == "'self'" and b"/v1/campaigns" in script, f"{policy}")
+        check(not re.search(rb"innerHTML|outerHTML|insertAdjacent|document\.write|eval|localStorage|cookie", script), "the script makes HTML")
+        check(not re.search(rb"<[^>]*\son\w+=", page) and page.count(b"<script") == 1, "an inline handler")
 
     def A3(self):
         """Five rows go in, are counted, and are read with the token."""

@@ -103,7 +103,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
              dialer, executor_in, clock_in),
         budget_(static_cast<int64_t>(options_in.connections) * options_in.credits_per_connection) {
     auto& metrics = observe::Metrics::Process();
-    for (int result = 0; result <= sends::v1::AttemptResult_MAX; ++result) {
+    for (int result = 1; result <= sends::v1::AttemptResult_MAX; ++result) {  // 0 is no result
       std::string name = sends::v1::AttemptResult_Name(static_cast<AttemptResult>(result));
       for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
       attempts_.push_back(metrics.AddCounter("maily_smtp_attempts_total", "Attempts to send a mail, by result.", {{"result", name}}));
@@ -147,7 +147,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   // 5. The result is appended, again and again until it is durable. `slot`: freed then (6). `durable`: called then.
   void Report(const Origin& origin, RecordAttempt record, std::optional<size_t> slot, Job durable);
   void Count(AttemptResult result, Duration since) {
-    attempts_[static_cast<size_t>(result)].Add();
+    attempts_[static_cast<size_t>(result) - 1].Add();
     seconds_.Observe(clock.Steady() - since);
   }
 
@@ -274,7 +274,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   bool pool_drained_ = false;
   Job drained_;
   std::map<std::pair<TenantId, uint64_t>, Compiled> mailings_;
-  std::vector<observe::Counter> attempts_;
+  std::vector<observe::Counter> attempts_;  // by result, from 1
   observe::Histogram seconds_;
   observe::Gauge unreported_gauge_;
 };
