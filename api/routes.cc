@@ -32,7 +32,7 @@ constexpr RouteRow kRoutes[] = {
     {kGet, "/v1/contacts/{id}", Scope::kRead, "Show a contact", "contact", "", ShowContact},
     {kGet, "/v1/contacts/{id}/sends", Scope::kRead, "What was sent to a contact, or why not", "sends_of_contact", "", ListContactSends},
     {kGet, "/v1/contacts/{id}/engagements", Scope::kRead, "What a contact did", "engagements_of_contact", "", ListContactEngagements},
-    {kPost, "/v1/imports", Scope::kWrite, "Import contacts from CSV; 202 and the job, whose Location tells how it ends", "UpsertContact",
+    {kPost, "/v1/imports", Scope::kWrite, "Import contacts from CSV; 202 and the job, whose Location tells how it ends", "ImportContacts",
      "?list=1&source=shop&dry_run=false", nullptr},
     {kGet, "/v1/imports/{id}", Scope::kRead, "How an import goes on, or what it came to", "import", "", ShowImport},
     {kPost, "/v1/lists", Scope::kWrite, "Create a list", "CreateList", R"({"name":"customers"})", CreateList},

@@ -150,6 +150,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
     });
   }
 
+  bool IsOver() const override { return over_; }
   Json Describe() const override {
     const Counts sums = Sums();
     Json job{{"id", id_},
@@ -631,7 +632,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
   // --- the end in the journal, after the answer
 
   void EndJob(lists::v1::ImportOutcome outcome, int tries) {
-    if (!started_job_) return;
+    if (!started_job_ || !IsCurrent()) return;
     if (outcome != lists::v1::COMPLETED) status_ = outcome == lists::v1::INTERRUPTED ? "interrupted" : "failed";
     lists::v1::EndImport command;
     command.set_import_id(id_);
@@ -652,6 +653,8 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
                               self->AwaitViews(outcome);
                             });
   }
+  // The same file was not posted again meanwhile.
+  bool IsCurrent() const { return parts_.jobs.IsCurrent(asker_.tenant, id_, this); }
   void NoteReached(const CommandAt& at) {
     auto& last = reached_.try_emplace(at.partition, at).first->second;
     last = std::max(last, at);
@@ -663,11 +666,12 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
     projections::Views& views = parts_.gateway.views();
     views.freshness().Wait(views.GroupOf("import"), std::move(at), kViewWait, parts_.bulk,
                            [self = shared_from_this(), outcome](bool fresh) {
-                             if (fresh) return self->Ended(outcome);
+                             if (fresh || !self->IsCurrent()) return self->Ended(outcome);
                              self->parts_.bulk.After(kResendPause, [self, outcome] { self->AwaitViews(outcome); });
                            });
   }
   void Ended(lists::v1::ImportOutcome outcome) {
+    if (!IsCurrent()) return;
     if (outcome == lists::v1::COMPLETED) status_ = "completed";
     parts_.jobs.End(asker_.tenant, id_, Describe());
     observe::Log(observe::Level::kInfo, "import ended",

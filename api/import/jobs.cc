@@ -8,10 +8,15 @@ namespace maily::import {
 bool Jobs::Begin(TenantId tenant, const std::string& id, std::weak_ptr<const Running> import) {
   const Key key{tenant, id};
   Known& known = known_[key];
-  if (!known.import.expired()) return false;
+  if (const auto before = known.import.lock(); before && !before->IsOver()) return false;
   std::erase(ended_, key);
   known = {.import = std::move(import), .ended = {}};
   return true;
+}
+
+bool Jobs::IsCurrent(TenantId tenant, const std::string& id, const Running* import) const {
+  const auto found = known_.find({tenant, id});
+  return found != known_.end() && found->second.import.lock().get() == import;
 }
 
 void Jobs::End(TenantId tenant, const std::string& id, nlohmann::ordered_json job) {

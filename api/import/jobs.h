@@ -21,6 +21,8 @@ class Running {
  public:
   virtual ~Running() = default;
   virtual nlohmann::ordered_json Describe() const = 0;
+  // No row is applied any more; only its end is still to be said in the journal.
+  virtual bool IsOver() const = 0;
 };
 
 // Thread: that of `executor`, but for Ask. `executor` outlives this.
@@ -30,9 +32,10 @@ class Jobs {
 
   explicit Jobs(Executor& executor) : executor_(executor) {}
 
-  // False: one of that id goes on.
+  // False: one of that id goes on. One that is over, and still tries to say so, is Current no longer.
   bool Begin(TenantId tenant, const std::string& id, std::weak_ptr<const Running> import);
-  // It is over, and this is what there is to say of it.
+  bool IsCurrent(TenantId tenant, const std::string& id, const Running* import) const;
+  // It has ended, and this is what there is to say of it.
   void End(TenantId tenant, const std::string& id, nlohmann::ordered_json job);
   // Any thread; `done` on the executor. None: it is not known here.
   void Ask(TenantId tenant, std::string id, std::move_only_function<void(std::optional<nlohmann::ordered_json>)> done);
