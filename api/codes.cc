@@ -97,6 +97,7 @@ constexpr ErrorCode kCodes[] = {
     {"invalid_result", "no result of an attempt"},
     {"unknown_link", "the mail has no such link"},
     // Of events and imports.
+    {"too_many_rows", "a command of an import has at most 32 rows"},
     {"import_running", "an import of that id goes on; Location tells how"},
     {"invalid_event", "the event lacks what its type needs"},
     {"negative_revenue", "revenue is 0 or more"},
