@@ -8,6 +8,7 @@
 
 #include "app/config.h"
 #include "app/remote.h"
+#include "app/signals.h"
 #include "app/subcommand.h"
 
 #ifndef MAILY_BUILD
@@ -190,6 +191,7 @@ int Main(int argc, char** argv) {
     std::fputs(app.help().c_str(), stdout);
     return kExitOk;
   }
+  ExitWhenInterrupted(common.json);
   return chosen(common);
 }
 

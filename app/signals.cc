@@ -1,6 +1,8 @@
 // See signals.h.
 #include "app/signals.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <ctime>
 
@@ -15,7 +17,28 @@ sigset_t StopSignals() {
   return set;
 }
 
+constexpr int kExitInterrupted = 130;
+volatile std::sig_atomic_t interrupted_as_json = 0;
+
+// Only what is safe in a signal handler.
+void SayInterrupted(int) {
+  static constexpr char kSentence[] = "maily: interrupted; what the server has taken already may still take effect\n";
+  static constexpr char kJson[] =  // on a line of its own, whatever was being written
+      "\n{\"code\":\"interrupted\",\"message\":\"interrupted; what the server has taken already may still take effect\",\"details\":[]}\n";
+  ssize_t written = ::write(STDERR_FILENO, kSentence, sizeof(kSentence) - 1);
+  if (interrupted_as_json != 0) written = ::write(STDOUT_FILENO, kJson, sizeof(kJson) - 1);
+  (void)written;  // nobody is left to be told
+  ::_exit(kExitInterrupted);
+}
+
 }  // namespace
+
+void ExitWhenInterrupted(bool as_json) {
+  interrupted_as_json = as_json ? 1 : 0;
+  struct sigaction action{};
+  action.sa_handler = SayInterrupted;
+  ::sigaction(SIGINT, &action, nullptr);
+}
 
 void BlockStopSignals() {
   const sigset_t set = StopSignals();

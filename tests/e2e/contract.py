@@ -9,6 +9,7 @@ import concurrent.futures
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 
@@ -261,6 +262,18 @@ class Contract:
             check("xample" in self.cli(0, *arguments, "--help")[0] and not os.path.exists(nowhere), f"{arguments} --help")
         check(not any(item["name"] == "z" for item in self.api.ok("GET", "/v1/lists?page_size=1000")["items"]), "an unknown flag did something")
 
+    def interrupted(self):
+        """SIGINT ends a command with 130, and says so."""
+        env = dict(self.world.env, MAILY_SERVER=f"http://127.0.0.1:{self.world.port}", MAILY_KEY_FILE=os.path.join(self.world.data, "admin.key"))
+        for more in ([], ["--output", "json"]):
+            tail = subprocess.Popen([self.world.maily, "events", "tail", "--partition", "0", "--from", "beginning", "--follow", *more], env=env,
+                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            check(tail.stdout.readline().startswith("{"), "events tail shows nothing")
+            tail.send_signal(signal.SIGINT)
+            out, err = tail.communicate(timeout=20)
+            check(tail.returncode == 130 and "interrupted" in err, f"SIGINT: exit {tail.returncode} {err}")
+            check(not more or json.loads(out.splitlines()[-1])["code"] == "interrupted", f"SIGINT: {out[-200:]}")
+
     # ---- 0.9
 
     def settings(self):
@@ -316,7 +329,7 @@ class Contract:
 
 def run(world):
     contract = Contract(world)
-    for part in (contract.statuses, contract.idempotency_keys, contract.cursors, contract.tokens, contract.input, contract.command_line, contract.settings,
+    for part in (contract.statuses, contract.idempotency_keys, contract.cursors, contract.tokens, contract.input, contract.command_line, contract.interrupted, contract.settings,
                  contract.logs):
         part()
     return f"{len(contract.codes)} codes"
