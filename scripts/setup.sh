@@ -6,9 +6,10 @@ packages=(
   g++ cmake ninja-build ccache mold pkg-config git python3 xz-utils curl ca-certificates
   librocksdb-dev libboost1.81-dev libprotobuf-dev protobuf-compiler libssl-dev libzstd-dev libxxhash-dev libjemalloc-dev libsqlite3-dev sqlite3 libpq-dev
   nlohmann-json3-dev libspdlog-dev libfmt-dev libyaml-cpp-dev libcli11-dev libicu-dev libcsv-dev prometheus-cpp-dev
-  libgtest-dev libgmock-dev
+  libgtest-dev libgmock-dev librdkafka-dev
 )
 [ "${1:-}" = "--bench" ] && packages+=(postfix wrk)
+[ "${1:-}" = "--kafka" ] && packages+=(default-jre-headless maven kcat)
 [ "${1:-}" = "--lint" ] && packages+=(clang-format-19)
 [ "${1:-}" = "--fuzz" ] && packages+=(clang-19 libclang-rt-19-dev)
 if [ "${1:-}" = "--postgres" ]; then packages+=(postgresql-15); fi
