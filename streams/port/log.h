@@ -1,4 +1,4 @@
-// The log port: partitioned, append-only, durable. Adapters: rocks (one machine), sim (memory); later kafka.
+// The log port: partitioned, append-only, durable. Adapters: rocks (one machine), kafka, sim (memory).
 //
 // Guarantees that every adapter keeps (tests/contract/log_contract.h):
 //  1. A record is appended whole or not at all; records of a partition are read in the order of their offsets, which only grow.
@@ -43,7 +43,7 @@ using AppendDone = std::move_only_function<void(Result<Appended>)>;
 
 struct LogRecord {
   Offset offset;
-  Instant time;  // when the log took it (LogAppendTime); never decreases within a partition
+  Instant time;  // when the log took it; grows within a partition, but for the skew of brokers at a change of leader: tasks take the latest
   std::string bytes;
 };
 

@@ -21,7 +21,10 @@ class LogHarness {
   virtual ~LogHarness() = default;
   virtual Log& log() = 0;
   // Lets the adapter work until `reached` (called under mutex()) says true. False: it did not within 30 s of the adapter's time.
-  virtual bool Until(const std::function<bool()>& reached) = 0;
+  virtual bool Until(const std::function<bool()>& reached) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), reached);
+  }
   // Closes the log as an orderly process does, and opens it again.
   virtual void Reopen() = 0;
   // The machine loses power and comes back: whatever was not synced may be gone, callbacks in flight are never called.

@@ -17,22 +17,6 @@ constexpr uint64_t kGetsMax = 4;  // up to so many records a read uses Get, beyo
 
 uint64_t OffsetOf(const rocksdb::Slice& key) { return Cursor(ToView(key)).Ordered<uint64_t>(); }
 
-class Watch : public TailWatch {
- public:
-  Watch(Channel& channel, std::function<void()> signal) : channel_(channel), signal_(std::move(signal)) {
-    const std::lock_guard lock(channel_.mutex);
-    channel_.signals.push_back(&signal_);
-  }
-  ~Watch() override {
-    const std::lock_guard lock(channel_.mutex);
-    std::erase(channel_.signals, &signal_);
-  }
-
- private:
-  Channel& channel_;
-  std::function<void()> signal_;
-};
-
 std::string FamilyName(Topic topic, size_t partition) { return fmt::format("{}-{}", TopicName(topic), partition); }
 std::string BeginKey(const TopicPartition& at) { return fmt::format("begin/{}/{}", TopicName(at.topic), at.partition.value()); }
 
@@ -243,7 +227,7 @@ LogEnds RocksLogImpl::Ends(TopicPartition at) {
 std::unique_ptr<TailWatch> RocksLogImpl::WatchTail(TopicPartition at, ReadTo to, std::function<void()> signal) {
   Partition* const partition = Find(at);
   MAILY_CHECK(partition != nullptr, "there is no partition {} in {}", at.partition.value(), TopicName(at.topic));
-  auto watch = std::make_unique<Watch>(partition->channel(to), std::move(signal));
+  auto watch = std::make_unique<ChannelWatch>(partition->channel(to), std::move(signal));
   const LogEnds ends = Ends(at);
   if ((to == ReadTo::kDurable ? ends.durable : ends.written) > ends.begin) {
     const std::lock_guard lock(mutex_);

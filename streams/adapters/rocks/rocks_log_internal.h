@@ -11,6 +11,7 @@
 #include "streams/adapters/rocks/options_internal.h"
 #include "streams/adapters/rocks/rocks_log.h"
 #include "streams/base/bytes.h"
+#include "streams/port/channel.h"
 
 namespace maily::rocks {
 
@@ -24,17 +25,6 @@ struct OffsetKey {
   }
   rocksdb::Slice slice() const { return {bytes, sizeof(bytes)}; }
   char bytes[8];
-};
-
-// The watches of one partition and ReadTo. Its lock is held while signals run: so destroying a watch waits for them.
-struct Channel {
-  std::mutex mutex;
-  std::vector<const std::function<void()>*> signals;
-
-  void Signal() {
-    const std::lock_guard lock(mutex);
-    for (const auto* signal : signals) (*signal)();
-  }
 };
 
 struct Partition {

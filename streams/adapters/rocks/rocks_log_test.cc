@@ -53,10 +53,6 @@ class RocksHarness : public contract::LogHarness {
   ~RocksHarness() override { log_.reset(); }
 
   Log& log() override { return *log_; }
-  bool Until(const std::function<bool()>& reached) override {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(30), reached);
-  }
   void Reopen() override {
     log_.reset();
     Open();
