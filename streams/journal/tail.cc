@@ -310,6 +310,15 @@ Result<void> WriteGenesis(Log& log, PartitionId partition) {
   const TopicPartition at{Topic::kJournal, partition};
   MAILY_TRY(const bool present, HasGenesis(log, at));
   if (present) return Ok();
+  // Nothing is appended before the genesis, and no journal is ever trimmed.
+  const bool begun = log.Ends(at).begin.value() > 0 || log.Ends({Topic::kCommands, partition}).durable.value() > 0;
+  if (begun) {
+    return Fail(
+        Code::kDiverged,
+        "journal {} lacks its first record, and there are commands or later records: retention or a person has deleted it, or made its "
+        "topic anew; bring it back from a backup",
+        partition.value());
+  }
   struct Report {
     std::mutex mutex;
     std::condition_variable changed;

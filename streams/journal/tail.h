@@ -66,6 +66,7 @@ class Tail {
 Result<FramePtr> Unpack(const Position& before, const Step& step, Offset offset);
 
 // Writes the Genesis record of a partition's journal if it has none. kConflict: one with other settings is there.
+// kDiverged: it has none any more.
 // Blocks until durable; called at creation of a log, before anything else.
 Result<void> WriteGenesis(Log& log, PartitionId partition);
 
