@@ -50,6 +50,9 @@ const std::vector<Setting>& Settings() {
   using enum Setting::Kind;
   static const std::vector<Setting> settings = {
       {"data", "maily-data", kText, 0, 0, "directory of the log, the state, the keys and the read models"},
+      {"log", "rocks", kText, 0, 0, "where the log is: rocks, in the data directory, or kafka://host:port[,host:port][/prefix of topics]"},
+      {"kafka_properties", "", kText, 0, 0,
+       "file with properties of the connection to Kafka: security.*, sasl.*, ssl.*, a name=value a line"},
       {"listen", "127.0.0.1:8080", kEndpoint, 0, 0, "address of the HTTP API and of tracking links"},
       {"db", "sqlite", kDatabase, 0, 0,
        "where the read models are: sqlite (in the data directory), postgresql://user@host/database, or env:NAME or file:PATH that hold "

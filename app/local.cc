@@ -11,12 +11,14 @@
 
 #include "app/config.h"
 #include "app/instance.h"
+#include "app/open_log.h"
 #include "app/remote.h"
 #include "app/serve.h"
 #include "app/subcommand.h"
 #include "maily/options.pb.h"
 #include "processors/pipeline.h"
 #include "schemas/types.h"
+#include "streams/adapters/kafka/topics.h"
 #include "streams/port/topic.h"
 
 namespace maily::app {
@@ -106,9 +108,37 @@ void ExaminePartitions(const Server& server, std::vector<Finding>& findings) {
       {"commands", "ok", fmt::format("first offsets kept: {} to {}; {} old records are trimmed", first_min, first_max, trimmed), ""});
 }
 
+// What an acknowledged record survives, and what of the log's settings weakens that.
+void ExamineLog(const Config& config, std::vector<Finding>& findings) {
+  if (!IsOnKafka(config)) {
+    findings.push_back({"durability", "ok",
+                        "embedded log, fsync before every acknowledgement: survives kill -9 and loss of power, not loss of the disk", ""});
+    return;
+  }
+  const auto options = KafkaOptions(config);
+  const auto examined = options ? kafka::ExamineTopics(*options) : Result<kafka::Examination>(options.error());
+  if (!examined) {
+    findings.push_back({"log", "fail", examined.error().message, ""});
+    return;
+  }
+  size_t right = 0;
+  for (const kafka::Finding& finding : examined->findings) {
+    if (finding.level == kafka::Finding::Level::kOk) {
+      ++right;
+      continue;
+    }
+    findings.push_back({"log", finding.level == kafka::Finding::Level::kFail ? "fail" : "warn",
+                        fmt::format("{}: {} is {}, wanted is {}", finding.where, finding.setting, finding.found, finding.wanted),
+                        finding.fix});
+  }
+  findings.push_back({"log", "ok", fmt::format("{} settings of topics and brokers are as wanted", right), ""});
+  if (examined->found) findings.push_back({"durability", "ok", "kafka: " + examined->durability, ""});
+}
+
 // Reads only.
 std::vector<Finding> Examine(const Config& config) {
   std::vector<Finding> findings;
+  ExamineLog(config, findings);
   const std::string data = config.Text("data");
   std::error_code error;
   if (!std::filesystem::exists(data, error)) {
@@ -125,8 +155,6 @@ std::vector<Finding> Examine(const Config& config) {
   const bool open = (key & (std::filesystem::perms::group_all | std::filesystem::perms::others_all)) != std::filesystem::perms::none;
   findings.push_back({"admin key", open ? "fail" : "ok", open ? "others may read it" : "only its owner may read it",
                       open ? "chmod 600 " + data + "/admin.key" : ""});
-  findings.push_back({"durability", "ok",
-                      "embedded log, fsync before every acknowledgement: survives kill -9 and loss of power, not loss of the disk", ""});
   ServerFlags flags;
   flags.server = "http://" + config.Text("listen");
   flags.key_file = data + "/admin.key";

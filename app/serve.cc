@@ -20,6 +20,7 @@
 #include "app/database.h"
 #include "app/endpoint.h"
 #include "app/instance.h"
+#include "app/open_log.h"
 #include "app/operate.h"
 #include "app/preview.h"
 #include "app/signals.h"
@@ -33,9 +34,9 @@
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
 #include "streams/adapters/disk/mmap_slots.h"
+#include "streams/adapters/kafka/counters.h"
 #include "streams/adapters/rocks/options.h"
 #include "streams/adapters/rocks/rocks_kv.h"
-#include "streams/adapters/rocks/rocks_log.h"
 #include "streams/journal/find.h"
 #include "streams/keyring/keyring.h"
 #include "streams/keyring/root_key.h"
@@ -130,12 +131,7 @@ Result<void> OpenStorage(Runtime& run, const Config& config) {
   const std::string& data = run.instance->data();
   rocks::Limits limits;
   run.resources = std::make_unique<rocks::Resources>(limits);
-  LogSettings wanted;
-  wanted.log_id = run.entropy.NextId<LogId>();
-  // A directory that exists keeps its count; asking for another one by name is refused.
-  const bool asked = config.Source("partitions") != "default";
-  wanted.partition_count = asked || !std::filesystem::exists(data + "/log") ? static_cast<uint16_t>(config.Number("partitions")) : 0;
-  MAILY_TRY(run.log, rocks::RocksLog::Open(data + "/log", wanted, *run.resources, run.clock));
+  MAILY_TRY(run.log, OpenLog(config, data, *run.resources, run.clock, run.entropy));
   const uint16_t partitions = run.log->settings().partition_count;
   for (uint16_t p = 0; p < partitions; ++p) MAILY_TRY_VOID(journal::WriteGenesis(*run.log, PartitionId(p)));
 
@@ -366,6 +362,7 @@ Result<Config> ConfigFlags::Resolve() const {
 
 int Serve(const Common& common, const Config& config) {
   BlockStopSignals();
+  kafka::Counters::Process();  // every name is there from the start
   observe::SetLevel(observe::LevelFromName(config.Text("log_level")).value());
 
   Runtime run;
@@ -396,6 +393,8 @@ int Serve(const Common& common, const Config& config) {
   observe::Log(observe::Level::kInfo, "listening",
                {{"http", run.server->local().ToString()},
                 {"data", run.instance->data()},
+                {"log", config.Text("log")},
+                {"durability", run.log->durability_class()},
                 {"mode", ModeName(*mode)},
                 {"held_reason", run.instance->held_reason()}});
   run.host->Start();

@@ -14,6 +14,7 @@ ARROWS = {
     "streams/port": ["streams/base"],
     "streams/observe": ["streams/base"],
     "streams/adapters/rocks": BELOW,
+    "streams/adapters/kafka": BELOW,
     "streams/adapters/asio": BELOW,
     "streams/adapters/disk": BELOW,
     "streams/adapters/sim": BELOW,
@@ -45,6 +46,7 @@ TABLES = {"processors/pipeline.cc": ["processors/*", "streams/task"], "processor
 # Vendor header -> the only folders (or files) that may include it.
 VENDORS = {
     r"^rocksdb/": ["streams/adapters/rocks"],
+    r"^librdkafka/": ["streams/adapters/kafka"],
     r"^boost/beast": ["api/http", "bench"],
     r"^boost/": ["streams/adapters/asio", "api/http", "bench"],
     r"^sqlite3\.h": ["projections/sql/sqlite", "bench"],

@@ -19,6 +19,7 @@ SKIPPED = 77  # a package or right that it needs is missing; its output says whi
 END_TO_END = [
     ("reference", ["python3", "scripts/reference.py", "--maily", RELEASE, "--check"]),
     ("demo 2000", ["python3", "tests/e2e/hillstrom.py", "--maily", RELEASE, "--once", "--contacts", "2000"]),
+    ("demo 2000 kafka", ["python3", "tests/e2e/hillstrom.py", "--maily", RELEASE, "--once", "--contacts", "2000", "--log", "kafka"]),
     ("demo 2000 postgres", ["python3", "tests/e2e/hillstrom.py", "--maily", RELEASE, "--once", "--contacts", "2000", "--db", "postgres"]),
     ("howto", ["python3", "tests/e2e/howto.py", "--maily", RELEASE]),
     ("skeleton", ["python3", "tests/e2e/skeleton.py", "--maily", RELEASE]),
@@ -75,12 +76,22 @@ def unit(preset):
     return passed, failed
 
 
+def fetch_kafka():
+    """What the tests on a real broker need; without it they skip themselves, and say so."""
+    for command in (["scripts/setup.sh", "--kafka"], ["scripts/kafka.sh", "fetch"]):
+        code, output, _ = run(command, 900)
+        if code != 0:
+            print("kafka: SKIPPED, no broker can be had here: " + (output.strip().splitlines() or ["no reason given"])[-1], flush=True)
+            return
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="dev", help="preset of the unit tests")
     arguments = parser.parse_args()
     passed = failed = 0
     steps = [("layers", ["python3", "scripts/layers.py"]), ("names", ["python3", "scripts/names.py"])]
+    fetch_kafka()
     if build(arguments.preset):
         ok, bad = unit(arguments.preset)
         passed, failed = passed + ok, failed + bad

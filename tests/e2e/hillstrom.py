@@ -19,7 +19,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from program import Api, Failed, Postgres, ROOT, World, check, quote, wait_for  # noqa: E402
+from program import Api, Failed, Kafka, Postgres, ROOT, World, check, quote, wait_for  # noqa: E402
 
 DATA = os.path.join(ROOT, "tests/data/hillstrom_email_2008.csv.xz")
 DIGEST = "0e5893329d8b93cefecc571777672028290ab69865718020c78c7284f291aece"
@@ -88,6 +88,14 @@ class Demo:
             say("skipped: PostgreSQL is not installed (scripts/setup.sh --postgres)")
             sys.exit(77)
         self.world = World(arguments.maily, "demo", keep=True, settings={"db": self.postgres.url} if self.postgres else None)
+        self.kafka = None
+        if arguments.log == "kafka":
+            say("0. a Kafka broker on loopback, and the topics of the log")
+            self.kafka = Kafka(self.world.maily, self.world.base)
+            if self.kafka.missing:
+                say(f"skipped: no Kafka here: {self.kafka.missing}")
+                sys.exit(77)
+            self.world.settings["log"] = self.kafka.address
         self.by_email = {row["email"]: row for row in self.rows}
         self.kills = 0
         self.resolved = 0
@@ -354,6 +362,7 @@ def main():
     parser.add_argument("--contacts", type=int, default=64000, help="only the first N of the file, for a short run")
     parser.add_argument("--db", choices=["sqlite", "postgres"], default="sqlite", help="where the read models are; postgres: a server of its own")
     parser.add_argument("--once", action="store_true", help="stop the servers at the end")
+    parser.add_argument("--log", choices=("rocks", "kafka"), default="rocks", help="where the log is; kafka starts a broker")
     arguments = parser.parse_args()
     try:
         demo = Demo(arguments)
@@ -384,6 +393,8 @@ def main():
         demo.world.close()
         if demo.postgres:
             demo.postgres.stop()
+        if demo.kafka:
+            demo.kafka.close()
     if demo.errors:
         say("FAILED: " + "; ".join(demo.errors)[:2000])
         sys.exit(1)

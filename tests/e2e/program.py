@@ -121,6 +121,24 @@ def wait_for(what, test, seconds, process=None, every=0.05):
         time.sleep(every)  # between polls of another process
 
 
+class Kafka:
+    """A broker by scripts/kafka.sh, with the topics of one log; gone when this process is."""
+
+    def __init__(self, maily, base, partitions=16):
+        self.script = os.path.join(ROOT, "scripts", "kafka.sh")
+        self.directory = os.path.join(base, "kafka")
+        started = subprocess.run([self.script, "start", "--dir", self.directory, "--while", str(os.getpid())], capture_output=True, text=True)
+        self.missing = started.stderr.strip() if started.returncode != 0 else ""
+        if self.missing:
+            return
+        self.address = "kafka://" + started.stdout.strip()
+        made = subprocess.run([maily, "topics", "create", "--log", self.address, "--partitions", str(partitions), "--yes"], capture_output=True, text=True)
+        check(made.returncode == 0, f"topics: {made.stdout}{made.stderr}")
+
+    def close(self):
+        subprocess.run([self.script, "stop", "--dir", self.directory], check=False)
+
+
 class World:
     """One closed world: a data directory, a sink and a server on loopback ports."""
 

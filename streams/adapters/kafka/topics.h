@@ -1,0 +1,61 @@
+// The topics of a log on Kafka: made, and checked against what the log's guarantees need.
+//
+// <prefix>.commands and <prefix>.journal have a partition for each of the log's; <prefix>.log has one, whose first record holds the log's
+// settings as text: "maily-log 1\nlog_id=<32 hex digits>\npartitions=<n>\ngeneration=<n>\n" [format]. Later records of it mean nothing, so
+// of two who make a log at once, one makes it.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "streams/adapters/kafka/options.h"
+#include "streams/port/topic.h"
+
+namespace maily::kafka {
+
+class Admin;
+
+// A setting that was looked at. Level: ok; warn = weaker than it could be; fail = the log cannot keep its word, it is not opened.
+struct Finding {
+  enum class Level { kOk, kWarn, kFail } level = Level::kOk;
+  std::string where;  // topic, or "brokers"
+  std::string setting;
+  std::string found;
+  std::string wanted;
+  std::string fix;  // a command, if one mends it
+};
+
+struct Examination {
+  std::vector<Finding> findings;
+  std::string durability;  // the class: what an acknowledged record survives
+  bool found = false;      // the topics are there
+};
+
+// A topic as `maily topics create` makes it.
+struct TopicPlan {
+  std::string name;
+  uint16_t partitions = 1;
+  uint16_t replication = 1;
+  std::map<std::string, std::string> settings;
+};
+
+// For `partitions` 1 … 1,024. `replication` 0 = three, or as many as there are brokers. kRetry, kFatal: the brokers cannot be asked.
+Result<std::vector<TopicPlan>> PlanTopics(const Options& options, uint16_t partitions, uint16_t replication);
+// As a command of Kafka's own tools.
+std::string ToCommand(const TopicPlan& plan, const Options& options);
+// Makes what is missing of `plans`, then the settings record. kConflict: a topic exists with another number of partitions, or the log has
+// other settings. Gives the log's settings: `wanted`, or what was there.
+Result<LogSettings> CreateTopics(const Options& options, const std::vector<TopicPlan>& plans, const LogSettings& wanted);
+
+// Every setting that the log rests on. kRetry, kFatal: the brokers cannot be asked.
+Result<Examination> ExamineTopics(const Options& options);
+Result<Examination> ExamineTopics(Admin& admin);
+
+// The settings record. kCorrupt: it is not one.
+std::string FormatSettings(const LogSettings& settings);
+Result<LogSettings> ParseSettings(const std::string& record, const Options& options);
+// As stored. kNotFound: there is none.
+Result<LogSettings> ReadSettings(Admin& admin);
+
+}  // namespace maily::kafka
