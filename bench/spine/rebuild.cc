@@ -11,6 +11,7 @@
 #include "bench/spine/meter.h"
 #include "projections/projector/projector.h"
 #include "projections/read_models.h"
+#include "projections/sql/postgres/postgres.h"
 #include "projections/sql/sqlite/sqlite.h"
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/rocks/options.h"
@@ -25,6 +26,7 @@ namespace {
 struct Arguments {
   std::string directory = "build/bench/rebuild";
   std::string data;
+  std::string db;
   size_t rounds = 5;
   bool reference = true;
 };
@@ -73,15 +75,18 @@ struct Data {
 };
 
 // Folds everything into new databases under `directory`, all groups on one thread as a server does; seconds until all is durable.
-double Fold(Data& data, const std::string& directory, std::vector<std::string>& databases) {
+// `db`: a PostgreSQL server instead; empty = SQLite.
+double Fold(Data& data, const std::string& directory, const std::string& db, std::vector<std::string>& databases) {
   std::filesystem::remove_all(directory);
-  auto sqlite = Must(sql::OpenSqlite({.directory = directory}), "SQLite");
+  auto all = db.empty() ? Must(sql::OpenSqlite({.directory = directory}), "SQLite") : Must(sql::OpenPostgres({.url = db}), "PostgreSQL");
+  for (const projections::Group& group : projections::ReadModelGroups())
+    MAILY_CHECK(all->Drop(group.name).has_value(), "dropping {}", group.name);
   const uint16_t partitions = data.log->settings().partition_count;
   std::vector<std::unique_ptr<journal::Tail>> tails;
   for (uint16_t p = 0; p < partitions; ++p) tails.push_back(std::make_unique<journal::Tail>(*data.log, PartitionId(p), 1 << 20));
   asio_net::Worker worker("views");
   asio_net::Worker disk("disk");
-  projections::ProjectionEnvironment environment{.databases = *sqlite,
+  projections::ProjectionEnvironment environment{.databases = *all,
                                                  .executor = worker,
                                                  .background = &disk,
                                                  .clock = data.clock,
@@ -131,8 +136,8 @@ int Main(const Arguments& arguments) {
   const auto events = static_cast<double>(data.CountEvents());
   for (size_t round = 0; round < arguments.rounds; ++round) {
     std::vector<std::string> databases;
-    const double seconds = Fold(data, arguments.directory + "/views", databases);
-    if (!arguments.reference) {
+    const double seconds = Fold(data, arguments.directory + "/views", arguments.db, databases);
+    if (!arguments.reference || !arguments.db.empty()) {
       Note("{:.0f} events in {:.2f} s", events, seconds);
       continue;
     }
@@ -153,6 +158,7 @@ int main(int argc, char** argv) {
   app.add_option("--dir", arguments.directory, "where it works; made anew");
   app.add_option("--data", arguments.data, "data directory of a stopped server")->required();
   app.add_option("--rounds", arguments.rounds, "rounds");
+  app.add_option("--db", arguments.db, "connection string of a PostgreSQL server to fold into instead; then without reference");
   app.add_flag("!--no-reference", arguments.reference, "for a profile: ours alone");
   CLI11_PARSE(app, argc, argv);
   const int code = maily::bench::Main(arguments);

@@ -65,6 +65,7 @@ class CampaignTotalsFold final : public Fold {
   }
 
   Result<void> Flush() override {
+    MAILY_TRY_VOID(arm_of_->Settle());
     for (const auto& [key, n] : totals_) {
       const auto [tenant, campaign_id, arm] = key;
       MAILY_TRY_VOID(sql::Do(*add_totals_, tenant, campaign_id, arm, n.recipients, n.delivered, n.bounced, n.unknown, n.expired, n.skipped,
@@ -80,8 +81,7 @@ class CampaignTotalsFold final : public Fold {
   }
 
  private:
-  Totals& Of(const EventAt& at, uint64_t campaign_id, int64_t arm) { return totals_[{at.tenant.value(), campaign_id, arm}]; }
-  void Skip(const EventAt& at, uint64_t campaign_id, int64_t arm, int reason) { ++skips_[{at.tenant.value(), campaign_id, arm, reason}]; }
+  Totals& Of(TenantId tenant, uint64_t campaign_id, int64_t arm) { return totals_[{tenant.value(), campaign_id, arm}]; }
 
   Result<void> Planned(const EventAt& at, const maily::campaigns::v1::AudiencePlanned& e) {
     sql::Statement& assign = *assign_;
@@ -96,13 +96,13 @@ class CampaignTotalsFold final : public Fold {
       if (verdict.arm >= 0) {
         assign.BindInteger(2, contact_id);
         assign.BindInteger(4, verdict.arm);
-        MAILY_TRY([[maybe_unused]] const int64_t rows, assign.Run());
+        MAILY_TRY_VOID(assign.Send());
       }
       ++contact_id;
     }
     for (const auto& [byte, contacts] : verdicts) {
       const Verdict verdict = VerdictOf(static_cast<char>(byte));
-      Totals& totals = Of(at, e.campaign_id(), verdict.arm);
+      Totals& totals = Of(at.tenant, e.campaign_id(), verdict.arm);
       if (verdict.arm >= 0) totals.recipients += contacts;
       if (verdict.fate == Fate::kSkipped) totals.skipped += contacts;
       if (verdict.reason != 0) skips_[{at.tenant.value(), e.campaign_id(), verdict.arm, verdict.reason}] += contacts;
@@ -110,44 +110,43 @@ class CampaignTotalsFold final : public Fold {
     return Ok();
   }
 
-  Result<int64_t> ArmOf(const EventAt& at, uint64_t campaign_id, uint64_t ordinal) {
+  // Calls `count` with the arm that the contact was given, or kNoArm, at the latest before Flush writes the sums.
+  template <class Count>
+  Result<void> WithArm(const EventAt& at, uint64_t campaign_id, uint64_t ordinal, Count count) {
     sql::BindAll(*arm_of_, at.tenant.value(), at.ContactId(ordinal), campaign_id);
-    auto row = arm_of_->Step();
-    const int64_t arm = row && *row ? arm_of_->integer(0) : kNoArm;
-    arm_of_->Reset();
-    if (!row) return row.error();
-    return arm;
+    return arm_of_->SendReading([count](const sql::Statement* row) { count(row == nullptr ? kNoArm : row->integer(0)); });
   }
   template <class Event>
   Result<void> Count(const EventAt& at, const Event& e, int64_t Totals::* what, int64_t n) {
-    MAILY_TRY(const int64_t arm, ArmOf(at, e.campaign_id(), e.ordinal()));
-    Of(at, e.campaign_id(), arm).*what += n;
-    return Ok();
+    return WithArm(at, e.campaign_id(), e.ordinal(), [this, tenant = at.tenant, campaign_id = e.campaign_id(), what, n](int64_t arm) {
+      Of(tenant, campaign_id, arm).*what += n;
+    });
   }
 
   Result<void> Skipped(const EventAt& at, const sends::SendSkipped& e) {
-    MAILY_TRY(const int64_t arm, ArmOf(at, e.campaign_id(), e.ordinal()));
-    ++Of(at, e.campaign_id(), arm).skipped;
-    Skip(at, e.campaign_id(), arm, static_cast<int>(e.reason()));
-    return Ok();
+    const auto count = [this, tenant = at.tenant, campaign_id = e.campaign_id(), reason = static_cast<int>(e.reason())](int64_t arm) {
+      ++Of(tenant, campaign_id, arm).skipped;
+      ++skips_[{tenant.value(), campaign_id, arm, reason}];
+    };
+    return WithArm(at, e.campaign_id(), e.ordinal(), count);
   }
   Result<void> Resolved(const EventAt& at, const sends::UnknownResolved& e) {
-    MAILY_TRY(const int64_t arm, ArmOf(at, e.campaign_id(), e.ordinal()));
-    Totals& totals = Of(at, e.campaign_id(), arm);
-    --totals.unknown;
-    if (e.delivered()) ++totals.delivered;
-    return Ok();
+    const auto count = [this, tenant = at.tenant, campaign_id = e.campaign_id(), delivered = e.delivered()](int64_t arm) {
+      Totals& totals = Of(tenant, campaign_id, arm);
+      --totals.unknown;
+      if (delivered) ++totals.delivered;
+    };
+    return WithArm(at, e.campaign_id(), e.ordinal(), count);
   }
 
   // Those whom planning skipped have no assignment; their opens and clicks (of mail that others forwarded) count for no arm.
   Result<void> Opened(const EventAt& at, const engagements::Opened& e) {
     sql::BindAll(*open_, at.tenant.value(), at.ContactId(e.ordinal()), e.campaign_id());
-    auto row = open_->Step();
-    const bool assigned = row && *row;
-    Totals& totals = Of(at, e.campaign_id(), assigned ? open_->integer(0) : kNoArm);
-    ++totals.opens;
-    if (assigned && open_->integer(1) == 1) ++totals.opened;
-    return Finish(*open_, row);
+    return open_->SendReading([this, tenant = at.tenant, campaign_id = e.campaign_id()](const sql::Statement* row) {
+      Totals& totals = Of(tenant, campaign_id, row == nullptr ? kNoArm : row->integer(0));
+      ++totals.opens;
+      if (row != nullptr && row->integer(1) == 1) ++totals.opened;
+    });
   }
   Result<void> Clicked(const EventAt& at, const engagements::Clicked& e) {
     const int64_t contact_id = at.ContactId(e.ordinal());
@@ -156,7 +155,7 @@ class CampaignTotalsFold final : public Fold {
     const bool assigned = row && *row;
     Assignment assignment;
     if (assigned) assignment = AssignmentIn(*click_);
-    Totals& totals = Of(at, e.campaign_id(), assigned ? assignment.arm : kNoArm);
+    Totals& totals = Of(at.tenant, e.campaign_id(), assigned ? assignment.arm : kNoArm);
     ++totals.clicks;
     if (assigned && click_->integer(4) == 1) ++totals.clicked;
     MAILY_TRY_VOID(Finish(*click_, row));
@@ -200,7 +199,7 @@ class CampaignTotalsFold final : public Fold {
   Result<void> Give(const EventAt& at, int64_t contact_id, const Assignment& assignment, Signal signal, int64_t revenue_cents) {
     const Credit credit = CreditOf(assignment, signal, at.time, revenue_cents);
     if (credit.visits == 0 && credit.conversions == 0) return Ok();
-    Totals& totals = Of(at, static_cast<uint64_t>(assignment.campaign_id), assignment.arm);
+    Totals& totals = Of(at.tenant, static_cast<uint64_t>(assignment.campaign_id), assignment.arm);
     totals.visits += credit.visits;
     totals.conversions += credit.conversions;
     totals.revenue_cents += credit.revenue_cents;

@@ -37,25 +37,30 @@ class ListsFold final : public Fold {
 
   // A list's members live in all partitions: their number is summed.
   Result<void> Flush() override {
-    for (const auto& [list, members] : added_) MAILY_TRY_VOID(sql::Do(*add_members_, list.first, list.second, members));
-    added_.clear();
+    if (changed_.empty()) return Ok();
+    MAILY_TRY_VOID(join_list_->Settle());
+    for (const auto& [list, n] : changed_) {
+      if (n.joined > 0 || n.left > 0) MAILY_TRY_VOID(sql::Do(*add_members_, list.first, list.second, n.joined - n.left));
+    }
+    changed_.clear();
     return Ok();
   }
 
  private:
+  struct Changed {
+    int64_t joined = 0;
+    int64_t left = 0;
+  };
   Result<void> ListCreated(const EventAt& at, const lists::ListCreated& e) {
     return sql::Do(*insert_list_, at.tenant.value(), e.list_id(), std::string_view(e.name()), at.time.us);
   }
   Result<void> MemberJoined(const EventAt& at, const lists::MemberJoined& e) {
-    MAILY_TRY(const int64_t joined, sql::RunWith(*join_list_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()),
-                                                 std::string_view(e.source()), at.time.us));
-    if (joined > 0) added_[{at.tenant.value(), e.list_id()}] += joined;
-    return Ok();
+    sql::BindAll(*join_list_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()), std::string_view(e.source()), at.time.us);
+    return join_list_->SendCounting(changed_[{at.tenant.value(), e.list_id()}].joined);
   }
   Result<void> MemberLeft(const EventAt& at, const lists::MemberLeft& e) {
-    MAILY_TRY(const int64_t left, sql::RunWith(*leave_list_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal())));
-    if (left > 0) added_[{at.tenant.value(), e.list_id()}] -= left;
-    return Ok();
+    sql::BindAll(*leave_list_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()));
+    return leave_list_->SendCounting(changed_[{at.tenant.value(), e.list_id()}].left);
   }
   Result<void> Unsubscribed(const EventAt& at, const maily::engagements::v1::Unsubscribed& e) {
     return sql::Do(*unsubscribe_, at.tenant.value(), at.ContactId(e.ordinal()), e.campaign_id(), std::string_view(e.method()), at.time.us);
@@ -86,7 +91,7 @@ class ListsFold final : public Fold {
   sql::Statement* resubscribe_ = nullptr;
   sql::Statement* start_import_ = nullptr;
   sql::Statement* end_import_ = nullptr;
-  std::map<std::pair<uint32_t, uint64_t>, int64_t> added_;  // tenant, list -> members since the last flush
+  std::map<std::pair<uint32_t, uint64_t>, Changed> changed_;  // tenant, list -> members since the last flush
 };
 
 }  // namespace

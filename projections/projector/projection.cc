@@ -97,8 +97,26 @@ struct Projection::Impl : std::enable_shared_from_this<Projection::Impl> {
       if (opened.error().code != Code::kConflict) return opened.error();
       views.SetLive(group.name, pointer.live);  // folded by other read models: answers what it can until the new one is built
     }
-    Build(Then::kSwitch, [ready = std::move(ready)](Result<RebuildStatus> built) { built ? ready(Ok()) : ready(built.error()); });
+    Build(Then::kSwitch, [weak = weak_from_this(), ready = std::move(ready)](Result<RebuildStatus> built) mutable {
+      if (built) return ready(Ok());
+      if (const auto impl = weak.lock()) impl->NotStarted(built.error(), std::move(ready));
+    });
     return Ok();
+  }
+  void TryStart(std::function<void(Result<void>)> ready) {
+    if (auto started = Start(ready); !started) NotStarted(started.error(), std::move(ready));
+  }
+  // A server that does not answer is asked again.
+  void NotStarted(const Error& error, std::function<void(Result<void>)> ready) {
+    {
+      const std::lock_guard lock(mutex);
+      stopped_why = error.ToString();
+    }
+    if (error.code != Code::kRetry) return ready(error);
+    env.executor.After(limits.retry_after, [weak = weak_from_this(), ready = std::move(ready)]() mutable {
+      const auto impl = weak.lock();
+      if (impl != nullptr && !impl->stopping) impl->TryStart(std::move(ready));
+    });
   }
 
   void SetPointer(sql::LivePointer now) {
@@ -256,15 +274,7 @@ Projection::Projection(const ProjectionEnvironment& env, const Group& group, Vie
 Projection::~Projection() = default;
 
 void Projection::Start(std::function<void(Result<void>)> ready) {
-  impl_->Post([ready = std::move(ready)](Impl& impl) mutable {
-    if (auto started = impl.Start(ready); !started) {
-      {
-        const std::lock_guard lock(impl.mutex);
-        impl.stopped_why = started.error().ToString();
-      }
-      ready(started.error());
-    }
-  });
+  impl_->Post([ready = std::move(ready)](Impl& impl) mutable { impl.TryStart(std::move(ready)); });
 }
 
 void Projection::Stop(std::function<void()> stopped) {

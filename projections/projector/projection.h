@@ -43,8 +43,8 @@ class Projection {
   Projection(const ProjectionEnvironment& env, const Group& group, Views& views, ProjectorLimits limits = {});
   ~Projection();  // Stop was called, and its callback has come
 
-  // Opens or builds. `ready` comes when queries are answered; an error means that the group cannot work (kCorrupt: delete its pointer or
-  // database, and it is rebuilt).
+  // Opens or builds. `ready` comes when queries are answered; kRetry is tried again by itself, any other error means that the group cannot
+  // work (kCorrupt: delete its pointer or database, and it is rebuilt).
   void Start(std::function<void(Result<void>)> ready);
   void Stop(std::function<void()> stopped);
 

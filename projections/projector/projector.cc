@@ -60,6 +60,7 @@ struct Projector::Impl {
   struct Part {
     std::unique_ptr<journal::TailReader> reader;
     journal::Position current;  // folded, perhaps not committed
+    journal::Position stored;   // in its row, perhaps not committed
     journal::FramePtr held;     // read, and beyond the limit
     bool ready = true;          // Next may give something
     bool waiting = false;       // a WhenReady is out
@@ -115,7 +116,10 @@ struct Projector::Impl {
   Result<void> OpenAll() {
     MAILY_TRY(connection, env.databases.Open(database, live() ? sql::Purpose::kWrite : sql::Purpose::kBuild));
     MAILY_TRY(const auto own, OwnStatements());
+    // As a writer: whoever was here before may still be committing, this process before its connection was lost among them.
+    MAILY_TRY_VOID(connection->Begin());
     auto stored = ReadPositions(*connection);
+    connection->Rollback();
     if (!stored && stored.error().code == Code::kNotFound) {
       auto made = MakeSchema(own);
       if (!made) {
@@ -140,7 +144,7 @@ struct Projector::Impl {
     parts.clear();
     for (uint16_t p = 0; p < env.partition_count; ++p) {
       Part part;
-      part.current = committed[p];
+      part.current = part.stored = committed[p];
       part.end_wanted = at_end != nullptr;
       MAILY_TRY(part.reader, env.open_reader(PartitionId(p), committed[p]));
       seen[p].records = committed[p].at_genesis ? 0 : committed[p].offset_hint.value() + 1;
@@ -151,10 +155,10 @@ struct Projector::Impl {
   }
   void CloseAll() {
     ++generation;
+    if (connection != nullptr) connection->Rollback();
     parts.clear();
     folds.clear();
     handlers = EventHandlers();
-    if (connection != nullptr) connection->Rollback();
     connection.reset();
     in_transaction = false;
     events = 0;
@@ -177,10 +181,22 @@ struct Projector::Impl {
     scheduled = pausing = false;
     pause_timer = 0;
     if (stopped) return;
-    auto sliced = connection == nullptr ? OpenAll() : Slice();
+    auto sliced = connection == nullptr ? OpenAgain() : Slice();
     if (!sliced) return Failed(sliced.error());
     TellTargets();
     if (AnyReady()) Schedule({});
+  }
+
+  // A commit whose answer was lost may have taken place: what is read there tells, and those who wait for it are told too.
+  Result<void> OpenAgain() {
+    const std::vector<journal::Position> known = committed;
+    MAILY_TRY_VOID(OpenAll());
+    std::vector<journal::Position> changed;
+    for (size_t p = 0; p < committed.size(); ++p) {
+      if (committed[p].lsn > known[p].lsn) changed.push_back(committed[p]);
+    }
+    if (!changed.empty() && callbacks.committed) callbacks.committed(changed);
+    return Ok();
   }
 
   void Failed(const Error& error) {
@@ -268,16 +284,25 @@ struct Projector::Impl {
     Pause(limits.commit_gap);
   }
 
+  // From where its row stands.
+  Result<int64_t> Advance(Part& part, uint16_t p, const journal::Position& to) {
+    MAILY_TRY(const int64_t moved, sql::RunWith(*advance, to.seq, to.chain, to.lsn.value(), to.time.us, sql::Blob{EncodePosition(to)}, p,
+                                                part.stored.seq, part.stored.chain));
+    part.stored = to;
+    return moved;
+  }
+
   Result<void> Apply(Part& part, uint16_t p, const journal::AcceptedFrame& frame) {
     if (!in_transaction) {
       MAILY_TRY_VOID(connection->Begin());
       in_transaction = true;
     }
-    const std::string encoded = EncodePosition(frame.after);
-    MAILY_TRY(const int64_t moved, sql::RunWith(*advance, frame.after.seq, frame.after.chain, frame.after.lsn.value(), frame.after.time.us,
-                                                sql::Blob{encoded}, p, part.current.seq, part.current.chain));
-    if (moved != 1) {
-      return Fail(Code::kFenced, "{}: partition {} was moved on from seq {} by another projector", database, p, part.current.seq);
+    if (!part.changed) {  // the first of the transaction: it locks the row, so that the rest of the way needs no fence
+      MAILY_TRY(const int64_t moved, Advance(part, p, frame.after));
+      if (moved != 1) {
+        return Fail(Code::kFenced, "{}: partition {} was moved on from seq {} by another projector", database, p, part.current.seq);
+      }
+      part.changed = true;
     }
     EventAt at{.partition = PartitionId(p), .tenant = {}, .lsn = frame.first_lsn, .index = 0, .time = frame.time, .decision = nullptr};
     for (const journal::Decision& decision : frame.decisions) {
@@ -299,7 +324,6 @@ struct Projector::Impl {
       at.lsn = at.lsn.Next();
     }
     part.current = frame.after;
-    part.changed = true;
     seen[p].records = frame.offset.value() + 1;
     seen[p].time_us = frame.time.us;
     return Ok();
@@ -307,6 +331,11 @@ struct Projector::Impl {
 
   Result<void> Commit() {
     for (const auto& fold : folds) MAILY_TRY_VOID(fold->Flush());
+    for (size_t p = 0; p < parts.size(); ++p) {
+      Part& part = parts[p];
+      if (!part.changed || part.stored.lsn == part.current.lsn) continue;
+      MAILY_TRY([[maybe_unused]] const int64_t moved, Advance(part, static_cast<uint16_t>(p), part.current));
+    }
     MAILY_TRY_VOID(connection->Commit());
     in_transaction = false;
     events = 0;

@@ -136,6 +136,93 @@ TEST_F(ProjectionTest, ALockedDatabaseIsTriedAgain) {
   EXPECT_EQ(projection->Status().stopped, "");
 }
 
+// Databases whose next commit takes place or does not, and whose answer is lost.
+class LosesAnAnswer final : public sql::Databases {
+ public:
+  enum class Next { kAnswers, kCommitsUnheard, kIsTakenBack };
+  explicit LosesAnAnswer(sql::Databases& all) : all_(all) {}
+  Result<std::unique_ptr<sql::Connection>> Open(const std::string& name, sql::Purpose purpose) override {
+    MAILY_TRY(auto opened, all_.Open(name, purpose));
+    return std::unique_ptr<sql::Connection>(std::make_unique<Connection>(*this, std::move(opened)));
+  }
+  Result<std::vector<std::string>> List() override { return all_.List(); }
+  Result<void> Drop(const std::string& name) override { return all_.Drop(name); }
+  Result<void> Checkpoint(const std::string& name) override { return all_.Checkpoint(name); }
+  Result<std::optional<sql::LivePointer>> Live(const std::string& g) override {
+    if (away-- > 0) return Fail(Code::kRetry, "the server does not answer");
+    return all_.Live(g);
+  }
+  Result<void> SetLive(const std::string& g, const sql::LivePointer& pointer) override { return all_.SetLive(g, pointer); }
+
+  Next next = Next::kAnswers;
+  int away = 0;  // so many calls of Live fail
+
+ private:
+  class Connection final : public sql::Connection {
+   public:
+    Connection(LosesAnAnswer& owner, std::unique_ptr<sql::Connection> real) : owner_(owner), real_(std::move(real)) {}
+    Result<sql::Statement*> Prepare(std::string_view sql) override { return real_->Prepare(sql); }
+    Result<void> Execute(std::string_view sql) override { return real_->Execute(sql); }
+    Result<void> Begin() override { return real_->Begin(); }
+    Result<void> Commit() override {
+      const Next what = std::exchange(owner_.next, Next::kAnswers);
+      if (what == Next::kIsTakenBack) real_->Rollback();
+      if (what != Next::kIsTakenBack) MAILY_TRY_VOID(real_->Commit());
+      if (what == Next::kAnswers) return Ok();
+      return Fail(Code::kRetry, "the connection was lost");
+    }
+    void Rollback() override { real_->Rollback(); }
+    int64_t unplaced_bytes() const override { return real_->unplaced_bytes(); }
+    Result<void> Checkpoint() override { return real_->Checkpoint(); }
+    Result<void> MakeDurable() override { return real_->MakeDurable(); }
+
+   private:
+    LosesAnAnswer& owner_;
+    std::unique_ptr<sql::Connection> real_;
+  };
+  sql::Databases& all_;
+};
+
+TEST_F(ProjectionTest, ACommitWhoseAnswerWasLostIsReadAgain) {
+  LosesAnAnswer losing(*databases);
+  std::vector<Lsn> told;
+  auto projector = Projector::Open(EnvironmentOf(losing), group, "g-v1", Mode::kLive, {},
+                                   {.committed = [&](const auto& changed) { told.push_back(changed.at(0).lsn); },
+                                    .stopped = [](const Error& e) { FAIL() << e.message; }})
+                       .value();
+  projector->Start();
+  executor.Drain();
+  int joined = 0;
+  for (const auto next : {LosesAnAnswer::Next::kCommitsUnheard, LosesAnAnswer::Next::kIsTakenBack, LosesAnAnswer::Next::kAnswers}) {
+    losing.next = next;
+    journal.Add(0, now, {FakeDecision{}.With(Joined(1))});
+    executor.Drain();
+    EXPECT_EQ(projector->positions()[0].lsn, Lsn(static_cast<uint64_t>(++joined)));
+  }
+  EXPECT_EQ(told, (std::vector<Lsn>{Lsn(1), Lsn(2), Lsn(3)}));
+  sql::Statement* n = projector->connection().Prepare("SELECT n FROM joined").value();
+  ASSERT_TRUE(n->Step().value());
+  EXPECT_EQ(n->integer(0), 3);
+  n->Reset();
+  projector->Stop();
+}
+
+TEST_F(ProjectionTest, AServerThatDoesNotAnswerAtTheStartIsAskedAgain) {
+  LosesAnAnswer losing(*databases);
+  losing.away = 2;
+  Views other(losing, {{"g", {kSql}}});
+  Projection waiting(EnvironmentOf(losing), group, other);
+  int ready = 0;
+  waiting.Start([&](Result<void> started) { ready += started ? 1 : 100; });
+  executor.RunOne();
+  EXPECT_NE(waiting.Status().stopped.find("does not answer"), std::string::npos);
+  executor.Drain();
+  EXPECT_EQ(ready, 1);
+  EXPECT_EQ(waiting.Status().stopped, "");
+  waiting.Stop([] {});
+  executor.Drain();
+}
+
 TEST_F(ProjectionTest, AnEventThatIsNotUnderstoodStopsIt) {
   damaged = true;
   Happens(0, Joined(1));

@@ -100,7 +100,7 @@ class SendsFold final : public Fold {
                                                              : sends::SKIPPED);
         plan.BindInteger(6, verdict.reason);
         verdict.fate == Fate::kSend ? plan.BindNull(8) : plan.BindInteger(8, at.time.us);
-        MAILY_TRY([[maybe_unused]] const int64_t rows, plan.Run());
+        MAILY_TRY_VOID(plan.Send());
       }
       ++contact_id;
     }

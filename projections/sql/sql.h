@@ -62,9 +62,10 @@ class Statement {
   // As Run, where nobody waits for the answer: inside a transaction an adapter may gather and pipeline what is sent. Later statements see
   // what it changed all the same; its error may come from any later call on the connection, at the latest from Settle or Commit.
   virtual Result<void> Send() = 0;
-  // Adds the number of rows that it changes to `changed`, now or later.
+  // Adds the number of rows that it changes to `changed`, now or later; not after Rollback.
   virtual Result<void> SendCounting(int64_t& changed) = 0;
-  // Shows `read` its first row, or null if there is none, now or later; the rest is passed by.
+  // Shows `read` its first row, or null if there is none, now or later, not after Rollback; the rest is passed by. `read` may not use the
+  // connection.
   virtual Result<void> SendReading(std::function<void(const Statement* row)> read) = 0;
   // Everything that was sent on its connection has been executed, counted and shown.
   virtual Result<void> Settle() = 0;

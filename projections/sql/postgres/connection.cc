@@ -505,6 +505,10 @@ void PostgresConnection::Rollback() {
     for (ArrayColumn& array : statement->arrays_) array.Clear();
     if (failure_) statement->many_name_.clear();  // its preparation may have come after the error
   }
+  for (Awaited& awaited : awaited_) {
+    awaited.changed = nullptr;
+    awaited.read = nullptr;
+  }
   if (!lost()) Quiesce().IgnoreError("what failed is taken back");
   in_transaction_ = false;
   failure_.reset();
