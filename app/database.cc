@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "projections/read_models.h"
 #include "projections/sql/sqlite/sqlite.h"
 
 namespace maily::app {
@@ -54,7 +55,15 @@ bool IsPostgres(const Config& config) { return config.Text("db") != "sqlite"; }
 
 Result<sql::PostgresOptions> PostgresOptionsOf(const Config& config) {
   MAILY_TRY(std::string url, Referred(config.Text("db")));
-  return sql::PostgresOptions{.url = std::move(url)};
+  sql::PostgresOptions options{.url = std::move(url), .private_tables = {"api_keys"}};
+  for (const projections::Group& group : projections::ReadModelGroups()) {
+    for (const projections::ReadModel& model : group.models) {
+      for (const projections::Table& table : model.tables) {
+        if (table.kind == projections::TableKind::kPersonal) options.private_tables.push_back(table.name);
+      }
+    }
+  }
+  return options;
 }
 
 Result<std::unique_ptr<sql::Databases>> OpenDatabases(const Config& config, const std::string& data) {

@@ -15,7 +15,8 @@ namespace maily::app {
 Result<void> CheckDatabase(const std::string& setting);
 
 bool IsPostgres(const Config& config);
-// With the connection string that `db` names, or the variable or file that it refers to, holds. kInvalid: that is missing or empty.
+// The connection string: what `db` says, or what the variable or file holds that it refers to. kInvalid: that is missing or empty.
+// Personal tables and API keys are not shown to analysts.
 Result<sql::PostgresOptions> PostgresOptionsOf(const Config& config);
 // SQLite: files in `<data>/views`.
 Result<std::unique_ptr<sql::Databases>> OpenDatabases(const Config& config, const std::string& data);

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/config.h"
+#include "app/database.h"
 #include "app/instance.h"
 #include "app/open_log.h"
 #include "app/remote.h"
@@ -135,10 +136,26 @@ void ExamineLog(const Config& config, std::vector<Finding>& findings) {
   if (examined->found) findings.push_back({"durability", "ok", "kafka: " + examined->durability, ""});
 }
 
+// The PostgreSQL server that holds the read models.
+void ExamineDatabase(const Config& config, std::vector<Finding>& findings) {
+  if (!IsPostgres(config)) return;
+  const auto options = PostgresOptionsOf(config);
+  if (!options) return findings.push_back({"database", "fail", options.error().message, "see the setting db"});
+  for (const sql::PostgresFinding& found : sql::ExaminePostgres(*options)) {
+    using Level = sql::PostgresFinding::Level;
+    findings.push_back({"database",
+                        found.level == Level::kOk     ? "ok"
+                        : found.level == Level::kWarn ? "warn"
+                                                      : "fail",
+                        found.detail, found.fix});
+  }
+}
+
 // Reads only.
 std::vector<Finding> Examine(const Config& config) {
   std::vector<Finding> findings;
   ExamineLog(config, findings);
+  ExamineDatabase(config, findings);
   const std::string data = config.Text("data");
   std::error_code error;
   if (!std::filesystem::exists(data, error)) {

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "projections/sql/postgres/connection.h"
+#include "projections/sql/postgres/roles.h"
 
 namespace maily::sql {
 namespace {
@@ -14,7 +15,7 @@ using postgres::Literal;
 using postgres::Quoted;
 using postgres::ResultHandle;
 
-constexpr int kServerVersionMin = 130'000;
+constexpr int kServerVersionMin = 150'000;
 
 class PostgresDatabases final : public Databases {
  public:
@@ -25,8 +26,11 @@ class PostgresDatabases final : public Databases {
     const std::lock_guard lock(mutex_);
     MAILY_TRY_VOID(Dial());
     if (PQserverVersion(control_.get()) < kServerVersionMin) {
-      return Fail(Code::kInvalid, "PostgreSQL {} is too old: 13 or newer is needed", PQserverVersion(control_.get()) / 10'000);
+      return Fail(Code::kInvalid, "PostgreSQL {} is too old: 15 or newer is needed", PQserverVersion(control_.get()) / 10'000);
     }
+    MAILY_TRY(const ResultHandle roles, Exec(control_.get(), postgres::RolesQuery()));
+    roles_ = Field(roles, 0, 0) == "t";
+    MAILY_TRY_VOID(TakeRole());
     MAILY_TRY(const ResultHandle there, Exec(control_.get(), fmt::format("SELECT to_regclass({})", Literal(own_ + ".live"))));
     if (PQgetisnull(there.get(), 0, 0) == 0) return Ok();
     return Transaction(
@@ -35,7 +39,8 @@ class PostgresDatabases final : public Databases {
                     "COMMENT ON SCHEMA {0} IS 'Which versions of the read models there are, and which of them answer';"
                     "CREATE TABLE IF NOT EXISTS {0}.databases (name TEXT PRIMARY KEY, durable_at TIMESTAMPTZ);"
                     "CREATE TABLE IF NOT EXISTS {0}.live (read_models TEXT PRIMARY KEY, live TEXT NOT NULL, previous TEXT NOT NULL);",
-                    own_));
+                    own_) +
+        (roles_ ? postgres::GrantOwnSchema(own_) : ""));
   }
 
   Result<std::unique_ptr<Connection>> Open(const std::string& name, Purpose purpose) override {
@@ -46,8 +51,13 @@ class PostgresDatabases final : public Databases {
       if (!known && purpose == Purpose::kRead) return Fail(Code::kNotFound, "PostgreSQL: there is no schema {} of Maily", name);
       if (!known) MAILY_TRY_VOID(Make(name));
     }
-    return postgres::PostgresConnection::Open(
-        {.url = options_.url, .schema = name, .own_schema = options_.own_schema, .lock_wait = options_.lock_wait}, purpose);
+    return postgres::PostgresConnection::Open({.url = options_.url,
+                                               .schema = name,
+                                               .own_schema = options_.own_schema,
+                                               .lock_wait = options_.lock_wait,
+                                               .role = roles_ ? postgres::kWriter : "",
+                                               .owner = roles_ ? postgres::kOwner : ""},
+                                              purpose);
   }
 
   Result<std::vector<std::string>> List() override {
@@ -76,10 +86,10 @@ class PostgresDatabases final : public Databases {
   }
   Result<void> SetLive(const std::string& group, const LivePointer& pointer) override {
     const std::lock_guard lock(mutex_);
-    return Transaction(
-        fmt::format("INSERT INTO {}.live VALUES ({}, {}, {}) ON CONFLICT (read_models) DO UPDATE SET live = excluded.live, "
-                    "previous = excluded.previous;",
-                    own_, Literal(group), Literal(pointer.live), Literal(pointer.previous)));
+    return Transaction(fmt::format("INSERT INTO {}.live VALUES ({}, {}, {}) ON CONFLICT (read_models) DO UPDATE SET live = excluded.live, "
+                                   "previous = excluded.previous;",
+                                   own_, Literal(group), Literal(pointer.live), Literal(pointer.previous)) +
+                       (roles_ ? postgres::Publish(own_, options_.private_tables) : ""));
   }
 
  private:
@@ -98,6 +108,11 @@ class PostgresDatabases final : public Databases {
     control_.reset();
     MAILY_TRY(control_, postgres::Connect(options_.url));
     MAILY_TRY([[maybe_unused]] const auto set, Exec(control_.get(), fmt::format("SET lock_timeout = {}", options_.lock_wait.us / 1000)));
+    return TakeRole();
+  }
+  Result<void> TakeRole() {
+    if (!roles_) return Ok();
+    MAILY_TRY([[maybe_unused]] const auto set, Exec(control_.get(), fmt::format("SET ROLE {}", postgres::kOwner)));
     return Ok();
   }
   Result<void> EnsureConnected() {
@@ -126,15 +141,16 @@ class PostgresDatabases final : public Databases {
     return PQntuples(row.get()) == 1;
   }
   Result<void> Make(const std::string& name) {
-    return Transaction(
-        fmt::format("SELECT pg_advisory_xact_lock(7165190410);"
-                    "CREATE SCHEMA IF NOT EXISTS {};"
-                    "INSERT INTO {}.databases (name) VALUES ({}) ON CONFLICT DO NOTHING;",
-                    Quoted(name), own_, Literal(name)));
+    return Transaction(fmt::format("SELECT pg_advisory_xact_lock(7165190410);"
+                                   "CREATE SCHEMA IF NOT EXISTS {};"
+                                   "INSERT INTO {}.databases (name) VALUES ({}) ON CONFLICT DO NOTHING;",
+                                   Quoted(name), own_, Literal(name)) +
+                       (roles_ ? postgres::GrantSchema(name) : ""));
   }
 
   const PostgresOptions options_;
   const std::string own_;  // quoted
+  bool roles_ = false;     // constant after Start
   std::mutex mutex_;
   postgres::ConnectionHandle control_;  // guarded by mutex_
 };

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <optional>
 
 #include "projections/sql/postgres/test_database.h"
@@ -170,6 +173,111 @@ TEST_F(Postgres, TextSortsByBytesAndSumsAreIntegers) {
   EXPECT_EQ(Integer(*w, "SELECT sum(a) FROM t"), INT64_C(4'000'000'000'000'012'340));
   EXPECT_EQ(Integer(*w, "SELECT coalesce(sum(a), 0) FROM t WHERE a < 0"), -5);
   EXPECT_EQ(Integer(*w, "SELECT coalesce(sum(a), 0) FROM t WHERE a = 1"), 0);
+}
+
+// A server's login and two analysts', under the roles of deploy/postgres-roles.sql.
+class PostgresRoles : public Postgres {
+ protected:
+  void SetUp() override {
+    Postgres::SetUp();
+    if (!database_) return;
+    std::ifstream script(std::string(std::getenv("MAILY_SOURCE_DIR")) + "/deploy/postgres-roles.sql");
+    database_->Run(std::string(std::istreambuf_iterator<char>(script), {}));
+    for (const char* login : {"test_server", "test_ann", "test_ben"}) {
+      database_->Run(fmt::format("DO $$ BEGIN IF to_regrole('{0}') IS NULL THEN CREATE ROLE {0} LOGIN; END IF; END $$", login));
+    }
+    database_->Run("GRANT maily_owner, maily_writer TO test_server; GRANT maily_analyst TO test_ann, test_ben");
+    all_ = OpenPostgres({.url = As("test_server"), .lock_wait = Milliseconds(50), .private_tables = {"secrets"}}).value();
+    database_->Run("INSERT INTO maily.analysts VALUES ('test_ann', 1), ('test_ben', 2)");
+    for (const char* version : {"g-v1", "g-v2"}) {
+      auto w = all_->Open(version, Purpose::kWrite).value();
+      w->Execute(
+           "-- What is sent.\nCREATE TABLE sends (\n  tenant BIGINT NOT NULL,\n  n BIGINT  -- how many\n);\n"
+           "CREATE TABLE secrets (tenant BIGINT NOT NULL, word TEXT);\nCREATE TABLE kinds (kind BIGINT, name TEXT);\n"
+           "INSERT INTO kinds VALUES (1, 'one');")
+          .value();
+      w->Begin().value();
+      for (const int64_t tenant : {1, 2, 2}) Do(*w->Prepare("INSERT INTO sends (tenant, n) VALUES (?1, ?2)").value(), tenant, 1).value();
+      w->Commit().value();
+      w->MakeDurable().value();
+    }
+    all_->SetLive("g", {"g-v1", ""}).value();
+  }
+  void TearDown() override {
+    if (database_) database_->Run("REVOKE CREATE ON DATABASE " + database_->Run("SELECT current_database()") + " FROM maily_owner");
+  }
+  std::string As(const std::string& login) const { return database_->url() + "&user=" + login; }
+  // Asks as an analyst.
+  static int64_t Ask(const TestDatabase& as, const std::string& sql) { return std::stoll("0" + as.Run(sql)); }
+  TestDatabase Login(const std::string& login) const { return database_->With("user=" + login); }
+  std::unique_ptr<Databases> all_;
+};
+
+TEST_F(PostgresRoles, AnAnalystSeesTheRowsOfHisTenantsOnlyAndWithoutRowSecurityAll) {
+  const TestDatabase ann = Login("test_ann");
+  const TestDatabase ben = Login("test_ben");
+  EXPECT_EQ(Ask(ann, "SELECT count(*) FROM analytics.sends"), 1);
+  EXPECT_EQ(Ask(ben, "SELECT count(*) FROM analytics.sends"), 2);
+  EXPECT_EQ(Ask(ben, "SELECT count(*) FROM analytics.sends WHERE tenant = 1"), 0);
+  EXPECT_EQ(Ask(ben, "SELECT count(*) FROM \"g-v1\".sends"), 2);
+  EXPECT_EQ(Ask(ann, "SET maily.tenant = 2; SET ROLE maily_analyst; SELECT count(*) FROM analytics.sends"), 1);
+  EXPECT_EQ(Ask(ann, "SELECT count(*) FROM analytics.kinds"), 1);
+  // The rows are apart by this alone.
+  database_->Run("ALTER TABLE \"g-v1\".sends DISABLE ROW LEVEL SECURITY");
+  EXPECT_EQ(Ask(ann, "SELECT count(*) FROM analytics.sends"), 3);
+}
+
+TEST_F(PostgresRoles, TheExaminationSeesRolesAndTheirAbsence) {
+  const auto says = [](const std::string& url, std::string_view what) {
+    std::string all;
+    for (const PostgresFinding& found : ExaminePostgres({.url = url})) all += found.detail + "\n";
+    return all.find(what) != std::string::npos;
+  };
+  EXPECT_TRUE(says(As("test_server"), "roles are in use"));
+  EXPECT_TRUE(says(As("test_ann"), "no roles"));
+  EXPECT_TRUE(says(As("test_ann"), "may not create schemas"));
+  const auto down = ExaminePostgres({.url = "host=/nowhere dbname=x password=geheim"});
+  ASSERT_EQ(down.size(), 1u);
+  EXPECT_EQ(down[0].level, PostgresFinding::Level::kFail);
+  EXPECT_EQ(down[0].detail.find("geheim"), std::string::npos);
+}
+
+TEST_F(PostgresRoles, AnAnalystCannotWriteNorReadWhatIsPrivate) {
+  const TestDatabase ann = Login("test_ann");
+  EXPECT_EQ(Ask(ann, "SELECT count(*) FROM analytics.sends"), 1);
+  for (const char* sql :
+       {"UPDATE analytics.sends SET n = 9", "DELETE FROM \"g-v1\".sends", "SELECT * FROM \"g-v1\".secrets",
+        "SELECT * FROM analytics.secrets", "INSERT INTO maily.analysts VALUES ('test_ann', 2)", "SELECT * FROM maily.live",
+        "SET ROLE maily_owner", "CREATE SCHEMA own", "ALTER TABLE \"g-v1\".sends DISABLE ROW LEVEL SECURITY"}) {
+    EXPECT_FALSE(ann.Succeeds(sql)) << sql;
+  }
+}
+
+TEST_F(PostgresRoles, ASwitchMovesTheViewsWithTheirCommentsWhileAQueryRuns) {
+  const TestDatabase ann = Login("test_ann");
+  database_->Run("GRANT USAGE ON SCHEMA analytics TO maily_writer; GRANT SELECT ON analytics.sends TO maily_writer");
+  auto reader = all_->Open("g-v1", Purpose::kRead).value();
+  reader->Begin().value();
+  EXPECT_EQ(Integer(*reader, "SELECT count(*) FROM analytics.sends"), 3);  // holds a lock on the old view
+  for (const char* live : {"g-v2", "g-v1", "g-v2"}) {
+    all_->SetLive("g", {live, "g-v1"}).value();
+    EXPECT_EQ(database_->Run("SELECT string_agg(DISTINCT view_schema || '.' || table_schema, ' ') FROM information_schema.view_table_usage "
+                             "WHERE view_schema = 'analytics'"),
+              std::string("analytics.") + live);
+  }
+  EXPECT_EQ(Ask(ann, "SELECT count(*) FROM analytics.sends"), 1);
+  EXPECT_EQ(database_->Run("SELECT obj_description('analytics.sends'::regclass) || col_description('analytics.sends'::regclass, 2)"),
+            "What is sent.how many");
+  reader->Commit().value();
+}
+
+TEST_F(PostgresRoles, TheServerWritesRowsUnderARoleThatCannotDropThem) {
+  auto w = all_->Open("g-v1", Purpose::kWrite).value();
+  EXPECT_EQ(RunWith(*w->Prepare("UPDATE sends SET n = 5 WHERE tenant = ?1").value(), 2).value(), 2);
+  EXPECT_EQ(w->Prepare("DROP TABLE sends").value()->Run().error().code, Code::kInvalid);
+  EXPECT_EQ(Integer(*w, "SELECT count(*) FROM sends"), 3);
+  all_->Drop("g-v2").value();
+  EXPECT_EQ(all_->List().value(), std::vector<std::string>{"g-v1"});
 }
 
 TEST_F(Postgres, WhoCannotConnectIsToldWhetherToTryAgain) {

@@ -48,6 +48,12 @@ TestDatabase::TestDatabase() {
       "('information_schema', 'public') LOOP EXECUTE format('DROP SCHEMA %I CASCADE', s); END LOOP; END $$");
 }
 std::string TestDatabase::Run(const std::string& sql) const { return RunAt(url_, sql); }
+bool TestDatabase::Succeeds(const std::string& sql) const {
+  const auto connection = Connect(url_);
+  MAILY_CHECK(connection.has_value(), "{}: {}", url_, connection.error().message);
+  return Exec(connection->get(), sql).has_value();
+}
+TestDatabase TestDatabase::With(const std::string& parameter) const { return TestDatabase(url_ + "&" + parameter); }
 void TestDatabase::EndSessions() const {
   Run("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
 }
