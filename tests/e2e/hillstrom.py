@@ -87,7 +87,7 @@ class Demo:
         if self.postgres and self.postgres.missing:
             say("skipped: PostgreSQL is not installed (scripts/setup.sh --postgres)")
             sys.exit(77)
-        self.world = World(arguments.maily, "demo", keep=True, settings={"db": self.postgres.url} if self.postgres else None)
+        self.world = World(arguments.maily, "demo", keep=True, settings={"db": self.postgres.url_under_roles()} if self.postgres else None)
         self.kafka = None
         if arguments.log == "kafka":
             say("0. a Kafka broker on loopback, and the topics of the log")
@@ -329,7 +329,16 @@ class Demo:
         self.compare("digests after the rebuild", again, digests)
         self.report["mails_received_after_rebuild"] = self.report["mails_received"] + (self.counts()["mails"] - mails)
         self.compare("mails received during the rebuild", self.counts()["mails"] - mails, 0)
+        if self.postgres:
+            self.compare_analysts()
         say(f"  {len(digests)} digests, equal: {self.report['digests_equal_after_rebuild']}; the sink's count has not moved")
+
+    def compare_analysts(self):
+        """An analyst has the numbers of his tenant in SQL, and no other's."""
+        self.postgres.run("INSERT INTO maily.analysts VALUES ('ann', 1), ('ben', 2)")
+        asked = f"SELECT count(*) FROM analytics.sends WHERE campaign_id = {self.campaign}"
+        self.compare("sends that the tenant's analyst sees", int(self.postgres.run(asked, "ann")[0]), len(self.rows))
+        self.compare("sends that another's analyst sees", int(self.postgres.run(asked, "ben")[0]), 0)
 
     def delete_read_models(self):
         if self.postgres is None:

@@ -209,11 +209,19 @@ class Postgres:
         check(self.missing or started.returncode == 0, f"{self.SCRIPT}: {started.stderr}")
         self.url = started.stdout.strip()
 
-    def run(self, sql):
-        """As superuser; the lines of the answer."""
-        done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url, "-c", sql], capture_output=True, text=True, timeout=60)
+    def run(self, sql, user="maily"):
+        """As superuser, or another; the lines of the answer."""
+        done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", f"{self.url}&user={user}", "-c", sql], capture_output=True, text=True, timeout=60)
         check(done.returncode == 0, f"psql: {done.stderr}")
         return done.stdout.splitlines()
+
+    def url_under_roles(self):
+        """Makes the roles of deploy/postgres-roles.sql, a login `server` under them, and an analyst `ann` of tenant 1 and `ben` of 2."""
+        with open(os.path.join(ROOT, "deploy/postgres-roles.sql"), encoding="utf-8") as file:
+            self.run(file.read())
+        self.run("CREATE ROLE server LOGIN IN ROLE maily_owner, maily_writer; CREATE ROLE ann LOGIN IN ROLE maily_analyst; "
+                 "CREATE ROLE ben LOGIN IN ROLE maily_analyst")
+        return self.url + "&user=server"
 
     def stop(self):
         subprocess.run([self.SCRIPT, "stop", "--dir", self.directory], check=False, timeout=60)
