@@ -15,9 +15,28 @@ struct Host::Impl {
     Executor* executor = nullptr;
     std::unique_ptr<journal::Tail> tail;
     std::unique_ptr<Task> task;
+    // On the executor.
+    bool mine = false;
+    bool stopping = false;  // it is being handed over
   };
+  // Lets the task do what the place wants; again when a hand-over has ended.
+  static void Steer(const std::shared_ptr<Impl>& impl, Place& place) {
+    if (place.stopping || impl->stopped) return;
+    const TaskState state = place.task->status().state;
+    if (place.mine) return place.task->Lead();
+    if (state == TaskState::kClosed || state == TaskState::kFollowing) return place.task->Follow();
+    place.stopping = true;
+    // The task is a part of this: what it holds must not hold this.
+    place.task->Stop([weak = std::weak_ptr(impl), &place] {
+      const auto self = weak.lock();
+      if (!self) return;
+      place.stopping = false;
+      Steer(self, place);
+    });
+  }
   std::vector<Place> places;
   std::atomic<size_t> running = 0;
+  std::atomic<bool> stopped = false;
 };
 
 Host::Host(const TaskEnvironment& environment, std::vector<Executor*> executors, Listener listener) : impl_(std::make_shared<Impl>()) {
@@ -42,12 +61,25 @@ Host::Host(const TaskEnvironment& environment, std::vector<Executor*> executors,
 Host::~Host() = default;
 
 void Host::Start() {
-  for (Impl::Place& place : impl_->places) {
-    place.executor->Post([impl = impl_, &place] { place.task->Lead(); });
+  std::vector<PartitionId> all;
+  for (size_t p = 0; p < impl_->places.size(); ++p) all.emplace_back(static_cast<uint16_t>(p));
+  Assign(all);
+}
+
+void Host::Assign(const std::vector<PartitionId>& mine) {
+  std::vector<bool> lead(impl_->places.size());
+  for (const PartitionId partition : mine) lead[partition.value()] = true;
+  for (size_t p = 0; p < impl_->places.size(); ++p) {
+    Impl::Place& place = impl_->places[p];
+    place.executor->Post([impl = impl_, &place, lead_it = static_cast<bool>(lead[p])] {
+      place.mine = lead_it;
+      Impl::Steer(impl, place);
+    });
   }
 }
 
 void Host::Stop(Job done) {
+  impl_->stopped = true;
   impl_->running = impl_->places.size();
   auto shared_done = std::make_shared<Job>(std::move(done));
   for (Impl::Place& place : impl_->places) {

@@ -22,7 +22,10 @@ class Host {
   Host(const TaskEnvironment& environment, std::vector<Executor*> executors, Listener listener);
   ~Host();
 
-  // Takes all partitions: assignment is a hint, the claim is the fence.
+  // Leads these partitions and follows all others, which it can lead the sooner when it is told to. What it led and is not told to lead any
+  // more is handed over. Assignment is a hint, the claim is the fence: two processes that are told the same do no harm.
+  void Assign(const std::vector<PartitionId>& mine);
+  // All of them.
   void Start();
   // Hands every partition over; calls `done` once, on some executor.
   void Stop(Job done);

@@ -27,6 +27,10 @@ constexpr size_t kTimersMax = 64;             // fired in one turn
 constexpr size_t kSlicesMax = 8;              // taken in one turn when no command waits
 constexpr Duration kClockLook = Seconds(1);   // while timers hold
 constexpr Duration kRetryAfter = Seconds(1);  // what a full disk has stopped
+constexpr size_t kFollowFrames = 64;          // folded in one turn
+constexpr Duration kClaimLook = Seconds(1);
+constexpr Duration kReclaimLeast = Seconds(1);   // before a fenced owner that is still wanted claims again; two that fence each other
+constexpr Duration kReclaimSpread = Seconds(9);  // have to differ
 
 }  // namespace
 
@@ -34,6 +38,8 @@ const char* TaskStateName(TaskState state) {
   switch (state) {
     case TaskState::kClosed:
       return "closed";
+    case TaskState::kFollowing:
+      return "following";
     case TaskState::kRestoring:
       return "restoring";
     case TaskState::kLeading:
@@ -83,9 +89,10 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   bool leading() const { return state == TaskState::kLeading; }
 
   void Enter(TaskState to) {
-    const bool legal = (state == TaskState::kClosed && to == TaskState::kRestoring) ||
+    const bool legal = (state == TaskState::kClosed && (to == TaskState::kFollowing || to == TaskState::kRestoring)) ||
+                       (state == TaskState::kFollowing && (to == TaskState::kRestoring || to == TaskState::kClosed)) ||
                        (state == TaskState::kRestoring && (to == TaskState::kLeading || to == TaskState::kClosed)) ||
-                       (state == TaskState::kLeading && to == TaskState::kDraining) ||
+                       (state == TaskState::kLeading && (to == TaskState::kDraining || to == TaskState::kClosed)) ||
                        (state == TaskState::kDraining && to == TaskState::kClosed) ||
                        (state == TaskState::kFailed && to == TaskState::kClosed) || to == TaskState::kFailed;
     MAILY_CHECK(legal, "partition {}: {} -> {}", partition.value(), TaskStateName(state), TaskStateName(to));
@@ -109,7 +116,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
       auto self = weak.lock();
       if (!self || self->generation != mine || self->state != TaskState::kFailed) return;
       self->Enter(TaskState::kClosed);
-      self->Lead();
+      self->wanted ? self->Lead() : self->Follow();
     });
   }
 
@@ -117,6 +124,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   void Release() {
     ++generation;
     watch.reset();
+    follower.reset();
     if (links) links->Stop();
     links.reset();
     if (was_led && listener.stopped) listener.stopped();
@@ -133,24 +141,73 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     store.reset();
   }
 
-  void Lead() {
-    Enter(TaskState::kRestoring);
-    auto kv = environment.stores.Open(fmt::format("state-{}", partition.value()), KvDurability::kOnFlush);
-    if (!kv) return Fail(kv.error());
+  // The store as it was flushed, and what folds and decides on it.
+  Result<void> OpenState() {
+    MAILY_TRY(auto kv, environment.stores.Open(fmt::format("state-{}", partition.value()), KvDurability::kOnFlush));
     state::Store::Options options;
     options.cache_bytes_max = environment.cache_bytes_max;
     options.fold_version = environment.pipeline.FoldVersion();
-    auto opened = state::Store::Open(std::move(*kv), environment.log.settings().log_id, partition, options);
-    if (!opened) return Fail(opened.error());
-    store = std::move(*opened);
-    careful.emplace(environment.careful_slots, partition.value());
+    MAILY_TRY(store, state::Store::Open(std::move(kv), environment.log.settings().log_id, partition, options));
     engine = std::make_unique<Engine>(
         environment.pipeline, store->cache(),
         Engine::Options{partition, environment.log.settings().partition_count, environment.build, environment.keyring, &credits});
+    flusher.emplace(environment, partition, *store);
+    restored_from = store->position();
+    return Ok();
+  }
+
+  void Follow() {
+    wanted = false;
+    if (state != TaskState::kClosed) return;
+    Enter(TaskState::kFollowing);
+    ++generation;
+    if (auto opened = OpenState(); !opened) return Fail(opened.error());
+    auto reader = tail.Open(restored_from);
+    if (!reader) return Fail(reader.error());
+    follower = std::move(*reader);
+    FollowOn();
+  }
+
+  // Folds what is accepted, a batch a turn.
+  void FollowOn() {
+    for (size_t frames = 0; frames < kFollowFrames; ++frames) {
+      auto frame = follower->Next();
+      if (!frame && frame.error().code == Code::kRetry) {
+        executor.After(kRetryAfter, WhileFollowing());
+        return;
+      }
+      if (!frame) return Fail(frame.error());
+      if (*frame == nullptr) {
+        restored_from = follower->position();  // also past claims
+        lsn = restored_from.lsn.value();
+        epoch = restored_from.epoch.value();
+        return follower->WhenReady(executor, WhileFollowing());
+      }
+      if (auto restored = Restore(**frame); !restored) return Fail(restored.error());
+    }
+    executor.Post(WhileFollowing());
+  }
+  Job WhileFollowing() {
+    return [weak = weak_from_this(), mine = generation] {
+      auto self = weak.lock();
+      if (self && self->generation == mine && self->state == TaskState::kFollowing) self->FollowOn();
+    };
+  }
+
+  void Lead() {
+    wanted = true;
+    if (state == TaskState::kRestoring || state == TaskState::kLeading) return;
+    const bool followed = state == TaskState::kFollowing;
+    Enter(TaskState::kRestoring);
+    if (!followed) {
+      if (auto opened = OpenState(); !opened) return Fail(opened.error());
+    } else {
+      restored_from = follower->position();
+      follower.reset();
+    }
+    careful.emplace(environment.careful_slots, partition.value());
     writer = std::make_unique<journal::Writer>(environment.log, tail, executor, environment.entropy,
                                                journal::Writer::Options{partition, environment.owner, environment.build, 1});
-    restored_from = store->position();
-    flusher.emplace(environment, partition, *store);
     flush_retried = holding = false;
     const uint64_t mine = ++generation;
     // The writer is a part of this: what it holds must not hold this.
@@ -227,6 +284,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     clocks = {};
     clock_look = false;
     FlushTimer();
+    ClaimTimer();
     Step();
   }
 
@@ -294,6 +352,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (const Error* error = store->cache().error()) return Fail(*error);
     // 3. Append.
     if (!current.draft.empty() && flying.draft.empty()) Append();
+    // What a new leadership reads once more is no work, and no frame says that it is done.
+    if (shared_command_lag > 0 && current.draft.empty() && flying.draft.empty()) Measure();
     if (more && !Full()) Wake();
   }
 
@@ -420,10 +480,44 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     first_command.Set(static_cast<int64_t>(shared_commands_begin));
   }
 
+  // An owner that appends nothing learns of another one's claim only if it looks.
+  void ClaimTimer() {
+    executor.After(kClaimLook, [weak = weak_from_this(), mine = generation] {
+      auto self = weak.lock();
+      if (!self || self->generation != mine || !self->leading()) return;
+      const journal::Position& at = self->writer->position();
+      const bool idle = self->flying.draft.empty() && !self->writer->in_flight();
+      if (idle && self->environment.log.Ends({Topic::kJournal, self->partition}).durable > at.offset_hint.Next()) {
+        if (auto reader = self->tail.Open(at)) {
+          const auto frame = (*reader)->Next();
+          const journal::Position& there = frame && *frame ? (*frame)->before : (*reader)->position();
+          if (there.epoch != at.epoch)
+            return self->Fenced(
+                maily::Fail(Code::kFenced, "epoch {} was claimed; this one led epoch {}", there.epoch.value(), at.epoch.value()));
+        }
+      }
+      self->ClaimTimer();
+    });
+  }
+
+  // What was decided and not accepted goes with the state that it was folded into: what was flushed is folded on from there.
   void Fenced(const Error& error) {
     observe::Log(observe::Level::kWarn, "partition fenced: another owner leads it",
                  {{"partition", partition.value()}, {"error", error.message}});
-    Fail(error);
+    const bool draining = state == TaskState::kDraining;
+    Release();
+    Enter(TaskState::kClosed);
+    if (draining) return executor.Post(std::exchange(stop_done, nullptr));
+    const bool again = wanted;
+    Follow();
+    if (!again) return;
+    // Whoever assigns partitions still wants this one here.
+    wanted = true;
+    executor.After(kReclaimLeast + Duration{static_cast<int64_t>(environment.entropy.Next() % static_cast<uint64_t>(kReclaimSpread.us))},
+                   [weak = weak_from_this(), mine = generation] {
+                     auto self = weak.lock();
+                     if (self && self->generation == mine && self->wanted) self->Lead();
+                   });
   }
 
   Result<void> Flush(const journal::Position& at) {
@@ -463,13 +557,19 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void Stop(Job done) {
+    wanted = false;
     stop_done = std::move(done);
     switch (state) {
-      case TaskState::kRestoring:
-        return;  // Led or Fail goes on
+      case TaskState::kRestoring:  // Led or Fail goes on
+      case TaskState::kDraining:
+        return;
       case TaskState::kLeading:
         Enter(TaskState::kDraining);
         return Drain();
+      case TaskState::kFollowing:
+        Release();
+        Enter(TaskState::kClosed);
+        break;
       case TaskState::kFailed:
         Enter(TaskState::kClosed);
         break;
@@ -499,6 +599,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   TaskState state = TaskState::kClosed;
   uint64_t generation = 0;  // grows with every leadership, so that late callbacks of an old one are dropped
   bool was_led = false;
+  bool wanted = false;                            // to lead here
+  std::unique_ptr<journal::TailReader> follower;  // while following
   std::unique_ptr<state::Store> store;
   std::optional<Flusher> flusher;  // of the store
   std::unique_ptr<Engine> engine;
@@ -549,6 +651,7 @@ Task::Task(PartitionId partition, const TaskEnvironment& environment, journal::T
     : impl_(std::make_shared<Impl>(partition, environment, tail, executor, std::move(listener))) {}
 
 Task::~Task() = default;
+void Task::Follow() { impl_->Follow(); }
 void Task::Lead() { impl_->Lead(); }
 void Task::Stop(Job done) { impl_->Stop(std::move(done)); }
 

@@ -1,8 +1,12 @@
 // The partition task: the one thread of decisions of one partition.
 //
 //   closed ──Lead()──▶ restoring ──claim accepted──▶ leading ──Stop()──▶ draining ──last frame accepted──▶ closed
-//                          │                            │                                                    ▲
-//                          └────────── error ───────────┴── fenced, diverged, corrupt ──▶ failed ──Stop()────┘
+//    │  ▲                 ▲  │                        │   │                                                  ▲
+//    │  └─────Stop()──────┼──┼────────────────────────┘   ├── full disk, diverged, corrupt ──▶ failed ──Stop()┘
+//    │            │    Lead()└────────── error ───────────┘
+//    └─Follow()─▶ following ◀── fenced (and Lead() again after 1-10 s, if it is still wanted here)
+//
+// A follower folds what the owner's frames say, so that it can lead at once; it writes its own store, claims nothing, decides nothing.
 //
 // The loop, numbered in the body: 1 take external commands, for at most kDecideBudget of deciding or until the frame is full; 2 one slice
 // of one work item, round-robin over tenants, and due timers; 3 append the frame, one in flight, the next under construction;
@@ -25,7 +29,7 @@
 
 namespace maily::task {
 
-enum class TaskState { kClosed, kRestoring, kLeading, kDraining, kFailed };
+enum class TaskState { kClosed, kFollowing, kRestoring, kLeading, kDraining, kFailed };
 const char* TaskStateName(TaskState state);
 
 // What a task needs from the process; all outlive it.
@@ -65,9 +69,12 @@ class Task {
   Task(PartitionId partition, const TaskEnvironment& environment, journal::Tail& tail, Executor& executor, TaskListener listener);
   ~Task();
 
-  // Opens the store, restores, claims, leads.
+  // Opens the store and follows the journal, and does not lead again by itself after it was fenced. Call it when it is closed or follows:
+  // what leads is stopped first.
+  void Follow();
+  // Opens the store or takes over what the follower has; restores, claims, leads. Nothing happens if it leads or is about to.
   void Lead();
-  // Drains, flushes, closes; then calls `done`.
+  // Drains, flushes, closes; then calls `done`. At once, if it follows.
   void Stop(Job done);
 
   // Thread: any.

@@ -13,99 +13,11 @@
 #include "streams/adapters/rocks/rocks_kv.h"
 #include "streams/adapters/rocks/rocks_log.h"
 #include "streams/journal/rejected.h"
-#include "streams/state/key.h"
+#include "streams/task/counters.h"
 #include "streams/task/host.h"
 
 namespace maily::task {
 namespace {
-
-// A noun of one number a key: Add{key, n} -> Added; a total is carried home; 13 is refused; 66 throws; 404 needs
-// what it adds to.
-struct Number {
-  std::string name;
-  uint64_t n = 0;
-  bool AppendToString(std::string* out) const {
-    PutBytes(*out, name);
-    PutVarint(*out, n);
-    return true;
-  }
-  std::string SerializeAsString() const {
-    std::string out;
-    AppendToString(&out);
-    return out;
-  }
-  bool ParseFromArray(const void* data, int size) {
-    Cursor cursor(std::string_view(static_cast<const char*>(data), static_cast<size_t>(size)));
-    name = cursor.Bytes();
-    n = cursor.Varint();
-    return cursor.ok() && cursor.AtEnd();
-  }
-  size_t SpaceUsedLong() const { return sizeof(*this); }
-};
-struct Add : Number {};
-struct Added : Number {};
-struct Total : Number {};
-struct TotalTaken : Number {};
-struct HomeTotal : Number {};
-
-}  // namespace
-}  // namespace maily::task
-
-namespace maily {
-template <>
-TypeNumber TypeNumberOf<task::Add>() {
-  return 900;
-}
-template <>
-TypeNumber TypeNumberOf<task::Added>() {
-  return 930;
-}
-template <>
-TypeNumber TypeNumberOf<task::TotalTaken>() {
-  return 931;
-}
-template <>
-TypeNumber TypeNumberOf<task::Total>() {
-  return 970;
-}
-template <>
-TypeNumber TypeNumberOf<task::HomeTotal>() {
-  return 971;
-}
-}  // namespace maily
-
-namespace maily::task {
-namespace {
-
-Pipeline CounterPipeline() {
-  Noun noun("counters", 1);
-  noun.Owns<Total, HomeTotal>();
-  noun.Decides<Add>(+[](Context& context, const Add& add) {
-    if (add.n == 13) return context.Refuse(journal::Outcome::kConflict, "unlucky", "13 is not added");
-    if (add.n == 66) throw std::runtime_error("boom");
-    if (add.n == 404 && context.view<Total>().Find(state::Key(context.tenant(), std::string_view(add.name))) == nullptr) {
-      return context.Refuse(journal::Outcome::kNotFound, "absent", "there is nothing of that name yet");
-    }
-    Added added;
-    added.name = add.name;
-    added.n = add.n;
-    context.Emit(added);
-    context.Answer("total", context.view<Total>().Find(state::Key(context.tenant(), std::string_view(add.name)))->n);
-  });
-  noun.Evolves<Added>(+[](Fold& fold, const Added& added) {
-    fold.table<Total>().Edit(state::Key(fold.tenant(), std::string_view(added.name))).n += added.n;
-  });
-  noun.Decides<Added>(+[](Context& context, const Added& added) {
-    TotalTaken taken;
-    taken.n = added.n;
-    context.Emit(taken);
-  });
-  noun.Evolves<TotalTaken>(
-      +[](Fold& fold, const TotalTaken& taken) { fold.table<HomeTotal>().Edit(state::Key(fold.tenant())).n += taken.n; });
-  std::vector<Noun> nouns;
-  nouns.push_back(std::move(noun));
-  return Pipeline(std::move(nouns), {{TypeNumberOf<Added>(), CarryTo::kHome}}, [](TenantId, uint16_t) { return PartitionId(0); });
-}
 
 // Stores on a disk that is full while `full` is set.
 struct FullableStores : KvStores {
