@@ -404,6 +404,12 @@ Result<void> Engine::Restore(const journal::AcceptedFrame& frame) {
   return Ok();
 }
 
+Outcome Engine::First(const Decision& decision) const {
+  if (decision.outcome != Outcome::kDuplicate) return Outcome::kDone;
+  const auto seen = dedupe_.Check(decision.tenant, decision.natural_key, decision.sequence, decision.request_hash);
+  return seen ? seen->first : Outcome::kDone;
+}
+
 std::vector<std::pair<PartitionId, uint64_t>> Engine::TakeOutboxMarks() { return std::exchange(marks_, {}); }
 
 }  // namespace maily::task

@@ -60,6 +60,8 @@ class Engine {
   // Folds an accepted frame; decides nothing. kCorrupt: an event that this build cannot read (a journal event not understood stops the
   // task).
   Result<void> Restore(const journal::AcceptedFrame& frame);
+  // As in Decided, of a decision that is folded.
+  journal::Outcome First(const journal::Decision& decision) const;
 
   Work& work() { return work_; }
   state::Timers& timers() { return timers_; }

@@ -130,6 +130,28 @@ class Cluster {
   sim::SimLog& log() { return log_; }
   bool Until(const std::function<bool()>& reached, Duration limit = Seconds(60)) { return scheduler_.RunUntil(reached, limit); }
 
+  // Asks machine `m` to add 1 to `name`, and waits there for the answer.
+  command::Reply Ask(size_t m, const std::string& name, const std::string& natural_key) {
+    Machine::Process& process = *machines_[m]->process;
+    task::Add add;
+    add.name = name;
+    add.n = 1;
+    const std::string payload = add.SerializeAsString();
+    command::Command command;
+    command.id = scheduler_.entropy().NextId<CommandId>();
+    command.type = TypeNumberOf<task::Add>();
+    command.tenant = TenantId(1);
+    command.key = name;
+    command.natural_key = natural_key;
+    command.payload = payload;
+    std::optional<Result<command::Reply>> reply;
+    process.replies.Await(command.id, *process.executor, Seconds(20), [&](Result<command::Reply> got) { reply = std::move(got); });
+    process.sender.Send(PartitionOf(name, kPartitions), command, Sync::kSoon, [](const Result<CommandAt>&) {});
+    Until([&] { return reply.has_value(); });
+    EXPECT_TRUE(reply && *reply) << "no reply";
+    return reply && *reply ? **reply : command::Reply();
+  }
+
   // Asks machine `m` to add 1 to `name`, under a key of its own; counts it once its append is known to be durable.
   void Add1(size_t m, const std::string& name) {
     task::Add add;
@@ -237,6 +259,23 @@ TEST(Takeover, AFollowerIsWhereTheOwnerIsAndLeadsWhenTold) {
   ASSERT_TRUE(cluster.Until([&] { return cluster.Totals()["late"] == 1; }));
   cluster.scheduler().RunFor(Seconds(1));
   for (uint16_t p = 0; p < kPartitions; ++p) EXPECT_EQ(cluster[0].Of(p).lsn, cluster[1].Of(p).lsn) << p;
+}
+
+TEST(Takeover, AnAnswerComesWhereverItWasAsked) {
+  Cluster cluster(3, 2, /*faults=*/false);
+  cluster[0].Start(Some({0, 2}));
+  cluster[1].Start(Some({1}));
+  ASSERT_TRUE(cluster.Until([&] { return cluster[0].Leads(0) && cluster[1].Leads(1) && cluster[0].Leads(2); }));
+  std::map<std::string, int> totals;
+  for (int i = 0; i < 60; ++i) {
+    const std::string name = fmt::format("n{}", i % 5);
+    EXPECT_EQ(cluster.Ask(static_cast<size_t>(i % 2), name, fmt::format("key {}", i)).answer,
+              fmt::format("{{\"total\":{}}}", ++totals[name]));
+  }
+  const command::Reply again = cluster.Ask(1, "n0", "key 0");
+  EXPECT_EQ(again.answer, "{\"total\":1}");
+  EXPECT_EQ(again.outcome, static_cast<uint16_t>(journal::Outcome::kDuplicate));
+  EXPECT_EQ(again.first, static_cast<uint16_t>(journal::Outcome::kDone));
 }
 
 TEST(Takeover, AnIdleOwnerLearnsThatAnotherOneLeads) {

@@ -226,7 +226,19 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     MAILY_TRY_VOID(engine->Restore(frame));
     if (const Error* error = store->cache().error()) return *error;
     restored_bytes += frame.body.size();
+    if (!environment.replies.Empty()) AnswerFrom(frame);
     return flusher->Restored(frame.after);
+  }
+
+  // The journal is the reply: whoever waits in this process for what another owner decided hears it here.
+  void AnswerFrom(const journal::AcceptedFrame& frame) {
+    for (const journal::Decision& decision : frame.decisions) {
+      if (decision.cause.kind != journal::CauseKind::kCommand) continue;
+      environment.replies.Answer(decision.cause.command_id, {.outcome = static_cast<uint16_t>(decision.outcome),
+                                                             .answer = std::string(decision.answer),
+                                                             .at = decision.cause.at,
+                                                             .first = static_cast<uint16_t>(engine->First(decision))});
+    }
   }
 
   void Led(Result<Epoch> led) {
