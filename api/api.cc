@@ -47,7 +47,7 @@ std::optional<http::Problem> CheckParameters(const Call& call, const std::vector
       return BadParameter(
           name, near.empty() ? "there is no such parameter here" : "there is no such parameter here; did you mean " + near + "?", 422);
     }
-    if (name == "strict" && value != "true" && value != "false") return BadParameter(name, "is true or false", 422);
+    if ((name == "strict" || name == "dry_run") && value != "true" && value != "false") return BadParameter(name, "is true or false", 422);
   }
   if (!NumberParameter(call, "page_size", kPageSizeDefault, 1, kPageSizeMax))
     return BadParameter("page_size", fmt::format("a number from 1 to {}", kPageSizeMax), 422);

@@ -138,7 +138,9 @@ TEST_F(ApiTest, AQueryParameterThatNobodyReadsIsRefused) {
   EXPECT_EQ(Get("/v1/lists?strict=yes").status, 422);
   EXPECT_EQ(Get("/v1/campaigns/1/sends?status=sent").status, 422);
   EXPECT_EQ(Get("/v1/campaigns/1/sends?status=delivered&reason=&page_size=5").status, 200);
-  EXPECT_EQ(Post("/v1/lists?dry_run=true", {{"name", "l"}}).status, 422);
+  EXPECT_EQ(Post("/v1/lists?dryrun=true", {{"name", "l"}}).status, 422);
+  EXPECT_EQ(Post("/v1/lists?dry_run=yes", {{"name", "l"}}).status, 422);
+  EXPECT_EQ(Post("/v1/events?dry_run=true", {{"id", "1"}, {"type", "visit"}}).status, 422);  // events have none
   EXPECT_TRUE(Get("/v1/lists").body["items"].empty());
 }
 

@@ -53,6 +53,8 @@ struct Call {
   gateway::Caller caller;
   http::Respond respond;
 
+  // ?dry_run=true: nothing is appended.
+  bool dry_run() const { return request.Query("dry_run") == "true"; }
   gateway::Asker asker() const { return {caller.tenant, caller.actor, request.trace_id}; }
   sql::Value tenant() const { return sql::Value::Integer(caller.tenant.value()); }
 };

@@ -85,12 +85,13 @@ struct Described {
   const char* type;
   const char* description;
 };
-constexpr Described kOfReads[] = {
+constexpr Described kCommon[] = {
     {"min", "string", "a Maily-Consistency-Token: wait until this view shows what it stands for"},
     {"wait_ms", "integer", "how long to wait at most; the answer says Maily-Applied: true or false"},
     {"strict", "boolean", "true: 412 instead of an answer that is not fresh"},
     {"page_size", "integer", "of lists"},
     {"page_token", "string", "of lists: next_page_token of the page before"},
+    {"dry_run", "boolean", "true: everything short of the append; 200 with what would be appended"},
 };
 
 Json ParametersOf(std::string_view pattern, const std::vector<std::string>& query) {
@@ -99,8 +100,8 @@ Json ParametersOf(std::string_view pattern, const std::vector<std::string>& quer
     parameters.push_back(Parameter(pattern.substr(at + 1, pattern.find('}', at) - at - 1), "path", true, "string", ""));
   }
   for (const std::string& name : query) {
-    const auto* known = std::ranges::find(kOfReads, name, &Described::name);
-    const bool described = known != std::end(kOfReads);
+    const auto* known = std::ranges::find(kCommon, name, &Described::name);
+    const bool described = known != std::end(kCommon);
     parameters.push_back(Parameter(name, "query", false, described ? known->type : "string", described ? known->description : ""));
   }
   return parameters;
@@ -204,6 +205,8 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
       "<code>page_size</code> and <code>page_token</code>. "
       "<code>Idempotency-Key</code>: the same key and request get the first answer, for 24 hours, and one that comes while the first is "
       "under way waits with it; another request under that key is 422. What carries ids of its own (events, imports) does not need it. "
+      "<code>?dry_run=true</code> on a write: the request is read and checked, nothing is appended, and the answer is 200 with "
+      "<code>dry_run</code> and the <code>commands</code> that would be appended; how they would be decided is not foreseen. "
       "A write that is durable and not decided within <code>decision_timeout_ms</code> answers 202 with a <code>status_url</code>. "
       "Nothing has versions that two writers could overwrite for each other, so <code>If-Match</code> is not looked at: a contact is "
       "merged, a template gets a new version, the rest cannot be changed. Errors are <code>application/problem+json</code> with a stable "

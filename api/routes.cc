@@ -106,11 +106,12 @@ std::vector<std::string> QueryParametersOf(const RouteRow& row) {
   if (row.method == kGet && !row.uses.empty()) {
     for (const char* name : {"min", "wait_ms", "strict", "page_size", "page_token"}) names.emplace_back(name);
   }
+  if (TakesDryRun(row)) names.emplace_back("dry_run");
   return names;
 }
 
-bool TakesIdempotencyKey(const RouteRow& row) {
-  return row.method != kGet && row.scope != Scope::kIngest && row.handler != nullptr && row.uses != "ResolveUnknown";
-}
+bool TakesDryRun(const RouteRow& row) { return row.method != kGet && row.scope != Scope::kIngest && row.handler != nullptr; }
+
+bool TakesIdempotencyKey(const RouteRow& row) { return TakesDryRun(row) && row.uses != "ResolveUnknown"; }
 
 }  // namespace maily::api

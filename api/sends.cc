@@ -166,6 +166,11 @@ void ResolveUnknown(Call call) {
     if (!found) return Refuse(c, found.error());
     std::vector<Order> orders;
     for (const InDoubt& one : *found) orders.push_back(OrderOf(one, why));
+    if (c.dry_run()) {
+      const auto delivered = std::ranges::count_if(*found, &InDoubt::received);
+      const auto resent = static_cast<int64_t>(found->size()) - delivered;
+      return AnswerDry(c, orders, {{"delivered", delivered}, {"resent", resent}, {"foreign_message_ids", foreign}});
+    }
     SubmitAll(std::move(c), orders, kDecisionTimeout, [found = *found, foreign](Call& settled, std::vector<Verdict>& verdicts) {
       AnswerSettled(settled, found, verdicts, foreign);
     });

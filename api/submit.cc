@@ -4,9 +4,11 @@
 #include <google/protobuf/message.h>
 
 #include <algorithm>
+#include <map>
 
 #include "api/gateway/token.h"
 #include "schemas/keys.h"
+#include "schemas/types.h"
 #include "streams/base/bytes.h"
 
 namespace maily::api {
@@ -28,10 +30,12 @@ int StatusOf(Outcome outcome) {
   return outcome == Outcome::kRetryLater ? 503 : 422;
 }
 
+PartitionId PartitionFor(const Call& call, const Order& order) {
+  return order.partition ? *order.partition : PartitionOf(order.key, call.api->gateway.log().partition_count);
+}
+
 bool GoesHome(const Call& call, const Order& order) {
-  const uint16_t partitions = call.api->gateway.log().partition_count;
-  const PartitionId to = order.partition ? *order.partition : PartitionOf(order.key, partitions);
-  return to == schema::HomeOf(call.caller.tenant, partitions);
+  return PartitionFor(call, order) == schema::HomeOf(call.caller.tenant, call.api->gateway.log().partition_count);
 }
 
 // What takes the key of `order` in the tenant's home, so that another request under it is recognised whatever partition that one goes to.
@@ -147,6 +151,19 @@ struct Many {
 
 }  // namespace
 
+void AnswerDry(Call& call, std::span<const Order> orders, const Json& more) {
+  std::map<std::pair<TypeNumber, PartitionId>, size_t> counts;
+  for (const Order& order : orders) ++counts[{order.type, PartitionFor(call, order)}];
+  Json body{{"dry_run", true}, {"commands", Json::array()}};
+  for (const auto& [of, count] : counts) {
+    const schema::Type* type = schema::FindType(of.first);
+    body["commands"].push_back(
+        {{"type", type == nullptr ? "maily.internal.TakeKey" : type->full_name}, {"partition", of.second.value()}, {"count", count}});
+  }
+  body.update(more);
+  Answer(call, 200, body);
+}
+
 std::optional<std::string> IdempotencyKey(Call& call) {
   const auto header = call.request.headers.Find("idempotency-key");
   if (!header) return std::string();
@@ -204,8 +221,10 @@ void Submit(Call call, Order order, Shape shape) {
   auto key = IdempotencyKey(call);
   if (!key) return;
   order.natural_key = std::move(*key);
-  if (order.natural_key.empty() || GoesHome(call, order)) return Append(std::move(call), order, std::move(shape));
-  const Order taken = KeyOrder(call, order);
+  const bool alone = order.natural_key.empty() || GoesHome(call, order);
+  const Order taken = alone ? Order() : KeyOrder(call, order);
+  if (call.dry_run()) return AnswerDry(call, alone ? std::vector{order} : std::vector{taken, order});
+  if (alone) return Append(std::move(call), order, std::move(shape));
   TakeKey(std::move(call), taken,
           [order = std::move(order), shape = std::move(shape)](Call c) mutable { Append(std::move(c), order, std::move(shape)); });
 }
@@ -231,12 +250,17 @@ void SubmitBatch(Call call, std::vector<Order> orders, Duration timeout, AllDone
     orders[i].natural_key = fmt::format("{} {}", *key, i);  // no key of a client has a space
   }
   const Order taken = KeyOrder(call, whole);
+  if (call.dry_run()) {
+    orders.push_back(taken);
+    return AnswerDry(call, orders);
+  }
   TakeKey(std::move(call), taken, [orders = std::move(orders), timeout, done = std::move(done)](Call c) mutable {
     SubmitAll(std::move(c), orders, timeout, std::move(done));
   });
 }
 
 void SubmitAll(Call call, const std::vector<Order>& orders, Duration timeout, AllDone done) {
+  if (call.dry_run()) return AnswerDry(call, orders);
   const auto asker = call.asker();
   gateway::Gateway& gateway = call.api->gateway;
   const auto many = std::make_shared<Many>(

@@ -4,6 +4,9 @@
 // kDecisionTimeout but is durable, with the URL that tells when it is and how (commands.cc); 503 if nobody knows. Every answer to a write
 // carries Maily-Consistency-Token.
 //
+// With ?dry_run=true everything is done but the append: who asks, the body, and what is looked up before a command is made. The answer is
+// 200 {"dry_run": true, "commands": [{"type", "partition", "count"}]}: what would be appended. How it would be decided is not foreseen.
+//
 // Idempotency-Key, for 24 h: the same key and body get the first answer, of a refusal too (after a 404 it is tried anew); while the first
 // one is under way, the second waits with it. Another body is 422, whoever it is about: the key is taken in the tenant's home first.
 #pragma once
@@ -35,6 +38,9 @@ void Submit(Call call, gateway::Order order, Shape shape = {});
 void Submit(Call call, const google::protobuf::Message& command, std::string key, Shape shape = {});
 // The same for the tenant's home.
 void SubmitHome(Call call, const google::protobuf::Message& command, Shape shape = {});
+
+// The answer of a dry run of these commands, with the members of `more`.
+void AnswerDry(Call& call, std::span<const gateway::Order> orders, const Json& more = Json::object());
 
 // The natural key of the Idempotency-Key header, quoted or not; empty = none given. None: malformed, the call was refused.
 std::optional<std::string> IdempotencyKey(Call& call);

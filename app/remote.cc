@@ -153,6 +153,7 @@ Result<std::string> ReadFile(const std::string& path) {
 
 struct Values {
   ServerFlags server;
+  bool dry_run = false;
   std::vector<std::string> texts;
   std::vector<std::vector<std::string>> lists;
   std::vector<char> switches;
@@ -191,6 +192,7 @@ int Run(const Common& common, const Row& row, const Values& values) {
       body[field.member] = text;
     }
   }
+  if (values.dry_run) query += query.empty() ? "?dry_run=true" : "&dry_run=true";
   const bool has_body = std::string_view(row.method) == "POST" || std::string_view(row.method) == "PUT";
   auto answer =
       Ask(*server, row.method, path + query, !whole.empty() ? whole : (has_body ? body.dump() : ""), has_body ? "application/json" : "");
@@ -365,6 +367,9 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
     values->lists.resize(row.fields.size());
     values->switches.resize(row.fields.size());
     values->server.AddTo(*sub);
+    // A rebuild appends nothing.
+    if (std::string_view(row.method) != "GET" && std::string_view(row.group) != "projection")
+      sub->add_flag("--dry-run", values->dry_run, "only check what is asked, and say what would be appended; nothing is");
     for (size_t i = 0; i < row.fields.size(); ++i) {
       const Field& field = row.fields[i];
       CLI::Option* option = nullptr;

@@ -19,6 +19,7 @@ struct Resolve {
   std::string received;
   std::string why;
   std::string campaign;
+  bool dry_run = false;
 };
 
 // The fields of one CSV line; quotes are doubled inside quoted fields.
@@ -81,13 +82,15 @@ int RunResolve(const Common& common, const Resolve& flags) {
     wanted = *received;
   }
   const size_t count = listed.value("items", json::array()).size();
-  if (count > 0 && !Confirm(common, fmt::format("Settle {} sends in doubt: {} were received, {} will be sent once more.", count,
-                                                wanted.size(), count - std::min(count, wanted.size())))) {
+  if (count > 0 && !flags.dry_run &&
+      !Confirm(common, fmt::format("Settle {} sends in doubt: {} were received, {} will be sent once more.", count, wanted.size(),
+                                   count - std::min(count, wanted.size())))) {
     return kExitRefused;
   }
   json body = {{"received_message_ids", wanted}, {"why", flags.why}};
   if (!flags.campaign.empty()) body["campaign_id"] = std::strtoull(flags.campaign.c_str(), nullptr, 10);
-  auto answer = Ask(*server, "POST", "/v1/sends/unknown:resolve", body.dump(), "application/json");
+  const std::string path = flags.dry_run ? "/v1/sends/unknown:resolve?dry_run=true" : "/v1/sends/unknown:resolve";
+  auto answer = Ask(*server, "POST", path, body.dump(), "application/json");
   return answer ? PrintAnswer(common, *answer) : PrintError(common, answer.error());
 }
 
@@ -137,6 +140,7 @@ void AddSends(CLI::App& app, Chosen& chosen) {
   resolve->add_option("--received", flags->received, "CSV with a column message_id: what was received")->required();
   resolve->add_option("--why", flags->why, "kept with the decision")->required();
   resolve->add_option("--campaign", flags->campaign, "only of this campaign");
+  resolve->add_flag("--dry-run", flags->dry_run, "only say how many would be delivered and how many sent once more; nothing is appended");
   resolve->callback([&chosen, flags] { chosen = [flags](const Common& common) { return RunResolve(common, *flags); }; });
 }
 

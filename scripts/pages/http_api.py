@@ -6,6 +6,7 @@ import re
 from .markdown import code, table
 
 EVERY_READ = ("min", "wait_ms", "strict", "page_size", "page_token")
+DRY_RUN = "dry_run"
 
 
 def noun(path):
@@ -13,7 +14,7 @@ def noun(path):
 
 
 def route(method, path, operation):
-    own = [p["name"] for p in operation.get("parameters", []) if p["in"] == "query" and p["name"] not in EVERY_READ]
+    own = [p["name"] for p in operation.get("parameters", []) if p["in"] == "query" and p["name"] not in (*EVERY_READ, DRY_RUN)]
     return f"{method} {path}" + ("?" + "&".join(name + "=" for name in own) if own else "")
 
 
@@ -37,6 +38,7 @@ def page(program):
              "`/v1/limits` want `Authorization: Bearer mk_…` with the scope named; admin may all, write may also read.\n\n"
              "- A write answers once it is decided, with `Maily-Consistency-Token`; 202 with a status URL if that takes too long.\n"
              f"- `Idempotency-Key` on writes: {described['Idempotency-Key']}.\n"
+             f"- `{DRY_RUN}` on writes, but events: {described[DRY_RUN]}. How it would be decided is not foreseen.\n"
              + "".join(f"- `{name}` on reads: {described[name]}.\n" for name in EVERY_READ)
              + "- Errors are `application/problem+json` (RFC 9457) with " + ", ".join(code(name) for name in problem) + ".\n"
              "- In mails: `GET /o/{token}.gif` the open pixel, `GET /c/{token}` a tracked link, `GET /u/{token}` a page with one button,\n"

@@ -242,7 +242,7 @@ class Contract:
                    ("contact", "list", "--server", "http://127.0.0.1:1"): 5, ("contact", "show"): 2, ("campaing", "list"): 2, ("campaign", "lst"): 2,
                    ("campaign", "list", "--page-sise", "2"): 2, ("version", "--outputt", "json"): 2, ("help", "nosuch"): 2, ("frobnicate",): 2,
                    ("contact", "upsert", "--file", "/nonexistent"): 2, ("serve", "--partitons", "4"): 2, ("contact", "list", "--key-file", "/nonexistent"): 2,
-                   ("schema", "show", "nothing"): 1, ("events", "tail", "--partition", "99"): 1, ("list", "create", "z", "--dry-run"): 2}
+                   ("schema", "show", "nothing"): 1, ("events", "tail", "--partition", "99"): 1, ("list", "create", "z", "--dry-rum"): 2}
         for arguments, code in refused.items():
             self.cli(code, *arguments)
             answer = json.loads(self.cli(code, *arguments, "--output", "json")[0])
@@ -261,6 +261,30 @@ class Contract:
         for arguments in (["serve", "--data", nowhere], ["arm", "--data", nowhere], ["doctor", "--data", nowhere]):
             check("xample" in self.cli(0, *arguments, "--help")[0] and not os.path.exists(nowhere), f"{arguments} --help")
         check(not any(item["name"] == "z" for item in self.api.ok("GET", "/v1/lists?page_size=1000")["items"]), "an unknown flag did something")
+
+    def dry_runs(self):
+        """Every command that appends takes --dry-run. (That no log gets longer: api/dry_run_test.cc.)"""
+        files = {}
+        for name, body in (("contact", {"email": "dry@example.com"}), ("campaign", {"name": "dry", "template_id": 1, "from": "news@shop.example.com"})):
+            files[name] = os.path.join(self.world.base, f"dry-{name}.json")
+            with open(files[name], "w", encoding="ascii") as file:
+                json.dump(body, file)
+        received = os.path.join(self.world.base, "dry.csv")
+        with open(received, "w", encoding="ascii") as file:
+            file.write("message_id\n")
+        for type, arguments in (("CreateTenant", ("tenant", "create", "dry")), ("ChangeSettings", ("tenant", "configure", "--company", "dry")),
+                                ("RegisterAttribute", ("tenant", "register", "dry", "--type", "text")), ("CreateApiKey", ("key", "create", "--label", "dry", "--scope", "read")),
+                                ("RevokeApiKey", ("key", "revoke", "dry")), ("UpsertContact", ("contact", "upsert", "--file", files["contact"])),
+                                ("CreateList", ("list", "create", "dry")), ("SaveTemplate", ("template", "save", "--name", "dry", "--subject", "s", "--html", received, "--text", received)),
+                                ("CreateCampaign", ("campaign", "create", "--file", files["campaign"])), ("LaunchCampaign", ("campaign", "launch", "1")),
+                                ("AddSuppression", ("suppression", "add", "dry@example.com")), ("RemoveSuppression", ("suppression", "remove", "dry@example.com"))):
+            answer = json.loads(self.cli(0, *arguments, "--dry-run", "--output", "json")[0])
+            check(answer["dry_run"] is True and [one["type"].split(".")[-1] for one in answer["commands"]] == [type] and "key" not in answer, f"{arguments}: {answer}")
+        settled = json.loads(self.cli(0, "sends", "unknown", "resolve", "--received", received, "--why", "dry", "--dry-run", "--output", "json")[0])
+        check(settled["dry_run"] is True and settled["resent"] == 0, f"{settled}")
+        for path in ("/v1/tenants", "/v1/attributes", "/v1/keys", "/v1/lists", "/v1/templates", "/v1/campaigns", "/v1/contacts?email=dry%40example.com"):
+            found = self.api.ok("GET", path)["items"]
+            check(not any("dry" in (item.get("name"), item.get("label"), item.get("email", "")[:3]) for item in found), f"{path}: {found}")
 
     def interrupted(self):
         """SIGINT ends a command with 130, and says so."""
@@ -329,7 +353,7 @@ class Contract:
 
 def run(world):
     contract = Contract(world)
-    for part in (contract.statuses, contract.idempotency_keys, contract.cursors, contract.tokens, contract.input, contract.command_line, contract.interrupted, contract.settings,
+    for part in (contract.statuses, contract.idempotency_keys, contract.cursors, contract.tokens, contract.input, contract.command_line, contract.dry_runs, contract.interrupted, contract.settings,
                  contract.logs):
         part()
     return f"{len(contract.codes)} codes"
