@@ -2,14 +2,16 @@
 #include "api/import/import.h"
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "api/gateway/token.h"
 #include "api/http/problem.h"
+#include "api/import/columns.h"
 #include "api/import/csv.h"
+#include "api/import/lanes.h"
+#include "api/import/seen.h"
 #include "maily/contacts/v1/commands.pb.h"
 #include "maily/lists/v1/commands.pb.h"
 #include "schemas/keys.h"
@@ -20,63 +22,21 @@
 namespace maily::import {
 namespace {
 
-using contacts::v1::ImportContacts;
 using contacts::v1::UpsertContact;
 using gateway::Outcome;
 using gateway::Registry;
 using gateway::Verdict;
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kBatchRows = 1024;           // sealed together
-constexpr int kChunkRows = 32;                // of one command; more are refused (contacts::kImportRowsMax)
-constexpr size_t kChunkBytesMax = 48 * 1024;  // unless one row alone is larger; a command has at most 64 KiB
-constexpr Duration kChunkTimeout = Seconds(20);
-constexpr Duration kResendPause = Milliseconds(100);
+constexpr size_t kBatchRows = 1024;  // sealed together
+constexpr Duration kJobTimeout = Seconds(20);
+constexpr Duration kViewPause = Milliseconds(100);
 constexpr Duration kNoProgressMax = Seconds(60);
 constexpr Duration kViewWait = Seconds(10);
 constexpr Duration kEndPause = Seconds(1);
 constexpr int kEndTries = 600;
 constexpr size_t kDomainsKept = 4096;
 constexpr uint64_t kListsPage = 1000;
-
-// Fingerprints of contact keys. Open addressing, at most half full.
-class Seen {
- public:
-  // False: it was there already. True also when the set is full.
-  bool Add(std::string_view contact_key) {
-    uint64_t print = 0;
-    std::memcpy(&print, contact_key.data(), sizeof(print));
-    print |= 1;  // zero marks an empty place
-    if (2 * (count_ + 1) > places_.size()) {
-      if (count_ >= kDuplicateRowsMax) return !Find(print);
-      std::vector<uint64_t> old(std::max<size_t>(1024, places_.size() * 2));
-      old.swap(places_);
-      for (const uint64_t one : old) {
-        if (one != 0) Insert(one);
-      }
-    }
-    if (Find(print)) return false;
-    Insert(print);
-    ++count_;
-    return true;
-  }
-
- private:
-  bool Find(uint64_t print) const {
-    for (size_t i = print >> 1;; ++i) {
-      const uint64_t there = places_[i & (places_.size() - 1)];
-      if (there == 0) return false;
-      if (there == print) return true;
-    }
-  }
-  void Insert(uint64_t print) {
-    size_t i = print >> 1;
-    while (places_[i & (places_.size() - 1)] != 0) ++i;
-    places_[i & (places_.size() - 1)] = print;
-  }
-  std::vector<uint64_t> places_;
-  size_t count_ = 0;
-};
 
 struct Metrics {
   observe::Counter rows =
@@ -88,15 +48,6 @@ const Metrics& Meters() {
   return *metrics;
 }
 
-// "First Name" as "first_name".
-std::string ColumnName(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  std::string name;
-  for (const char c : text) name.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == ' ' || c == '-' ? '_' : c);
-  return name == "e_mail" || name == "email_address" ? "email" : name;
-}
-
 // The parameter is absent or says so.
 std::optional<bool> IsDryRun(const http::Request& head) {
   const auto said = head.Query("dry_run");
@@ -105,7 +56,7 @@ std::optional<bool> IsDryRun(const http::Request& head) {
 }
 
 // One import, from the first byte to its end. Lives on the bulk executor, except where noted.
-class Import final : public Running, public std::enable_shared_from_this<Import> {
+class Import final : public Running, public Lanes::Owner, public std::enable_shared_from_this<Import> {
  public:
   Import(Parts parts, http::Request head)
       : parts_(parts),
@@ -113,7 +64,8 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
         dry_(IsDryRun(head_).value_or(false)),
         reader_({}, {.header = [this](const CsvRow& row) { return TakeHeader(row); },
                      .row = [this](const CsvRow& row) { TakeRow(row); },
-                     .reject = [this](CsvReject reject) { TakeReject(std::move(reject)); }}) {
+                     .reject = [this](CsvReject reject) { TakeReject(std::move(reject)); }}),
+        lanes_(parts_.gateway, parts_.bulk, *this) {
     Meters().running.Add(1);
   }
   ~Import() override { Meters().running.Add(-1); }
@@ -174,37 +126,12 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
   }
 
  private:
-  struct Row {
-    uint64_t line = 0;
-    bool repeat = false;  // of an address that this file had before
-  };
-  // Rows of one partition, decided by one command.
-  struct Chunk {
-    uint64_t sequence = 0;
-    std::vector<Row> rows;
-    std::string payload;
-  };
-  struct Lane {  // of a partition
-    uint64_t last_sequence = 0;
-    size_t in_flight = 0;      // chunks
-    ImportContacts filling;    // sealed rows of the next chunk
-    std::vector<Row> rows;     // the same
-    size_t bytes = 0;          // the same, serialized
-    std::vector<Chunk> ready;  // of this batch
-    std::deque<Chunk> again;   // to be sent once more, when in_flight is zero
-    bool pausing = false;
-  };
   // A row that is parsed and not sealed yet.
   struct Draft {
     uint64_t line = 0;
     bool repeat = false;
     UpsertContact command;
   };
-  struct Column {
-    std::string name;  // as an attribute; empty = ignored
-    bool email = false;
-  };
-
   using ImportCounts = lists::v1::ImportCounts;
   struct Counts {
     uint64_t skipped = 0;
@@ -222,7 +149,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
     std::vector<Json> sorted = rejects_;
     std::ranges::sort(sorted, {}, [](const Json& reject) { return reject.at("line").get<uint64_t>(); });
     job["rejects"] = std::move(sorted);
-    job["ignored_columns"] = ignored_;
+    job["ignored_columns"] = columns_.ignored();
   }
 
   void Authenticated(Result<gateway::Caller> caller) {
@@ -246,6 +173,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
           return self->Refuse({.status = 404, .code = "list_not_found", .message = list.error().message});
         }
         self->registry_ = std::move(*registry);
+        self->lanes_.Open(self->asker_, "import/" + self->id_);
         self->list_id_ = *list;
         self->ready_ = true;
         self->started_ = self->parts_.gateway.clock().Steady();
@@ -287,7 +215,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
   }
 
   // Goes on with whatever can be done now.
-  void Step() {
+  void Step() override {
     if (over_) return Drain();
     if (aborted_) return EndAborted();
     if (!ready_ && !problem_) return;
@@ -303,16 +231,16 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
       finished_ = true;
       reader_.Finish();
       SealBatch();
-      for (auto& [partition, lane] : lanes_) Close(lane);
-      SendReady();
+      lanes_.CloseAll();
+      lanes_.Send();
       if (reader_.failed() && !problem_) {
         problem_ = http::Problem{
             .status = 422, .code = "empty_file", .message = "the file has no header; its first row names the columns, email among them"};
       }
     }
     if (problem_) return Step();
-    if (finished_ && in_flight_ == 0 && !Waiting() && (began_at_ || !started_job_)) return Report();
-    if (in_flight_ < kRowsInFlightMax) Resume();
+    if (finished_ && lanes_.rows_in_flight() == 0 && !lanes_.waiting() && (began_at_ || !started_job_)) return Report();
+    if (lanes_.rows_in_flight() < kRowsInFlightMax) Resume();
   }
   void Drain() {
     waiting_chunk_.reset();
@@ -321,27 +249,10 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
   void Resume() {
     if (resume_) std::exchange(resume_, nullptr)();
   }
-  bool Waiting() const {
-    return std::ranges::any_of(lanes_, [](const auto& lane) { return !lane.second.again.empty(); });
-  }
-
   // --- rows
 
   bool TakeHeader(const CsvRow& row) {
-    bool email = false;
-    for (const std::string_view field : row.fields) {
-      Column column{.name = ColumnName(field)};
-      column.email = column.name == "email" && !email;
-      const bool twice = std::ranges::any_of(columns_, [&](const Column& other) { return other.name == column.name; });
-      email |= column.email;
-      names_.emplace_back(field.substr(0, 100));
-      if (!column.email && (twice || !gateway::IsAttributeName(column.name))) {
-        ignored_.push_back(names_.back());
-        column.name.clear();
-      }
-      columns_.push_back(std::move(column));
-    }
-    if (email) return dry_ || StartJob();
+    if (columns_.TakeHeader(row)) return dry_ || StartJob();
     problem_ = http::Problem{
         .status = 422, .code = "missing_column", .message = "the file has no column `email`; its first row names the columns"};
     problem_->details.push_back({.path = "email", .code = "missing_column", .hint = "one column of the header must be called email"});
@@ -363,7 +274,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
     command.set_list_id(list_id_);
     command.set_source(source_);
     parts_.gateway.SubmitOn(
-        parts_.bulk, asker_, gateway::PlainOrder(command, schema::HomeKey(asker_.tenant)), kChunkTimeout,
+        parts_.bulk, asker_, gateway::PlainOrder(command, schema::HomeKey(asker_.tenant)), kJobTimeout,
         [self = shared_from_this()](const Verdict& verdict) {
           if (verdict.kind == Verdict::Kind::kDecided && verdict.outcome == Outcome::kDone) {
             self->began_at_ = verdict.at;
@@ -385,38 +296,27 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
     UpsertContact& command = draft.command;
     command.Clear();
     draft.line = row.line;
-    std::optional<schema::Address> address;
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      const Column& column = columns_[i];
-      const std::string_view text = row.fields[i];
-      if (column.email) {
-        auto parsed = schema::ParseAddress(text);
-        if (!parsed) return RejectRow(row.line, names_[i], std::string(schema::kInvalidAddress), parsed.error().message);
-        address = std::move(*parsed);
-      } else if (!column.name.empty() && !text.empty()) {
-        if (const auto set = gateway::AttributeFromText(*registry_, column.name, text, *command.add_attributes()); !set) {
-          return RejectRow(row.line, names_[i], "invalid_value", set.error().message);
-        }
-      }
+    schema::Address address;
+    if (auto refused = columns_.Read(row, *registry_, command, address)) {
+      return RejectRow(row.line, refused->column, std::move(refused->code), std::move(refused->reason));
     }
-    auto known = domains_.find(address->domain);
+    auto known = domains_.find(address.domain);
     if (known == domains_.end()) {
       if (domains_.size() >= kDomainsKept) domains_.clear();
-      known = domains_.emplace(address->domain, schema::DomainKey(*keys_, address->domain)).first;
+      known = domains_.emplace(address.domain, schema::DomainKey(*keys_, address.domain)).first;
     }
-    std::string contact_key = schema::ContactKey(*keys_, address->normalised);
+    std::string contact_key = schema::ContactKey(*keys_, address.normalised);
     draft.repeat = !seen_.Add(contact_key);
     if (dry_) return draft.repeat ? counts_.set_duplicate(counts_.duplicate() + 1) : void();
-    gateway::Identify(command, *registry_, *address, std::move(contact_key), known->second, *keys_);
+    gateway::Identify(command, *registry_, address, std::move(contact_key), known->second, *keys_);
     if (list_id_ != 0) command.add_join_lists(list_id_);
     command.set_source(source_);
     if (++draft_count_ < kBatchRows) return;
     SealBatch();
-    SendReady();
+    lanes_.Send();
   }
 
-  // Seals the drafts, under keys that are durable then, into chunks. Where a chunk ends depends on the file alone: posted again, it has the
-  // same chunks.
+  // Seals the drafts, under keys that are durable then.
   void SealBatch() {
     if (draft_count_ == 0) return;
     std::vector<std::string_view> subjects;
@@ -432,99 +332,26 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
     for (size_t i = 0; i < count; ++i) {
       UpsertContact& command = drafts_[i].command;
       gateway::Seal(command, *registry_, asker_.tenant, (*keys)[i], parts_.gateway.entropy());
-      const PartitionId partition = schema::PartitionOfContact(command.contact_key(), parts_.gateway.log().partition_count);
-      Lane& lane = lanes_[partition];
-      const size_t bytes = command.ByteSizeLong();
-      if (lane.filling.rows_size() == kChunkRows || (lane.bytes > 0 && lane.bytes + bytes > kChunkBytesMax)) Close(lane);
-      lane.filling.add_rows()->Swap(&command);
-      lane.rows.push_back({drafts_[i].line, drafts_[i].repeat});
-      lane.bytes += bytes;
+      lanes_.Add({drafts_[i].line, drafts_[i].repeat}, command);
     }
   }
 
-  void Close(Lane& lane) {
-    if (lane.rows.empty()) return;
-    Chunk& chunk = lane.ready.emplace_back();
-    chunk.sequence = ++lane.last_sequence;
-    chunk.rows = std::exchange(lane.rows, {});
-    lane.filling.SerializeToString(&chunk.payload);
-    lane.filling.Clear();
-    lane.bytes = 0;
-  }
+  // --- decisions
 
-  void SendReady() {
-    for (auto& [partition, lane] : lanes_) {
-      for (size_t i = 0; i < lane.ready.size(); ++i) {
-        if (!lane.again.empty()) {  // order counts: behind those that are sent again
-          lane.again.push_back(std::move(lane.ready[i]));
-        } else {
-          Send(partition, lane, std::move(lane.ready[i]), i + 1 < lane.ready.size() ? command::More::kFollows : command::More::kNone);
-        }
-      }
-      lane.ready.clear();
-    }
+  std::shared_ptr<Lanes::Owner> Keep() override { return shared_from_this(); }
+  void Decided(const Chunk& chunk, const Verdict& verdict) override {
+    progress_at_ = parts_.gateway.clock().Steady();
+    if (verdict.at) NoteReached(*verdict.at);
+    Count(chunk, verdict);
   }
-
-  void Send(PartitionId partition, Lane& lane, Chunk chunk, command::More more) {
-    gateway::Order order;
-    order.more = more;
-    order.type = TypeNumberOf<ImportContacts>();
-    order.payload = chunk.payload;
-    order.partition = partition;
-    order.natural_key = natural_key();
-    order.sequence = chunk.sequence;
-    ++lane.in_flight;
-    in_flight_ += chunk.rows.size();
-    parts_.gateway.SubmitOn(parts_.bulk, asker_, order, kChunkTimeout,
-                            [self = shared_from_this(), partition, chunk = std::move(chunk)](Verdict verdict) mutable {
-                              self->Returned(partition, std::move(chunk), std::move(verdict));
-                            });
-  }
-  std::string natural_key() const { return "import/" + id_; }
-
-  void Returned(PartitionId partition, Chunk chunk, Verdict verdict) {
-    Lane& lane = lanes_[partition];
-    --lane.in_flight;
-    in_flight_ -= chunk.rows.size();
-    const bool again =
-        verdict.kind != Verdict::Kind::kDecided || verdict.outcome == Outcome::kOutOfOrder || verdict.outcome == Outcome::kRetryLater;
-    if (again) {
-      if (verdict.kind != Verdict::Kind::kDecided) last_trouble_ = verdict.answer.empty() ? "not decided in time" : verdict.answer;
-      const auto place = std::ranges::lower_bound(lane.again, chunk.sequence, {}, &Chunk::sequence);
-      lane.again.insert(place, std::move(chunk));
-    } else {
-      progress_at_ = parts_.gateway.clock().Steady();
-      if (verdict.at) NoteReached(*verdict.at);
-      Count(chunk, verdict);
-    }
-    if (!lane.again.empty() && lane.in_flight == 0) SendAgain(partition, lane);
-    Step();
-  }
-
-  // Some of a partition were not accepted: all that followed were out of order. When the last of them is back, they go again, in order.
-  void SendAgain(PartitionId partition, Lane& lane) {
-    if (lane.pausing) return;
-    if (problem_ || parts_.gateway.clock().Steady() - progress_at_ > kNoProgressMax) {
-      lane.again.clear();
-      if (!problem_) {
-        problem_ = http::Problem{.status = 503,
-                                 .code = "unavailable",
-                                 .message = fmt::format("no row was decided for {} s ({}); {} rows were applied; post the file again",
-                                                        kNoProgressMax.us / 1'000'000, last_trouble_, Applied())};
-      }
-      return;
-    }
-    lane.pausing = true;
-    parts_.bulk.After(kResendPause, [self = shared_from_this(), partition] {
-      Lane& waiting = self->lanes_[partition];
-      waiting.pausing = false;
-      std::deque<Chunk> chunks = std::exchange(waiting.again, {});
-      while (!chunks.empty()) {
-        self->Send(partition, waiting, std::move(chunks.front()), chunks.size() > 1 ? command::More::kFollows : command::More::kNone);
-        chunks.pop_front();
-      }
-      self->Step();
-    });
+  bool GoOn() override {
+    if (problem_) return false;
+    if (parts_.gateway.clock().Steady() - progress_at_ <= kNoProgressMax) return true;
+    problem_ = http::Problem{.status = 503,
+                             .code = "unavailable",
+                             .message = fmt::format("no row was decided for {} s ({}); {} rows were applied; post the file again",
+                                                    kNoProgressMax.us / 1'000'000, lanes_.last_trouble(), Applied())};
+    return false;
   }
 
   void Count(const Chunk& chunk, const Verdict& verdict) {
@@ -561,10 +388,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
 
   void TakeReject(CsvReject reject) {
     ++rows_;
-    const std::string column = reject.column == 0 || reject.column > names_.size()
-                                   ? (reject.column == 0 ? "" : std::to_string(reject.column))
-                                   : names_[reject.column - 1];
-    RejectRow(reject.line, column, std::move(reject.code), std::move(reject.reason), std::move(reject.raw));
+    RejectRow(reject.line, columns_.NameOf(reject.column), std::move(reject.code), std::move(reject.reason), std::move(reject.raw));
   }
   void RejectRow(uint64_t line, const std::string& column, std::string code, std::string reason, std::string raw = {}) {
     counts_.set_rejected(counts_.rejected() + 1);
@@ -582,7 +406,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
   }
 
   void Report() {
-    if (problem_ && in_flight_ > 0) return;  // what is on its way comes back first
+    if (problem_ && lanes_.rows_in_flight() > 0) return;  // what is on its way comes back first
     if (over_ || !respond_) return;
     NoteEnd();
     http::Respond respond = std::exchange(respond_, nullptr);
@@ -600,7 +424,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
     EndJob(lists::v1::COMPLETED, kEndTries);
   }
   void EndAborted() {
-    if (in_flight_ > 0 || Waiting()) return;
+    if (lanes_.rows_in_flight() > 0 || lanes_.waiting()) return;
     NoteEnd();
     message_ = "the file stopped coming";
     EndJob(lists::v1::INTERRUPTED, kEndTries);
@@ -642,7 +466,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
     command.mutable_counts()->set_skipped(Sums().skipped);
     command.set_message(message_);
     command.set_token(token_);
-    parts_.gateway.SubmitOn(parts_.bulk, asker_, gateway::PlainOrder(command, schema::HomeKey(asker_.tenant)), kChunkTimeout,
+    parts_.gateway.SubmitOn(parts_.bulk, asker_, gateway::PlainOrder(command, schema::HomeKey(asker_.tenant)), kJobTimeout,
                             [self = shared_from_this(), outcome, tries](const Verdict& verdict) {
                               const bool decided = verdict.kind == Verdict::Kind::kDecided && verdict.outcome == Outcome::kDone;
                               if (!decided && tries > 1) {
@@ -667,7 +491,7 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
     views.freshness().Wait(views.GroupOf("import"), std::move(at), kViewWait, parts_.bulk,
                            [self = shared_from_this(), outcome](bool fresh) {
                              if (fresh || !self->IsCurrent()) return self->Ended(outcome);
-                             self->parts_.bulk.After(kResendPause, [self, outcome] { self->AwaitViews(outcome); });
+                             self->parts_.bulk.After(kViewPause, [self, outcome] { self->AwaitViews(outcome); });
                            });
   }
   void Ended(lists::v1::ImportOutcome outcome) {
@@ -698,7 +522,6 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
   std::optional<CommandAt> began_at_;  // ImportStarted
   Duration started_;
   Duration progress_at_;
-  std::string last_trouble_;
 
   bool ready_ = false;
   bool ended_ = false;     // the body is complete
@@ -711,16 +534,13 @@ class Import final : public Running, public std::enable_shared_from_this<Import>
   Job resume_;
   http::Respond respond_;
 
-  std::vector<Column> columns_;
-  std::vector<std::string> names_;  // as the file spells them
-  std::vector<std::string> ignored_;
+  Columns columns_;
   std::vector<Draft> drafts_;
   size_t draft_count_ = 0;
   std::map<std::string, std::string, std::less<>> domains_;  // to their keys
   Seen seen_;
-  std::map<PartitionId, Lane> lanes_;
+  Lanes lanes_;
   std::map<PartitionId, CommandAt> reached_;
-  size_t in_flight_ = 0;
 
   uint64_t rows_ = 0;
   ImportCounts counts_;  // but for rows and skipped

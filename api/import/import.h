@@ -31,7 +31,6 @@ namespace maily::import {
 
 inline constexpr size_t kRowsInFlightMax = 8192;
 inline constexpr size_t kRejectsListedMax = 1000;
-inline constexpr size_t kDuplicateRowsMax = 4'000'000;
 
 struct Parts {
   gateway::Gateway& gateway;
