@@ -14,6 +14,7 @@
 #include "streams/task/clock_watch.h"
 #include "streams/task/decide.h"
 #include "streams/task/flusher.h"
+#include "streams/task/follower.h"
 
 namespace maily::task {
 namespace {
@@ -27,7 +28,6 @@ constexpr size_t kTimersMax = 64;             // fired in one turn
 constexpr size_t kSlicesMax = 8;              // taken in one turn when no command waits
 constexpr Duration kClockLook = Seconds(1);   // while timers hold
 constexpr Duration kRetryAfter = Seconds(1);  // what a full disk has stopped
-constexpr size_t kFollowFrames = 64;          // folded in one turn
 constexpr Duration kClaimLook = Seconds(1);
 constexpr Duration kReclaimLeast = Seconds(1);   // before a fenced owner that is still wanted claims again; two that fence each other
 constexpr Duration kReclaimSpread = Seconds(9);  // have to differ
@@ -162,36 +162,17 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     Enter(TaskState::kFollowing);
     ++generation;
     if (auto opened = OpenState(); !opened) return Fail(opened.error());
-    auto reader = tail.Open(restored_from);
-    if (!reader) return Fail(reader.error());
-    follower = std::move(*reader);
-    FollowOn();
-  }
-
-  // Folds what is accepted, a batch a turn.
-  void FollowOn() {
-    for (size_t frames = 0; frames < kFollowFrames; ++frames) {
-      auto frame = follower->Next();
-      if (!frame && frame.error().code == Code::kRetry) {
-        executor.After(kRetryAfter, WhileFollowing());
-        return;
-      }
-      if (!frame) return Fail(frame.error());
-      if (*frame == nullptr) {
-        restored_from = follower->position();  // also past claims
-        lsn = restored_from.lsn.value();
-        epoch = restored_from.epoch.value();
-        return follower->WhenReady(executor, WhileFollowing());
-      }
-      if (auto restored = Restore(**frame); !restored) return Fail(restored.error());
-    }
-    executor.Post(WhileFollowing());
-  }
-  Job WhileFollowing() {
-    return [weak = weak_from_this(), mine = generation] {
-      auto self = weak.lock();
-      if (self && self->generation == mine && self->state == TaskState::kFollowing) self->FollowOn();
-    };
+    // The follower is a part of this, and so is what it calls.
+    auto started = Follower::Start(tail, executor, restored_from,
+                                   {.fold = [this](const journal::AcceptedFrame& frame) { return Restore(frame); },
+                                    .reached =
+                                        [this](const journal::Position& at) {
+                                          lsn = at.lsn.value();
+                                          epoch = at.epoch.value();
+                                        },
+                                    .failed = [this](const Error& error) { Fail(error); }});
+    if (!started) return Fail(started.error());
+    follower = std::move(*started);
   }
 
   void Lead() {
@@ -611,8 +592,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   TaskState state = TaskState::kClosed;
   uint64_t generation = 0;  // grows with every leadership, so that late callbacks of an old one are dropped
   bool was_led = false;
-  bool wanted = false;                            // to lead here
-  std::unique_ptr<journal::TailReader> follower;  // while following
+  bool wanted = false;                 // to lead here
+  std::unique_ptr<Follower> follower;  // while following
   std::unique_ptr<state::Store> store;
   std::optional<Flusher> flusher;  // of the store
   std::unique_ptr<Engine> engine;
