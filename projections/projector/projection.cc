@@ -4,6 +4,8 @@
 #include <charconv>
 #include <mutex>
 
+#include "projections/projector/reached.h"
+
 namespace maily::projections {
 namespace {
 
@@ -17,19 +19,6 @@ uint64_t VersionOf(const std::string& group, const std::string& database) {
   const char* end = database.data() + database.size();
   const auto [rest, error] = std::from_chars(database.data() + prefix.size(), end, version);
   return error == std::errc() && rest == end ? version : 0;
-}
-
-std::vector<Reached> ReachedOf(const std::vector<journal::Position>& positions) {
-  std::vector<Reached> all;
-  for (const journal::Position& position : positions) {
-    const journal::SourcePosition* source = position.Source(0);
-    Reached reached{.partition = position.partition};
-    if (source != nullptr && source->any) {
-      reached = {position.partition, true, source->generation, source->offset, source->index};
-    }
-    all.push_back(reached);
-  }
-  return all;
 }
 
 }  // namespace
