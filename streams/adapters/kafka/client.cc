@@ -3,6 +3,9 @@
 
 #include <syslog.h>
 
+#include <chrono>
+#include <thread>
+
 #include "streams/observe/logging.h"
 
 namespace maily::kafka {
@@ -10,6 +13,9 @@ namespace {
 
 const Properties kAdminProperties{
     {"enable.partition.eof", "true"}, {"auto.offset.reset", "error"}, {"isolation.level", "read_uncommitted"}};
+
+// The leader of a new topic may not know yet that it is, and then has no first offset to tell.
+constexpr std::chrono::milliseconds kFirstRecordAgain{100};
 
 // One of librdkafka's threads.
 void OnLog(const rd_kafka_t* client, int level, const char* facility, const char* text) {
@@ -129,13 +135,20 @@ Result<MetadataPtr> Admin::Metadata(const std::string& topic) {
 
 Result<std::optional<std::string>> Admin::FirstRecord(const std::string& name) {
   MAILY_TRY(const TopicPtr topic, MakeTopic(client_.get(), name));
-  if (rd_kafka_consume_start(topic.get(), 0, RD_KAFKA_OFFSET_BEGINNING) != 0) return Failed(rd_kafka_last_error(), "reading " + name);
-  const MessagePtr message(rd_kafka_consume(topic.get(), 0, timeout_ms_));
-  rd_kafka_consume_stop(topic.get(), 0);
-  if (!message) return Failed(RD_KAFKA_RESP_ERR__TIMED_OUT, "reading " + name);
-  if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return std::optional<std::string>();
-  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return Failed(message->err, "reading " + name);
-  return std::optional(std::string(static_cast<const char*>(message->payload), message->len));
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_);
+  for (;;) {
+    if (rd_kafka_consume_start(topic.get(), 0, RD_KAFKA_OFFSET_BEGINNING) != 0) return Failed(rd_kafka_last_error(), "reading " + name);
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(give_up - std::chrono::steady_clock::now());
+    const MessagePtr message(rd_kafka_consume(topic.get(), 0, static_cast<int>(std::max<int64_t>(0, left.count()))));
+    rd_kafka_consume_stop(topic.get(), 0);
+    if (!message) return Failed(RD_KAFKA_RESP_ERR__TIMED_OUT, "reading " + name);
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return std::optional<std::string>();
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+      return std::optional(std::string(static_cast<const char*>(message->payload), message->len));
+    const bool unknown_yet = message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && left > kFirstRecordAgain;
+    if (!unknown_yet) return Failed(message->err, "reading " + name);
+    std::this_thread::sleep_for(kFirstRecordAgain);
+  }
 }
 
 Result<Watermarks> Admin::QueryWatermarks(const std::string& topic, uint16_t partition, int timeout_ms) {

@@ -9,8 +9,9 @@ namespace {
 constexpr size_t kBatch = 512;
 constexpr std::chrono::seconds kIdle{2};
 // librdkafka 2.0.2 looks at a queue that ran empty only when its thread wakes, up to a second later. A seek to where the cursor is wakes it
-// and fetches the next portion; so long the answer may take before it is asked again, twice as long each time.
-constexpr int kAnswerMs = 50;
+// and fetches the next portion. One seek and no more until something came: a seek throws away what is under way, so seeking again and again
+// would never see the answer of a broker that is slower than that, nor the end behind a marker, which takes two answers.
+constexpr int kPollMs = 500;
 
 const Properties kProperties{
     {"check.crcs", "true"},
@@ -88,6 +89,12 @@ Result<void> Cursors::Place(rd_kafka_topic_t* topic, Cursor& cursor, const Parti
   return Ok();
 }
 
+void Cursors::Stop(rd_kafka_topic_t* topic, Cursor& cursor, uint16_t partition) {
+  rd_kafka_consume_stop(topic, partition);
+  cursor.started = false;
+  cursor.waiting.clear();
+}
+
 Result<Cursors::Portion> Cursors::Read(const Partition& partition, Offset from, Offset until, size_t bytes_max) {
   MAILY_TRY(const Choice choice, Choose(partition, from));
   auto portion = Fetch(*choice.lane, *choice.cursor, partition, from, until, bytes_max);
@@ -106,7 +113,7 @@ Cursors::Came Cursors::Take(rd_kafka_topic_t* topic, Cursor& cursor, const Parti
   batch[0] = rd_kafka_consume(topic, partition.number(), wait_ms);
   if (batch[0] == nullptr) return Came::kNothing;
   const ssize_t got = 1 + std::max<ssize_t>(0, rd_kafka_consume_batch(topic, partition.number(), 0, batch + 1, kBatch - 1));
-  Came came = Came::kNothing;
+  Came came = Came::kOld;
   for (ssize_t i = 0; i < got; ++i) {
     const MessagePtr message(batch[i]);
     const Offset offset(static_cast<uint64_t>(message->offset));
@@ -130,6 +137,7 @@ Cursors::Came Cursors::Take(rd_kafka_topic_t* topic, Cursor& cursor, const Parti
       default:
         Counters::Process().fetch_failures.Add();
         trouble = rd_kafka_message_errstr(message.get()) + Hint(message->err);
+        came = Came::kNothing;  // it tries again by itself, after fetch.error.backoff.ms
     }
   }
   return came;
@@ -138,11 +146,14 @@ Cursors::Came Cursors::Take(rd_kafka_topic_t* topic, Cursor& cursor, const Parti
 Result<Cursors::Portion> Cursors::Fetch(Lane& lane, Cursor& cursor, const Partition& partition, Offset from, Offset until,
                                         size_t bytes_max) {
   rd_kafka_topic_t* const topic = lane.topics[static_cast<size_t>(partition.at.topic)].get();
-  int wait_ms = 0;  // for the answer to a request that is under way
+  bool asked = false;  // by a seek after which nothing came yet
+  const auto ask = [&](Offset next) -> Result<void> {
+    asked = true;
+    return Place(topic, cursor, partition, next);
+  };
   if (!cursor.started || PlaceOf(cursor) != from) {
     Counters::Process().seeks.Add();
-    MAILY_TRY_VOID(Place(topic, cursor, partition, from));
-    wait_ms = kAnswerMs;
+    MAILY_TRY_VOID(ask(from));
   }
   const Time give_up = std::chrono::steady_clock::now() + std::chrono::microseconds(options_.request_timeout.us);
   Portion portion;
@@ -158,22 +169,24 @@ Result<Cursors::Portion> Cursors::Fetch(Lane& lane, Cursor& cursor, const Partit
     }
     portion.at_end = end;
     if (end || (!portion.records.empty() && cursor.next >= until)) return portion;
-    const Came came = Take(topic, cursor, partition, wait_ms, trouble);
+    const Came came = Take(topic, cursor, partition, asked ? kPollMs : 0, trouble);
     end = came == Came::kEnd;
-    if (came == Came::kRecords) wait_ms = 0;
     if (came == Came::kOutOfRange) {
+      Stop(topic, cursor, partition.number());  // a seek is ignored after this
       portion.out_of_range = portion.records.empty();
       return portion;
     }
-    if (came != Came::kNothing) continue;
+    if (came != Came::kNothing) {
+      asked = false;
+      continue;
+    }
     rd_kafka_poll(lane.client.get(), 0);
     if (std::chrono::steady_clock::now() >= give_up) {
       if (!portion.records.empty()) return portion;
       return Fail(Code::kRetry, "{}: reading at offset {}: {} in {} s", partition.Name(), from.value(), trouble,
                   options_.request_timeout.us / 1'000'000);
     }
-    MAILY_TRY_VOID(Place(topic, cursor, partition, cursor.next));
-    wait_ms = std::min(1000, std::max(kAnswerMs, 2 * wait_ms));
+    if (!asked) MAILY_TRY_VOID(ask(cursor.next));
   }
 }
 
@@ -183,10 +196,8 @@ void Cursors::EndIdle() {
   for (Lane& lane : lanes_) {
     for (size_t i = 0; i < lane.cursors.size(); ++i) {
       Cursor& cursor = lane.cursors[i];
-      if (!cursor.started || cursor.busy || now - cursor.used < kIdle) continue;
-      rd_kafka_consume_stop(lane.topics[i / partition_count_].get(), static_cast<int32_t>(i % partition_count_));
-      cursor.started = false;
-      cursor.waiting.clear();
+      if (cursor.busy || !cursor.started || now - cursor.used < kIdle) continue;
+      Stop(lane.topics[i / partition_count_].get(), cursor, static_cast<uint16_t>(i % partition_count_));
     }
   }
 }

@@ -51,12 +51,13 @@ class Cursors {
     Lane* lane;
     Cursor* cursor;
   };
-  enum class Came { kRecords, kNothing, kEnd, kOutOfRange };
+  enum class Came { kRecords, kOld /* of an earlier place */, kNothing, kEnd, kOutOfRange };
 
   static Offset PlaceOf(const Cursor& cursor) { return cursor.waiting.empty() ? cursor.next : cursor.waiting.front().offset; }
   Result<void> OpenLane(Lane& lane);
   Result<Choice> Choose(const Partition& partition, Offset from);
   static Result<void> Place(rd_kafka_topic_t* topic, Cursor& cursor, const Partition& partition, Offset from);
+  static void Stop(rd_kafka_topic_t* topic, Cursor& cursor, uint16_t partition);
   // What the consumer has within `wait_ms`.
   static Came Take(rd_kafka_topic_t* topic, Cursor& cursor, const Partition& partition, int wait_ms, std::string& trouble);
   Result<Portion> Fetch(Lane& lane, Cursor& cursor, const Partition& partition, Offset from, Offset until, size_t bytes_max);

@@ -151,8 +151,12 @@ void Follower::Again(size_t index) {
     partition.trouble.reset();
   }
   again_[index].reset();
+  // Not a seek: one is ignored after an offset that was out of range.
   rd_kafka_topic_t* const topic = topics_[static_cast<size_t>(partition.at.topic)].get();
-  rd_kafka_seek(topic, partition.number(), static_cast<int64_t>(next.value()), 0);
+  rd_kafka_consume_stop(topic, partition.number());
+  if (rd_kafka_consume_start_queue(topic, partition.number(), static_cast<int64_t>(next.value()), queue_.get()) != 0) {
+    again_[index] = std::chrono::steady_clock::now() + kAgain;
+  }
 }
 
 void Follower::Look(Partition& partition) {

@@ -24,13 +24,8 @@ Answer Append(Log& log, std::string record, TopicPartition at = kAt) {
   return answer;
 }
 
-std::unique_ptr<Log> Open(const Options& options) {
-  auto log = KafkaLog::Open(options, 0);
-  MAILY_CHECK(log, "{}", log.error().ToString());
-  return *std::move(log);
-}
-
-Result<std::vector<std::string>> ReadAll(Log& log, Offset from = Offset(0)) {
+Result<std::vector<std::string>> ReadOnce(Log& log) {
+  Offset from(0);
   std::vector<std::string> all;
   for (;;) {
     MAILY_TRY(const std::vector<LogRecord> records, log.Read(kAt, from, 1 << 20, ReadTo::kDurable));
@@ -40,9 +35,13 @@ Result<std::vector<std::string>> ReadAll(Log& log, Offset from = Offset(0)) {
   }
 }
 
-// Waits for what comes by itself, at most 30 s.
+Result<std::vector<std::string>> ReadAll(Log& log) {
+  return Patiently([&] { return ReadOnce(log); });
+}
+
+// Waits for what comes by itself, as long as kPatience.
 bool Within(const std::function<bool()>& reached) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(kPatience.us);
   std::mutex mutex;
   std::condition_variable never;
   std::unique_lock lock(mutex);
@@ -57,7 +56,7 @@ bool Within(const std::function<bool()>& reached) {
 std::optional<Error> ReadsEndIn(Log& log, Code code) {
   std::optional<Error> error;
   Within([&] {
-    const auto read = ReadAll(log);
+    const auto read = ReadOnce(log);
     error = read ? std::nullopt : std::optional(read.error());
     return error && error->code == code;
   });
@@ -89,7 +88,7 @@ void SetConfig(const std::string& topic, const std::string& name, const std::str
 TEST(KafkaBroker, AProducerThatEndedIsReplaced) {
   const Options options = broker->NewLog();
   MakeLog(options, 3);
-  const auto log = Open(options);
+  const auto log = OpenLog(options);
   ASSERT_TRUE(Append(*log, "before").get());
   dynamic_cast<KafkaLogImpl&>(*log).producer().FailForTesting();
   ASSERT_TRUE(Within([&] { return Append(*log, "after").get().has_value(); }));
@@ -103,7 +102,7 @@ TEST(KafkaBroker, ARecordThatTimedOutMayBeThereBeforeAYoungerOne) {
   Options options = broker->NewLog();
   options.append_timeout = Seconds(1);
   MakeLog(options, 3);
-  const auto log = Open(options);
+  const auto log = OpenLog(options);
   ASSERT_TRUE(Append(*log, "first").get());
   Signal(SIGSTOP);
   const auto late = Append(*log, "late").get();
@@ -124,7 +123,7 @@ TEST(KafkaBroker, WhatWaitsIsBounded) {
   Options options = broker->NewLog();
   options.append_queue_bytes_max = 2 << 20;
   MakeLog(options, 3);
-  const auto log = Open(options);
+  const auto log = OpenLog(options);
   ASSERT_TRUE(Append(*log, "first").get());
   Signal(SIGSTOP);
   std::vector<Answer> answers;
@@ -142,7 +141,7 @@ TEST(KafkaBroker, AKilledBrokerComesBackWithEverythingAcknowledged) {
   options.append_timeout = Seconds(2);
   options.request_timeout = Seconds(2);
   MakeLog(options, 3);
-  const auto log = Open(options);
+  const auto log = OpenLog(options);
   std::vector<std::string> expected;
   for (int i = 0; i < 50; ++i) {
     expected.push_back("record " + std::to_string(i));
@@ -162,13 +161,13 @@ TEST(KafkaBroker, AKilledBrokerComesBackWithEverythingAcknowledged) {
   ASSERT_TRUE(all) << all.error().ToString();
   ASSERT_GE(all->size(), expected.size());
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), all->begin()));
-  EXPECT_EQ(*ReadAll(*Open(options)), *all) << "from the broker, as from memory";
+  EXPECT_EQ(*ReadAll(*OpenLog(options)), *all) << "from the broker, as from memory";
 }
 
 TEST(KafkaBroker, ATruncatedPartitionIsNoticed) {
   const Options options = broker->NewLog();
   MakeLog(options, 3);
-  const auto log = Open(options);
+  const auto log = OpenLog(options);
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(Append(*log, "record").get());
   broker->Kill(1);
   for (const auto& file : std::filesystem::directory_iterator(fmt::format("{}/1/data/{}-1", broker->directory(), JournalTopic(options)))) {
@@ -184,7 +183,7 @@ TEST(KafkaBroker, ATruncatedPartitionIsNoticed) {
 TEST(KafkaBroker, ATopicThatIsMadeAnewIsNoticed) {
   const Options options = broker->NewLog();
   MakeLog(options, 3);
-  const auto log = Open(options);
+  const auto log = OpenLog(options);
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(Append(*log, "record").get());
   {
     auto admin = *Admin::Connect(options);
@@ -203,7 +202,7 @@ TEST(KafkaBroker, ATopicThatIsMadeAnewIsNoticed) {
 TEST(KafkaBroker, StrangersRecordsAndMarkersHoldUpNobody) {
   const Options options = broker->NewLog();
   MakeLog(options, 3);
-  auto log = Open(options);
+  auto log = OpenLog(options);
   ASSERT_TRUE(Append(*log, "ours").get());
   {
     const auto client = *MakeClient(RD_KAFKA_PRODUCER, options, {{"transactional.id", options.prefix}});
@@ -219,7 +218,7 @@ TEST(KafkaBroker, StrangersRecordsAndMarkersHoldUpNobody) {
   const std::vector<std::string> both{"ours", "a stranger's"};
   ASSERT_TRUE(Within([&] { return *ReadAll(*log) == both; }));
   // The marker of the transaction took an offset: whoever opens the log now finds no record there, and no end to wait for.
-  log = Open(options);
+  log = OpenLog(options);
   EXPECT_EQ(*ReadAll(*log), both);
   EXPECT_EQ(log->Ends(kAt).durable, Offset(2));
   const auto next = Append(*log, "next").get();
@@ -231,7 +230,7 @@ TEST(KafkaBroker, StrangersRecordsAndMarkersHoldUpNobody) {
 TEST(KafkaBroker, ATopicThatTakesLessNamesTheSettingAndRecovers) {
   const Options options = broker->NewLog();
   MakeLog(options, 3);
-  const auto log = Open(options);
+  const auto log = OpenLog(options);
   SetConfig(JournalTopic(options), "max.message.bytes", "10000", options);
   std::optional<Error> error;
   ASSERT_TRUE(Within([&] {
@@ -247,9 +246,9 @@ TEST(KafkaBroker, ATopicThatTakesLessNamesTheSettingAndRecovers) {
 
 TEST(KafkaBroker, SettingsThatBreakTheLogAreRefusedWithTheCommandThatMendsThem) {
   const Options options = broker->NewLog();
-  EXPECT_EQ(KafkaLog::Open(options, 0).error().code, Code::kNotFound);
+  EXPECT_EQ(Patiently([&] { return KafkaLog::Open(options, 0); }).error().code, Code::kNotFound);
   MakeLog(options, 3);
-  EXPECT_EQ(KafkaLog::Open(options, 4).error().code, Code::kConflict) << "another number of partitions";
+  EXPECT_EQ(Patiently([&] { return KafkaLog::Open(options, 4); }).error().code, Code::kConflict) << "another number of partitions";
   const std::pair<std::string, std::string> wrong[] = {{"retention.ms", "3600000"},
                                                        {"cleanup.policy", "compact"},
                                                        {"message.timestamp.type", "CreateTime"},
@@ -258,14 +257,14 @@ TEST(KafkaBroker, SettingsThatBreakTheLogAreRefusedWithTheCommandThatMendsThem) 
   for (const auto& [name, value] : wrong) {
     SCOPED_TRACE(name);
     SetConfig(JournalTopic(options), name, value, options);
-    const auto opened = KafkaLog::Open(options, 3);
+    const auto opened = Patiently([&] { return KafkaLog::Open(options, 3); });
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, Code::kConflict);
     EXPECT_NE(opened.error().message.find("kafka-configs.sh"), std::string::npos) << opened.error().message;
     EXPECT_NE(opened.error().message.find(name), std::string::npos) << opened.error().message;
   }
   SetConfig(JournalTopic(options), "retention.bytes", "-1", options);
-  EXPECT_TRUE(KafkaLog::Open(options, 3));
+  EXPECT_TRUE(Patiently([&] { return KafkaLog::Open(options, 3); }));
   const auto examined = ExamineTopics(options);
   ASSERT_TRUE(examined);
   EXPECT_NE(examined->durability.find("replication factor 1"), std::string::npos) << examined->durability;
@@ -278,7 +277,7 @@ TEST(KafkaBroker, TlsAndSaslConnectAndRefuseByName) {
   options.properties = *LoadProperties(broker->directory() + "/client.properties");
   options.request_timeout = Seconds(5);
   {
-    const auto log = Open(options);
+    const auto log = OpenLog(options);
     ASSERT_TRUE(Append(*log, "sealed on the way").get());
     EXPECT_EQ(*ReadAll(*log), std::vector<std::string>{"sealed on the way"});
   }

@@ -16,6 +16,10 @@ class KafkaHarness : public contract::LogHarness {
     Open();
   }
   Log& log() override { return *log_; }
+  bool Until(const std::function<bool()>& reached) override {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 2 * std::chrono::microseconds(kPatience.us), reached);
+  }
   void Reopen() override {
     log_.reset();
     Open();
@@ -24,11 +28,7 @@ class KafkaHarness : public contract::LogHarness {
   void Crash() override { Reopen(); }
 
  private:
-  void Open() {
-    auto log = KafkaLog::Open(options_, kPartitions);
-    MAILY_CHECK(log, "{}", log.error().ToString());
-    log_ = *std::move(log);
-  }
+  void Open() { log_ = OpenLog(options_); }
   const Options options_ = broker->NewLog();
   std::unique_ptr<Log> log_;
 };

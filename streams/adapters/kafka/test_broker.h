@@ -4,15 +4,31 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "streams/adapters/kafka/kafka_log_internal.h"
 #include "streams/adapters/kafka/topics.h"
 
 namespace maily::kafka {
+
+// A broker on a busy machine may take long to answer; a test waits so long for what is to come, and fails then.
+inline constexpr Duration kPatience = Seconds(60);
+
+// Until the answer is another one than kRetry, or kPatience is over.
+template <class Ask>
+auto Patiently(Ask ask) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::microseconds(kPatience.us);
+  for (;;) {
+    auto answer = ask();
+    if (answer || answer.error().code != Code::kRetry || std::chrono::steady_clock::now() >= give_up) return answer;
+    std::this_thread::yield();
+  }
+}
 
 class TestBroker {
  public:
@@ -46,6 +62,8 @@ class TestBroker {
     options.servers = servers_;
     options.prefix = fmt::format("test{}", ++logs_);
     options.close_timeout = Milliseconds(0);
+    options.request_timeout = kPatience;
+    options.append_timeout = kPatience;
     return options;
   }
 
@@ -73,14 +91,20 @@ class TestBroker {
   std::string why_;
 };
 
+inline std::unique_ptr<Log> OpenLog(const Options& options) {
+  auto log = Patiently([&] { return KafkaLog::Open(options, 0); });
+  MAILY_CHECK(log, "{}", log.error().ToString());
+  return *std::move(log);
+}
+
 // Makes the topics of `options`.
 inline LogSettings MakeLog(const Options& options, uint16_t partitions) {
   LogSettings wanted;
   wanted.log_id.bytes.fill(7);
   wanted.partition_count = partitions;
-  const auto plans = PlanTopics(options, partitions, 0);
+  const auto plans = Patiently([&] { return PlanTopics(options, partitions, 0); });
   MAILY_CHECK(plans, "{}", plans.error().ToString());
-  const auto made = CreateTopics(options, *plans, wanted);
+  const auto made = Patiently([&] { return CreateTopics(options, *plans, wanted); });
   MAILY_CHECK(made, "{}", made.error().ToString());
   return *made;
 }
