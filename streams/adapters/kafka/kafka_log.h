@@ -13,7 +13,8 @@
 // LogRecord::time is the broker's LogAppendTime in ms: at a change of leader it can step back by as much as the brokers' clocks differ.
 //
 // Memory: recent_bytes_max + append_queue_bytes_max + 40 MiB that the following consumer may hold + 2 MiB for each cursor in use (at most
-// 3 a partition and topic). Threads: four of the adapter's, and librdkafka's one a client and broker.
+// 3 a partition and topic), as asked of the allocator: glibc's keeps up to twice that in the arenas of many threads, see
+// docs/howto/run-on-kafka.md. Threads: four of the adapter's, and librdkafka's one a client and broker.
 #pragma once
 
 #include <memory>
