@@ -46,6 +46,8 @@ void BlockStopSignals() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
+void AskToStop() { ::kill(::getpid(), SIGTERM); }
+
 int WaitForStopSignal(int timeout_ms) {
   const sigset_t set = StopSignals();
   if (timeout_ms < 0) {

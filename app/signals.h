@@ -8,6 +8,8 @@ namespace maily::app {
 void ExitWhenInterrupted(bool as_json);
 // Blocks both signals in the calling thread and all that it starts later. Call it first.
 void BlockStopSignals();
+// As if SIGTERM had come.
+void AskToStop();
 // Waits for one of them, at most `timeout_ms` (negative = for ever); gives its number, 0 on time-out.
 int WaitForStopSignal(int timeout_ms);
 

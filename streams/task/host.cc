@@ -54,6 +54,9 @@ Host::Host(const TaskEnvironment& environment, std::vector<Executor*> executors,
     hears.stopped = [listener, p] {
       if (listener.stopped) listener.stopped(PartitionId(p));
     };
+    hears.failed = [listener, p](const Error& error) {
+      if (listener.failed) listener.failed(PartitionId(p), error);
+    };
     place.task = std::make_unique<Task>(PartitionId(p), environment, *place.tail, *place.executor, std::move(hears));
   }
 }

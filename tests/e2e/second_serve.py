@@ -42,7 +42,23 @@ def run(world):
         check(world.server.stop() == 0, "SIGTERM")
     changed = subprocess.run([world.maily, "serve", "--data", os.path.join(world.base, "data"), "--partitions", "4", "--listen", f"127.0.0.1:{free_port()}"],
                              capture_output=True, text=True, timeout=60, env=world.env)
+    another_format(world)
     check(changed.returncode == 3 and "partition" in changed.stderr, f"changed partition count: {changed.returncode} {changed.stderr}")
+
+
+def another_format(world):
+    """A log or a state that another build wrote is refused, in a sentence; what is there stays."""
+    change = os.path.join(os.path.dirname(world.maily), "../tests/e2e/change_entry")
+    for store, key, whose in (("log", b"settings", "log"), ("state/state-1", b"\0\0meta", "partition 1")):
+        newer = os.path.join(world.base, "newer-" + os.path.basename(store))
+        subprocess.run(["cp", "-a", os.path.join(world.base, "data"), newer], check=True)
+        subprocess.run([change, os.path.join(newer, store), key.hex(), "2"], check=True)
+        for _ in range(2):
+            refused = subprocess.run([world.maily, "serve", "--data", newer, "--listen", f"127.0.0.1:{free_port()}"], capture_output=True, text=True,
+                                     timeout=60, env=world.env)
+            said = [line for line in refused.stderr.splitlines() if line.startswith("maily: ")]
+            check(refused.returncode == 3 and len(said) == 1 and "has format 2, this build reads 1" in said[0] and whose in said[0],
+                  f"{store} of another format: exit {refused.returncode}: {refused.stderr}")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,10 @@ Result<void> RocksLogImpl::LoadSettings(const LogSettings& wanted) {
     settings_.log_id = LogId::From(cursor.Take(16));
     settings_.partition_count = cursor.Fixed<uint16_t>();
     settings_.generation = cursor.Fixed<uint32_t>();
-    if (version != kSettingsVersion || !cursor.ok()) return Fail(Code::kCorrupt, "settings of the log {} are of another format", path_);
+    if (version != kSettingsVersion)
+      return Fail(Code::kDiverged, "the log {} has format {}, this build reads {}: it is of another build", path_, version,
+                  kSettingsVersion);
+    if (!cursor.ok()) return Fail(Code::kCorrupt, "the settings of the log {} do not parse", path_);
     if (wanted.partition_count != 0 && wanted.partition_count != settings_.partition_count) {
       return Fail(Code::kConflict,
                   "the log {} has {} partitions and {} were asked for: the number is fixed when a log is made; ask for {} or use another "
