@@ -1,4 +1,5 @@
 // Writes that are answered 202, and what is told of them later.
+#include "api/call.h"
 #include "tests/api/client.h"
 
 namespace maily::api {
@@ -12,7 +13,7 @@ class CommandsTest : public ApiTest {
       return at.topic == Topic::kJournal ? sim::Fate::kHold : sim::Fate::kStore;
     };
   }
-  void ReleaseJournal() {
+  void ReleaseJournal() {  // whatever is held
     world_.log.options().fate = nullptr;
     for (size_t i = world_.log.held(); i-- > 0;) world_.log.Release(i, sim::SimLog::Answer::kAcknowledge);
   }
@@ -30,6 +31,18 @@ class CommandsTest : public ApiTest {
     return said.body;
   }
 };
+
+TEST_F(CommandsTest, ALogThatAnswersJustAfterTheTimeIsOverIsWaitedFor) {
+  for (const auto& [after, status] : {std::pair(kDecisionTimeout + Seconds(1), 201), std::pair(kDecisionTimeout + Seconds(3), 503)}) {
+    world_.log.options().fate = [](TopicPartition at, std::string_view) {
+      return at.topic == Topic::kCommands ? sim::Fate::kHold : sim::Fate::kStore;
+    };
+    world_.api->After(after, [this] { ReleaseJournal(); });
+    const Said said = Post("/v1/lists", {{"name", fmt::format("after {}", after.us)}});
+    EXPECT_EQ(said.status, status) << said.body;
+    world_.scheduler.RunFor(Seconds(20));
+  }
+}
 
 TEST_F(CommandsTest, AWriteThatIsNotDecidedInTimeSaysWhereToAsk) {
   HoldJournal();

@@ -20,7 +20,8 @@ namespace {
 
 constexpr Duration kRegistryStaleMax = Seconds(1);
 constexpr Duration kRegistryWait = Seconds(5);
-constexpr int64_t kAttributesMax = 1000;  // of one tenant: more cannot be registered
+constexpr Duration kAppendWait = Seconds(2);  // for the log, after the time of a request is over
+constexpr int64_t kAttributesMax = 1000;      // of one tenant: more cannot be registered
 
 // A request between its append and its answer. Done is called once, on the executor.
 struct Pending {
@@ -29,7 +30,15 @@ struct Pending {
   std::string why;
   Done done;  // executor only
   CommandId id;
+  bool overdue = false;  // executor only: its time is over, and whether it is durable is not known yet
 };
+
+// On the executor.
+void Finish(Pending& pending, Verdict verdict) {
+  if (!pending.done) return;
+  verdict.id = pending.id;
+  std::exchange(pending.done, nullptr)(std::move(verdict));
+}
 
 // True if the command goes to the partition that its schema says.
 bool KeyFits(TenantId tenant, const Order& order) {
@@ -168,6 +177,33 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
     parts.views.freshness().Wait(parts.views.GroupOf("attributes"), {*wanted}, kRegistryWait, parts.blocking, std::move(waited));
   }
 
+  // Waits for the decision. A request whose time is over before the log has said whether it is durable waits for that a little longer:
+  // after a pause of the whole process (a frozen machine) the timer comes before the log's answer, which is ready.
+  void Await(const std::shared_ptr<Pending>& pending, Executor& executor, Duration timeout, TenantId tenant, TypeNumber type) {
+    auto replied = [impl = shared_from_this(), pending, &executor, tenant, type](Result<command::Reply> reply) {
+      if (reply) {
+        impl->NoteDefinition(tenant, type, reply->at);
+        return Finish(*pending, {.kind = Verdict::Kind::kDecided,
+                                 .outcome = static_cast<Outcome>(reply->outcome),
+                                 .first = static_cast<Outcome>(reply->first),
+                                 .answer = std::move(reply->answer),
+                                 .at = reply->at,
+                                 .id = {}});
+      }
+      Verdict verdict;
+      {
+        const std::lock_guard lock(pending->mutex);
+        verdict.at = pending->at;
+      }
+      if (!verdict.at && pending->done && !std::exchange(pending->overdue, true))
+        return impl->Await(pending, executor, kAppendWait, tenant, type);
+      verdict.kind = verdict.at ? Verdict::Kind::kPending : Verdict::Kind::kUnavailable;
+      if (!verdict.at) verdict.answer = reply.error().message;
+      Finish(*pending, std::move(verdict));
+    };
+    parts.replies.Await(pending->id, executor, timeout, std::move(replied));
+  }
+
   const Parts parts;
   SubjectKeys subject_keys;
   std::vector<std::atomic<uint64_t>> latest;  // of each partition
@@ -259,46 +295,22 @@ void Gateway::SubmitOn(Executor& executor, const Asker& asker, const Order& orde
   auto pending = std::make_shared<Pending>();
   pending->done = std::move(done);
   pending->id = id;
-  const auto finish = [](const std::shared_ptr<Pending>& p, Verdict verdict) {
-    if (!p->done) return;
-    verdict.id = p->id;
-    std::exchange(p->done, nullptr)(std::move(verdict));
-  };
-  auto replied = [pending, finish, impl = impl_, tenant = asker.tenant, type = order.type](Result<command::Reply> reply) {
-    if (reply) {
-      impl->NoteDefinition(tenant, type, reply->at);
-      return finish(pending, {.kind = Verdict::Kind::kDecided,
-                              .outcome = static_cast<Outcome>(reply->outcome),
-                              .first = static_cast<Outcome>(reply->first),
-                              .answer = std::move(reply->answer),
-                              .at = reply->at,
-                              .id = {}});
-    }
-    Verdict verdict;
-    {
-      const std::lock_guard lock(pending->mutex);
-      verdict.at = pending->at;
-    }
-    verdict.kind = verdict.at ? Verdict::Kind::kPending : Verdict::Kind::kUnavailable;
-    if (!verdict.at) verdict.answer = reply.error().message;
-    finish(pending, std::move(verdict));
-  };
-  impl_->parts.replies.Await(id, executor, timeout, std::move(replied));
-  impl_->Send(asker, order, id, *hash, Sync::kSoon, [pending, finish, impl = impl_, &executor](Result<CommandAt> at) {
+  impl_->Await(pending, executor, timeout, asker.tenant, order.type);
+  impl_->Send(asker, order, id, *hash, Sync::kSoon, [pending, impl = impl_, &executor](Result<CommandAt> at) {
     if (at) {
       const std::lock_guard lock(pending->mutex);
       pending->at = *at;
       return;
     }
-    executor.Post([pending, finish, impl, error = at.error()] {
+    executor.Post([pending, impl, error = at.error()] {
       // Whether it is there is unknown; its decision, should it come, answers nobody any more.
-      finish(pending, {.kind = error.code == Code::kInvalid ? Verdict::Kind::kDecided : Verdict::Kind::kUnavailable,
-                       .outcome = Outcome::kInvalid,
-                       .first = {},
-                       .answer = error.code == Code::kInvalid ? R"({"code":"too_large","message":"what is asked is larger than 64 KiB"})"
-                                                              : error.message,
-                       .at = {},
-                       .id = {}});
+      Finish(*pending, {.kind = error.code == Code::kInvalid ? Verdict::Kind::kDecided : Verdict::Kind::kUnavailable,
+                        .outcome = Outcome::kInvalid,
+                        .first = {},
+                        .answer = error.code == Code::kInvalid ? R"({"code":"too_large","message":"what is asked is larger than 64 KiB"})"
+                                                               : error.message,
+                        .at = {},
+                        .id = {}});
       impl->parts.replies.Abandon(pending->id);
     });
   });

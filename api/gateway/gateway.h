@@ -4,8 +4,8 @@
 //   2. Personal fields are sealed under the subject's key, which is durable before the command is appended.
 //   3. The id is a UUIDv7, the partition a function of the request: a retry meets its first copy.
 //   4. Replies knows of the waiter before the append; the answer comes after the journal accepted the decision.
-// What is not decided in time is "pending" if it is durable, else "unavailable": then nobody knows, and the same request with its
-// Idempotency-Key tells.
+// What is not decided in time is "pending" if it is durable; else, when the log says nothing for two more seconds, "unavailable": then
+// nobody knows, and the same request with its Idempotency-Key tells.
 #pragma once
 
 #include <functional>
