@@ -58,6 +58,11 @@ const std::vector<Setting>& Settings() {
        "where the read models are: sqlite (in the data directory), postgresql://user@host/database, or env:NAME or file:PATH that hold "
        "such "
        "a string with its password"},
+      {"keyring", "rocks", kDatabase, 0, 0,
+       "where the keys are that seal personal data: rocks (in the data directory), or in PostgreSQL, for several processes: as db"},
+      {"root_key", "", kText, 0, 0,
+       "file of the key that wraps the others, the same for all processes of a keyring; made if there is none; default "
+       "<data>/keys/root.key"},
       {"tracking_base_url", "", kText, 0, 0, "what links in mails begin with; default http://<listen>"},
       {"partitions", "16", kNumber, 1, 1024, "partitions of a new log; fixed once the data directory exists"},
       {"workers", "2", kNumber, 1, 64, "threads that decide; partitions are pinned to them"},
@@ -108,7 +113,8 @@ Result<void> Config::Set(std::string_view name, const std::string& value, const 
       return Fail(Code::kInvalid, "{}: {} must be debug, info, warn or error, not '{}'", source, name, value);
     }
     if (setting.kind == Setting::Kind::kDatabase) {
-      if (auto fits = CheckDatabase(value); !fits) return Fail(Code::kInvalid, "{}: {}", source, fits.error().message);
+      if (auto fits = CheckDatabase(name, setting.fallback, value); !fits)
+        return Fail(Code::kInvalid, "{}: {}", source, fits.error().message);
     }
     values_[i] = {value, source};
     return Ok();

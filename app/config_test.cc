@@ -36,6 +36,15 @@ TEST(ConfigDatabase, APasswordIsRefusedAndNotRepeated) {
   EXPECT_FALSE(config.Set("db", "mysql://db/maily", "--db").has_value());
 }
 
+TEST(ConfigDatabase, AKeyringIsNamedLikeADatabase) {
+  Config config;
+  EXPECT_EQ(config.Text("keyring"), kKeyringInData);
+  config.Set("keyring", "postgresql://db/keys", "--keyring").value();
+  EXPECT_EQ(ConnectionStringOf(config, "keyring").value(), "postgresql://db/keys");
+  const auto refused = config.Set("keyring", "sqlite", "--keyring");
+  EXPECT_EQ(refused.error().message, "--keyring: keyring must be rocks, postgresql://user@host/database, env:NAME or file:PATH");
+}
+
 TEST(ConfigDatabase, AReferenceIsReadWhenItIsOpened) {
   Config config;
   ::setenv("TEST_DB_URL", "postgresql://maily:geheim@db/maily", 1);

@@ -25,7 +25,10 @@ bool HoldsPassword(std::string_view text) {
   return at != std::string_view::npos && authority.substr(0, at).find(':') != std::string_view::npos;
 }
 
-Result<std::string> Referred(const std::string& setting) {
+}  // namespace
+
+Result<std::string> ConnectionStringOf(const Config& config, std::string_view name) {
+  const std::string& setting = config.Text(name);
   std::string value;
   if (setting.starts_with(kEnvironment)) {
     const char* found = std::getenv(setting.substr(kEnvironment.size()).c_str());
@@ -36,25 +39,24 @@ Result<std::string> Referred(const std::string& setting) {
   } else {
     return setting;
   }
-  if (value.empty()) return Fail(Code::kInvalid, "db: {} holds nothing", setting);
+  if (value.empty()) return Fail(Code::kInvalid, "{}: {} holds nothing", name, setting);
   return value;
 }
 
-}  // namespace
-
-Result<void> CheckDatabase(const std::string& setting) {
-  if (setting == "sqlite" || setting.starts_with(kEnvironment) || setting.starts_with(kFile)) return Ok();
+Result<void> CheckDatabase(std::string_view name, std::string_view here, const std::string& setting) {
+  if (setting == here || setting.starts_with(kEnvironment) || setting.starts_with(kFile)) return Ok();
   if (HoldsPassword(setting)) {
-    return Fail(Code::kInvalid, "db holds a password, which others can see here: use env:NAME or file:PATH, or PGPASSWORD or PGPASSFILE");
+    return Fail(Code::kInvalid, "{} holds a password, which others can see here: use env:NAME or file:PATH, or PGPASSWORD or PGPASSFILE",
+                name);
   }
   if (IsUri(setting)) return Ok();
-  return Fail(Code::kInvalid, "db must be sqlite, postgresql://user@host/database, env:NAME or file:PATH");
+  return Fail(Code::kInvalid, "{} must be {}, postgresql://user@host/database, env:NAME or file:PATH", name, here);
 }
 
 bool IsPostgres(const Config& config) { return config.Text("db") != "sqlite"; }
 
 Result<sql::PostgresOptions> PostgresOptionsOf(const Config& config) {
-  MAILY_TRY(std::string url, Referred(config.Text("db")));
+  MAILY_TRY(std::string url, ConnectionStringOf(config, "db"));
   sql::PostgresOptions options{.url = std::move(url), .private_tables = {"api_keys"}};
   for (const projections::Group& group : projections::ReadModelGroups()) {
     for (const projections::ReadModel& model : group.models) {

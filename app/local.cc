@@ -20,6 +20,7 @@
 #include "processors/pipeline.h"
 #include "schemas/types.h"
 #include "streams/adapters/kafka/topics.h"
+#include "streams/adapters/postgres/key_store.h"
 #include "streams/port/topic.h"
 
 namespace maily::app {
@@ -151,11 +152,25 @@ void ExamineDatabase(const Config& config, std::vector<Finding>& findings) {
   }
 }
 
+// Where the keys are that seal personal data.
+void ExamineKeyring(const Config& config, std::vector<Finding>& findings) {
+  if (config.Text("keyring") == kKeyringInData) {
+    return findings.push_back({"keyring", "ok", "in the data directory, every write synced; for one process", ""});
+  }
+  const auto url = ConnectionStringOf(config, "keyring");
+  if (!url) return findings.push_back({"keyring", "fail", url.error().message, "see the setting keyring"});
+  using Level = libpq::KeyStoreFinding::Level;
+  const libpq::KeyStoreFinding found = libpq::ExamineKeyStore(*url);
+  const char* level = found.level == Level::kOk ? "ok" : found.level == Level::kWarn ? "warn" : "fail";
+  findings.push_back({"keyring", level, found.detail, found.fix});
+}
+
 // Reads only.
 std::vector<Finding> Examine(const Config& config) {
   std::vector<Finding> findings;
   ExamineLog(config, findings);
   ExamineDatabase(config, findings);
+  ExamineKeyring(config, findings);
   const std::string data = config.Text("data");
   std::error_code error;
   if (!std::filesystem::exists(data, error)) {

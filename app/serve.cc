@@ -20,6 +20,7 @@
 #include "app/database.h"
 #include "app/endpoint.h"
 #include "app/instance.h"
+#include "app/open_keyring.h"
 #include "app/open_log.h"
 #include "app/operate.h"
 #include "app/preview.h"
@@ -39,7 +40,6 @@
 #include "streams/adapters/rocks/rocks_kv.h"
 #include "streams/journal/find.h"
 #include "streams/keyring/keyring.h"
-#include "streams/keyring/root_key.h"
 #include "streams/observe/logging.h"
 #include "streams/observe/metrics.h"
 #include "streams/task/decide.h"
@@ -138,9 +138,7 @@ Result<void> OpenStorage(Runtime& run, const Config& config) {
   for (uint16_t p = 0; p < partitions; ++p) MAILY_TRY_VOID(journal::WriteGenesis(*run.log, PartitionId(p)));
 
   run.key_stores = std::make_unique<rocks::RocksKvStores>(data + "/keys", *run.resources);
-  MAILY_TRY(auto key_kv, run.key_stores->Open("keyring", KvDurability::kOnWrite));
-  MAILY_TRY(const keyring::Key root, keyring::LoadOrCreateRootKey(data + "/keys/root.key", run.entropy));
-  MAILY_TRY(run.keyring, keyring::Keyring::Open(std::move(key_kv), root, run.entropy, {}));
+  MAILY_TRY(run.keyring, OpenKeyring(config, data, *run.key_stores, run.clock, run.entropy));
   run.state_stores = std::make_unique<rocks::RocksKvStores>(data + "/state", *run.resources);
   std::filesystem::create_directories(data + "/slots");
   MAILY_TRY(run.careful_slots, disk::MmapSlots::Open(data + "/slots/careful", partitions));

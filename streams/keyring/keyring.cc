@@ -1,13 +1,13 @@
-// The keyring over a Kv: wrapped keys on disk, opened ones in a bounded cache.
+// The keyring: wrapped keys in a store, opened ones in a bounded cache.
 #include "streams/keyring/keyring.h"
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <mutex>
 #include <unordered_map>
 
 #include "streams/base/bytes.h"
+#include "streams/keyring/kv_store.h"
 #include "streams/keyring/opened.h"
 
 namespace maily::keyring {
@@ -15,7 +15,7 @@ namespace {
 
 constexpr char kVersion = 1;  // of a wrapped key: version 1 | nonce 12 | ciphertext | tag 16
 
-std::string TenantKey(char kind, TenantId tenant, std::string_view rest) {
+std::string PlaceOf(char kind, TenantId tenant, std::string_view rest) {
   std::string key(1, kind);
   PutOrdered<uint32_t>(key, tenant.value());
   key.append(rest);
@@ -46,25 +46,41 @@ Result<std::string> Unwrap(const Key& with, std::string_view stored, std::string
 }  // namespace
 
 struct Keyring::Impl {
-  Impl(std::unique_ptr<Kv> opened_kv, const Key& root_key, Entropy& random, size_t cache_bytes_max)
-      : kv(std::move(opened_kv)), root(root_key), entropy(random), opened(cache_bytes_max) {}
+  Impl(std::unique_ptr<KeyStore> opened_store, const Key& root_key, Entropy& random, size_t cache_bytes, uint64_t destructions)
+      : store(std::move(opened_store)),
+        root(root_key),
+        entropy(random),
+        cache_bytes_max(cache_bytes),
+        opened(std::make_unique<Opened>(cache_bytes)),
+        known(destructions) {}
 
   Result<const TenantKeys*> Tenant(TenantId tenant, bool create);
-  Result<SubjectKey> Read(const TenantKeys& keys, const std::string& id_place, std::string_view stored);
+  Result<SubjectKey> Read(const TenantKeys& keys, TenantId tenant, const KeyStore::Wrapped& stored);
   Result<KeyId> NewId(TenantId tenant);
+  void Notice(uint64_t destructions);
 
-  const std::unique_ptr<Kv> kv;
+  const std::unique_ptr<KeyStore> store;
   const Key root;
   Entropy& entropy;
+  const size_t cache_bytes_max;
 
   // Lock order: changing, then reading.
   std::mutex changing;  // held while keys are made or destroyed, over the synced write
   std::mutex reading;   // guards what follows; never held over I/O
   std::unordered_map<TenantId, std::unique_ptr<TenantKeys>> tenants;
-  Opened opened;
+  std::unique_ptr<Opened> opened;
+  uint64_t known;                                   // destructions of which `opened` holds nothing
   std::unordered_map<TenantId, uint64_t> next_ids;  // guarded by changing
-  uint64_t destroyed = 0;                           // how many calls of Destroy: what was read before one may be gone after it
+  uint64_t forgotten = 0;                           // counts what was taken out of `opened`: what was read before may be gone after it
 };
+
+// Another process destroyed something: nothing that was opened before is trusted. `reading` is held.
+void Keyring::Impl::Notice(uint64_t destructions) {
+  if (destructions == known) return;
+  opened = std::make_unique<Opened>(cache_bytes_max);
+  known = destructions;
+  ++forgotten;
+}
 
 Result<const TenantKeys*> Keyring::Impl::Tenant(TenantId tenant, bool create) {
   {
@@ -72,38 +88,30 @@ Result<const TenantKeys*> Keyring::Impl::Tenant(TenantId tenant, bool create) {
     const auto found = tenants.find(tenant);
     if (found != tenants.end()) return static_cast<const TenantKeys*>(found->second.get());
   }
-  const std::string place = TenantKey('t', tenant, "");
+  const std::string place = PlaceOf('t', tenant, "");
   auto keys = std::make_unique<TenantKeys>();
   Key* const all[] = {&keys->identity, &keys->wrap, &keys->token, &keys->digest, &keys->request};
   const std::scoped_lock change(changing);
-  MAILY_TRY(const std::optional<std::string> stored, kv->Get(place));
-  if (stored) {
-    MAILY_TRY(std::string secret, Unwrap(root, *stored, place, std::size(all) * kKeyBytes));
-    for (size_t i = 0; i < std::size(all); ++i) *all[i] = Key::From(std::string_view(secret).substr(i * kKeyBytes, kKeyBytes));
+  MAILY_TRY(std::optional<std::string> stored, store->Tenant(tenant));
+  if (!stored && !create) return Fail(Code::kNotFound, "tenant {} has no keys", tenant.value());
+  if (!stored) {
+    std::string secret(std::size(all) * kKeyBytes, '\0');
+    entropy.Fill({reinterpret_cast<uint8_t*>(secret.data()), secret.size()});
+    const std::string wrapped = Wrap(root, secret, place, entropy);
     explicit_bzero(secret.data(), secret.size());
-  } else if (!create) {
-    return Fail(Code::kNotFound, "tenant {} has no keys", tenant.value());
-  } else {
-    std::string secret;
-    for (Key* key : all) {
-      entropy.Fill(key->bytes);
-      secret.append(key->view());
-    }
-    KvBatch batch;
-    batch.Put(place, Wrap(root, secret, place, entropy));
-    explicit_bzero(secret.data(), secret.size());
-    MAILY_TRY_VOID(kv->Write(batch));
+    MAILY_TRY(stored, store->GetOrPutTenant(tenant, wrapped));
   }
+  MAILY_TRY(std::string secret, Unwrap(root, *stored, place, std::size(all) * kKeyBytes));
+  for (size_t i = 0; i < std::size(all); ++i) *all[i] = Key::From(std::string_view(secret).substr(i * kKeyBytes, kKeyBytes));
+  explicit_bzero(secret.data(), secret.size());
   const std::scoped_lock lock(reading);
   // Another thread may have read them meanwhile: its copy stays.
   return static_cast<const TenantKeys*>(tenants.try_emplace(tenant, std::move(keys)).first->second.get());
 }
 
-Result<SubjectKey> Keyring::Impl::Read(const TenantKeys& keys, const std::string& id_place, std::string_view stored) {
-  MAILY_TRY(std::string secret, Unwrap(keys.wrap, stored, id_place, kKeyBytes));
-  SubjectKey key;
-  std::memcpy(key.key_id.data(), id_place.data() + id_place.size() - key.key_id.size(), key.key_id.size());
-  key.key = Key::From(secret);
+Result<SubjectKey> Keyring::Impl::Read(const TenantKeys& keys, TenantId tenant, const KeyStore::Wrapped& stored) {
+  MAILY_TRY(std::string secret, Unwrap(keys.wrap, stored.bytes, PlaceOf('k', tenant, View(stored.id)), kKeyBytes));
+  SubjectKey key{.key_id = stored.id, .key = Key::From(secret)};
   explicit_bzero(secret.data(), secret.size());
   return key;
 }
@@ -119,15 +127,7 @@ Result<KeyId> Keyring::Impl::NewId(TenantId tenant) {
       uint32_t first = 0;
       std::memcpy(&first, random, sizeof(first));
       next = uint64_t{first} << 32U;
-      std::string from = TenantKey('k', tenant, "");
-      std::string to = from;
-      PutOrdered(from, next);
-      PutOrdered(to, next | UINT32_MAX);
-      taken = false;
-      MAILY_TRY_VOID(kv->Scan(from, to, [&](std::string_view, std::string_view) {
-        taken = true;
-        return false;
-      }));
+      MAILY_TRY(taken, store->HasIdsFrom(tenant, first));
     }
     ++next;
   }
@@ -138,17 +138,19 @@ Result<KeyId> Keyring::Impl::NewId(TenantId tenant) {
   return id;
 }
 
-Result<std::unique_ptr<Keyring>> Keyring::Open(std::unique_ptr<Kv> kv, const Key& root, Entropy& entropy, Options options) {
+Result<std::unique_ptr<Keyring>> Keyring::Open(std::unique_ptr<KeyStore> store, const Key& root, Entropy& entropy, Options options) {
   const std::string mark = HmacSha256(root, {"maily keyring root"}, 16);
-  MAILY_TRY(const std::optional<std::string> stored, kv->Get("r"));
-  if (!stored) {
-    KvBatch batch;
-    batch.Put("r", mark);
-    MAILY_TRY_VOID(kv->Write(batch));
-  } else if (!ConstantTimeEqual(*stored, mark)) {
+  MAILY_TRY(const std::string stored, store->GetOrPutRoot(mark));
+  if (!ConstantTimeEqual(stored, mark)) {
     return Fail(Code::kFatal, "the keyring was made with another root key; restore the root key file that belongs to it");
   }
-  return std::unique_ptr<Keyring>(new Keyring(std::make_unique<Impl>(std::move(kv), root, entropy, options.cache_bytes_max)));
+  MAILY_TRY(const uint64_t destructions, store->Destructions());
+  return std::unique_ptr<Keyring>(
+      new Keyring(std::make_unique<Impl>(std::move(store), root, entropy, options.cache_bytes_max, destructions)));
+}
+
+Result<std::unique_ptr<Keyring>> Keyring::Open(std::unique_ptr<Kv> kv, const Key& root, Entropy& entropy, Options options) {
+  return Open(MakeKvStore(std::move(kv)), root, entropy, options);
 }
 
 Keyring::Keyring(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -159,48 +161,49 @@ Result<const TenantKeys*> Keyring::FindTenant(TenantId tenant) { return impl_->T
 
 Result<std::vector<SubjectKey>> Keyring::GetOrCreate(TenantId tenant, std::span<const std::string_view> subjects) {
   Impl& impl = *impl_;
-  MAILY_TRY(const TenantKeys* keys, Tenant(tenant));
+  MAILY_TRY(const TenantKeys* tenant_keys, Tenant(tenant));
   std::vector<SubjectKey> result(subjects.size());
   std::vector<size_t> missing;
+  MAILY_TRY(const uint64_t destructions, impl.store->Destructions());
   {
     const std::scoped_lock lock(impl.reading);
+    impl.Notice(destructions);
     for (size_t i = 0; i < subjects.size(); ++i) {
-      if (!impl.opened.FindBySubject(tenant, subjects[i], result[i])) missing.push_back(i);
+      if (!impl.opened->FindBySubject(tenant, subjects[i], result[i])) missing.push_back(i);
     }
   }
   if (missing.empty()) return result;
   const std::scoped_lock change(impl.changing);
-  KvBatch batch;
-  std::map<std::string, size_t> made;  // places of subjects, in order
-  for (const size_t i : missing) {
-    std::string place = TenantKey('s', tenant, subjects[i]);
-    if (const auto twin = made.find(place); twin != made.end()) {
-      result[i] = result[twin->second];
-      continue;
-    }
-    MAILY_TRY(const std::optional<std::string> ids, impl.kv->Get(place));
-    if (!ids) {
-      MAILY_TRY(result[i].key_id, impl.NewId(tenant));
-      impl.entropy.Fill(result[i].key.bytes);
-      std::string id_place = TenantKey('k', tenant, View(result[i].key_id));
-      std::string wrapped = Wrap(keys->wrap, result[i].key.view(), id_place, impl.entropy);
-      batch.Put(std::move(id_place), std::move(wrapped));
-      made.emplace(std::move(place), i);
-      continue;
-    }
-    KeyId id;
-    if (ids->size() < id.size() || ids->size() % id.size() != 0)
-      return Fail(Code::kCorrupt, "keyring: {} stored bytes are no key ids", ids->size());
-    std::memcpy(id.data(), ids->data() + ids->size() - id.size(), id.size());
-    const std::string id_place = TenantKey('k', tenant, View(id));
-    MAILY_TRY(const std::optional<std::string> stored, impl.kv->Get(id_place));
-    if (!stored) return Fail(Code::kCorrupt, "keyring: a key id is there, its key is not");
-    MAILY_TRY(result[i], impl.Read(*keys, id_place, *stored));
+  uint64_t forgotten = 0;
+  {
+    const std::scoped_lock lock(impl.reading);
+    forgotten = impl.forgotten;
   }
-  for (const auto& [place, i] : made) batch.Put(place, std::string(View(result[i].key_id)));
-  if (!batch.changes.empty()) MAILY_TRY_VOID(impl.kv->Write(batch));
+  // Each subject once, in order.
+  std::vector<std::string_view> names;
+  for (const size_t i : missing) names.push_back(subjects[i]);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  std::vector<SubjectKey> keys(names.size());
+  const auto make = [&](size_t n) -> Result<KeyStore::Wrapped> {
+    MAILY_TRY(keys[n].key_id, impl.NewId(tenant));
+    impl.entropy.Fill(keys[n].key.bytes);
+    const std::string place = PlaceOf('k', tenant, View(keys[n].key_id));
+    return KeyStore::Wrapped{keys[n].key_id, Wrap(tenant_keys->wrap, keys[n].key.view(), place, impl.entropy)};
+  };
+  MAILY_TRY(const auto kept, impl.store->GetOrPut(tenant, names, make));
+  for (size_t n = 0; n < names.size(); ++n) {
+    if (kept[n].id == keys[n].key_id) continue;
+    MAILY_TRY(keys[n], impl.Read(*tenant_keys, tenant, kept[n]));  // it was there, or another process was first
+  }
+  for (const size_t i : missing) {
+    result[i] = keys[static_cast<size_t>(std::lower_bound(names.begin(), names.end(), subjects[i]) - names.begin())];
+  }
   const std::scoped_lock lock(impl.reading);
-  for (const size_t i : missing) impl.opened.Put(tenant, result[i], subjects[i]);
+  // A key read before a destruction is not put back after it.
+  if (forgotten == impl.forgotten) {
+    for (const size_t i : missing) impl.opened->Put(tenant, result[i], subjects[i]);
+  }
   return result;
 }
 
@@ -211,45 +214,37 @@ Result<SubjectKey> Keyring::GetOrCreate(TenantId tenant, std::string_view subjec
 
 Result<SubjectKey> Keyring::Find(TenantId tenant, const KeyId& key_id) {
   Impl& impl = *impl_;
-  const std::string id_place = TenantKey('k', tenant, View(key_id));
   SubjectKey key;
-  uint64_t destroyed = 0;
+  uint64_t forgotten = 0;
+  MAILY_TRY(const uint64_t destructions, impl.store->Destructions());
   {
     const std::scoped_lock lock(impl.reading);
-    if (impl.opened.FindById(tenant, key_id, key)) return key;
-    destroyed = impl.destroyed;
+    impl.Notice(destructions);
+    if (impl.opened->FindById(tenant, key_id, key)) return key;
+    forgotten = impl.forgotten;
   }
   MAILY_TRY(const TenantKeys* keys, FindTenant(tenant));
-  MAILY_TRY(const std::optional<std::string> stored, impl.kv->Get(id_place));
+  MAILY_TRY(std::optional<std::string> stored, impl.store->Find(tenant, key_id));
   if (!stored) return Fail(Code::kNotFound, "the key is gone");
-  MAILY_TRY(key, impl.Read(*keys, id_place, *stored));
+  MAILY_TRY(key, impl.Read(*keys, tenant, {key_id, *std::move(stored)}));
   const std::scoped_lock lock(impl.reading);
-  // A key read before a Destroy is not put back after it.
-  if (destroyed == impl.destroyed) impl.opened.Put(tenant, key, "");
+  if (forgotten == impl.forgotten) impl.opened->Put(tenant, key, "");
   return key;
 }
 
 Result<size_t> Keyring::Destroy(TenantId tenant, std::string_view subject) {
   Impl& impl = *impl_;
-  const std::string place = TenantKey('s', tenant, subject);
   const std::scoped_lock change(impl.changing);
-  MAILY_TRY(const std::optional<std::string> ids, impl.kv->Get(place));
-  if (!ids) return size_t{0};
-  KvBatch batch;
-  std::vector<KeyId> gone;
-  for (size_t at = 0; at + sizeof(KeyId) <= ids->size(); at += sizeof(KeyId)) {
-    std::memcpy(gone.emplace_back().data(), ids->data() + at, sizeof(KeyId));
-    batch.Delete(TenantKey('k', tenant, View(gone.back())));
-  }
-  batch.Delete(place);
+  MAILY_TRY(const std::vector<KeyId> gone, impl.store->KeysOf(tenant, subject));
+  if (gone.empty()) return size_t{0};
   const auto forget = [&] {
     const std::scoped_lock lock(impl.reading);
-    ++impl.destroyed;
-    for (const KeyId& id : gone) impl.opened.Remove(tenant, id);
+    ++impl.forgotten;
+    for (const KeyId& id : gone) impl.opened->Remove(tenant, id);
   };
   // Once before, so that nobody finds it from here on in memory alone, and once after, for who read it in between.
   forget();
-  MAILY_TRY_VOID(impl.kv->Write(batch));
+  MAILY_TRY_VOID(impl.store->Destroy(tenant, subject));
   forget();
   return gone.size();
 }

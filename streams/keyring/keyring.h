@@ -3,11 +3,8 @@
 // A subject is whom data is about (a contact key, opaque bytes here). It may own several keys; destroying all of them erases what was
 // sealed with them, wherever copies of it are. So "key gone" (kNotFound) is a normal outcome, not a failure.
 //
-// In the Kv, numbers big-endian; every stored key is sealed:
-//   'r'                               MAC of the root key, so that another one is noticed
-//   't' tenant u32                    the five tenant keys, wrapped by the root key
-//   'k' tenant u32 key_id 8           a subject key, wrapped by the tenant's wrap key
-//   's' tenant u32 subject            key_ids of the subject, 8 bytes each; the last is the one to seal with
+// Where several processes share a store, each keeps opened keys in memory, and asks the store whether one was destroyed before it uses
+// them. A key that is wrapped is bound to its place, 't' tenant u32 or 'k' tenant u32 key_id 8 (big-endian), by associated data.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +19,7 @@
 #include "streams/keyring/cipher.h"
 #include "streams/keyring/subject_key.h"
 #include "streams/port/env.h"
+#include "streams/port/key_store.h"
 #include "streams/port/kv.h"
 
 namespace maily::keyring {
@@ -41,7 +39,9 @@ class Keyring {
     // Of opened subject keys kept in memory, about 100 bytes each; the oldest go first.
     size_t cache_bytes_max = 16 << 20;
   };
-  // `kv` is opened with KvDurability::kOnWrite. kFatal: it was made with another root key.
+  // kFatal: the store was made with another root key.
+  static Result<std::unique_ptr<Keyring>> Open(std::unique_ptr<KeyStore> store, const Key& root, Entropy& entropy, Options options);
+  // Over `kv`, opened with KvDurability::kOnWrite.
   static Result<std::unique_ptr<Keyring>> Open(std::unique_ptr<Kv> kv, const Key& root, Entropy& entropy, Options options);
   ~Keyring();
 
@@ -50,14 +50,16 @@ class Keyring {
   // The same, but kNotFound if it has none: for tenants that outsiders name.
   Result<const TenantKeys*> FindTenant(TenantId tenant);
 
-  // A key for every subject, in their order; those that have none get one, all in one synced batch. Two callers at once get the same.
+  // A key for every subject, in their order; those that have none get one, all in one synced batch. Two callers at once get the same, be
+  // they in two processes.
   Result<std::vector<SubjectKey>> GetOrCreate(TenantId tenant, std::span<const std::string_view> subjects);
   Result<SubjectKey> GetOrCreate(TenantId tenant, std::string_view subject);
 
   // The key of that id. kNotFound: it is gone, or never was.
   Result<SubjectKey> Find(TenantId tenant, const KeyId& key_id);
 
-  // Destroys all keys of the subject; how many there were. Nobody opens what they sealed any more, from when this returns.
+  // Destroys all keys of the subject; how many there were. Nobody in this process opens what they sealed, or seals with them, from when
+  // this returns; nobody in another from when its store knows (KeyStore::Destructions).
   Result<size_t> Destroy(TenantId tenant, std::string_view subject);
 
  private:

@@ -1,15 +1,13 @@
 // A key that seals what is about one subject, and its id.
 #pragma once
 
-#include <array>
-#include <cstdint>
-
 #include "streams/base/ids.h"
 #include "streams/keyring/cipher.h"
+#include "streams/port/key_store.h"
 
 namespace maily::keyring {
 
-using KeyId = std::array<uint8_t, 8>;
+using maily::KeyId;
 
 struct SubjectKey {
   KeyId key_id{};

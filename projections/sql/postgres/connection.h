@@ -18,12 +18,21 @@
 #include <vector>
 
 #include "projections/sql/postgres/dialect.h"
-#include "projections/sql/postgres/session.h"
 #include "projections/sql/postgres/wire.h"
 #include "projections/sql/sql.h"
+#include "streams/adapters/postgres/array.h"
+#include "streams/adapters/postgres/session.h"
 #include "streams/base/time.h"
 
 namespace maily::sql::postgres {
+
+using libpq::ArrayColumn;
+using libpq::Connect;
+using libpq::ConnectionHandle;
+using libpq::ErrorOf;
+using libpq::Exec;
+using libpq::Field;
+using libpq::ResultHandle;
 
 class PostgresConnection;
 

@@ -1,7 +1,7 @@
 // Implements the examination of a server.
 #include "projections/sql/postgres/postgres.h"
 #include "projections/sql/postgres/roles.h"
-#include "projections/sql/postgres/session.h"
+#include "streams/adapters/postgres/session.h"
 
 namespace maily::sql {
 namespace {
@@ -20,15 +20,15 @@ constexpr const char* kSettings =
 }  // namespace
 
 std::vector<PostgresFinding> ExaminePostgres(const PostgresOptions& options) {
-  const auto connection = postgres::Connect(options.url);
+  const auto connection = libpq::Connect(options.url);
   if (!connection)
     return {{Level::kFail, connection.error().message, "is it running, and does `db` name it? the server waits for it, too"}};
-  const auto row = postgres::Exec(connection->get(), kSettings);
-  const auto roles = postgres::Exec(connection->get(), postgres::RolesQuery());
+  const auto row = libpq::Exec(connection->get(), kSettings);
+  const auto roles = libpq::Exec(connection->get(), postgres::RolesQuery());
   if (!row) return {{Level::kFail, row.error().message, ""}};
   if (!roles) return {{Level::kFail, roles.error().message, ""}};
-  const auto field = [&row](int column) { return postgres::Field(*row, 0, column); };
-  const bool under_roles = postgres::Field(*roles, 0, 0) == "t";
+  const auto field = [&row](int column) { return libpq::Field(*row, 0, column); };
+  const bool under_roles = libpq::Field(*roles, 0, 0) == "t";
 
   std::vector<PostgresFinding> findings;
   findings.push_back({Level::kOk, fmt::format("PostgreSQL {}, database {} of {}", field(0), field(7), field(6)), ""});

@@ -97,7 +97,8 @@ class PostgresDatabases final : public Databases {
     const bool valid =
         !name.empty() && name.size() <= 60 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
     if (!valid) return Fail(Code::kInvalid, "'{}' is no database name", name);
-    if (name == options_.own_schema || name == "public" || name == "analytics" || name == "information_schema" || name.starts_with("pg_")) {
+    if (name == options_.own_schema || name == "public" || name == "analytics" || name == "maily_keyring" || name == "information_schema" ||
+        name.starts_with("pg_")) {
       return Fail(Code::kInvalid, "the schema '{}' is not for read models", name);
     }
     return Ok();

@@ -5,14 +5,14 @@
 
 #include <cstdlib>
 
-#include "projections/sql/postgres/session.h"
+#include "streams/adapters/postgres/session.h"
 
 namespace maily::sql {
 namespace {
 
-using postgres::Connect;
-using postgres::ConnectionHandle;
-using postgres::Exec;
+using libpq::Connect;
+using libpq::ConnectionHandle;
+using libpq::Exec;
 
 // The later dbname of two counts.
 std::string UrlOf(const std::string& server, const std::string& database) { return server + "&dbname=" + database; }
@@ -22,7 +22,7 @@ std::string RunAt(const std::string& url, const std::string& sql) {
   MAILY_CHECK(connection.has_value(), "{}: {}", url, connection.error().message);
   const auto result = Exec(connection->get(), sql);
   MAILY_CHECK(result.has_value(), "{}", result.error().message);
-  return PQntuples(result->get()) > 0 ? postgres::Field(*result, 0, 0) : std::string();
+  return PQntuples(result->get()) > 0 ? libpq::Field(*result, 0, 0) : std::string();
 }
 
 // The database of this process.

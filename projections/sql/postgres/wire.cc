@@ -7,8 +7,6 @@
 namespace maily::sql::postgres {
 namespace {
 
-constexpr size_t kArrayHeader = 20;  // dimensions, has-null flag, element type, size, lower bound
-
 void PutBig(std::string& out, uint64_t value, int bytes) {
   for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
 }
@@ -37,9 +35,6 @@ int64_t IntegerOfNumeric(std::string_view bytes) {
 int SizeOf(Oid oid) { return oid == kInt2 ? 2 : oid == kInt4 ? 4 : 8; }
 
 }  // namespace
-
-void PutBig32(std::string& out, uint32_t value) { PutBig(out, value, 4); }
-uint32_t Big32(std::string_view bytes) { return static_cast<uint32_t>(Big(bytes)); }
 
 std::optional<std::string_view> Encode(Type type, int64_t integer, std::string_view bytes, Oid oid, std::string& room) {
   const bool wants_bytes = oid == kText || oid == kBytea;
@@ -83,32 +78,6 @@ int64_t DecodeInteger(Oid oid, std::string_view bytes) {
     default:
       return static_cast<int64_t>(Big(bytes));
   }
-}
-
-void ArrayColumn::Add(std::string_view bytes) {
-  PutBig32(bytes_, static_cast<uint32_t>(bytes.size()));
-  bytes_ += bytes;
-  ++count_;
-}
-void ArrayColumn::AddNull() {
-  PutBig32(bytes_, 0xFFFFFFFF);
-  has_null_ = true;
-  ++count_;
-}
-void ArrayColumn::Clear() {
-  bytes_.assign(kArrayHeader, '\0');
-  count_ = 0;
-  has_null_ = false;
-}
-std::string_view ArrayColumn::Finish() {
-  std::string header;
-  PutBig32(header, 1);
-  PutBig32(header, has_null_ ? 1 : 0);
-  PutBig32(header, element_);
-  PutBig32(header, count_);
-  PutBig32(header, 1);
-  bytes_.replace(0, kArrayHeader, header);
-  return bytes_;
 }
 
 }  // namespace maily::sql::postgres

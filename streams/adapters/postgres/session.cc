@@ -1,9 +1,9 @@
 // Implements connecting and the mapping of errors.
-#include "projections/sql/postgres/session.h"
+#include "streams/adapters/postgres/session.h"
 
 #include <algorithm>
 
-namespace maily::sql::postgres {
+namespace maily::libpq {
 namespace {
 
 std::string_view FirstLine(const char* message) {
@@ -60,7 +60,8 @@ Error ErrorOf(PGconn* connection, const PGresult* result, std::string_view what)
   const char* hint = "";
   if (state != nullptr && std::string_view(state) == "53100") hint = "; the disk of the database is full";
   if (state != nullptr && std::string_view(state) == "42501") hint = "; deploy/postgres-roles.sql grants what Maily needs";
-  if (code == Code::kCorrupt) hint = "; the read models can be rebuilt from the journal";
+  if (code == Code::kCorrupt)
+    hint = "; its disk or memory is damaged: read models can be rebuilt from the journal, keys come from their backup";
   return Fail(code, "PostgreSQL: {} ({}{}{}){}", primary != nullptr ? FirstLine(primary) : FirstLine(PQerrorMessage(connection)),
               what.substr(0, 200), state == nullptr ? "" : ", ", state == nullptr ? "" : state, hint);
 }
@@ -76,4 +77,4 @@ std::string Field(const ResultHandle& result, int row, int column) {
   return {PQgetvalue(result.get(), row, column), static_cast<size_t>(PQgetlength(result.get(), row, column))};
 }
 
-}  // namespace maily::sql::postgres
+}  // namespace maily::libpq

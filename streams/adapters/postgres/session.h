@@ -9,7 +9,7 @@
 
 #include "streams/base/result.h"
 
-namespace maily::sql::postgres {
+namespace maily::libpq {
 
 struct FinishConnection {
   void operator()(PGconn* connection) const { PQfinish(connection); }
@@ -34,4 +34,4 @@ Result<ResultHandle> Exec(PGconn* connection, const std::string& sql);
 // The text of a field; empty for null.
 std::string Field(const ResultHandle& result, int row, int column);
 
-}  // namespace maily::sql::postgres
+}  // namespace maily::libpq
