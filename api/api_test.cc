@@ -109,6 +109,21 @@ TEST_F(ApiTest, AnIdempotencyKeyGetsTheFirstAnswerWhateverItWas) {
             200);
 }
 
+TEST_F(ApiTest, ASecondRequestUnderAKeyThatIsUnderWayIsToldSo) {
+  for (const std::string path : {"/v1/lists", "/v1/suppressions:batch"}) {
+    const json body = path == "/v1/lists" ? json{{"name", "once"}} : json{{"suppressions", {{{"email", "a@b.example"}}}}};
+    const http::Headers of_path{{"idempotency-key", "busy" + path}};
+    const auto first = Begin(Method::kPost, path, body.dump(), of_path);
+    const Said second = Post(path, body, of_path);
+    EXPECT_EQ(second.status, 409) << path;
+    EXPECT_EQ(second.body["code"], "request_under_way");
+    EXPECT_EQ(second.response.headers.Find("retry-after"), "1");
+    const Said answered = Finish(first);
+    EXPECT_LT(answered.status, 300) << answered.body;
+    EXPECT_EQ(Post(path, body, of_path).body, answered.body) << "the key is free again, and has its answer";
+  }
+}
+
 TEST_F(ApiTest, AnIdempotencyKeyWithAnotherRequestIsRefusedWhoeverThatIsAbout) {
   const http::Headers key{{"idempotency-key", "once"}};
   EXPECT_EQ(Post("/v1/contacts", {{"email", "ann@example.com"}}, key).status, 201);

@@ -16,6 +16,7 @@
 #include "api/http/message.h"
 #include "api/http/problem.h"
 #include "api/import/jobs.h"
+#include "api/under_way.h"
 #include "projections/views/views.h"
 
 namespace maily::api {
@@ -42,6 +43,7 @@ struct Shared {
   gateway::Gateway gateway;
   gateway::Auth auth;
   import::Jobs imports;
+  UnderWay under_way;
 
  private:
   std::atomic<size_t> next_blocking_ = 0;
@@ -52,6 +54,7 @@ struct Call {
   http::Request request;
   gateway::Caller caller;
   http::Respond respond;
+  std::shared_ptr<const void> held_key = nullptr;  // its Idempotency-Key, while it is under way
 
   // ?dry_run=true: nothing is appended.
   bool dry_run() const { return request.Query("dry_run") == "true"; }

@@ -28,6 +28,7 @@ constexpr ErrorCode kCodes[] = {
     {"invalid_request", "details list every member that is wrong"},
     {"invalid_parameter", "a query parameter is unknown or wrong"},
     {"invalid_idempotency_key", "an Idempotency-Key has 1 to 200 printable characters without spaces"},
+    {"request_under_way", "a request under this Idempotency-Key is not answered yet"},
     {"idempotency_key_reused", "the key came before with another request"},
     {"not_applied", "strict read: the view does not show what the token stands for yet"},
     {"missing", "a required member is not there, or empty"},

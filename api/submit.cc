@@ -50,6 +50,19 @@ Order KeyOrder(const Call& call, const Order& order) {
   return key;
 }
 
+// False: another request under the key is under way, and this one was refused.
+bool HoldKey(Call& call, const std::string& key) {
+  if (key.empty() || call.dry_run()) return true;
+  call.held_key = call.api->under_way.Begin(call.caller.tenant, key);
+  if (call.held_key != nullptr) return true;
+  Problem problem{.status = 409,
+                  .code = "request_under_way",
+                  .message = "a request under this Idempotency-Key is not answered yet; send it again to get its answer"};
+  problem.headers.Add("retry-after", "1");
+  Refuse(call, problem);
+  return false;
+}
+
 // What a decided refusal means.
 Problem ProblemOf(Outcome outcome, const json& answer) {
   const std::string code = answer.value("code", outcome == Outcome::kRejected ? "rejected" : "refused");
@@ -219,7 +232,7 @@ http::Headers TokenOf(Call& call, std::span<const Verdict> verdicts) {
 
 void Submit(Call call, Order order, Shape shape) {
   auto key = IdempotencyKey(call);
-  if (!key) return;
+  if (!key || !HoldKey(call, *key)) return;
   order.natural_key = std::move(*key);
   const bool alone = order.natural_key.empty() || GoesHome(call, order);
   const Order taken = alone ? Order() : KeyOrder(call, order);
@@ -240,7 +253,7 @@ void SubmitHome(Call call, const google::protobuf::Message& command, Shape shape
 
 void SubmitBatch(Call call, std::vector<Order> orders, Duration timeout, AllDone done) {
   const auto key = IdempotencyKey(call);
-  if (!key) return;
+  if (!key || !HoldKey(call, *key)) return;
   if (key->empty() || orders.empty()) return SubmitAll(std::move(call), orders, timeout, std::move(done));
   Order whole;
   whole.type = orders.front().type;

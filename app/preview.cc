@@ -12,6 +12,7 @@ Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_v
             smtp::Mailing::Make({.tenant = source.tenant,
                                  .campaign_id = source.campaign_id,
                                  .list_id = source.list_id,
+                                 .trace = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",  // it is that of a launch to come
                                  .from = source.from,
                                  .reply_to = source.reply_to,
                                  .source = {.subject = source.subject, .html = source.html, .text = source.text},

@@ -315,6 +315,8 @@ void Decide(task::Context& context, const v1::CampaignLaunched& launched) {
   opened.set_postal_address(launched.postal_address());
   opened.set_company(launched.company());
   opened.set_last_ordinal(counter == nullptr ? 0 : counter->last_ordinal());
+  const TraceId& trace = context.command()->trace;
+  if (!trace.IsZero()) opened.set_trace(trace.view().data(), trace.view().size());
   context.Emit(opened);
 }
 

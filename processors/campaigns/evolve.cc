@@ -59,6 +59,7 @@ void Evolve(task::Fold& fold, const v1::CampaignOpened& event) {
   run.set_postal_address(event.postal_address());
   run.set_company(event.company());
   run.set_last_ordinal(event.last_ordinal());
+  run.set_trace(event.trace());
   run.set_state(v1::RUNNING);
   fold.AddWork(kPlan, PlanSubject(event.campaign_id()));
 }

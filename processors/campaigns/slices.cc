@@ -120,6 +120,7 @@ task::SliceEnd Plan(task::Context& context, std::string_view subject) {
   const v1::CampaignRun* run = context.view<v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
   MAILY_CHECK(run != nullptr, "campaign {} of tenant {} is planned and not there", campaign_id, context.tenant().value());
   if (run->state() != v1::RUNNING) return task::SliceEnd::kWaiting;
+  context.Continue(TraceId::From(run->trace()));
   const uint64_t first = run->planned_to() + 1;
   // Slices end at multiples of kPlanOrdinals, hence never cross a chunk.
   const uint64_t last = std::min(run->last_ordinal(), (run->planned_to() / kPlanOrdinals + 1) * kPlanOrdinals);

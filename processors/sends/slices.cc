@@ -176,6 +176,7 @@ task::SliceEnd Send(task::Context& context, std::string_view subject) {
   const auto campaign_id = Cursor(subject).Ordered<uint64_t>();
   const CampaignRun* run = context.view<CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
   MAILY_CHECK(run != nullptr, "campaign {} of tenant {} is sent and not there", campaign_id, context.tenant().value());
+  context.Continue(TraceId::From(run->trace()));
   if (run->state() != campaigns::v1::PAUSED) {
     Sending sending(context, campaign_id, *run);
     // 1. Retries.

@@ -161,6 +161,7 @@ void Engine::Open(TenantId tenant, Instant now) {
   context_.command_ = nullptr;
   context_.tenant_ = tenant;
   context_.now_ = now;
+  context_.trace_ = {};
   context_.outcome_ = Outcome::kDone;
   context_.refused_ = false;
   cache_.Begin();
@@ -346,6 +347,7 @@ bool Engine::Slice(Instant now, journal::FrameDraft& draft) {
     decision.cause.kind = CauseKind::kWork;
     decision.cause.item = item->key;
     decision.tenant = item->tenant;
+    decision.trace = context_.trace_;
     MAILY_CHECK(Close(decision, now, draft), "a slice of work kind {} broke a limit: {}", item->kind, failure_);
     return true;
   }
@@ -370,6 +372,7 @@ size_t Engine::FireTimers(Instant now, size_t max, journal::FrameDraft& draft) {
     decision.cause.kind = CauseKind::kTimer;
     decision.cause.item = key;
     decision.tenant = timer.tenant;
+    decision.trace = context_.trace_;
     MAILY_CHECK(Close(decision, now, draft), "timer step {} broke a limit: {}", timer.step, failure_);
   }
   return due.size();

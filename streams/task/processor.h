@@ -104,6 +104,8 @@ class Context {
   void Answer(std::string_view name, uint64_t number);
   // Adds all that is wrong, beside the sentence of Refuse: where -> what. A place that is there twice gets both sentences.
   void AnswerAll(const std::vector<std::pair<std::string, std::string>>& wrong);
+  // The trace of a decision that no command caused: of the request whose work goes on in a slice or timer.
+  void Continue(TraceId trace) { trace_ = trace; }
   // Decided, and nothing had to change.
   void Unchanged() { outcome_ = journal::Outcome::kUnchanged; }
   // Spends a credit of the site, or says that there is none.
@@ -124,6 +126,7 @@ class Context {
   PartitionId partition_;
   uint16_t partition_count_ = 0;
   Instant now_;
+  TraceId trace_;
   size_t noun_ = 0;
   journal::Outcome outcome_ = journal::Outcome::kDone;
   bool refused_ = false;

@@ -76,12 +76,25 @@ class ApiTest : public ::testing::Test {
     if (!request.headers.Find("authorization")) request.headers.Add("authorization", "Bearer " + key());
     const auto match = router_->Find(method, request.path(), request.params);
     if (match.route == nullptr) return {.status = match.miss == http::Router::Miss::kMethod ? 405 : 404, .body = {}, .response = {}};
-    std::optional<Response> response;
-    match.route->handler(std::move(request), [&response](Response r) { response = std::move(r); });
-    EXPECT_TRUE(world_.Until([&response] { return response.has_value(); })) << target;
-    if (!response) return {};
-    Said said{.status = response->status, .body = json::parse(response->body, nullptr, false), .response = std::move(*response)};
-    return said;
+    const auto answer = std::make_shared<std::optional<Response>>();
+    match.route->handler(std::move(request), [answer](Response r) { *answer = std::move(r); });
+    return Finish(answer);
+  }
+  // A request that is asked and not waited for; Finish waits. CHECK: there is such a route.
+  using Begun = std::shared_ptr<std::optional<Response>>;
+  Begun Begin(Method method, const std::string& target, const std::string& body, http::Headers headers) {
+    Request request{.method = method, .target = target, .headers = std::move(headers), .body = body};
+    request.headers.Add("authorization", "Bearer " + key());
+    const auto match = router_->Find(method, request.path(), request.params);
+    MAILY_CHECK(match.route != nullptr, "no route {}", target);
+    auto answer = std::make_shared<std::optional<Response>>();
+    match.route->handler(std::move(request), [answer](Response r) { *answer = std::move(r); });
+    return answer;
+  }
+  Said Finish(const Begun& answer) {
+    EXPECT_TRUE(world_.Until([&] { return answer->has_value(); }));
+    if (!*answer) return {};
+    return {.status = (*answer)->status, .body = json::parse((*answer)->body, nullptr, false), .response = std::move(**answer)};
   }
   Said Get(const std::string& target) { return Ask(Method::kGet, target); }
   Said Post(const std::string& target, const json& body, http::Headers headers = {}) {

@@ -35,6 +35,7 @@ TEXT = f"""Hello {{{{ contact.first_name }}}},
 FIVE = ["Ann@example.com,Zoë <& Co>,1.50,true,31", "bob@example.com,Bob,3,false,32", "cid@bücher.example,Cid,,true,", "dan@example.com,,1e3,,",
         "eve@hard.test,\"Eve, \"\"E\"\"\",-0.25,false,35"]
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+TRACE = "0af7651916cd43dd8448eb211c80319c"  # of every launch
 SETTLED = ("delivered", "skipped", "bounced", "expired", "unknown")
 
 
@@ -62,9 +63,9 @@ class Skeleton:
         self.world.start_server()
         self.api.close()
 
-    def write(self, path, body=None):
+    def write(self, path, body=None, headers=None):
         """POSTs, and waits until reads show it."""
-        status, answer, headers = self.api.call("POST", path, body)
+        status, answer, headers = self.api.call("POST", path, body, headers)
         check(status in (200, 201), f"POST {path}: {status} {answer}")
         self.api.ok("GET", f"/v1/campaigns?min={quote(headers['maily-consistency-token'])}&wait_ms=20000&strict=true")
         return answer
@@ -74,7 +75,7 @@ class Skeleton:
                                             "from": "Müller & Söhne <news@shop.example.com>", **more})["id"]
 
     def launch(self, campaign):
-        answer = self.write(f"/v1/campaigns/{campaign}:launch")
+        answer = self.write(f"/v1/campaigns/{campaign}:launch", headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
         check(answer["status"] == "running", f"launch: {answer}")
 
     def counts(self, campaign, api=None):
@@ -313,6 +314,7 @@ class Skeleton:
             check(mail["From"] == "Müller & Söhne <news@shop.example.com>" and mail["To"].addresses[0].addr_spec == row["recipient"], f"{row}: {head}")
             check(mail["Message-ID"].endswith("@shop.example.com>") and mail["Message-ID"].strip("<>") == row["message_id"].strip("<>"), f"{row}: {head}")
             check(mail["Subject"].startswith("Grüße an ") and mail["Date"].datetime is not None, f"{row}: {mail['Subject']} {mail['Date']}")
+            check(mail.get_all("X-Maily-Trace") == [TRACE], f"{row}: the trace of the launch: {mail['X-Maily-Trace']}")
             check(re.fullmatch(r"<https://[^>, ]+>", mail["List-Unsubscribe"]), f"{row}: {mail['List-Unsubscribe']}")
             check(mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click", f"{row}: {mail['List-Unsubscribe-Post']}")
             check([part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"], f"{row}: {mail.get_content_type()}")

@@ -484,9 +484,11 @@ const Shared::Compiled& Shared::CompiledFor(TenantId tenant, uint64_t campaign_i
   Compiled& compiled = mailings_[key];
   const auto& version = run->template_version();
   const std::vector<std::string> links(version.links().begin(), version.links().end());
+  const std::string trace = run->trace().empty() ? "" : TraceId::From(run->trace()).ToHex();
   auto mailing = Mailing::Make({.tenant = tenant,
                                 .campaign_id = campaign_id,
                                 .list_id = run->spec().list_id(),
+                                .trace = trace,
                                 .from = run->spec().from(),
                                 .reply_to = run->spec().reply_to(),
                                 .source = {.subject = version.subject(), .html = version.html(), .text = version.text()},

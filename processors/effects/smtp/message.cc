@@ -316,6 +316,7 @@ Result<Mailing> Mailing::Make(const Options& options) {
   }
   fixed += fmt::format("List-ID: <list-{}.t{}.{}>\r\n", options.list_id, options.tenant.value(), mailing.from_.domain());
   fixed += fmt::format("Feedback-ID: c{}:t{}:campaign:maily\r\n", options.campaign_id, options.tenant.value());
+  if (!options.trace.empty()) fixed += fmt::format("X-Maily-Trace: {}\r\n", options.trace);
   fixed += "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nMIME-Version: 1.0\r\n";
   return mailing;
 }

@@ -53,6 +53,7 @@ class Mailing {
     TenantId tenant;
     uint64_t campaign_id = 0;
     uint64_t list_id = 0;
+    std::string_view trace = {};  // of the launch, 32 hexadecimal digits; empty = not said
     std::string_view from;
     std::string_view reply_to;  // empty = none
     personalization::Source source;
