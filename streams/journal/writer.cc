@@ -15,10 +15,14 @@ constexpr size_t kFoldBytesBatch = 1 << 20;  // folded between two turns of the 
 constexpr size_t kFoldFramesBatch = 64;
 constexpr Duration kResendFirst = Milliseconds(5);  // doubled with every further copy of the same record
 constexpr Duration kResendLast = Seconds(1);
-constexpr Duration kReclaimLeast = Seconds(1);  // step 4: waits of two owners that lose to each other have to differ
+constexpr Duration kReclaimLeast = Seconds(1);
 constexpr Duration kReclaimSpread = Seconds(9);
 
 }  // namespace
+
+Duration ReclaimPause(Entropy& entropy) {
+  return kReclaimLeast + Microseconds(static_cast<int64_t>(entropy.Next() % static_cast<uint64_t>(kReclaimSpread.us)));
+}
 
 struct Writer::Impl : std::enable_shared_from_this<Writer::Impl> {
   using Do = WriterCore::Do;
@@ -118,8 +122,7 @@ struct Writer::Impl : std::enable_shared_from_this<Writer::Impl> {
         return core.phase() == WriterCore::Phase::kLeading ? ReadBack() : ReadOn();
       case Do::kLost:
         copies = 0;
-        executor.After(kReclaimLeast + Microseconds(static_cast<int64_t>(entropy.Next() % static_cast<uint64_t>(kReclaimSpread.us))),
-                       Later(&Impl::ReadOn));
+        executor.After(ReclaimPause(entropy), Later(&Impl::ReadOn));
         return;
       case Do::kLed:
         copies = 0;

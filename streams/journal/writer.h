@@ -51,6 +51,9 @@ class FrameDraft {
   Instant time_;
 };
 
+// How long an owner waits that lost to another's claim and is still wanted: 1 to 10 s, drawn, so that two of them differ.
+Duration ReclaimPause(Entropy& entropy);
+
 // Lives on the task's executor: all calls and callbacks there.
 class Writer {
  public:

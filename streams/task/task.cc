@@ -29,8 +29,6 @@ constexpr size_t kSlicesMax = 8;              // taken in one turn when no comma
 constexpr Duration kClockLook = Seconds(1);   // while timers hold
 constexpr Duration kRetryAfter = Seconds(1);  // what a full disk has stopped
 constexpr Duration kClaimLook = Seconds(1);
-constexpr Duration kReclaimLeast = Seconds(1);   // before a fenced owner that is still wanted claims again; two that fence each other
-constexpr Duration kReclaimSpread = Seconds(9);  // have to differ
 
 }  // namespace
 
@@ -506,11 +504,10 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (!again) return;
     // Whoever assigns partitions still wants this one here.
     wanted = true;
-    executor.After(kReclaimLeast + Duration{static_cast<int64_t>(environment.entropy.Next() % static_cast<uint64_t>(kReclaimSpread.us))},
-                   [weak = weak_from_this(), mine = generation] {
-                     auto self = weak.lock();
-                     if (self && self->generation == mine && self->wanted) self->Lead();
-                   });
+    executor.After(journal::ReclaimPause(environment.entropy), [weak = weak_from_this(), mine = generation] {
+      auto self = weak.lock();
+      if (self && self->generation == mine && self->wanted) self->Lead();
+    });
   }
 
   Result<void> Flush(const journal::Position& at) {

@@ -9,14 +9,9 @@
 #include <string>
 #include <vector>
 
-namespace {
+#include "tests/hex.h"
 
-std::string FromHex(std::string_view hex) {
-  std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2)
-    bytes.push_back(static_cast<char>(std::strtol(std::string(hex.substr(i, 2)).c_str(), nullptr, 16)));
-  return bytes;
-}
+namespace {
 
 rocksdb::Status Change(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, const std::string& key, char byte, bool& found) {
   std::string value;
@@ -52,7 +47,7 @@ rocksdb::Status ChangeIn(const std::string& directory, const std::string& key, c
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
   bool found = false;
-  const auto status = ChangeIn(argv[1], FromHex(argv[2]), static_cast<char>(std::atoi(argv[3])), found);
+  const auto status = ChangeIn(argv[1], maily::test::Unhex(argv[2]), static_cast<char>(std::atoi(argv[3])), found);
   if (status.ok() && found) return 0;
   std::fprintf(stderr, "change_entry: %s: %s\n", argv[1], status.ok() ? "no such entry" : status.ToString().c_str());
   return 1;
