@@ -32,7 +32,7 @@ Result<command::Reply> Ask(const BootstrapNeeds& needs, TenantId tenant, Partiti
   command.trace = needs.entropy.NextId<TraceId>();
   command.payload = payload;
   std::promise<Result<command::Reply>> promise;
-  needs.replies.Await(command.id, needs.executor, Seconds(30),
+  needs.replies.Await(command.id, needs.executor, needs.patience,
                       [&promise](Result<command::Reply> reply) { promise.set_value(std::move(reply)); });
   needs.sender.Send(partition, command, Sync::kSoon, [](const Result<CommandAt>&) {});
   return promise.get_future().get();

@@ -27,7 +27,7 @@ fs::path IdentityPath(const LogId& log_id) { return IdentityDirectory() / (log_i
 Result<void> WriteWhole(const fs::path& path, const std::string& text) {
   std::error_code ignored;
   fs::create_directories(path.parent_path(), ignored);
-  const std::string beside = path.string() + ".new";
+  const std::string beside = fmt::format("{}.new-{}", path.string(), ::getpid());  // processes of one log share a record
   const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) return Fail(Code::kRetry, "{}: {}", beside, std::strerror(errno));
   const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
@@ -85,21 +85,23 @@ Result<std::unique_ptr<Instance>> Instance::Open(const std::string& data) {
 
 Instance::~Instance() { ::close(lock_); }
 
-Result<Mode> Instance::DecideMode(const LogId& log_id, uint64_t epoch) {
+Result<Mode> Instance::DecideMode(const Place& place, uint64_t epoch) {
+  place_ = place;
+  const LogId& log_id = place.log_id;
   const std::string mode = ReadWhole(data_ + "/MODE");
   const std::string identity = ReadWhole(IdentityPath(log_id));
   if (identity.empty()) {
-    // Nobody here knows this log. A log that was led before and comes without its record is a copy.
-    if (epoch > 0) {
+    // Nobody here knows this log. An embedded one that was led before and comes without its record is a copy.
+    if (epoch > 0 && !place.shared) {
       held_reason_ = "this data was led before, but not by this machine and user: it looks like a copy or a restored backup";
       return Mode::kHeld;
     }
-    MAILY_TRY_VOID(WriteIdentity(log_id, data_, epoch));
+    MAILY_TRY_VOID(WriteIdentity(log_id, place.name, epoch));
     return Mode::kSandbox;
   }
   const nlohmann::json record = nlohmann::json::parse(identity, nullptr, false);
   if (record.is_discarded() || !record.is_object()) return Fail(Code::kCorrupt, "{} is not readable JSON", IdentityPath(log_id).string());
-  if (record.value("path", "") != data_) {
+  if (record.value("path", "") != place.name) {
     held_reason_ = fmt::format("this log belongs to {}: here it is a copy", record.value("path", ""));
     return Mode::kHeld;
   }
@@ -116,11 +118,16 @@ uint64_t Instance::RecordedEpoch() const {
   return identity.is_object() ? identity.value("epoch", uint64_t{0}) : 0;
 }
 
-Result<void> Instance::RecordEpoch(const LogId& log_id, uint64_t epoch) {
-  // The copy beside the data tells `arm` which log this is; the one outside is what counts.
-  MAILY_TRY_VOID(WriteWhole(data_ + "/IDENTITY", nlohmann::json({{"log_id", log_id.ToHex()}, {"epoch", epoch}}).dump() + "\n"));
+Result<void> Instance::RecordEpoch(uint64_t epoch) {
+  // The copy beside the data tells `arm` which log this is and where; the one outside is what counts.
+  nlohmann::json beside{{"log_id", place_.log_id.ToHex()}, {"epoch", epoch}};
+  if (place_.shared) beside["place"] = place_.name;
+  MAILY_TRY_VOID(WriteWhole(data_ + "/IDENTITY", beside.dump() + "\n"));
   if (!held_reason_.empty()) return Ok();
-  return WriteIdentity(log_id, data_, epoch);
+  // Another process on this machine may have claimed higher.
+  const nlohmann::json there = nlohmann::json::parse(ReadWhole(IdentityPath(place_.log_id)), nullptr, false);
+  if (there.is_object() && there.value("path", "") == place_.name) epoch = std::max(epoch, there.value("epoch", uint64_t{0}));
+  return WriteIdentity(place_.log_id, place_.name, epoch);
 }
 
 Result<std::string> Arm(const std::string& data, bool live) {
@@ -130,7 +137,7 @@ Result<std::string> Arm(const std::string& data, bool live) {
   const nlohmann::json identity = nlohmann::json::parse(ReadWhole(absolute / "IDENTITY"), nullptr, false);
   if (identity.is_discarded() || !identity.is_object()) return Fail(Code::kNotFound, "{} holds no Maily data that was started once", data);
   const LogId log_id = LogId::FromHex(identity.value("log_id", ""));
-  MAILY_TRY_VOID(WriteIdentity(log_id, absolute.string(), identity.value("epoch", uint64_t{0})));
+  MAILY_TRY_VOID(WriteIdentity(log_id, identity.value("place", absolute.string()), identity.value("epoch", uint64_t{0})));
   MAILY_TRY_VOID(WriteWhole(absolute / "MODE", live ? "live\n" : "sandbox\n"));
   return IdentityPath(log_id).string();
 }

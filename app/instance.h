@@ -1,8 +1,9 @@
 // One `maily serve` a data directory, and what it may do to the world: sandbox, live or held.
 //
 // The lock names its holder. An identity record outside the data (in $XDG_STATE_HOME/maily, else ~/.local/state/maily) holds where this log
-// lives and the highest epoch it has claimed: data found at another path, or with a lower epoch, is a copy or a restored backup and starts
-// held, so that it opens no connection.
+// lives and the highest epoch it has claimed: a log found in another place, or with a lower epoch, is a copy or a restored backup and
+// starts held, so that it opens no connection. The place of an embedded log is the data directory; of one on Kafka, the cluster: any number
+// of data directories may share it, and each is armed by itself.
 #pragma once
 
 #include <memory>
@@ -23,18 +24,25 @@ class Instance {
   // Absolute.
   const std::string& data() const { return data_; }
 
-  // Reads the mode: `log_id` and the highest epoch of any partition as found in the data. Why it is held, if it is, in held_reason().
-  Result<Mode> DecideMode(const LogId& log_id, uint64_t epoch);
+  // Where a log is.
+  struct Place {
+    LogId log_id;
+    std::string name;     // of the data directory or the cluster
+    bool shared = false;  // other machines use it too: that this one never saw it means nothing
+  };
+  // Reads the mode: `epoch` is the highest of any partition as found there. Why it is held, if it is, in held_reason().
+  Result<Mode> DecideMode(const Place& place, uint64_t epoch);
   const std::string& held_reason() const { return held_reason_; }
   // The highest epoch that the data itself knows of; 0 = it was never led.
   uint64_t RecordedEpoch() const;
   // Notes the highest epoch claimed.
-  Result<void> RecordEpoch(const LogId& log_id, uint64_t epoch);
+  Result<void> RecordEpoch(uint64_t epoch);
 
  private:
   explicit Instance(std::string data, int lock) : data_(std::move(data)), lock_(lock) {}
   std::string data_;
   int lock_;
+  Place place_;
   std::string held_reason_;
 };
 

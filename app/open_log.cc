@@ -4,7 +4,9 @@
 #include <filesystem>
 
 #include "streams/adapters/kafka/kafka_log.h"
+#include "streams/adapters/kafka/topics.h"
 #include "streams/adapters/rocks/rocks_log.h"
+#include "streams/journal/find.h"
 
 namespace maily::app {
 
@@ -32,6 +34,21 @@ Result<std::unique_ptr<Log>> OpenLog(const Config& config, const std::string& da
   // A directory that exists keeps its count; asking for another one by name is refused.
   wanted.partition_count = asked || !std::filesystem::exists(data + "/log") ? partitions : uint16_t{0};
   return rocks::RocksLog::Open(data + "/log", wanted, resources, clock);
+}
+
+Result<std::pair<Instance::Place, uint64_t>> PlaceOf(const Config& config, const std::string& data, Log& log, uint64_t recorded) {
+  Instance::Place place{.log_id = log.settings().log_id, .name = data};
+  if (!IsOnKafka(config)) return std::pair(place, recorded);
+  MAILY_TRY(const kafka::Options options, KafkaOptions(config));
+  MAILY_TRY(const std::string cluster, kafka::ClusterId(options));
+  place.name = fmt::format("kafka cluster {}, topics {}.*", cluster, options.prefix);
+  place.shared = true;
+  uint64_t newest = 0;
+  for (uint16_t p = 0; p < log.settings().partition_count; ++p) {
+    MAILY_TRY(const Epoch epoch, journal::NewestEpoch(log, PartitionId(p)));
+    newest = std::max(newest, epoch.value());
+  }
+  return std::pair(place, newest);
 }
 
 }  // namespace maily::app

@@ -3,8 +3,10 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "app/config.h"
+#include "app/instance.h"
 #include "streams/adapters/kafka/options.h"
 #include "streams/adapters/rocks/options.h"
 #include "streams/port/env.h"
@@ -22,5 +24,9 @@ Result<kafka::Options> KafkaOptions(const Config& config);
 // the log. Errors as the adapters'.
 Result<std::unique_ptr<Log>> OpenLog(const Config& config, const std::string& data, const rocks::Resources& resources, Clock& clock,
                                      Entropy& entropy);
+
+// Where that log is, and the highest epoch that is known of it: what decides whether this is the original (instance.h). `recorded`: the
+// epoch that the data directory knows of.
+Result<std::pair<Instance::Place, uint64_t>> PlaceOf(const Config& config, const std::string& data, Log& log, uint64_t recorded);
 
 }  // namespace maily::app

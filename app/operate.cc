@@ -57,7 +57,7 @@ void AsOperator(const OperatorNeeds& needs, Request request, Respond respond, st
 json InstanceJson(const OperatorNeeds& needs) {
   json partitions = json::array();
   uint16_t number = 0;
-  for (const task::Task::Status& status : needs.host->status()) {
+  for (const task::Task::Status& status : needs.host == nullptr ? std::vector<task::Task::Status>() : needs.host->status()) {
     partitions.push_back({{"partition", number++},
                           {"state", task::TaskStateName(status.state)},
                           {"epoch", status.epoch},
@@ -78,8 +78,11 @@ json InstanceJson(const OperatorNeeds& needs) {
           {"partitions", partitions}};
 }
 
-json ProjectionJson(const projections::ProjectionStatus& status) {
+json ProjectionJson(const projections::Keeper& keeper) {
+  const projections::ProjectionStatus status = keeper.Status();
   json item = {{"name", status.group},
+               {"folded_by", keeper.holder()},
+               {"folded_here", keeper.folding() != nullptr},
                {"live", status.live},
                {"previous", status.previous},
                {"lag_records", status.lag_records},
@@ -98,11 +101,14 @@ json ProjectionJson(const projections::ProjectionStatus& status) {
   return item;
 }
 
-projections::Projection* Find(const OperatorNeeds& needs, std::string_view group) {
-  for (projections::Projection* projection : needs.projections) {
-    if (projection->Status().group == group) return projection;
+// kNotFound: no such group. kConflict: another process folds it.
+Result<std::shared_ptr<projections::Projection>> Find(const OperatorNeeds& needs, std::string_view group) {
+  for (const projections::Keeper* keeper : needs.projections) {
+    if (keeper->group() != group) continue;
+    if (auto projection = keeper->folding()) return projection;
+    return Fail(Code::kConflict, "another process folds '{}': ask {}", group, keeper->holder().empty() ? "it" : keeper->holder());
   }
-  return nullptr;
+  return Fail(Code::kNotFound, "no projection group '{}'", group);
 }
 
 // Every group's digest; answers once all have come.
@@ -115,11 +121,17 @@ void Digests(const OperatorNeeds& needs, const Request& request, Respond respond
     Respond respond;
     Request request;
   };
+  std::vector<std::shared_ptr<projections::Projection>> all;
+  for (const projections::Keeper* keeper : needs.projections) {
+    auto projection = Find(needs, keeper->group());
+    if (!projection) return respond(Refuse(request, projection.error()));
+    all.push_back(std::move(*projection));
+  }
   auto gather = std::make_shared<Gather>();
   gather->left = needs.projections.size();
   gather->respond = std::move(respond);
   gather->request = request;
-  for (projections::Projection* projection : needs.projections) {
+  for (const auto& projection : all) {
     const std::string group = projection->Status().group;
     projection->Digest([gather, group](const Result<projections::VerifiedDigest>& digest) {
       const std::lock_guard lock(gather->mutex);
@@ -204,13 +216,13 @@ std::string EventLine(PartitionId partition, const journal::AcceptedFrame& frame
 // Events of one partition after a place, and the place to go on from (header Maily-Next).
 Response Journal(const OperatorNeeds& needs, const Request& request) {
   const auto partition = std::strtoul(request.Query("partition").value_or("0").c_str(), nullptr, 10);
-  if (partition >= needs.host->status().size()) return Refuse(request, Fail(Code::kNotFound, "no partition {}", partition));
+  if (partition >= needs.tails->partition_count()) return Refuse(request, Fail(Code::kNotFound, "no partition {}", partition));
   const PartitionId id(static_cast<uint16_t>(partition));
   const std::string from = request.Query("from").value_or("");
   journal::Position position;
   if (from.empty()) {
-    for (projections::Projection* projection : needs.projections) {
-      for (const journal::Position& at : projection->Status().positions) {
+    for (const projections::Keeper* keeper : needs.projections) {
+      for (const journal::Position& at : keeper->Status().positions) {
         if (at.partition == id) position = at;
       }
     }
@@ -219,7 +231,7 @@ Response Journal(const OperatorNeeds& needs, const Request& request) {
     if (!decoded) return Refuse(request, Fail(Code::kInvalid, "from: not a place; leave it out for new events, or give 'beginning'"));
     position = *decoded;
   }
-  auto reader = needs.host->tail(id).Open(position);
+  auto reader = needs.tails->at(id).Open(position);
   if (!reader) return Refuse(request, reader.error());
   Response response;
   while (response.body.size() < kJournalBytesMax) {
@@ -250,14 +262,15 @@ void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
       [&needs](const Request&, Respond respond) { respond(Response::Json(200, InstanceJson(needs).dump())); });
   add(Method::kGet, "/v1/projections", [&needs](const Request&, Respond respond) {
     json items = json::array();
-    for (projections::Projection* projection : needs.projections) items.push_back(ProjectionJson(projection->Status()));
+    for (const projections::Keeper* keeper : needs.projections) items.push_back(ProjectionJson(*keeper));
     respond(Response::Json(200, json({{"items", items}}).dump()));
   });
   add(Method::kGet, "/v1/projections/digests",
       [&needs](const Request& request, Respond respond) { Digests(needs, request, std::move(respond)); });
   add(Method::kPost, "/v1/projections/{group}:rebuild", [&needs](const Request& request, Respond respond) {
-    projections::Projection* projection = Find(needs, request.Param("group"));
-    if (projection == nullptr) return respond(Refuse(request, Fail(Code::kNotFound, "no projection group '{}'", request.Param("group"))));
+    const auto found = Find(needs, request.Param("group"));
+    if (!found) return respond(Refuse(request, found.error()));
+    const auto& projection = *found;
     if (const auto status = projection->Status(); status.rebuild && status.rebuild->phase < projections::RebuildPhase::kDone) {
       return respond(Refuse(request, Fail(Code::kConflict, "a rebuild of '{}' is running", status.group)));
     }
@@ -267,9 +280,9 @@ void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
     respond(std::move(response));
   });
   add(Method::kPost, "/v1/projections/{group}:rollback", [&needs](Request request, Respond respond) {
-    projections::Projection* projection = Find(needs, request.Param("group"));
-    if (projection == nullptr) return respond(Refuse(request, Fail(Code::kNotFound, "no projection group '{}'", request.Param("group"))));
-    projection->Rollback([request = std::move(request), respond = std::make_shared<Respond>(std::move(respond))](const Result<void>& done) {
+    const auto found = Find(needs, request.Param("group"));
+    if (!found) return respond(Refuse(request, found.error()));
+    (*found)->Rollback([request = std::move(request), respond = std::make_shared<Respond>(std::move(respond))](const Result<void>& done) {
       (*respond)(done ? Response::Json(200, R"({"status":"live"})") : Refuse(request, done.error()));
     });
   });

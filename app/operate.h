@@ -7,7 +7,8 @@
 
 #include "api/gateway/auth.h"
 #include "api/http/router.h"
-#include "projections/projector/projection.h"
+#include "projections/projector/keeper.h"
+#include "streams/journal/tail.h"
 #include "streams/task/host.h"
 
 namespace maily::app {
@@ -18,9 +19,10 @@ struct OperatorNeeds {
   std::string held_reason;
   std::string build;
   std::function<std::string()> trouble;  // why no mail goes out at present, or empty
-  task::Host* host = nullptr;
+  task::Host* host = nullptr;            // null: this process leads no partitions
+  journal::Tails* tails = nullptr;
   Executor* executor = nullptr;  // may wait for the disk
-  std::vector<projections::Projection*> projections;
+  std::vector<projections::Keeper*> projections;
 };
 
 // GET /v1/instance, GET /v1/projections, GET /v1/projections/digests, POST /v1/projections/{group}:rebuild, POST …:rollback,

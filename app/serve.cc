@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/api.h"
+#include "api/health.h"
 #include "api/http/server.h"
 #include "app/bootstrap.h"
 #include "app/database.h"
@@ -24,13 +25,15 @@
 #include "app/open_log.h"
 #include "app/operate.h"
 #include "app/preview.h"
+#include "app/roles.h"
 #include "app/signals.h"
+#include "app/stalls.h"
 #include "processors/effects/clock.h"
 #include "processors/effects/runner.h"
 #include "processors/effects/smtp/delivery.h"
 #include "processors/effects/smtp/message.h"
 #include "processors/pipeline.h"
-#include "projections/projector/projection.h"
+#include "projections/projector/keeper.h"
 #include "projections/read_models.h"
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
@@ -42,6 +45,7 @@
 #include "streams/keyring/keyring.h"
 #include "streams/observe/logging.h"
 #include "streams/observe/metrics.h"
+#include "streams/task/answers.h"
 #include "streams/task/decide.h"
 #include "streams/task/host.h"
 
@@ -70,6 +74,7 @@ struct Runtime {
   std::unique_ptr<Instance> instance;
   asio_net::SystemClock clock;
   asio_net::SystemEntropy entropy;
+  Roles roles;
   std::unique_ptr<rocks::Resources> resources;
   std::unique_ptr<Log> log;
   std::unique_ptr<rocks::RocksKvStores> state_stores;
@@ -86,18 +91,22 @@ struct Runtime {
   std::unique_ptr<asio_net::Worker> query_workers[2];  // queries, and keys that become durable
   std::unique_ptr<asio_net::Worker> bulk_worker;       // imports: parsing and sealing
 
+  std::unique_ptr<journal::Tails> tails;
   std::unique_ptr<command::Sender> sender;
   std::unique_ptr<command::Replies> replies;
   std::unique_ptr<task::Pipeline> pipeline;
   std::unique_ptr<task::TaskEnvironment> environment;
   std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
   std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
-  std::unique_ptr<task::Host> host;
-  std::unique_ptr<effects::Runner> runner;  // its effects hold what the host owns
+  std::unique_ptr<task::Host> host;                 // null: leads no partitions
+  std::unique_ptr<Assignment> assignment;           // of the host
+  std::unique_ptr<effects::Runner> runner;          // its effects hold what the host owns
 
   std::unique_ptr<sql::Databases> databases;
   std::unique_ptr<projections::Views> views;
-  std::vector<std::unique_ptr<projections::Projection>> projections;
+  std::vector<std::unique_ptr<projections::Keeper>> projections;
+  std::mutex answers_mutex;
+  std::unique_ptr<task::Answers> answers;  // where an API has no host
   std::unique_ptr<api::Dependencies> api;
   std::unique_ptr<gateway::Auth> auth;  // of the operators' routes
   OperatorNeeds operators;
@@ -105,6 +114,12 @@ struct Runtime {
 
   std::atomic<uint64_t> highest_epoch = 0;
   std::atomic<bool> ready = false;
+  std::atomic<bool> stopping = false;
+  bool alone = true;  // this process does everything: there are no others
+  std::atomic<uint64_t> recorded_epoch = 0;
+  Stalls stalls;  // of the watch
+  std::mutex stalled_mutex;
+  std::vector<uint16_t> stalled;
   std::mutex refused_mutex;
   std::optional<Error> refused;  // why a partition will never be led: its state is not this build's
 };
@@ -147,7 +162,7 @@ Result<void> OpenStorage(Runtime& run, const Config& config) {
   return Ok();
 }
 
-void StartProjections(Runtime& run, Latch& latch, std::string& failure) {
+void StartProjections(Runtime& run, const Config& config, Latch& latch, std::string& failure) {
   run.views = std::make_unique<projections::Views>(*run.databases, projections::ReadModelQueries());
   projections::ProjectionEnvironment environment{.databases = *run.databases,
                                                  .executor = *run.views_worker,
@@ -157,12 +172,14 @@ void StartProjections(Runtime& run, Latch& latch, std::string& failure) {
                                                  .open_reader = {},
                                                  .journal_end = {},
                                                  .keyring = run.keyring.get()};
-  environment.open_reader = [&run](PartitionId partition, const journal::Position& from) { return run.host->tail(partition).Open(from); };
+  environment.open_reader = [&run](PartitionId partition, const journal::Position& from) { return run.tails->at(partition).Open(from); };
   environment.journal_end = [&run](PartitionId partition) { return run.log->Ends({Topic::kJournal, partition}).durable.value(); };
+  projections::KeeperOptions options;
+  options.holder = fmt::format("{} ({})", config.Text("listen"), run.entropy.NextId<CommandId>().ToHex().substr(0, 8));
+  options.folds = run.roles.projections;
   for (const projections::Group& group : projections::ReadModelGroups()) {
-    run.projections.push_back(std::make_unique<projections::Projection>(environment, group, *run.views));
+    run.projections.push_back(std::make_unique<projections::Keeper>(environment, group, *run.views, options));
     latch.Expect(1);
-    run.projections.back()->Report(observe::Metrics::Process());
     run.projections.back()->Start([&latch, &failure](const Result<void>& started) {
       if (!started) failure = started.error().ToString();
       latch.Done();
@@ -190,10 +207,8 @@ std::string TroubleOf(const Runtime& run) {
   return {};
 }
 
-Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& live) {
-  const auto workers = static_cast<size_t>(config.Number("workers"));
-  const uint16_t partitions = run.log->settings().partition_count;
-  run.workers = std::make_unique<asio_net::Workers>("task", workers);
+void MakeWorkers(Runtime& run, const Config& config) {
+  run.workers = std::make_unique<asio_net::Workers>("task", run.roles.tasks ? static_cast<size_t>(config.Number("workers")) : 1);
   run.views_worker = std::make_unique<asio_net::Worker>("views");
   run.disk_worker = std::make_unique<asio_net::Worker>("disk");
   run.api_worker = std::make_unique<asio_net::Worker>("api");
@@ -201,6 +216,12 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   run.bulk_worker = std::make_unique<asio_net::Worker>("bulk");
   run.sender = std::make_unique<command::Sender>(*run.log, static_cast<size_t>(config.Number("command_queue_mb")) << 20);
   run.replies = std::make_unique<command::Replies>(kWaitingMax);
+  run.tails = std::make_unique<journal::Tails>(*run.log);
+}
+
+Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& live) {
+  const auto workers = static_cast<size_t>(config.Number("workers"));
+  const uint16_t partitions = run.log->settings().partition_count;
   run.pipeline = std::make_unique<task::Pipeline>(MakePipeline());
   run.environment = std::make_unique<task::TaskEnvironment>(
       task::TaskEnvironment{*run.log, run.clock, run.entropy, *run.state_stores, *run.careful_slots, *run.sender, *run.replies,
@@ -245,11 +266,41 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   };
   std::vector<Executor*> executors;
   for (size_t w = 0; w < workers; ++w) executors.push_back(&run.workers->at(w));
-  run.host = std::make_unique<task::Host>(*run.environment, executors, listener);
+  run.host = std::make_unique<task::Host>(*run.environment, *run.tails, executors, listener);
+  MAILY_TRY(run.assignment, MakeAssignment(config, partitions));
   return Ok();
 }
 
+std::string Listed(const std::vector<uint16_t>& partitions) {
+  return fmt::format("{} {}", partitions.size() == 1 ? "partition" : "partitions", fmt::join(partitions, ", "));
+}
+
+// Why this process, or the whole of which it is a part, cannot serve; empty = it can.
+std::string NotReady(Runtime& run) {
+  if (run.host != nullptr) {
+    if (run.alone && !run.host->AllLeading()) return "not every partition is led yet";
+    std::vector<uint16_t> without;
+    for (const PartitionId partition : run.assignment->Unassigned()) without.push_back(partition.value());
+    if (!without.empty()) return Listed(without) + ": no process is assigned to lead there";
+    if (const std::string trouble = run.assignment->trouble(); !trouble.empty()) return "it is not known who leads: " + trouble;
+  }
+  {
+    const std::lock_guard lock(run.stalled_mutex);
+    if (!run.stalled.empty()) return Listed(run.stalled) + ": commands wait, and nobody decides them";
+  }
+  return run.ready ? "" : "the read models are not ready yet";
+}
+
 Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
+  http::ServerOptions options;
+  MAILY_TRY(options.listen, ParseEndpoint(config.Text("listen")));
+  options.threads = static_cast<size_t>(config.Number("http_threads"));
+  if (!run.roles.api) {
+    http::Router router;
+    for (http::Route& route : api::ProcessRoutes([&run] { return NotReady(run); })) router.Add(std::move(route));
+    MAILY_TRY(run.server, http::Server::Start(options, std::move(router)));
+    return Ok();
+  }
   run.api.reset(new api::Dependencies{.sender = *run.sender,
                                       .replies = *run.replies,
                                       .keyring = *run.keyring,
@@ -283,26 +334,111 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
     return MakePreview(source, base_url, *run.keyring, run.clock.Now());
   };
   run.api->trouble = [&run] { return TroubleOf(run); };
-  run.api->not_ready = [&run]() -> std::string {
-    if (!run.host->AllLeading()) return "not every partition is led yet";
-    return run.ready ? "" : "the read models are not ready yet";
-  };
+  run.api->not_ready = [&run] { return NotReady(run); };
   http::Router router = api::MakeRouter(*run.api);
   run.auth = std::make_unique<gateway::Auth>(gateway::KeysFromViews(*run.views), *run.query_workers[0], run.clock);
   run.operators.auth = run.auth.get();
-  run.operators.mode = ModeName(mode);
   run.operators.held_reason = run.instance->held_reason();
   run.operators.build = MAILY_BUILD;
   run.operators.trouble = run.api->trouble;
   run.operators.host = run.host.get();
+  run.operators.tails = run.tails.get();
   run.operators.executor = run.disk_worker.get();
   for (const auto& projection : run.projections) run.operators.projections.push_back(projection.get());
   AddOperatorRoutes(router, run.operators);
-  http::ServerOptions options;
-  MAILY_TRY(options.listen, ParseEndpoint(config.Text("listen")));
-  options.threads = static_cast<size_t>(config.Number("http_threads"));
   MAILY_TRY(run.server, http::Server::Start(options, std::move(router)));
   return Ok();
+}
+
+// Once a second: what has to be noticed without anybody asking.
+void Watch(Runtime& run) {
+  if (const uint64_t epoch = run.highest_epoch; epoch > run.recorded_epoch) {
+    if (auto recorded = run.instance->RecordEpoch(epoch); !recorded) {
+      observe::Log(observe::Level::kError, "the identity of this instance cannot be recorded", {{"error", recorded.error()}});
+    }
+    run.recorded_epoch = epoch;
+  }
+  const uint16_t count = run.log->settings().partition_count;
+  std::vector<PartitionLook> looks(count);
+  if (run.host != nullptr) {
+    const auto status = run.host->status();
+    for (uint16_t p = 0; p < count; ++p) looks[p] = {status[p].state == task::TaskState::kLeading, status[p].command_lag, status[p].lsn};
+  } else {
+    const std::lock_guard lock(run.answers_mutex);
+    for (uint16_t p = 0; run.answers != nullptr && p < count; ++p) {
+      const journal::Position at = run.answers->position(PartitionId(p));
+      const journal::SourcePosition* own = at.Source(0);
+      const LogEnds ends = run.log->Ends({Topic::kCommands, PartitionId(p)});
+      const uint64_t decided = std::max(ends.begin.value(), own != nullptr && own->any ? own->offset.value() + 1 : 0);
+      looks[p] = {false, ends.durable.value() - std::min(ends.durable.value(), decided), at.lsn.value()};
+    }
+  }
+  run.stalls.Look(looks, run.clock.Steady());
+  {
+    const std::lock_guard lock(run.stalled_mutex);
+    run.stalled = run.stalls.stalled();
+  }
+  run.disk_worker->After(Seconds(1), [&run] { Watch(run); });
+}
+
+// Reads the answers of others from where the read models are, so that no journal is read from its beginning.
+void StartAnswers(Runtime& run) {
+  std::vector<journal::Position> from;
+  for (uint16_t p = 0; p < run.log->settings().partition_count; ++p) {
+    journal::Position at = projections::Furthest(run.projections, PartitionId(p));
+    at.partition = PartitionId(p);
+    from.push_back(std::move(at));
+  }
+  const std::lock_guard lock(run.answers_mutex);
+  run.answers = std::make_unique<task::Answers>(*run.tails, *run.replies, *run.api_worker, std::move(from));
+}
+
+// Ready once every partition that is led here is led, every view answers, and the tenant `default` has a key.
+void BecomeReady(Runtime& run, Latch& views, const std::string& failure) {
+  constexpr Duration kLook = Milliseconds(20);
+  while (run.alone && !run.host->AllLeading()) {
+    if (run.stopping) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  if (run.roles.api && run.host == nullptr) {
+    while (!views.WaitFor(kLook)) {
+      if (run.stopping) return;
+    }
+    StartAnswers(run);
+  }
+  if (run.roles.api) {
+    const BootstrapNeeds needs{*run.sender,
+                               *run.replies,
+                               run.entropy,
+                               run.clock,
+                               *run.api_worker,
+                               *run.keyring,
+                               run.log->settings().partition_count,
+                               run.alone ? Seconds(30) : Seconds(5)};
+    auto made = Bootstrap(needs, run.instance->data() + "/admin.key");
+    // Others may have to start first.
+    while (!made && made.error().code == Code::kRetry && !run.alone && !run.stopping) {
+      made = Bootstrap(needs, run.instance->data() + "/admin.key");
+    }
+    if (!made) return observe::Log(observe::Level::kError, "bootstrap failed", {{"error", made.error()}});
+    while (!views.WaitFor(kLook)) {
+      if (run.stopping) return;
+    }
+    const auto key_shown = std::make_shared<Latch>();  // requests are asked for it from now on
+    key_shown->Expect(1);
+    run.views->freshness().Wait(run.views->GroupOf("api_key"), *made, Seconds(60), *run.api_worker,
+                                [key_shown](bool) { key_shown->Done(); });
+    while (!key_shown->WaitFor(kLook)) {
+      if (run.stopping) return;
+    }
+  } else {
+    while (!views.WaitFor(kLook)) {
+      if (run.stopping) return;
+    }
+  }
+  if (!failure.empty()) observe::Log(observe::Level::kError, "a projection cannot work", {{"error", failure}});
+  run.ready = failure.empty();
+  observe::Log(observe::Level::kInfo, "ready", {{"mode", run.operators.mode}});
 }
 
 void StopWorkers(Runtime& run) {
@@ -321,10 +457,14 @@ bool Stop(Runtime& run, Duration timeout) {
   const Duration start = run.clock.Steady();
   const auto left = [&] { return Duration{std::max<int64_t>(1000, timeout.us - (run.clock.Steady() - start).us)}; };
   run.server->Stop(Seconds(2));
-  Latch tasks;
-  tasks.Expect(1);
-  run.host->Stop([&tasks] { tasks.Done(); });
-  bool clean = tasks.WaitFor(left());
+  bool clean = true;
+  if (run.host != nullptr) {
+    Latch tasks;
+    tasks.Expect(1);
+    run.host->Stop([&tasks] { tasks.Done(); });
+    clean = tasks.WaitFor(left());
+    run.assignment->Leave();
+  }
   // Mails on the wire end, and their results become durable. What a slow relay has not answered by then is in its slot, and unknown at the
   // next start: that is a clean stop too.
   Latch mails;
@@ -336,6 +476,11 @@ bool Stop(Runtime& run, Duration timeout) {
   groups.Expect(run.projections.size());
   for (const auto& projection : run.projections) projection->Stop([&groups] { groups.Done(); });
   clean = groups.WaitFor(left()) && clean;
+  {
+    const std::lock_guard lock(run.answers_mutex);
+    run.api_worker->Stop();
+    run.answers.reset();
+  }
   StopWorkers(run);
   return clean;
 }
@@ -376,11 +521,17 @@ int Serve(const Common& common, const Config& config) {
   observe::SetLevel(observe::LevelFromName(config.Text("log_level")).value());
 
   Runtime run;
+  auto roles = RolesOf(config);
+  if (!roles) return Refuse(common, roles.error());
+  run.roles = *roles;
+  run.alone = roles->all() && config.Text("lead") == "all";
   auto instance = Instance::Open(config.Text("data"));
   if (!instance) return Refuse(common, instance.error());
   run.instance = std::move(*instance);
   if (auto opened = OpenStorage(run, config); !opened) return Refuse(common, opened.error());
-  auto mode = run.instance->DecideMode(run.log->settings().log_id, run.instance->RecordedEpoch());
+  auto place = PlaceOf(config, run.instance->data(), *run.log, run.instance->RecordedEpoch());
+  if (!place) return Refuse(common, place.error());
+  auto mode = run.instance->DecideMode(place->first, place->second);
   if (!mode) return Refuse(common, mode.error());
   if (*mode == Mode::kLive && !TrackingBaseUrl(config).starts_with("https://")) {
     return Refuse(common, Fail(Code::kConflict,
@@ -388,14 +539,21 @@ int Serve(const Common& common, const Config& config) {
                                "address under which the world reaches this server (RFC 8058 wants it for one-click)",
                                TrackingBaseUrl(config)));
   }
+  run.operators.mode = ModeName(*mode);
   const LiveRuntime live(*mode);
   auto databases = OpenDatabases(config, run.instance->data());
   if (!databases) return Refuse(common, databases.error());
   run.databases = std::move(*databases);
-  if (auto made = MakeHost(run, config, live); !made) return Refuse(common, made.error());
+  MakeWorkers(run, config);
+  if (run.roles.tasks) {
+    if (auto made = MakeHost(run, config, live); !made) {
+      StopWorkers(run);
+      return Refuse(common, made.error());
+    }
+  }
   Latch views;
   std::string failure;
-  StartProjections(run, views, failure);
+  StartProjections(run, config, views, failure);
   if (auto started = StartApi(run, config, *mode); !started) {
     StopWorkers(run);
     return Refuse(common, started.error());
@@ -405,43 +563,22 @@ int Serve(const Common& common, const Config& config) {
                 {"data", run.instance->data()},
                 {"log", config.Text("log")},
                 {"durability", run.log->durability_class()},
+                {"roles", config.Text("roles")},
+                {"lead", config.Text("lead")},
                 {"mode", ModeName(*mode)},
                 {"held_reason", run.instance->held_reason()}});
-  run.host->Start();
-
-  // Ready once every partition is led, every view answers, and the tenant `default` has a key.
-  std::atomic<bool> bootstrapped = false;
-  std::thread bootstrap([&] {
-    while (!run.host->AllLeading() && !bootstrapped) std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    if (bootstrapped) return;  // stopped meanwhile
-    if (auto recorded = run.instance->RecordEpoch(run.log->settings().log_id, run.highest_epoch); !recorded) {
-      observe::Log(observe::Level::kError, "the identity of this instance cannot be recorded", {{"error", recorded.error()}});
-    }
-    const BootstrapNeeds needs{
-        *run.sender, *run.replies, run.entropy, run.clock, *run.api_worker, *run.keyring, run.log->settings().partition_count};
-    auto made = Bootstrap(needs, run.instance->data() + "/admin.key");
-    if (!made) {
-      observe::Log(observe::Level::kError, "bootstrap failed", {{"error", made.error()}});
-      return;
-    }
-    views.WaitFor(Hours(24));
-    const auto key_shown = std::make_shared<Latch>();  // requests are asked for it from now on
-    key_shown->Expect(1);
-    run.views->freshness().Wait(run.views->GroupOf("api_key"), *made, Seconds(60), *run.api_worker,
-                                [key_shown](bool) { key_shown->Done(); });
-    while (!bootstrapped && !key_shown->WaitFor(Milliseconds(20))) {
-    }
-    if (!failure.empty()) observe::Log(observe::Level::kError, "a projection cannot work", {{"error", failure}});
-    run.ready = failure.empty();
-    observe::Log(observe::Level::kInfo, "ready", {{"mode", ModeName(*mode)}});
-  });
+  if (run.host != nullptr) {
+    run.assignment->Join([&run](std::vector<PartitionId> mine) { run.host->Assign(mine); });
+  }
+  run.disk_worker->Post([&run] { Watch(run); });
+  std::thread becoming_ready([&] { BecomeReady(run, views, failure); });
 
   const int signal = WaitForStopSignal(-1);
   observe::Log(observe::Level::kInfo, "stopping", {{"signal", signal}});
   run.ready = false;
-  bootstrapped = true;
+  run.stopping = true;
   const bool clean = Stop(run, Seconds(config.Number("shutdown_seconds")));
-  bootstrap.join();
+  becoming_ready.join();
   observe::Log(observe::Level::kInfo, "stopped", {{"clean", clean}});
   if (run.refused) return Refuse(common, *run.refused);  // no task is left to write it
   return clean ? kExitOk : kExitFailed;

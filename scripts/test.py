@@ -26,6 +26,7 @@ END_TO_END = [
     ("contract", ["python3", "tests/e2e/contract.py", "--maily", RELEASE]),
     ("bad_input", ["python3", "tests/e2e/bad_input.py", "--maily", RELEASE]),
     ("second_serve", ["python3", "tests/e2e/second_serve.py", "--maily", RELEASE]),
+    ("several", ["python3", "tests/e2e/several.py", "--maily", RELEASE]),
     ("sigterm", ["python3", "tests/e2e/sigterm.py", "--maily", RELEASE]),
     ("two_tenants", ["python3", "tests/e2e/two_tenants.py", "--maily", RELEASE]),
     ("plaintext", ["python3", "tests/e2e/plaintext.py", "--maily", RELEASE]),

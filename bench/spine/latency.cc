@@ -47,7 +47,7 @@ class LiveViews {
                                                    .journal_end = {},
                                                    .keyring = &world.keyring()};
     environment.open_reader = [&world](PartitionId partition, const journal::Position& from) {
-      return world.host().tail(partition).Open(from);
+      return world.tails().at(partition).Open(from);
     };
     environment.journal_end = [&world](PartitionId partition) { return world.log().Ends({Topic::kJournal, partition}).durable.value(); };
     for (const projections::Group& group : projections::ReadModelGroups()) {

@@ -89,7 +89,8 @@ World::World(const Settings& settings) : settings_(settings), resources_(rocks::
   };
   std::vector<Executor*> executors;
   for (size_t w = 0; w < settings.workers; ++w) executors.push_back(&workers_->at(w));
-  host_ = std::make_unique<task::Host>(*environment_, executors, listener);
+  tails_ = std::make_unique<journal::Tails>(*log_);
+  host_ = std::make_unique<task::Host>(*environment_, *tails_, executors, listener);
   host_->Start();
   Until("leading every partition", [this] { return host_->AllLeading(); });
 }

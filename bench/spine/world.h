@@ -59,6 +59,7 @@ class World {
   command::Reply Ask(PartitionId partition, const command::Command& command);
 
   Log& log() { return *log_; }
+  journal::Tails& tails() { return *tails_; }
   task::Host& host() { return *host_; }
   command::Sender& sender() { return *sender_; }
   command::Replies& replies() { return *replies_; }
@@ -89,6 +90,7 @@ class World {
   std::unique_ptr<command::Sender> sender_;
   std::unique_ptr<command::Replies> replies_;
   std::unique_ptr<task::TaskEnvironment> environment_;
+  std::unique_ptr<journal::Tails> tails_;
   std::unique_ptr<task::Host> host_;
   std::mutex mutex_;
   std::vector<state::Cache*> caches_;  // by partition

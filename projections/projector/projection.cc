@@ -249,9 +249,9 @@ struct Projection::Impl : std::enable_shared_from_this<Projection::Impl> {
 
 Projection::Projection(const ProjectionEnvironment& env, const Group& group, Views& views, ProjectorLimits limits)
     : impl_(std::make_shared<Impl>(env, group, views, limits)) {
-  views.freshness().OnWait([weak = std::weak_ptr(impl_)](std::string_view waited_for) {
+  views.freshness().OnWait(group.name, [weak = std::weak_ptr(impl_)] {
     const auto impl = weak.lock();
-    if (impl == nullptr || (!waited_for.empty() && waited_for != impl->group.name)) return;
+    if (impl == nullptr) return;
     std::shared_ptr<Projector> live;
     {
       const std::lock_guard lock(impl->mutex);
@@ -310,16 +310,6 @@ ProjectionStatus Projection::Status() const {
   if (impl_->rebuild != nullptr) status.rebuild = impl_->rebuild->status();
   status.stopped = impl_->stopped_why;
   return status;
-}
-
-journal::Position Furthest(const std::vector<std::unique_ptr<Projection>>& projections, PartitionId partition) {
-  journal::Position furthest;
-  for (const auto& projection : projections) {
-    for (const journal::Position& position : projection->Status().positions) {
-      if (position.partition == partition && position.lsn > furthest.lsn) furthest = position;
-    }
-  }
-  return furthest;
 }
 
 void Projection::Report(observe::Metrics& metrics) {

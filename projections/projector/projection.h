@@ -67,7 +67,16 @@ class Projection {
   std::shared_ptr<Impl> impl_;
 };
 
-// Where the one of them stands that has come furthest in a partition; at_genesis: none has begun.
-journal::Position Furthest(const std::vector<std::unique_ptr<Projection>>& projections, PartitionId partition);
+// Where the one of them stands that has come furthest in a partition; at_genesis: none has begun. Of projections or keepers.
+template <class Any>
+journal::Position Furthest(const std::vector<std::unique_ptr<Any>>& all, PartitionId partition) {
+  journal::Position furthest;
+  for (const auto& one : all) {
+    for (const journal::Position& position : one->Status().positions) {
+      if (position.partition == partition && position.lsn > furthest.lsn) furthest = position;
+    }
+  }
+  return furthest;
+}
 
 }  // namespace maily::projections

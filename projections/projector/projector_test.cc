@@ -153,6 +153,9 @@ class LosesAnAnswer final : public sql::Databases {
     return all_.Live(g);
   }
   Result<void> SetLive(const std::string& g, const sql::LivePointer& pointer) override { return all_.SetLive(g, pointer); }
+  Result<Held> Hold(const std::string& g, const std::string& holder, Duration lease) override { return all_.Hold(g, holder, lease); }
+  Result<std::string> Holder(const std::string& g) override { return all_.Holder(g); }
+  Result<void> Release(const std::string& g, const std::string& holder) override { return all_.Release(g, holder); }
 
   Next next = Next::kAnswers;
   int away = 0;  // so many calls of Live fail

@@ -76,9 +76,9 @@ Spectator::Spectator(sql::Databases& databases, Executor& executor, std::string 
 Spectator::~Spectator() = default;
 
 void Spectator::Start() {
-  impl_->views.freshness().OnWait([weak = std::weak_ptr(impl_)](std::string_view waited_for) {
+  impl_->views.freshness().OnWait(impl_->group, [weak = std::weak_ptr(impl_)] {
     const auto impl = weak.lock();
-    if (impl == nullptr || (!waited_for.empty() && waited_for != impl->group)) return;
+    if (impl == nullptr) return;
     impl->executor.Post([weak] {
       if (const auto self = weak.lock()) self->Hurry();
     });

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "streams/base/result.h"
+#include "streams/base/time.h"
 
 namespace maily::sql {
 
@@ -180,6 +181,19 @@ class Databases {
   // None: the group never had a live database, or its pointer was deleted.
   virtual Result<std::optional<LivePointer>> Live(const std::string& group) = 0;
   virtual Result<void> SetLive(const std::string& group, const LivePointer& pointer) = 0;
+
+  // Takes the right to fold a group, or keeps it, until `lease` from now by the database's clock: one holder at a time over all processes.
+  // It keeps two from working for nothing; what makes it safe is the fence of positions. A directory of SQLite has one process, which the
+  // lock of the data directory sees to, and it always gets it.
+  struct Held {
+    bool mine = false;
+    std::string holder;  // who has it
+  };
+  virtual Result<Held> Hold(const std::string& group, const std::string& holder, Duration lease) = 0;
+  // Who has it; empty = nobody, or nobody knows.
+  virtual Result<std::string> Holder(const std::string& group) = 0;
+  // Gives it back, if `holder` has it.
+  virtual Result<void> Release(const std::string& group, const std::string& holder) = 0;
 };
 
 }  // namespace maily::sql

@@ -26,7 +26,7 @@ struct Freshness::Impl {
   std::map<std::string, std::map<PartitionId, Reached>, std::less<>> groups;
   std::map<uint64_t, Waiter> waiters;  // by a number of their own
   uint64_t next_waiter = 1;
-  std::vector<std::function<void(std::string_view)>> on_wait;  // grows before the first Wait
+  std::map<std::string, std::shared_ptr<const std::function<void()>>> on_wait;  // by group
 
   static Answer Shows(const std::map<PartitionId, Reached>& reached, const CommandAt& at) {
     const auto found = reached.find(at.partition);
@@ -108,13 +108,19 @@ void Freshness::Wait(std::string_view group, std::vector<CommandAt> at, Duration
     timer_lock.unlock();
     late.done(false);
   });
-  const std::string waited_for = waiter.group;
+  std::vector<std::shared_ptr<const std::function<void()>>> told;
+  for (const auto& [name, began] : impl_->on_wait) {
+    if (waiter.group.empty() || waiter.group == name) told.push_back(began);
+  }
   impl_->waiters.emplace(number, std::move(waiter));
   lock.unlock();
-  for (const auto& began : impl_->on_wait) began(waited_for);
+  for (const auto& began : told) (*began)();
 }
 
-void Freshness::OnWait(std::function<void(std::string_view group)> began) { impl_->on_wait.push_back(std::move(began)); }
+void Freshness::OnWait(std::string group, std::function<void()> began) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->on_wait[std::move(group)] = std::make_shared<const std::function<void()>>(std::move(began));
+}
 
 size_t Freshness::waiting() const {
   const std::lock_guard lock(impl_->mutex);

@@ -43,8 +43,8 @@ class Freshness {
 
   size_t waiting() const;
 
-  // Calls `began` on the thread of every Wait that is not answered at once, after it is counted. Before the first Wait.
-  void OnWait(std::function<void(std::string_view group)> began);
+  // Calls `began` on the thread of every Wait for this group that is not answered at once, after it is counted. The last one given counts.
+  void OnWait(std::string group, std::function<void()> began);
 
  private:
   struct Impl;

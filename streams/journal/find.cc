@@ -181,4 +181,24 @@ Result<std::optional<FoundDecision>> FindDecision(Log& log, const Position& know
               command.index);
 }
 
+Result<Epoch> NewestEpoch(Log& log, PartitionId partition) {
+  constexpr uint64_t kNewest = 64;  // a record of an owner that was fenced may stand behind younger ones
+  const TopicPartition at{Topic::kJournal, partition};
+  const LogEnds ends = log.Ends(at);
+  Epoch newest{0};
+  Offset from{std::max(ends.begin.value(), ends.durable.value() - std::min(ends.durable.value(), kNewest))};
+  while (from < ends.durable) {
+    MAILY_TRY(const std::vector<LogRecord> records, log.Read(at, from, kReadBytes, ReadTo::kDurable));
+    if (records.empty()) break;
+    for (const LogRecord& record : records) {
+      const auto parsed = ParseJournalRecord(record.bytes);
+      if (!parsed) continue;
+      if (parsed->kind == RecordKind::kClaim) newest = std::max(newest, parsed->claim.epoch);
+      if (parsed->kind == RecordKind::kFrame) newest = std::max(newest, parsed->frame.epoch);
+    }
+    from = records.back().offset.Next();
+  }
+  return newest;
+}
+
 }  // namespace maily::journal

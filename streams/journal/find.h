@@ -31,4 +31,7 @@ struct FoundDecision {
 // Blocks while it reads. Thread: any.
 Result<std::optional<FoundDecision>> FindDecision(Log& log, const Position& known, const CommandAt& command);
 
+// The highest epoch among the newest records of a partition's journal; 0: nobody ever claimed it. Errors as Log::Read's.
+Result<Epoch> NewestEpoch(Log& log, PartitionId partition);
+
 }  // namespace maily::journal

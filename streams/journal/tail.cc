@@ -337,4 +337,10 @@ Result<void> WriteGenesis(Log& log, PartitionId partition) {
   return Ok();
 }
 
+Tails::Tails(Log& log, size_t cache_bytes_max) {
+  for (uint16_t p = 0; p < log.settings().partition_count; ++p) {
+    tails_.push_back(std::make_unique<Tail>(log, PartitionId(p), cache_bytes_max));
+  }
+}
+
 }  // namespace maily::journal

@@ -61,6 +61,19 @@ class Tail {
   std::shared_ptr<Impl> impl_;
 };
 
+// Those of all partitions of a log. Thread: any.
+class Tails {
+ public:
+  // `cache_bytes_max`: of each.
+  explicit Tails(Log& log, size_t cache_bytes_max = 2 << 20);
+
+  Tail& at(PartitionId partition) { return *tails_[partition.value()]; }
+  uint16_t partition_count() const { return static_cast<uint16_t>(tails_.size()); }
+
+ private:
+  std::vector<std::unique_ptr<Tail>> tails_;
+};
+
 // Unpacks a frame that Judge accepted: `step` as Judge gave it for the record at `offset`, read at `before`.
 // kCorrupt: its hashes are right and its body is not what this build can decode.
 Result<FramePtr> Unpack(const Position& before, const Step& step, Offset offset);

@@ -98,7 +98,8 @@ class ClocksTest : public ::testing::Test {
     listener.led = [this](PartitionId, Executor&, Epoch, const journal::Position&, state::Cache& cache, Credits&, journal::Tail&) {
       cache_ = &cache;
     };
-    host_ = std::make_unique<Host>(environment_, std::vector<Executor*>{executor_.get()}, listener);
+    tails_ = std::make_unique<journal::Tails>(log_);
+    host_ = std::make_unique<Host>(environment_, *tails_, std::vector<Executor*>{executor_.get()}, listener);
     host_->Start();
     EXPECT_TRUE(scheduler_.RunUntil([this] { return host_->AllLeading(); }, Seconds(10)));
   }
@@ -147,6 +148,7 @@ class ClocksTest : public ::testing::Test {
   std::unique_ptr<Executor> executor_ = scheduler_.MakeExecutor();
   state::Cache* cache_ = nullptr;
   int alarms_ = 0;
+  std::unique_ptr<journal::Tails> tails_;
   std::unique_ptr<Host> host_;
 };
 

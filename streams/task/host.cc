@@ -4,16 +4,9 @@
 #include <atomic>
 
 namespace maily::task {
-namespace {
-
-constexpr size_t kTailCacheBytes = 2 << 20;  // a partition
-
-}  // namespace
-
 struct Host::Impl {
   struct Place {
     Executor* executor = nullptr;
-    std::unique_ptr<journal::Tail> tail;
     std::unique_ptr<Task> task;
     // On the executor.
     bool mine = false;
@@ -39,17 +32,18 @@ struct Host::Impl {
   std::atomic<bool> stopped = false;
 };
 
-Host::Host(const TaskEnvironment& environment, std::vector<Executor*> executors, Listener listener) : impl_(std::make_shared<Impl>()) {
+Host::Host(const TaskEnvironment& environment, journal::Tails& tails, std::vector<Executor*> executors, Listener listener)
+    : impl_(std::make_shared<Impl>()) {
   const uint16_t count = environment.log.settings().partition_count;
   impl_->places.resize(count);
   for (uint16_t p = 0; p < count; ++p) {
     Impl::Place& place = impl_->places[p];
     place.executor = executors[p % executors.size()];
-    place.tail = std::make_unique<journal::Tail>(environment.log, PartitionId(p), kTailCacheBytes);
+    journal::Tail& tail = tails.at(PartitionId(p));
     TaskListener hears;
-    hears.led = [listener, p, executor = place.executor, tail = place.tail.get()](Epoch epoch, const journal::Position& position,
-                                                                                  state::Cache& cache, Credits& credits) {
-      if (listener.led) listener.led(PartitionId(p), *executor, epoch, position, cache, credits, *tail);
+    hears.led = [listener, p, executor = place.executor, &tail](Epoch epoch, const journal::Position& position, state::Cache& cache,
+                                                                Credits& credits) {
+      if (listener.led) listener.led(PartitionId(p), *executor, epoch, position, cache, credits, tail);
     };
     hears.stopped = [listener, p] {
       if (listener.stopped) listener.stopped(PartitionId(p));
@@ -57,7 +51,7 @@ Host::Host(const TaskEnvironment& environment, std::vector<Executor*> executors,
     hears.failed = [listener, p](const Error& error) {
       if (listener.failed) listener.failed(PartitionId(p), error);
     };
-    place.task = std::make_unique<Task>(PartitionId(p), environment, *place.tail, *place.executor, std::move(hears));
+    place.task = std::make_unique<Task>(PartitionId(p), environment, tail, *place.executor, std::move(hears));
   }
 }
 
@@ -93,8 +87,6 @@ void Host::Stop(Job done) {
     });
   }
 }
-
-journal::Tail& Host::tail(PartitionId partition) { return *impl_->places[partition.value()].tail; }
 
 std::vector<Task::Status> Host::status() const {
   std::vector<Task::Status> all;

@@ -1,4 +1,4 @@
-// Which partitions run here: a task and a tail for each, pinned to an executor; tells effects who leads, with which epoch.
+// Which partitions run here: a task for each, pinned to an executor; tells effects who leads, with which epoch.
 #pragma once
 
 #include <functional>
@@ -19,8 +19,8 @@ class Host {
     std::function<void(PartitionId)> stopped;
     std::function<void(PartitionId, const Error&)> failed = {};
   };
-  // Partition p runs on executors[p % size].
-  Host(const TaskEnvironment& environment, std::vector<Executor*> executors, Listener listener);
+  // Partition p runs on executors[p % size]. `tails` outlive it.
+  Host(const TaskEnvironment& environment, journal::Tails& tails, std::vector<Executor*> executors, Listener listener);
   ~Host();
 
   // Leads these partitions and follows all others, which it can lead the sooner when it is told to. What it led and is not told to lead any
@@ -30,7 +30,6 @@ class Host {
   void Start();
   // Hands every partition over; calls `done` once, on some executor.
   void Stop(Job done);
-  journal::Tail& tail(PartitionId partition);
   std::vector<Task::Status> status() const;
   // True once every partition is led here.
   bool AllLeading() const;

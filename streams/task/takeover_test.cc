@@ -76,7 +76,8 @@ struct Machine {
       listener.led = [this](PartitionId partition, Executor&, Epoch, const journal::Position&, state::Cache& cache, Credits&,
                             journal::Tail&) { caches[partition.value()] = &cache; };
       listener.stopped = [this](PartitionId partition) { caches[partition.value()] = nullptr; };
-      host = std::make_unique<Host>(environment, std::vector<Executor*>{executor.get()}, listener);
+      tails = std::make_unique<journal::Tails>(log);
+      host = std::make_unique<Host>(environment, *tails, std::vector<Executor*>{executor.get()}, listener);
     }
     std::unique_ptr<Executor> executor;
     Client log;
@@ -84,6 +85,7 @@ struct Machine {
     command::Replies replies;
     TaskEnvironment environment;
     std::array<state::Cache*, kPartitions> caches{};
+    std::unique_ptr<journal::Tails> tails;
     std::unique_ptr<Host> host;
   };
 

@@ -118,8 +118,11 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     });
   }
 
+  // Who waits for a command that was decided here and not accepted: nobody will know here how it comes out, or it is heard from the next
+  // owner's frames.
+  enum class Waiters { kAbandon, kKeep };
   // Drops everything that is not accepted, and all that hangs on leadership.
-  void Release() {
+  void Release(Waiters waiters = Waiters::kAbandon) {
     ++generation;
     watch.reset();
     follower.reset();
@@ -128,6 +131,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (was_led && listener.stopped) listener.stopped();
     was_led = false;
     for (const Building* frame : {&current, &flying}) {
+      if (waiters == Waiters::kKeep) break;
       for (const Answer& answer : frame->answers) environment.replies.Abandon(answer.id);
     }
     current = {};
@@ -167,10 +171,18 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
                                         [this](const journal::Position& at) {
                                           lsn = at.lsn.value();
                                           epoch = at.epoch.value();
+                                          const journal::SourcePosition* own = at.Source(0);
+                                          followed_upto = own != nullptr && own->any ? own->offset.value() + 1 : 0;
                                         },
                                     .failed = [this](const Error& error) { Fail(error); }});
     if (!started) return Fail(started.error());
     follower = std::move(*started);
+  }
+
+  // What the owner elsewhere, if there is one, has not decided yet. Thread: any.
+  uint64_t FollowedLag() const {
+    const LogEnds ends = environment.log.Ends({Topic::kCommands, partition});
+    return ends.durable.value() - std::min(ends.durable.value(), std::max<uint64_t>(followed_upto, ends.begin.value()));
   }
 
   void Lead() {
@@ -496,7 +508,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     observe::Log(observe::Level::kWarn, "partition fenced: another owner leads it",
                  {{"partition", partition.value()}, {"error", error.message}});
     const bool draining = state == TaskState::kDraining;
-    Release();
+    Release(stop_done ? Waiters::kAbandon : Waiters::kKeep);
     Enter(TaskState::kClosed);
     if (draining) return executor.Post(std::exchange(stop_done, nullptr));
     const bool again = wanted;
@@ -628,6 +640,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   std::atomic<uint64_t> lsn = 0;
   std::atomic<uint64_t> commands_decided = 0;
   std::atomic<uint64_t> shared_command_lag = 0;
+  std::atomic<uint64_t> followed_upto = 0;  // one past the last command that the owner elsewhere has decided
   std::atomic<uint64_t> shared_commands_begin = 0;
   std::atomic<uint64_t> shared_link_lag = 0;
   std::atomic<int64_t> shared_clock_skew_us = 0;
@@ -651,7 +664,7 @@ Task::Status Task::status() const {
   status.epoch = impl_->epoch;
   status.lsn = impl_->lsn;
   status.decided = impl_->commands_decided;
-  status.command_lag = impl_->shared_command_lag;
+  status.command_lag = status.state == TaskState::kFollowing ? impl_->FollowedLag() : impl_->shared_command_lag.load();
   status.commands_begin = impl_->shared_commands_begin;
   status.link_lag = impl_->shared_link_lag;
   status.clock_skew = {impl_->shared_clock_skew_us};

@@ -82,7 +82,8 @@ class TaskTest : public ::testing::Test {
         caches[partition.value()] = &cache;
         if (++led == log->settings().partition_count) all_led.set_value();
       };
-      host = std::make_unique<Host>(environment, std::vector<Executor*>{&workers.at(0), &workers.at(1)}, listener);
+      tails = std::make_unique<journal::Tails>(*log);
+      host = std::make_unique<Host>(environment, *tails, std::vector<Executor*>{&workers.at(0), &workers.at(1)}, listener);
       host->Start();
       all_led.get_future().wait();
     }
@@ -146,6 +147,7 @@ class TaskTest : public ::testing::Test {
     std::array<state::Cache*, 4> caches{};
     size_t led = 0;
     std::promise<void> all_led;
+    std::unique_ptr<journal::Tails> tails;
     std::unique_ptr<Host> host;
   };
 

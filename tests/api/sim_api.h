@@ -55,7 +55,8 @@ class SimApi {
     replies = std::make_unique<command::Replies>(100'000);
     environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
         log, scheduler.clock(), scheduler.entropy(), stores, slots, *sender, *replies, pipeline, keyring.get(), "test", "test"});
-    host = std::make_unique<task::Host>(*environment, std::vector<Executor*>{tasks.get()},
+    tails = std::make_unique<journal::Tails>(log);
+    host = std::make_unique<task::Host>(*environment, *tails, std::vector<Executor*>{tasks.get()},
                                         task::Host::Listener{[](auto&&...) {}, [](auto&&...) {}});
     host->Start();
     EXPECT_TRUE(scheduler.RunUntil([this] { return host->AllLeading(); }, Seconds(120)));
@@ -70,7 +71,7 @@ class SimApi {
                                                  .open_reader = {},
                                                  .journal_end = {},
                                                  .keyring = keyring.get()};
-    projected.open_reader = [this](PartitionId partition, const journal::Position& from) { return host->tail(partition).Open(from); };
+    projected.open_reader = [this](PartitionId partition, const journal::Position& from) { return tails->at(partition).Open(from); };
     projected.journal_end = [this](PartitionId partition) { return log.Ends({Topic::kJournal, partition}).durable.value(); };
     size_t ready = 0;
     for (const projections::Group& group : projections::ReadModelGroups()) {
@@ -140,6 +141,7 @@ class SimApi {
   std::unique_ptr<command::Sender> sender;
   std::unique_ptr<command::Replies> replies;
   std::unique_ptr<task::TaskEnvironment> environment;
+  std::unique_ptr<journal::Tails> tails;
   std::unique_ptr<task::Host> host;
   std::unique_ptr<sql::Databases> databases;
   std::unique_ptr<projections::Views> views;

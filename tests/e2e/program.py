@@ -124,14 +124,14 @@ def wait_for(what, test, seconds, process=None, every=0.05):
 class Kafka:
     """A broker by scripts/kafka.sh, with the topics of one log; gone when this process is."""
 
-    def __init__(self, maily, base, partitions=16):
+    def __init__(self, maily, base, partitions=16, brokers=1):
         self.script = os.path.join(ROOT, "scripts", "kafka.sh")
         self.directory = os.path.join(base, "kafka")
-        started = subprocess.run([self.script, "start", "--dir", self.directory, "--while", str(os.getpid())], capture_output=True, text=True)
+        started = subprocess.run([self.script, *(["start"] if brokers == 1 else ["cluster", str(brokers)]), "--dir", self.directory, "--while", str(os.getpid())], capture_output=True, text=True)
         self.missing = started.stderr.strip() if started.returncode != 0 else ""
         if self.missing:
             return
-        self.address = "kafka://" + started.stdout.strip()
+        self.address = "kafka://" + started.stdout.strip().splitlines()[-1]
         made = subprocess.run([maily, "topics", "create", "--log", self.address, "--partitions", str(partitions), "--yes"], capture_output=True, text=True)
         check(made.returncode == 0, f"topics: {made.stdout}{made.stderr}")
 

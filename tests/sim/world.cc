@@ -65,7 +65,8 @@ struct Process {
     };
     std::vector<Executor*> executors;
     for (const auto& worker : workers) executors.push_back(worker.get());
-    host = std::make_unique<task::Host>(*environment, executors, listener);
+    tails = std::make_unique<journal::Tails>(log);
+    host = std::make_unique<task::Host>(*environment, *tails, executors, listener);
     host->Start();
   }
 
@@ -78,6 +79,7 @@ struct Process {
   std::unique_ptr<task::TaskEnvironment> environment;
   std::vector<std::unique_ptr<sim::SimHost>> hosts;
   std::vector<std::shared_ptr<smtp::Shared>> smtp;
+  std::unique_ptr<journal::Tails> tails;
   std::unique_ptr<task::Host> host;
   std::unique_ptr<effects::Runner> runner;  // its effects hold what the host owns
 };

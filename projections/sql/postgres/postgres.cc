@@ -31,14 +31,15 @@ class PostgresDatabases final : public Databases {
     MAILY_TRY(const ResultHandle roles, Exec(control_.get(), postgres::RolesQuery()));
     roles_ = Field(roles, 0, 0) == "t";
     MAILY_TRY_VOID(TakeRole());
-    MAILY_TRY(const ResultHandle there, Exec(control_.get(), fmt::format("SELECT to_regclass({})", Literal(own_ + ".live"))));
+    MAILY_TRY(const ResultHandle there, Exec(control_.get(), fmt::format("SELECT to_regclass({})", Literal(own_ + ".holders"))));
     if (PQgetisnull(there.get(), 0, 0) == 0) return Ok();
     return Transaction(
         fmt::format("SELECT pg_advisory_xact_lock(7165190410);"
                     "CREATE SCHEMA IF NOT EXISTS {0};"
                     "COMMENT ON SCHEMA {0} IS 'Which versions of the read models there are, and which of them answer';"
                     "CREATE TABLE IF NOT EXISTS {0}.databases (name TEXT PRIMARY KEY, durable_at TIMESTAMPTZ);"
-                    "CREATE TABLE IF NOT EXISTS {0}.live (read_models TEXT PRIMARY KEY, live TEXT NOT NULL, previous TEXT NOT NULL);",
+                    "CREATE TABLE IF NOT EXISTS {0}.live (read_models TEXT PRIMARY KEY, live TEXT NOT NULL, previous TEXT NOT NULL);"
+                    "CREATE TABLE IF NOT EXISTS {0}.holders (read_models TEXT PRIMARY KEY, holder TEXT NOT NULL, until TIMESTAMPTZ NOT NULL);",
                     own_) +
         (roles_ ? postgres::GrantOwnSchema(own_) : ""));
   }
@@ -92,6 +93,28 @@ class PostgresDatabases final : public Databases {
                        (roles_ ? postgres::Publish(own_, options_.private_tables) : ""));
   }
 
+  Result<Held> Hold(const std::string& group, const std::string& holder, Duration lease) override {
+    const std::lock_guard lock(mutex_);
+    MAILY_TRY(
+        [[maybe_unused]] const auto taken,
+        Ask(fmt::format("INSERT INTO {0}.holders AS held VALUES ({1}, {2}, clock_timestamp() + interval '{3} ms') "
+                        "ON CONFLICT (read_models) DO UPDATE SET holder = excluded.holder, until = excluded.until "
+                        "WHERE held.holder = excluded.holder OR held.until < clock_timestamp()",
+                        own_, Literal(group), Literal(holder), lease.us / 1000)));
+    MAILY_TRY(std::string found, HolderOf(group));
+    return Held{found == holder, std::move(found)};
+  }
+  Result<std::string> Holder(const std::string& group) override {
+    const std::lock_guard lock(mutex_);
+    return HolderOf(group);
+  }
+  Result<void> Release(const std::string& group, const std::string& holder) override {
+    const std::lock_guard lock(mutex_);
+    MAILY_TRY([[maybe_unused]] const auto gone,
+              Ask(fmt::format("DELETE FROM {}.holders WHERE read_models = {} AND holder = {}", own_, Literal(group), Literal(holder))));
+    return Ok();
+  }
+
  private:
   Result<void> CheckName(const std::string& name) const {
     const bool valid =
@@ -105,6 +128,10 @@ class PostgresDatabases final : public Databases {
   }
 
   // The rest: mutex_ is held.
+  Result<std::string> HolderOf(const std::string& group) {
+    MAILY_TRY(const ResultHandle row, Ask(fmt::format("SELECT holder FROM {}.holders WHERE read_models = {}", own_, Literal(group))));
+    return PQntuples(row.get()) == 0 ? std::string() : Field(row, 0, 0);
+  }
   Result<void> Dial() {
     control_.reset();
     MAILY_TRY(control_, postgres::Connect(options_.url));

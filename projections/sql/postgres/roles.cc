@@ -66,6 +66,7 @@ std::string GrantOwnSchema(const std::string& own) {
       "CREATE TABLE IF NOT EXISTS {0}.analysts (login NAME NOT NULL, tenant BIGINT NOT NULL, PRIMARY KEY (login, tenant));"
       "COMMENT ON TABLE {0}.analysts IS 'Which tenants an analyst''s login sees';"
       "ALTER TABLE {0}.analysts ENABLE ROW LEVEL SECURITY;"
+      "DROP POLICY IF EXISTS own ON {0}.analysts;"
       "CREATE POLICY own ON {0}.analysts FOR SELECT TO {2} USING (login = session_user);"
       "GRANT USAGE ON SCHEMA {0} TO {1}, {2};"
       "GRANT SELECT, UPDATE ON {0}.databases TO {1};"

@@ -345,6 +345,9 @@ class SqliteDatabases final : public Databases {
     return std::optional<LivePointer>(std::move(pointer));
   }
 
+  Result<Held> Hold(const std::string& /*group*/, const std::string& holder, Duration /*lease*/) override { return Held{true, holder}; }
+  Result<std::string> Holder(const std::string& /*group*/) override { return std::string(); }
+  Result<void> Release(const std::string& /*group*/, const std::string& /*holder*/) override { return Ok(); }
   Result<void> SetLive(const std::string& group, const LivePointer& pointer) override {
     MAILY_CHECK(NameIsValid(pointer.live) && (pointer.previous.empty() || NameIsValid(pointer.previous)), "live pointer of {}", group);
     return ReplaceFile(options_.directory, PointerOf(group), pointer.live + "\n" + pointer.previous + "\n");

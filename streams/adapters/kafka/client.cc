@@ -86,6 +86,7 @@ Result<ClientPtr> MakeClient(rd_kafka_type_t type, const Options& options, const
   rd_kafka_conf_set_opaque(conf.get(), callbacks.opaque);
   if (callbacks.on_delivery != nullptr) rd_kafka_conf_set_dr_msg_cb(conf.get(), callbacks.on_delivery);
   if (callbacks.on_error != nullptr) rd_kafka_conf_set_error_cb(conf.get(), callbacks.on_error);
+  if (callbacks.on_rebalance != nullptr) rd_kafka_conf_set_rebalance_cb(conf.get(), callbacks.on_rebalance);
   rd_kafka_t* client = rd_kafka_new(type, conf.get(), text, sizeof(text));
   if (client == nullptr) return Fail(Code::kInvalid, "kafka client: {}", text);
   static_cast<void>(conf.release());  // the client owns it, since it was made

@@ -24,6 +24,7 @@ struct Callbacks {
   void* opaque = nullptr;
   void (*on_delivery)(rd_kafka_t*, const rd_kafka_message_t*, void* opaque) = nullptr;
   void (*on_error)(rd_kafka_t*, int error, const char* reason, void* opaque) = nullptr;
+  void (*on_rebalance)(rd_kafka_t*, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* list, void* opaque) = nullptr;
 };
 
 // Common properties, then `special` ones, then those of the operator. kInvalid: librdkafka does not know a property or its value.

@@ -355,4 +355,13 @@ Result<Examination> ExamineTopics(Admin& admin) {
   return out;
 }
 
+Result<std::string> ClusterId(const Options& options) {
+  MAILY_TRY(const auto admin, Admin::Connect(options));
+  char* id = rd_kafka_clusterid(admin->client(), admin->timeout_ms());
+  if (id == nullptr) return Fail(Code::kRetry, "Kafka at {} does not tell its cluster id", options.servers);
+  std::string text = id;
+  rd_kafka_mem_free(admin->client(), id);
+  return text;
+}
+
 }  // namespace maily::kafka

@@ -48,6 +48,9 @@ std::string ToCommand(const TopicPlan& plan, const Options& options);
 // other settings. Gives the log's settings: `wanted`, or what was there.
 Result<LogSettings> CreateTopics(const Options& options, const std::vector<TopicPlan>& plans, const LogSettings& wanted);
 
+// What the cluster calls itself, for as long as it exists. kRetry: it does not answer.
+Result<std::string> ClusterId(const Options& options);
+
 // Every setting that the log rests on. kRetry, kFatal: the brokers cannot be asked.
 Result<Examination> ExamineTopics(const Options& options);
 Result<Examination> ExamineTopics(Admin& admin);
