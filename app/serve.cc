@@ -116,7 +116,8 @@ struct Runtime {
   std::atomic<bool> ready = false;
   std::atomic<bool> stopping = false;
   bool alone = true;  // this process does everything: there are no others
-  std::atomic<uint64_t> recorded_epoch = 0;
+  std::mutex record_mutex;
+  uint64_t recorded_epoch = 0;
   Stalls stalls;  // of the watch
   std::mutex stalled_mutex;
   std::vector<uint16_t> stalled;
@@ -144,13 +145,30 @@ class Latch {
   int64_t left_ = 0;
 };
 
+constexpr Duration kStartPatience = Seconds(60);
+constexpr std::chrono::seconds kStartAgain{1};
+
+// What needs brokers at the start is asked again for a minute: one of them may just be starting, or gone.
+template <class Ask>
+auto Patiently(Runtime& run, Ask ask) {
+  const Duration begin = run.clock.Steady();
+  for (;;) {
+    auto answer = ask();
+    if (answer || answer.error().code != Code::kRetry || run.clock.Steady() - begin > kStartPatience) return answer;
+    observe::Log(observe::Level::kWarn, "not started yet", {{"why", answer.error().message}});
+    std::this_thread::sleep_for(kStartAgain);
+  }
+}
+
 Result<void> OpenStorage(Runtime& run, const Config& config) {
   const std::string& data = run.instance->data();
   rocks::Limits limits;
   run.resources = std::make_unique<rocks::Resources>(limits);
-  MAILY_TRY(run.log, OpenLog(config, data, *run.resources, run.clock, run.entropy));
+  MAILY_TRY(run.log, Patiently(run, [&] { return OpenLog(config, data, *run.resources, run.clock, run.entropy); }));
   const uint16_t partitions = run.log->settings().partition_count;
-  for (uint16_t p = 0; p < partitions; ++p) MAILY_TRY_VOID(journal::WriteGenesis(*run.log, PartitionId(p)));
+  for (uint16_t p = 0; p < partitions; ++p) {
+    MAILY_TRY_VOID(Patiently(run, [&] { return journal::WriteGenesis(*run.log, PartitionId(p)); }));
+  }
 
   run.key_stores = std::make_unique<rocks::RocksKvStores>(data + "/keys", *run.resources);
   MAILY_TRY(run.keyring, OpenKeyring(config, data, *run.key_stores, run.clock, run.entropy));
@@ -350,14 +368,20 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
   return Ok();
 }
 
+// Notes outside the data how far its log was led, if that is news.
+void RecordEpoch(Runtime& run) {
+  const std::lock_guard lock(run.record_mutex);
+  const uint64_t epoch = run.highest_epoch;
+  if (epoch <= run.recorded_epoch) return;
+  if (auto recorded = run.instance->RecordEpoch(epoch); !recorded) {
+    observe::Log(observe::Level::kError, "the identity of this instance cannot be recorded", {{"error", recorded.error()}});
+  }
+  run.recorded_epoch = epoch;
+}
+
 // Once a second: what has to be noticed without anybody asking.
 void Watch(Runtime& run) {
-  if (const uint64_t epoch = run.highest_epoch; epoch > run.recorded_epoch) {
-    if (auto recorded = run.instance->RecordEpoch(epoch); !recorded) {
-      observe::Log(observe::Level::kError, "the identity of this instance cannot be recorded", {{"error", recorded.error()}});
-    }
-    run.recorded_epoch = epoch;
-  }
+  RecordEpoch(run);
   const uint16_t count = run.log->settings().partition_count;
   std::vector<PartitionLook> looks(count);
   if (run.host != nullptr) {
@@ -400,6 +424,7 @@ void BecomeReady(Runtime& run, Latch& views, const std::string& failure) {
     if (run.stopping) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
+  RecordEpoch(run);
   if (run.roles.api && run.host == nullptr) {
     while (!views.WaitFor(kLook)) {
       if (run.stopping) return;
@@ -482,6 +507,7 @@ bool Stop(Runtime& run, Duration timeout) {
     run.answers.reset();
   }
   StopWorkers(run);
+  RecordEpoch(run);
   return clean;
 }
 
@@ -529,7 +555,7 @@ int Serve(const Common& common, const Config& config) {
   if (!instance) return Refuse(common, instance.error());
   run.instance = std::move(*instance);
   if (auto opened = OpenStorage(run, config); !opened) return Refuse(common, opened.error());
-  auto place = PlaceOf(config, run.instance->data(), *run.log, run.instance->RecordedEpoch());
+  auto place = Patiently(run, [&] { return PlaceOf(config, run.instance->data(), *run.log, run.instance->RecordedEpoch()); });
   if (!place) return Refuse(common, place.error());
   auto mode = run.instance->DecideMode(place->first, place->second);
   if (!mode) return Refuse(common, mode.error());
