@@ -14,7 +14,9 @@ namespace {
 constexpr size_t kSinglesMax = 4;          // records read one by one before more are read at once
 constexpr size_t kReadBytes = 256 * 1024;  // of one read then
 
-// How far the partition's own commands are decided.
+constexpr uint64_t kNearRecords = 64;  // looked through first, from the end, where a place is expected near to it
+
+// How far the partition's own commands are decided, or its decisions go (then only `offset` counts).
 struct Place {
   uint32_t generation = 0;
   bool any = false;
@@ -27,6 +29,28 @@ struct Place {
 const FrameSource* OwnSource(const FrameHeader& frame) {
   const auto found = std::ranges::find(frame.sources, 0, &FrameSource::source);
   return found == frame.sources.end() ? nullptr : &*found;
+}
+
+// What a frame adds: all after `before` up to and including `upto`. None: nothing, or a reader that stands after it is not known whole.
+struct Range {
+  Place before;
+  Place upto;
+};
+using RangeOf = std::optional<Range> (*)(const FrameHeader&);
+
+std::optional<Range> RangeOfCommands(const FrameHeader& frame) {
+  const FrameSource* const source = OwnSource(frame);
+  if (source == nullptr) return std::nullopt;
+  return Range{.before = {source->generation, source->prev_any, source->prev_offset, source->prev_index},
+               .upto = {source->generation, true, source->last_offset, source->last_index}};
+}
+
+Place PlaceOf(Lsn lsn) { return {.generation = 0, .any = true, .offset = Offset(lsn.value()), .index = 0}; }
+
+std::optional<Range> RangeOfDecisions(const FrameHeader& frame) {
+  if (OwnSource(frame) == nullptr) return std::nullopt;
+  const uint64_t first = frame.first_lsn.value();
+  return Range{.before = PlaceOf(Lsn(first - 1)), .upto = PlaceOf(Lsn(first + frame.count - 1))};
 }
 
 // Where the writer of a frame stood when it was appended.
@@ -52,18 +76,19 @@ Position Before(const Parsed& record) {
 // A frame that may have been accepted, and a reader that stands after it.
 struct Suspect {
   Offset offset;
-  Place upto;  // the last command that it decided
+  Place upto;  // the last that it adds
   Position reader;
 };
 
 class Search {
  public:
-  Search(Log& log, const Position& known, const CommandAt& command)
+  Search(Log& log, const Position& known, RangeOf range_of, const Place& wanted)
       : log_(log),
         at_{Topic::kJournal, known.partition},
         rules_(ReaderRules::Of(log.settings(), known.partition)),
         known_(known),
-        wanted_{command.generation, true, command.offset, command.index} {}
+        range_of_(range_of),
+        wanted_(wanted) {}
 
   // The offset of the accepted frame that has passed the command; `known` stands after it.
   Result<Offset> Run() {
@@ -84,6 +109,21 @@ class Search {
                 wanted_.offset.value());
   }
 
+  // A reader that stands after the last accepted frame that ends before what is wanted. None: there is no such frame.
+  Result<std::optional<Position>> LastBefore() {
+    const uint64_t begin = log_.Ends(at_).begin.value();
+    const uint64_t end = known_.offset_hint.value() + 1;
+    std::optional<Position> last;
+    high_ = end;
+    for (uint64_t near = kNearRecords; !last; near *= 8) {
+      low_ = end - begin > near ? end - near : begin;
+      MAILY_TRY_VOID(Halve(low_, last));
+      if (!last && high_ == begin) return last;
+    }
+    while (low_ < high_) MAILY_TRY_VOID(Halve(low_ + (high_ - low_) / 2, last));
+    return last;
+  }
+
   // The record at `offset`, as an accepted frame.
   Result<FramePtr> Open(Offset offset) {
     MAILY_TRY(const std::vector<LogRecord> records, log_.Read(at_, offset, 1, ReadTo::kDurable));
@@ -96,7 +136,19 @@ class Search {
   }
 
  private:
-  // Of the frames from `from` on that begin before the wanted command: an accepted one, the first that shows to be so. None: there is none
+  // Looks at `middle`: moves one of the bounds, and `last` if there is a frame that ends before what is wanted.
+  Result<void> Halve(uint64_t middle, std::optional<Position>& last) {
+    MAILY_TRY(std::optional<Suspect> accepted, FirstAccepted(Offset(middle)));
+    if (!accepted || accepted->upto >= wanted_) {
+      high_ = middle;
+      return Ok();
+    }
+    low_ = accepted->offset.value() + 1;
+    last = std::move(accepted->reader);
+    return Ok();
+  }
+
+  // Of the frames from `from` on that begin before what is wanted: an accepted one, the first that shows to be so. None: there is none
   // before `high_`.
   Result<std::optional<Suspect>> FirstAccepted(Offset from) {
     std::vector<Suspect> suspects;
@@ -132,7 +184,7 @@ class Search {
     return accepted;
   }
 
-  // Adds a frame to the suspects if it begins before the wanted command; a later one means that it was `passed`.
+  // Adds a frame to the suspects if it begins before what is wanted; a later one means that it was `passed`.
   Result<void> Take(std::vector<Suspect>& suspects, const LogRecord& record, bool& passed) const {
     const auto parsed = ParseJournalRecord(record.bytes);
     if (!parsed) return parsed.error().code == Code::kInvalid ? Ok() : Result<void>(parsed.error());
@@ -140,16 +192,15 @@ class Search {
     if (parsed->frame.window > 1)
       return Fail(Code::kFatal, "journal {}, offset {}: of a writer with several frames in flight; this build cannot search such a journal",
                   at_.partition.value(), record.offset.value());
-    const FrameSource* const source = OwnSource(parsed->frame);
-    if (source == nullptr) return Ok();
-    if (Place{source->generation, source->prev_any, source->prev_offset, source->prev_index} >= wanted_) {
+    const std::optional<Range> range = range_of_(parsed->frame);
+    if (!range) return Ok();
+    if (range->before >= wanted_) {
       passed = true;
       return Ok();
     }
     const Step step = Judge(rules_, Before(*parsed), record.offset, record.bytes);
     if (step.verdict != Verdict::kAccept) return Ok();  // by no reader
-    suspects.push_back(
-        {.offset = record.offset, .upto = {source->generation, true, source->last_offset, source->last_index}, .reader = step.after});
+    suspects.push_back({.offset = record.offset, .upto = range->upto, .reader = step.after});
     return Ok();
   }
 
@@ -157,6 +208,7 @@ class Search {
   const TopicPartition at_;
   const ReaderRules rules_;
   const Position& known_;
+  const RangeOf range_of_;
   const Place wanted_;
   uint64_t low_ = 0;   // the frame looked for stands here or later,
   uint64_t high_ = 0;  // and before this
@@ -164,12 +216,18 @@ class Search {
 
 }  // namespace
 
+Result<Position> PositionBefore(Log& log, const Position& known, Lsn wanted) {
+  if (known.at_genesis || wanted > known.lsn) return known;
+  MAILY_TRY(std::optional<Position> last, Search(log, known, &RangeOfDecisions, PlaceOf(wanted)).LastBefore());
+  return last ? *std::move(last) : Position{};
+}
+
 Result<std::optional<FoundDecision>> FindDecision(Log& log, const Position& known, const CommandAt& command) {
   const SourcePosition* const source = known.Source(0);
   const bool decided =
       source != nullptr && CommandAt{known.partition, source->generation, source->offset, source->index} >= command && source->any;
   if (!decided) return std::optional<FoundDecision>();
-  Search search(log, known, command);
+  Search search(log, known, &RangeOfCommands, {command.generation, true, command.offset, command.index});
   MAILY_TRY(const Offset offset, search.Run());
   FoundDecision found;
   MAILY_TRY(found.frame, search.Open(offset));

@@ -1,4 +1,4 @@
-// Where in a journal a command was decided: found by bisection, as what a partition has decided of its commands only grows.
+// Where in a journal a command was decided, or a decision stands: found by bisection, as what a partition has decided only grows.
 //
 // Not every frame in a journal counts: duplicates and frames of fenced writers stand there too. Relied on is this, as every writer has one
 // frame in flight:
@@ -17,6 +17,10 @@
 #include "streams/port/log.h"
 
 namespace maily::journal {
+
+// Where a reader may stand that has not seen the decision `wanted`, near to it: after the last accepted frame before it that decided
+// commands, or at genesis. `known`: where a reader stands; `wanted` is later than that: `known` itself. Errors, cost and thread as below.
+Result<Position> PositionBefore(Log& log, const Position& known, Lsn wanted);
 
 struct FoundDecision {
   FramePtr frame;

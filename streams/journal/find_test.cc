@@ -51,6 +51,7 @@ struct Journal {
     if (commands.empty()) {
       Decision slice;
       slice.cause.kind = CauseKind::kWork;
+      slice.cause.item = "a slice";
       draft.Add(slice);
     }
     FrameHeader header{.epoch = from.epoch, .nonce = from.nonce, .seq = from.seq + 1, .first_lsn = from.lsn.Next(), .count = draft.count()};
@@ -77,6 +78,24 @@ struct Journal {
     if (!*found) return "none";
     EXPECT_EQ((*found)->decision().cause.at, command);
     return std::string((*found)->decision().answer);
+  }
+
+  // A reader that starts before `wanted` comes to stand at `known`; gives how many decisions it sees before `wanted`.
+  uint64_t ReadsFromBefore(Lsn wanted, const Position& known) {
+    const auto from = PositionBefore(log, known, wanted);
+    EXPECT_TRUE(from) << from.error().ToString();
+    if (!from) return 0;
+    EXPECT_LT(from->lsn, wanted);
+    Tail tail(log, kPartition, 0);
+    const auto reader = tail.Open(*from);
+    EXPECT_TRUE(reader) << reader.error().ToString();
+    while (reader && (*reader)->position().lsn < known.lsn) {
+      const auto frame = (*reader)->Next();
+      EXPECT_TRUE(frame) << frame.error().ToString();
+      if (!frame || *frame == nullptr) break;
+    }
+    EXPECT_EQ((*reader)->position().lsn, known.lsn);
+    return wanted.value() - from->lsn.value() - 1;
   }
 
   ScriptLog log;
@@ -153,6 +172,17 @@ TEST(FindDecision, ReadsAFewRecordsOfMany) {
   EXPECT_LE(journal.log.reads.load(), 100);
 }
 
+TEST(PositionBefore, IsNearAndReadsAFewRecordsOfMany) {
+  Journal journal;
+  for (uint64_t offset = 0; offset < 4096; ++offset) journal.Decide({Command(offset), Command(offset, 1), Command(offset, 2)});
+  for (const uint64_t lsn : {1, 3, 4, 5000, 3 * 4096}) EXPECT_LT(journal.ReadsFromBefore(Lsn(lsn), journal.at), 3u) << lsn;
+  journal.log.reads = 0;
+  ASSERT_TRUE(PositionBefore(journal.log, journal.at, Lsn(7000)));
+  EXPECT_LE(journal.log.reads.load(), 2 * 14);
+  EXPECT_EQ(*PositionBefore(journal.log, journal.at, Lsn(3 * 4096 + 1)), journal.at);
+  EXPECT_TRUE(PositionBefore(journal.log, journal.at, Lsn(2))->at_genesis);
+}
+
 TEST(FindDecision, ADamagedRecordStopsIt) {
   Journal journal;
   for (uint64_t offset = 0; offset < 8; ++offset) journal.Decide({Command(offset)});
@@ -204,6 +234,7 @@ TEST(FindDecision, FindsWhatAReaderSawInAnyJournal) {
     }
     for (const auto& [command, answer] : decided) ASSERT_EQ(journal.Find(command), answer) << command.offset.value();
     ASSERT_EQ(journal.Find(next), "none");
+    for (uint64_t lsn = 1; lsn <= journal.at.lsn.value() + 1; ++lsn) journal.ReadsFromBefore(Lsn(lsn), journal.at);
     for (int i = 0; i < 100; ++i) {
       const auto& [command, answer] = *std::next(decided.begin(), random() % decided.size());
       const size_t known = random() % positions.size();

@@ -3,6 +3,7 @@
 
 #include <syslog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -11,8 +12,9 @@
 namespace maily::kafka {
 namespace {
 
+// One request to a broker is under way at a time: one that waits for records at an end delays the next partition's.
 const Properties kAdminProperties{
-    {"enable.partition.eof", "true"}, {"auto.offset.reset", "error"}, {"isolation.level", "read_uncommitted"}};
+    {"enable.partition.eof", "true"}, {"auto.offset.reset", "error"}, {"isolation.level", "read_uncommitted"}, {"fetch.wait.max.ms", "10"}};
 
 // The leader of a new topic may not know yet that it is, and then has no first offset to tell.
 constexpr std::chrono::milliseconds kFirstRecordAgain{100};
@@ -34,6 +36,22 @@ bool IsRefused(rd_kafka_resp_err_t error) {
     default:
       return false;
   }
+}
+
+OutletRecord RecordOf(const rd_kafka_message_t& message) {
+  OutletRecord record;
+  record.offset = static_cast<uint64_t>(message.offset);
+  if (message.key != nullptr) record.key.assign(static_cast<const char*>(message.key), message.key_len);
+  if (message.payload != nullptr) record.value.emplace(static_cast<const char*>(message.payload), message.len);
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return record;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  size_t size = 0;
+  for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+    record.headers.emplace_back(name, std::string(static_cast<const char*>(value), value == nullptr ? 0 : size));
+  }
+  return record;
 }
 
 }  // namespace
@@ -157,6 +175,29 @@ Result<Watermarks> Admin::QueryWatermarks(const std::string& topic, uint16_t par
   const auto error = rd_kafka_query_watermark_offsets(client_.get(), topic.c_str(), partition, &marks.low, &marks.high, timeout_ms);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Failed(error, fmt::format("asking for the ends of {} partition {}", topic, partition));
   return marks;
+}
+
+Result<std::vector<OutletRecord>> Admin::Newest(const std::string& name, uint16_t partition, size_t count) {
+  MAILY_TRY(const Watermarks marks, QueryWatermarks(name, partition, timeout_ms_));
+  const int64_t from = std::max(marks.low, marks.high - static_cast<int64_t>(count));
+  std::vector<OutletRecord> records;
+  if (from >= marks.high) return records;
+  MAILY_TRY(const TopicPtr topic, MakeTopic(client_.get(), name));
+  if (rd_kafka_consume_start(topic.get(), partition, from) != 0) return Failed(rd_kafka_last_error(), "reading " + name);
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_);
+  auto error = RD_KAFKA_RESP_ERR_NO_ERROR;
+  for (int64_t next = from; next < marks.high && error == RD_KAFKA_RESP_ERR_NO_ERROR;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(give_up - std::chrono::steady_clock::now());
+    const MessagePtr message(rd_kafka_consume(topic.get(), partition, static_cast<int>(std::max<int64_t>(0, left.count()))));
+    error = message ? message->err : RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) break;
+    next = message->offset + 1;
+    if (message->offset >= marks.high) break;
+    records.push_back(RecordOf(*message));
+  }
+  rd_kafka_consume_stop(topic.get(), partition);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR && error != RD_KAFKA_RESP_ERR__PARTITION_EOF) return Failed(error, "reading " + name);
+  return records;
 }
 
 Result<EventPtr> Admin::Run(rd_kafka_admin_op_t op, const std::function<void(rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& start) {

@@ -10,6 +10,7 @@
 
 #include "streams/adapters/kafka/handles.h"
 #include "streams/adapters/kafka/options.h"
+#include "streams/port/outlet.h"
 
 namespace maily::kafka {
 
@@ -54,6 +55,8 @@ class Admin {
   Result<Watermarks> QueryWatermarks(const std::string& topic, uint16_t partition, int timeout_ms);
   // Of the topic's partition 0, if it has any.
   Result<std::optional<std::string>> FirstRecord(const std::string& topic);
+  // The last records up to the high watermark, at most `count`, oldest first. One call at a time for a topic's partition.
+  Result<std::vector<OutletRecord>> Newest(const std::string& topic, uint16_t partition, size_t count);
   Result<void> DeleteRecords(const std::string& topic, uint16_t partition, int64_t before);
 
   // Runs an admin request: `start` gets the options and the queue. kRetry: no answer; kFatal: refused as a whole.

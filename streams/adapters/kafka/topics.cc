@@ -78,6 +78,21 @@ Result<Settings> DescribeSettings(Admin& admin, rd_kafka_ResourceType_t type, co
   return settings;
 }
 
+// With its settings, if it exists and they can be read.
+Result<Found> DescribeWhole(Admin& admin, const std::string& topic) {
+  MAILY_TRY(Found found, Describe(admin, topic));
+  if (!found.exists) return found;
+  auto settings = DescribeSettings(admin, RD_KAFKA_RESOURCE_TOPIC, topic);
+  if (settings) {
+    found.settings = *std::move(settings);
+  } else if (settings.error().code == Code::kNotFound) {
+    found.unread = settings.error().message;
+  } else {
+    return settings.error();
+  }
+  return found;
+}
+
 int64_t Number(const Settings& settings, const std::string& name) {
   const auto found = settings.find(name);
   int64_t number = 0;
@@ -86,6 +101,8 @@ int64_t Number(const Settings& settings, const std::string& name) {
 }
 
 // ---- what is wanted ----
+
+std::string RetentionOf(const PublicTopic& topic) { return topic.retention.us == 0 ? "-1" : std::to_string(topic.retention.us / 1000); }
 
 class Examiner {
  public:
@@ -108,9 +125,26 @@ class Examiner {
     is("retention.bytes", "-1");
     if (topic != SettingsTopic(options_)) is("message.timestamp.type", "LogAppendTime");
     if (found.replication > 1) is("unclean.leader.election.enable", "false");
-    const std::string least = std::to_string(kMessageBytesMax);
-    Add(Number(settings, "max.message.bytes") >= kMessageBytesMax ? Level::kOk : Level::kFail, "max.message.bytes",
-        std::to_string(Number(settings, "max.message.bytes")), least + " or more", Alter("max.message.bytes", least));
+    Size(settings);
+    Replication(found);
+  }
+
+  void Public(const PublicTopic& topic, const Found& found) {
+    topic_ = topic.name;
+    if (!found.unread.empty()) {
+      Add(Level::kWarn, "settings", found.unread, "readable", "give Maily's user DescribeConfigs on the topic");
+      return;
+    }
+    const auto is = [&](const std::string& name, const std::string& wanted, Level otherwise) {
+      const auto has = found.settings.find(name);
+      const std::string value = has == found.settings.end() ? "" : has->second;
+      Add(value == wanted ? Level::kOk : otherwise, name, value, wanted, Alter(name, wanted));
+    };
+    is("cleanup.policy", "delete", Level::kFail);
+    is("retention.ms", RetentionOf(topic), Level::kWarn);
+    is("retention.bytes", "-1", Level::kWarn);
+    if (found.replication > 1) is("unclean.leader.election.enable", "false", Level::kFail);
+    Size(found.settings);
     Replication(found);
   }
 
@@ -129,6 +163,12 @@ class Examiner {
   }
 
  private:
+  void Size(const Settings& settings) {
+    const std::string least = std::to_string(kMessageBytesMax);
+    Add(Number(settings, "max.message.bytes") >= kMessageBytesMax ? Level::kOk : Level::kFail, "max.message.bytes",
+        std::to_string(Number(settings, "max.message.bytes")), least + " or more", Alter("max.message.bytes", least));
+  }
+
   void Replication(const Found& found) {
     Add(found.replication >= kReplicationWanted ? Level::kOk : Level::kWarn, "replication factor", std::to_string(found.replication),
         std::to_string(kReplicationWanted), "kafka-reassign-partitions.sh, with more brokers");
@@ -157,6 +197,11 @@ class Examiner {
   Examination& out_;
   std::string topic_;
 };
+
+Finding Missing(const Options& options, const std::string& topic) {
+  return {Level::kFail, topic,   "topic",
+          "missing",    "there", fmt::format("maily topics create --log kafka://{}/{} --yes", options.servers, options.prefix)};
+}
 
 // By the weaker of the two topics.
 std::string DurabilityOf(const Found& commands, const Found& journal) {
@@ -219,6 +264,40 @@ Result<Found> AwaitTopic(Admin& admin, const std::string& topic) {
   }
 }
 
+Result<void> MakeMissing(Admin& admin, const std::vector<TopicPlan>& plans) {
+  MAILY_TRY_VOID(MakeTopics(admin, plans));
+  for (const TopicPlan& plan : plans) {
+    MAILY_TRY(const Found found, AwaitTopic(admin, plan.name));
+    if (found.partitions != plan.partitions) {
+      return Fail(Code::kConflict, "topic {} exists with {} partitions, not {}: the number is fixed when a log is made", plan.name,
+                  found.partitions, plan.partitions);
+    }
+  }
+  return Ok();
+}
+
+// What is made: the number of partitions is checked, and 0 copies become what the brokers can hold.
+Result<void> Settle(const Options& options, uint16_t partitions, uint16_t& replication) {
+  if (partitions == 0 || partitions > kPartitionCountMax) {
+    return Fail(Code::kInvalid, "a log has 1 to {} partitions, not {}", kPartitionCountMax, partitions);
+  }
+  if (replication != 0) return Ok();
+  MAILY_TRY(const auto admin, Admin::Connect(options));
+  MAILY_TRY(const MetadataPtr metadata, admin->Metadata(SettingsTopic(options)));
+  replication = metadata->broker_cnt >= kReplicationWanted ? kReplicationWanted : 1;
+  return Ok();
+}
+
+Settings WantedSettings(const std::string& times, const std::string& retention_ms, uint16_t replication) {
+  return {{"cleanup.policy", "delete"},
+          {"retention.ms", retention_ms},
+          {"retention.bytes", "-1"},
+          {"message.timestamp.type", times},
+          {"max.message.bytes", "1100000"},
+          {"min.insync.replicas", std::to_string(std::max(1, replication - 1))},
+          {"unclean.leader.election.enable", "false"}};
+}
+
 Result<void> WriteSettings(const Options& options, const LogSettings& settings) {
   MAILY_TRY(const ClientPtr client, MakeClient(RD_KAFKA_PRODUCER, options, {{"acks", "all"}}));
   MAILY_TRY(const TopicPtr topic, MakeTopic(client.get(), SettingsTopic(options)));
@@ -260,24 +339,21 @@ std::string FormatSettings(const LogSettings& settings) {
 }
 
 Result<std::vector<TopicPlan>> PlanTopics(const Options& options, uint16_t partitions, uint16_t replication) {
-  if (partitions == 0 || partitions > kPartitionCountMax) {
-    return Fail(Code::kInvalid, "a log has 1 to {} partitions, not {}", kPartitionCountMax, partitions);
-  }
-  if (replication == 0) {
-    MAILY_TRY(const auto admin, Admin::Connect(options));
-    MAILY_TRY(const MetadataPtr metadata, admin->Metadata(SettingsTopic(options)));
-    replication = metadata->broker_cnt >= kReplicationWanted ? kReplicationWanted : 1;
-  }
-  const std::map<std::string, std::string> settings{{"cleanup.policy", "delete"},
-                                                    {"retention.ms", "-1"},
-                                                    {"retention.bytes", "-1"},
-                                                    {"message.timestamp.type", "LogAppendTime"},
-                                                    {"max.message.bytes", "1100000"},
-                                                    {"min.insync.replicas", std::to_string(std::max(1, replication - 1))},
-                                                    {"unclean.leader.election.enable", "false"}};
+  MAILY_TRY_VOID(Settle(options, partitions, replication));
+  const Settings settings = WantedSettings("LogAppendTime", "-1", replication);
   return std::vector<TopicPlan>{{CommandsTopic(options), partitions, replication, settings},
                                 {JournalTopic(options), partitions, replication, settings},
                                 {SettingsTopic(options), 1, replication, settings}};
+}
+
+Result<std::vector<TopicPlan>> PlanPublicTopics(const Options& options, const std::vector<PublicTopic>& topics, uint16_t partitions,
+                                                uint16_t replication) {
+  MAILY_TRY_VOID(Settle(options, partitions, replication));
+  std::vector<TopicPlan> plans;
+  for (const PublicTopic& topic : topics) {
+    plans.push_back({topic.name, partitions, replication, WantedSettings("CreateTime", RetentionOf(topic), replication)});
+  }
+  return plans;
 }
 
 std::string ToCommand(const TopicPlan& plan, const Options& options) {
@@ -287,16 +363,15 @@ std::string ToCommand(const TopicPlan& plan, const Options& options) {
   return command;
 }
 
+Result<void> MakeMissing(const Options& options, const std::vector<TopicPlan>& plans) {
+  if (plans.empty()) return Ok();
+  MAILY_TRY(const auto admin, Admin::Connect(options));
+  return MakeMissing(*admin, plans);
+}
+
 Result<LogSettings> CreateTopics(const Options& options, const std::vector<TopicPlan>& plans, const LogSettings& wanted) {
   MAILY_TRY(const auto admin, Admin::Connect(options));
-  MAILY_TRY_VOID(MakeTopics(*admin, plans));
-  for (const TopicPlan& plan : plans) {
-    MAILY_TRY(const Found found, AwaitTopic(*admin, plan.name));
-    if (found.partitions != plan.partitions) {
-      return Fail(Code::kConflict, "topic {} exists with {} partitions, not {}: the number is fixed when a log is made", plan.name,
-                  found.partitions, plan.partitions);
-    }
-  }
+  MAILY_TRY_VOID(MakeMissing(*admin, plans));
   auto settings = ReadSettings(*admin);
   if (settings || settings.error().code != Code::kNotFound) return settings;
   MAILY_TRY_VOID(WriteSettings(options, wanted));
@@ -308,6 +383,22 @@ Result<LogSettings> ReadSettings(Admin& admin) {
   MAILY_TRY(const auto record, admin.FirstRecord(topic));
   if (!record) return Fail(Code::kNotFound, "topic {} holds no settings: maily topics create has not come to its end; run it again", topic);
   return ParseSettings(*record, admin.options());
+}
+
+Result<std::vector<Finding>> ExaminePublicTopics(const Options& options, const std::vector<PublicTopic>& topics, uint16_t partitions) {
+  MAILY_TRY(const auto admin, Admin::Connect(options));
+  Examination out;
+  Examiner examiner(options, out);
+  for (const PublicTopic& topic : topics) {
+    MAILY_TRY(const Found found, DescribeWhole(*admin, topic.name));
+    if (!found.exists) {
+      out.findings.push_back(Missing(options, topic.name));
+      continue;
+    }
+    examiner.Public(topic, found);
+    examiner.Partitions(topic.name, found.partitions, partitions);
+  }
+  return std::move(out.findings);
 }
 
 Result<Examination> ExamineTopics(const Options& options) {
@@ -322,19 +413,10 @@ Result<Examination> ExamineTopics(Admin& admin) {
   const std::string names[] = {CommandsTopic(options), JournalTopic(options), SettingsTopic(options)};
   Found found[3];
   for (size_t i = 0; i < 3; ++i) {
-    MAILY_TRY(found[i], Describe(admin, names[i]));
+    MAILY_TRY(found[i], DescribeWhole(admin, names[i]));
     if (!found[i].exists) {
-      out.findings.push_back({Level::kFail, names[i], "topic", "missing", "there",
-                              fmt::format("maily topics create --log kafka://{}/{} --yes", options.servers, options.prefix)});
+      out.findings.push_back(Missing(options, names[i]));
       return out;
-    }
-    auto settings = DescribeSettings(admin, RD_KAFKA_RESOURCE_TOPIC, names[i]);
-    if (settings) {
-      found[i].settings = *std::move(settings);
-    } else if (settings.error().code == Code::kNotFound) {
-      found[i].unread = settings.error().message;
-    } else {
-      return settings.error();
     }
   }
   out.found = true;
@@ -343,6 +425,7 @@ Result<Examination> ExamineTopics(Admin& admin) {
   if (!settings) {
     out.findings.push_back({Level::kFail, names[2], "settings of the log", settings.error().message, "there", "maily topics create"});
   } else {
+    out.partitions = settings->partition_count;
     examiner.Partitions(names[0], found[0].partitions, settings->partition_count);
     examiner.Partitions(names[1], found[1].partitions, settings->partition_count);
   }

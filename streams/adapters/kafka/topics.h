@@ -28,8 +28,9 @@ struct Finding {
 
 struct Examination {
   std::vector<Finding> findings;
-  std::string durability;  // the class: what an acknowledged record survives
-  bool found = false;      // the topics are there
+  std::string durability;   // the class: what an acknowledged record survives
+  bool found = false;       // the topics are there
+  uint16_t partitions = 0;  // that the log was made with, if its settings can be read
 };
 
 // A topic as `maily topics create` makes it.
@@ -40,13 +41,24 @@ struct TopicPlan {
   std::map<std::string, std::string> settings;
 };
 
+// A topic for readers outside: any number of them, beside the log's own.
+struct PublicTopic {
+  std::string name;         // in full
+  Duration retention = {};  // zero: for ever
+};
+
 // For `partitions` 1 … 1,024. `replication` 0 = three, or as many as there are brokers. kRetry, kFatal: the brokers cannot be asked.
 Result<std::vector<TopicPlan>> PlanTopics(const Options& options, uint16_t partitions, uint16_t replication);
+// As above, of topics for readers outside. Times of their records are those of what they tell, and so is what retention goes by.
+Result<std::vector<TopicPlan>> PlanPublicTopics(const Options& options, const std::vector<PublicTopic>& topics, uint16_t partitions,
+                                                uint16_t replication);
 // As a command of Kafka's own tools.
 std::string ToCommand(const TopicPlan& plan, const Options& options);
 // Makes what is missing of `plans`, then the settings record. kConflict: a topic exists with another number of partitions, or the log has
 // other settings. Gives the log's settings: `wanted`, or what was there.
 Result<LogSettings> CreateTopics(const Options& options, const std::vector<TopicPlan>& plans, const LogSettings& wanted);
+// Makes what is missing of `plans` and waits until it has leaders. kConflict: a topic exists with another number of partitions.
+Result<void> MakeMissing(const Options& options, const std::vector<TopicPlan>& plans);
 
 // What the cluster calls itself, for as long as it exists. kRetry: it does not answer.
 Result<std::string> ClusterId(const Options& options);
@@ -54,6 +66,8 @@ Result<std::string> ClusterId(const Options& options);
 // Every setting that the log rests on. kRetry, kFatal: the brokers cannot be asked.
 Result<Examination> ExamineTopics(const Options& options);
 Result<Examination> ExamineTopics(Admin& admin);
+// Of topics for readers outside. Level fail: records could be lost, or none can be written.
+Result<std::vector<Finding>> ExaminePublicTopics(const Options& options, const std::vector<PublicTopic>& topics, uint16_t partitions);
 
 // The settings record. kCorrupt: it is not one.
 std::string FormatSettings(const LogSettings& settings);
