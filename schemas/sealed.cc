@@ -149,4 +149,11 @@ Result<size_t> OpenPersonal(Message& message, TenantId tenant, keyring::Keyring&
   return gone;
 }
 
+void ClearPersonal(Message& message) {
+  ForEachPersonal(message, [](Message& at, const FieldDescriptor* field, const std::string&) -> Result<void> {
+    at.GetReflection()->ClearField(&at, field);
+    return Ok();
+  }).IgnoreError("clearing cannot fail");
+}
+
 }  // namespace maily::schema

@@ -35,4 +35,7 @@ void SealPersonal(google::protobuf::Message& message, TenantId tenant, const key
 // Replaces every box by its plaintext; where the key is gone the field is cleared. How many are gone. Fails as Open does otherwise.
 Result<size_t> OpenPersonal(google::protobuf::Message& message, TenantId tenant, keyring::Keyring& keyring);
 
+// Clears every personal field, sealed or not, also in the messages within.
+void ClearPersonal(google::protobuf::Message& message);
+
 }  // namespace maily::schema

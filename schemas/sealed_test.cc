@@ -91,6 +91,12 @@ TEST(Sealed, EveryPersonalFieldOfAMessageIsClosedAndOpened) {
   EXPECT_EQ(opened.attributes(0).sealed(), "Berlin");
 
   contacts::v1::UpsertContact erased = command;
+  contacts::v1::UpsertContact bare = command;
+  ClearPersonal(bare);
+  EXPECT_TRUE(bare.address().empty());
+  EXPECT_FALSE(bare.attributes(0).has_sealed());
+  EXPECT_EQ(bare.attributes(0).name(), "city");
+  EXPECT_EQ(bare.attributes(1).integer(), 7);
   EXPECT_EQ(*OpenPersonal(command, TenantId(1), *f.ring), 0u);
   EXPECT_EQ(command.SerializeAsString(), plain.SerializeAsString());
   f.ring->Destroy(TenantId(1), "ann").value();

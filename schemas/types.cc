@@ -46,6 +46,9 @@ using google::protobuf::FileDescriptor;
 static_assert(static_cast<int>(Key::kContact) == CONTACT_KEY && static_cast<int>(Key::kHome) == HOME &&
               static_cast<int>(Key::kTenants) == TENANTS && static_cast<int>(Key::kNamed) == NAMED);
 
+static_assert(static_cast<int>(PublicTopic::kCampaigns) == CAMPAIGNS && static_cast<int>(PublicTopic::kContacts) == CONTACTS &&
+              static_cast<int>(PublicTopic::kSends) == SENDS && static_cast<int>(PublicTopic::kEngagements) == ENGAGEMENTS);
+
 // Any message of a file stands for the file, and makes the linker keep it.
 std::vector<const FileDescriptor*> Files() {
   std::vector<const FileDescriptor*> files;
@@ -118,6 +121,7 @@ struct Table {
                        .level = message->options().GetExtension(maily::level),
                        .kind = kind,
                        .key = static_cast<Key>(message->options().GetExtension(maily::routed_by)),
+                       .public_topic = static_cast<PublicTopic>(message->options().GetExtension(maily::public_topic)),
                        .noun = noun,
                        .name = message->name(),
                        .full_name = message->full_name(),
@@ -156,6 +160,22 @@ std::string_view KeyName(Key key) {
     case Key::kNamed:
       return "named by the caller";
     case Key::kNone:
+      return "";
+  }
+  return "";
+}
+
+std::string_view PublicTopicName(PublicTopic topic) {
+  switch (topic) {
+    case PublicTopic::kCampaigns:
+      return "campaigns";
+    case PublicTopic::kContacts:
+      return "contacts";
+    case PublicTopic::kSends:
+      return "sends";
+    case PublicTopic::kEngagements:
+      return "engagements";
+    case PublicTopic::kNone:
       return "";
   }
   return "";

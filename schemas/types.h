@@ -27,11 +27,20 @@ enum class Key : uint8_t { kNone, kContact, kHome, kTenants, kNamed };
 // "contact key", "tenant's home", "tenants", "named by the caller"; empty for kNone.
 std::string_view KeyName(Key key);
 
+// The topic for readers outside that an event is published to (options.proto).
+enum class PublicTopic : uint8_t { kNone, kCampaigns, kContacts, kSends, kEngagements };
+inline constexpr PublicTopic kPublicTopics[] = {PublicTopic::kCampaigns, PublicTopic::kContacts, PublicTopic::kSends,
+                                                PublicTopic::kEngagements};
+
+// "campaigns", …: what follows the prefix in the topic's name; empty for kNone.
+std::string_view PublicTopicName(PublicTopic topic);
+
 struct Type {
   TypeNumber number = 0;
   uint32_t level = 0;  // writers use the type only once the platform's level is at least this
   Kind kind = Kind::kCommand;
   Key key = Key::kNone;
+  PublicTopic public_topic = PublicTopic::kNone;
   std::string_view noun;       // "contacts"
   std::string_view name;       // "UpsertContact"
   std::string_view full_name;  // "maily.contacts.v1.UpsertContact"

@@ -74,6 +74,31 @@ TEST(Types, CommandsAloneHaveAPartitionKey) {
   for (const Type& type : Types()) EXPECT_EQ(type.key != Key::kNone, type.kind == Kind::kCommand) << type.full_name;
 }
 
+// Whether a message, or one within it, has personal fields.
+bool IsPersonal(const Descriptor& message) {
+  for (int f = 0; f < message.field_count(); ++f) {
+    const FieldDescriptor& field = *message.field(f);
+    if (!field.options().GetExtension(maily::personal).empty()) return true;
+    if (field.message_type() != nullptr && IsPersonal(*field.message_type())) return true;
+  }
+  return false;
+}
+
+TEST(Types, EventsAloneArePublicAndThoseOfANounStandInItsTopic) {
+  std::set<PublicTopic> used;
+  for (const Type& type : Types()) {
+    if (type.public_topic == PublicTopic::kNone) continue;
+    used.insert(type.public_topic);
+    EXPECT_EQ(type.kind, Kind::kEvent) << type.full_name;
+    const std::string_view topic = PublicTopicName(type.public_topic);
+    const bool has_its_own = type.noun == "contacts" || type.noun == "sends" || type.noun == "engagements";
+    EXPECT_TRUE(!has_its_own || type.noun == topic) << type.full_name;
+  }
+  EXPECT_EQ(used, std::set<PublicTopic>(std::begin(kPublicTopics), std::end(kPublicTopics)));
+  EXPECT_TRUE(IsPersonal(*FindType("ContactCreated")->descriptor));
+  EXPECT_EQ(FindType("ContactCreated")->public_topic, PublicTopic::kContacts);
+}
+
 // A map's order is not defined, so the same state would give different bytes.
 TEST(Types, NoStoredMessageHasAMap) {
   for (const Descriptor* message : Messages()) {
