@@ -53,6 +53,16 @@ const std::vector<Setting>& Settings() {
       {"log", "rocks", kText, 0, 0, "where the log is: rocks, in the data directory, or kafka://host:port[,host:port][/prefix of topics]"},
       {"kafka_properties", "", kText, 0, 0,
        "file with properties of the connection to Kafka: security.*, sasl.*, ssl.*, a name=value a line"},
+      {"public_topics",
+       "auto",
+       kChoice,
+       0,
+       0,
+       "publish events to the topics campaigns, contacts, sends and engagements, which any Kafka client may read: on, off, or auto: on "
+       "where "
+       "the log is on Kafka",
+       {"auto", "on", "off"}},
+      {"public_format", "json", kChoice, 0, 0, "data of published events: json or protobuf", {"json", "protobuf"}},
       {"listen", "127.0.0.1:8080", kEndpoint, 0, 0, "address of the HTTP API and of tracking links"},
       {"db", "sqlite", kDatabase, 0, 0,
        "where the read models are: sqlite (in the data directory), postgresql://user@host/database, or env:NAME or file:PATH that hold "
@@ -115,6 +125,9 @@ Result<void> Config::Set(std::string_view name, const std::string& value, const 
     }
     if (setting.kind == Setting::Kind::kLevel && !observe::LevelFromName(value)) {
       return Fail(Code::kInvalid, "{}: {} must be debug, info, warn or error, not '{}'", source, name, value);
+    }
+    if (setting.kind == Setting::Kind::kChoice && std::ranges::find(setting.choices, value) == setting.choices.end()) {
+      return Fail(Code::kInvalid, "{}: {} must be one of {}, not '{}'", source, name, fmt::join(setting.choices, ", "), value);
     }
     if (setting.kind == Setting::Kind::kDatabase) {
       if (auto fits = CheckDatabase(name, setting.fallback, value); !fits)

@@ -13,10 +13,11 @@ namespace maily::app {
 struct Setting {
   std::string_view name;
   std::string_view fallback;
-  enum class Kind { kText, kNumber, kSwitch, kEndpoint, kLevel, kDatabase } kind;  // host:port; of the log; see database.h
-  int64_t least = 0;                                                               // of numbers
+  enum class Kind { kText, kNumber, kSwitch, kEndpoint, kLevel, kDatabase, kChoice } kind;  // host:port; of the log; see database.h
+  int64_t least = 0;                                                                        // of numbers
   int64_t most = 0;
   std::string_view help;
+  std::vector<std::string_view> choices = {};  // of kChoice
 };
 const std::vector<Setting>& Settings();
 // "MAILY_LISTEN" of "listen".

@@ -9,10 +9,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "app/asyncapi.h"
 #include "app/config.h"
 #include "app/database.h"
 #include "app/instance.h"
 #include "app/open_log.h"
+#include "app/public_topics.h"
 #include "app/remote.h"
 #include "app/serve.h"
 #include "app/subcommand.h"
@@ -118,7 +120,12 @@ void ExamineLog(const Config& config, std::vector<Finding>& findings) {
     return;
   }
   const auto options = KafkaOptions(config);
-  const auto examined = options ? kafka::ExamineTopics(*options) : Result<kafka::Examination>(options.error());
+  auto examined = options ? kafka::ExamineTopics(*options) : Result<kafka::Examination>(options.error());
+  if (examined && examined->found && WantsPublicTopics(config)) {
+    auto found = kafka::ExaminePublicTopics(*options, PublicTopicsOf(*options), examined->partitions);
+    if (!found) examined = found.error();
+    if (found) examined->findings.insert(examined->findings.end(), found->begin(), found->end());
+  }
   if (!examined) {
     findings.push_back({"log", "fail", examined.error().message, ""});
     return;
@@ -255,6 +262,7 @@ json TypeJson(const schema::Type& type) {
   json row{{"type", type.number}, {"name", type.full_name},     {"noun", type.noun}, {"kind", schema::KindName(type.kind)},
            {"level", type.level}, {"fields", std::move(fields)}};
   if (type.kind == schema::Kind::kCommand) row["key"] = schema::KeyName(type.key);
+  if (type.kind == schema::Kind::kEvent) row["public_topic"] = schema::PublicTopicName(type.public_topic);
   if (type.kind != schema::Kind::kState) row["topic"] = TopicName(type.kind == schema::Kind::kCommand ? Topic::kCommands : Topic::kJournal);
   return row;
 }
@@ -324,6 +332,15 @@ void AddSchema(CLI::App& app, Chosen& chosen) {
         if (!common.json) fmt::print("{:4}  {:<8} {}\n", type.number, schema::KindName(type.kind), type.full_name);
       }
       if (common.json) std::printf("%s\n", json({{"items", items}}).dump().c_str());
+      return static_cast<int>(kExitOk);
+    };
+  });
+  CLI::App* async =
+      app.add_subcommand("asyncapi", "the public topics as an AsyncAPI document; example: maily schema asyncapi > asyncapi.json");
+  async->fallthrough();
+  async->callback([&chosen] {
+    chosen = [](const Common&) {
+      std::printf("%s\n", AsyncApi().c_str());
       return static_cast<int>(kExitOk);
     };
   });

@@ -1,18 +1,15 @@
 // See operate.h.
 #include "app/operate.h"
 
-#include <google/protobuf/message.h>
-
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "api/http/problem.h"
-#include "schemas/codec.h"
+#include "app/cloud_event.h"
 #include "schemas/json.h"
-#include "schemas/keys.h"
-#include "schemas/types.h"
 #include "streams/journal/rejected.h"
+#include "streams/link/publisher.h"
 
 namespace maily::app {
 namespace {
@@ -149,14 +146,6 @@ void Digests(const OperatorNeeds& needs, const Request& request, Respond respond
   }
 }
 
-std::string TimeText(Instant at) {
-  const std::time_t seconds = at.us / 1'000'000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-                     utc.tm_sec, at.us % 1'000'000);
-}
-
 std::string FromHex(std::string_view hex) {
   std::string bytes;
   for (size_t i = 0; i + 1 < hex.size(); i += 2)
@@ -170,43 +159,26 @@ std::string ToHex(std::string_view bytes) {
   return hex;
 }
 
-// Whom an event is about: a contact by its id, else the tenant by the key of its home.
-std::string KeyOf(PartitionId partition, TenantId tenant, const google::protobuf::Message* message) {
-  const auto* ordinal = message == nullptr ? nullptr : message->GetDescriptor()->FindFieldByName("ordinal");
-  if (ordinal == nullptr) return schema::HomeKey(tenant);
-  return std::to_string(schema::PackContactId({partition, message->GetReflection()->GetUInt64(*message, ordinal)}));
-}
-
-// The command that it was decided for, or the slice of work or the timer in the partition's state.
-std::string CausationOf(const journal::Cause& cause) {
-  if (cause.kind == journal::CauseKind::kCommand) return cause.command_id.ToHex();
-  return (cause.kind == journal::CauseKind::kWork ? "work:" : "timer:") + ToHex(cause.item);
-}
-
-// One line a event, as a CloudEvent in JSON; sealed fields stay sealed.
-std::string EventLine(PartitionId partition, const journal::AcceptedFrame& frame, uint64_t lsn, size_t index,
+// One line an event, as a CloudEvent in JSON; sealed fields stay sealed.
+std::string EventLine(PartitionId partition, const journal::AcceptedFrame& frame, const link::EventPlace& place,
                       const journal::Decision& decision, const journal::Event& event) {
-  const schema::Type* type = schema::FindType(event.type);
+  const CloudEvent made = MakeCloudEvent(partition, frame, decision, event);
   json line = {{"specversion", "1.0"},
-               {"id", fmt::format("{}-{}.{}", partition.value(), lsn, index)},
-               {"source", fmt::format("/partitions/{}", partition.value())},
-               {"type", type == nullptr ? fmt::format("maily.internal.{}", event.type) : std::string(type->full_name)},
-               {"time", TimeText(frame.time)},
+               {"id", link::FormatEventId(partition, place)},
+               {"source", made.source},
+               {"type", made.type},
+               {"time", made.time},
                {"tenant", decision.tenant.value()},
-               {"traceid", decision.trace.ToHex()},
-               {"causationid", CausationOf(decision.cause)},
+               {"traceid", made.trace_id},
+               {"causationid", made.causation_id},
                {"actor", std::string(decision.actor)},
                {"datacontenttype", "application/json"},
-               {"key", KeyOf(partition, decision.tenant, nullptr)}};
-  if (type != nullptr) {
-    if (const auto message = schema::Decode(event.type, event.payload)) {
-      line["key"] = KeyOf(partition, decision.tenant, message->get());
-      line["data"] = json::parse(schema::ToJson(**message, schema::PersonalAs::kSealed), nullptr, false);
-    }
+               {"key", made.key}};
+  if (made.message) {
+    line["data"] = json::parse(schema::ToJson(*made.message, schema::PersonalAs::kSealed), nullptr, false);
   } else if (event.type == TypeNumberOf<journal::CommandRejected>()) {
     journal::CommandRejected rejected;
     if (rejected.ParseFromArray(event.payload.data(), static_cast<int>(event.payload.size()))) {
-      line["type"] = "maily.CommandRejected";
       line["data"] = {{"code", rejected.code}, {"reason", rejected.reason}, {"command_type", rejected.type}, {"build", rejected.build}};
     }
   }
@@ -240,8 +212,8 @@ Response Journal(const OperatorNeeds& needs, const Request& request) {
     if (*frame == nullptr) break;
     uint64_t lsn = (*frame)->first_lsn.value();
     for (const journal::Decision& decision : (*frame)->decisions) {
-      size_t index = 0;
-      for (const journal::Event& event : decision.events) response.body += EventLine(id, **frame, lsn, index++, decision, event);
+      uint32_t index = 0;
+      for (const journal::Event& event : decision.events) response.body += EventLine(id, **frame, {Lsn(lsn), index++}, decision, event);
       ++lsn;
     }
   }

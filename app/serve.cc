@@ -25,6 +25,7 @@
 #include "app/open_log.h"
 #include "app/operate.h"
 #include "app/preview.h"
+#include "app/public_topics.h"
 #include "app/roles.h"
 #include "app/signals.h"
 #include "app/stalls.h"
@@ -98,6 +99,7 @@ struct Runtime {
   std::unique_ptr<task::TaskEnvironment> environment;
   std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
   std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
+  std::unique_ptr<PublicTopics> public_topics;      // null: not of this process
   std::unique_ptr<task::Host> host;                 // null: leads no partitions
   std::unique_ptr<Assignment> assignment;           // of the host
   std::unique_ptr<effects::Runner> runner;          // its effects hold what the host owns
@@ -267,6 +269,9 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     list.push_back(smtp::MakeDelivery(run.smtp[partition.value() % workers], partition));
     return list;
   });
+  if (run.roles.links) {
+    MAILY_TRY(run.public_topics, PublicTopics::Open(config, *run.log, *run.keyring, run.clock));
+  }
   task::Host::Listener listener;
   listener.led = [&run](PartitionId partition, Executor& executor, Epoch epoch, const journal::Position& position, state::Cache& cache,
                         task::Credits& credits, journal::Tail& tail) {
@@ -274,8 +279,12 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     while (highest < epoch.value() && !run.highest_epoch.compare_exchange_weak(highest, epoch.value())) {
     }
     run.runner->Led(executor, {partition, epoch, position, &cache, &credits}, tail);
+    if (run.public_topics) run.public_topics->Led(partition, position, tail);
   };
-  listener.stopped = [&run](PartitionId partition) { run.runner->Stopped(partition); };
+  listener.stopped = [&run](PartitionId partition) {
+    run.runner->Stopped(partition);
+    if (run.public_topics) run.public_topics->Stopped(partition);
+  };
   listener.failed = [&run](PartitionId partition, const Error& error) {
     if (run.ready || error.code != Code::kDiverged) return;
     const std::lock_guard lock(run.refused_mutex);
@@ -467,6 +476,7 @@ void BecomeReady(Runtime& run, Latch& views, const std::string& failure) {
 }
 
 void StopWorkers(Runtime& run) {
+  if (run.public_topics) run.public_topics->Stop();
   run.workers->Stop();
   run.views_worker->Stop();
   run.disk_worker->Stop();

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/open_log.h"
+#include "app/public_topics.h"
 #include "app/remote.h"
 #include "app/serve.h"
 #include "app/subcommand.h"
@@ -43,9 +44,20 @@ int Create(const Common& common, const Wanted& wanted) {
   }
   const auto options = KafkaOptions(*config);
   if (!options) return PrintError(common, options.error());
-  const auto plans = kafka::PlanTopics(*options, static_cast<uint16_t>(config->Number("partitions")), wanted.replication);
+  const auto partitions = static_cast<uint16_t>(config->Number("partitions"));
+  const auto plans = kafka::PlanTopics(*options, partitions, wanted.replication);
   if (!plans) return PrintError(common, plans.error());
-  if (wanted.dry_run) return Show(common, *plans, *options);
+  std::vector<kafka::TopicPlan> for_readers;
+  if (WantsPublicTopics(*config)) {
+    auto planned = kafka::PlanPublicTopics(*options, PublicTopicsOf(*options), partitions, plans->front().replication);
+    if (!planned) return PrintError(common, planned.error());
+    for_readers = *std::move(planned);
+  }
+  if (wanted.dry_run) {
+    std::vector<kafka::TopicPlan> all = *plans;
+    all.insert(all.end(), for_readers.begin(), for_readers.end());
+    return Show(common, all, *options);
+  }
   if (!Confirm(common, fmt::format("This makes the topics {}.*, {} partitions, {} copies each.", options->prefix, plans->front().partitions,
                                    plans->front().replication))) {
     return kExitRefused;
@@ -56,6 +68,8 @@ int Create(const Common& common, const Wanted& wanted) {
   settings.partition_count = plans->front().partitions;
   const auto made = kafka::CreateTopics(*options, *plans, settings);
   if (!made) return PrintError(common, made.error());
+  for (kafka::TopicPlan& plan : for_readers) plan.partitions = made->partition_count;
+  if (auto all = kafka::MakeMissing(*options, for_readers); !all) return PrintError(common, all.error());
   if (common.json) {
     fmt::print("{}\n", json({{"log_id", made->log_id.ToHex()}, {"partitions", made->partition_count}}).dump());
   } else {

@@ -5,7 +5,7 @@ import difflib
 import os
 import sys
 
-from pages import command_line, configuration, http_api, metrics, read_models, topology, types
+from pages import asyncapi, command_line, configuration, http_api, metrics, read_models, topology, types
 from pages.program import ROOT, Program
 
 FOLDER = "docs/reference"
@@ -18,7 +18,12 @@ PAGES = {
     "topology.md": topology,
     "metrics.md": metrics,
     "read-models.md": read_models,
+    "asyncapi.json": asyncapi,
 }
+
+
+def text_of(name, module, program):
+    return module.page(program).rstrip() + "\n" + ("" if name.endswith(".json") else MADE)
 
 
 def committed(path):
@@ -35,7 +40,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="write nothing")
     arguments = parser.parse_args()
     with Program(os.path.abspath(arguments.maily)) as program:
-        texts = {f"{FOLDER}/{name}": module.page(program).rstrip() + "\n" + MADE for name, module in PAGES.items()}
+        texts = {f"{FOLDER}/{name}": text_of(name, module, program) for name, module in PAGES.items()}
     others = [f"{FOLDER}/{name}" for name in os.listdir(os.path.join(ROOT, FOLDER)) if f"{FOLDER}/{name}" not in texts]
     stale = [path for path, text in texts.items() if committed(path) != text]
     for path in stale:
