@@ -178,7 +178,7 @@ Result<void> OpenStorage(Runtime& run, const Config& config) {
   std::filesystem::create_directories(data + "/slots");
   MAILY_TRY(run.careful_slots, disk::MmapSlots::Open(data + "/slots/careful", partitions));
   MAILY_TRY(run.smtp_slots, disk::MmapSlots::Open(data + "/slots/smtp", smtp::SlotCount(partitions)));
-  run.attempt_slots = std::make_unique<smtp::AttemptSlots>(*run.smtp_slots, partitions);
+  run.attempt_slots = std::make_unique<smtp::AttemptSlots>(*run.smtp_slots, partitions, run.entropy);
   return Ok();
 }
 
@@ -260,6 +260,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     options.connections = std::max<size_t>(1, connections / workers);
     options.helo = config.Text("helo_name");
     options.tracking_base_url = base_url;
+    options.tick = task::kTickCommand;
     run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy,
                                         *run.sender, *run.keyring));
   }
@@ -284,6 +285,9 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   listener.stopped = [&run](PartitionId partition) {
     run.runner->Stopped(partition);
     if (run.public_topics) run.public_topics->Stopped(partition);
+  };
+  listener.followed = [&run, workers](PartitionId partition, state::Cache& cache) {
+    smtp::ReportOpened(run.smtp[partition.value() % workers], partition, cache);
   };
   listener.failed = [&run](PartitionId partition, const Error& error) {
     if (run.ready || error.code != Code::kDiverged) return;

@@ -26,7 +26,8 @@ class Effect {
   virtual ~Effect() = default;
   // The partition is led from now on. Called before anything is decided under this leadership.
   virtual void Lead(const Leadership& leadership) = 0;
-  // The next accepted frame, in order, none missing.
+  // The next accepted frame, in order, none missing. One of a later epoch than the leadership's is another owner's: this one is fenced and
+  // has not been told yet.
   virtual void Accepted(const journal::AcceptedFrame& frame) = 0;
   // The partition is not led any more: forget everything, start nothing. What is on the wire ends by itself.
   virtual void Stop() = 0;

@@ -22,7 +22,7 @@ struct Runner::Led_ : std::enable_shared_from_this<Led_> {
   };
 
   Led_(Executor& executor_in, Log& log_in, Clock& clock, const Leadership& leadership)
-      : executor(executor_in), log(log_in), partition(leadership.partition) {
+      : executor(executor_in), log(log_in), partition(leadership.partition), epoch(leadership.epoch) {
     const journal::Position& from = leadership.position;
     seen->next = from.at_genesis ? 0 : from.offset_hint.Next().value();
     seen->time_us = from.time.us;
@@ -76,6 +76,12 @@ struct Runner::Led_ : std::enable_shared_from_this<Led_> {
 
   void Stop() {
     if (std::exchange(stopped, true)) return;
+    // What was accepted under this leadership is for these effects and no others, so they see all of it.
+    for (; reader != nullptr;) {
+      const auto frame = reader->Next();
+      if (!frame || *frame == nullptr || (*frame)->after.epoch != epoch) break;
+      for (const auto& effect : effects) effect->Accepted(**frame);
+    }
     for (const auto& effect : effects) effect->Stop();
     lag_records = {};
     lag_seconds = {};
@@ -84,6 +90,7 @@ struct Runner::Led_ : std::enable_shared_from_this<Led_> {
   Executor& executor;
   Log& log;
   const PartitionId partition;
+  const Epoch epoch;
   const std::shared_ptr<Seen> seen = std::make_shared<Seen>();
   observe::Metrics::Probe lag_records, lag_seconds;
   std::unique_ptr<journal::TailReader> reader;

@@ -41,9 +41,9 @@ void Deliver(task::Context& context, const v1::RecordAttempt& command) {
   context.Emit(delivered);
 }
 
-void Defer(task::Context& context, const v1::RecordAttempt& command, const v1::OpenAttempt& open) {
-  const Instant retry_at = context.now() + RetryDelay(command.stage(), open.tries());
-  if (retry_at - Instant{open.first_opened_at_us()} > kGiveUpAfter) {
+void Defer(task::Context& context, const v1::RecordAttempt& command, uint32_t tries, Instant first_opened_at) {
+  const Instant retry_at = context.now() + RetryDelay(command.stage(), tries);
+  if (retry_at - first_opened_at > kGiveUpAfter) {
     auto expired = About<v1::SendExpired>(command);
     expired.set_last_reply(command.reply_text());
     return context.Emit(expired);
@@ -95,18 +95,33 @@ bool IsRecipientInvalid(uint32_t reply_code, std::string_view enhanced_code, std
 
 void Decide(task::Context& context, const v1::RecordAttempt& command) {
   const auto* open = context.view<v1::OpenAttempt>().Find(state::Key(context.tenant(), command.campaign_id(), command.ordinal()));
-  if (open == nullptr || open->status() != v1::OPEN || open->attempt() != command.attempt()) return context.Unchanged();
+  if (open == nullptr || open->attempt() != command.attempt()) return context.Unchanged();
+  // What its opener has called unknown stays so: a slot that is free again looks as if nothing had been sent.
+  const bool was_given_up = open->status() == v1::UNKNOWN && open->given_up();
+  if (was_given_up ? command.given_up() : open->status() != v1::OPEN) return context.Unchanged();
+  const uint32_t tries = open->tries();
+  const Instant first_opened_at{open->first_opened_at_us()};
+  if (was_given_up && v1::AttemptResult_IsValid(command.result()) && command.result() != v1::ATTEMPT_RESULT_UNSPECIFIED) {
+    // Who opened it knows after all. (The open attempt is read above: an event may move it.)
+    auto resolved = About<v1::UnknownResolved>(command);
+    resolved.set_attempt(command.attempt());
+    resolved.set_delivered(command.result() == v1::DELIVERED);
+    resolved.set_why("its result came later" + (command.reply_text().empty() ? "" : ": " + command.reply_text()));
+    context.Emit(resolved);
+    if (resolved.delivered()) return;
+  }
   switch (command.result()) {
     case v1::DELIVERED:
       return Deliver(context, command);
     case v1::DEFERRED:
-      return Defer(context, command, *open);
+      return Defer(context, command, tries, first_opened_at);
     case v1::BOUNCED:
       return Bounce(context, command);
     case v1::RESULT_UNKNOWN: {
       auto unknown = About<v1::AttemptUnknown>(command);
       unknown.set_attempt(command.attempt());
       unknown.set_detail(command.reply_text());
+      unknown.set_given_up(command.given_up());
       return context.Emit(unknown);
     }
     case v1::NOT_RENDERED:

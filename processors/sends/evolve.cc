@@ -164,6 +164,8 @@ void Evolve(task::Fold& fold, const v1::AttemptOpened& event) {
   attempt.set_attempt(event.attempt());
   attempt.set_status(v1::OPEN);
   attempt.set_opened_at_us(fold.now().us);
+  attempt.set_opener(event.opener());
+  attempt.set_given_up(false);
   if (attempt.first_opened_at_us() == 0) attempt.set_first_opened_at_us(fold.now().us);
 }
 
@@ -215,7 +217,9 @@ void Evolve(task::Fold& fold, const v1::AttemptUnknown& event) {
   const std::string key = AttemptKey(fold, event.campaign_id(), event.ordinal());
   run.SetStatus(event.ordinal(), v1::UNKNOWN);
   Close(fold, run, key);
-  fold.table<v1::OpenAttempt>().Edit(key).set_status(v1::UNKNOWN);
+  v1::OpenAttempt& attempt = fold.table<v1::OpenAttempt>().Edit(key);
+  attempt.set_status(v1::UNKNOWN);
+  attempt.set_given_up(event.given_up());
   run.Plus(&CampaignCounts::set_unknown, &CampaignCounts::unknown);
 }
 

@@ -92,7 +92,8 @@ class Sending {
         compliance::Gate(compliance::Look(context_.view<lists::v1::Subscriber>(), context_.view<suppressions::v1::Suppression>(),
                                           context_.tenant(), ordinal, contact->contact_key(), run_.spec().list_id()));
     if (reason != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, reason);
-    if (!context_.TakeCredit(kSite)) return false;
+    const task::CreditHolder* holder = context_.TakeCredit(kSite);
+    if (holder == nullptr) return false;
     thread_local v1::AttemptOpened opened;
     opened.Clear();
     opened.set_campaign_id(campaign_id_);
@@ -107,6 +108,8 @@ class Sending {
     }
     opened.set_site(kSite.data(), kSite.size());
     opened.set_contact_key(contact->contact_key());
+    opened.set_opener(holder->id);
+    opened.set_granted_at_us(holder->granted_at.us);
     bytes_ += opened.ByteSizeLong();
     context_.Emit(opened);
     return true;

@@ -15,7 +15,7 @@ class Clock {
   virtual ~Clock() = default;
   // Wall time; may jump in either direction.
   virtual Instant Now() = 0;
-  // Time since some start; never goes back. For waits and measurements.
+  // Time since some start; never goes back, and goes on while the machine is suspended. For waits, leases and measurements.
   virtual Duration Steady() = 0;
 };
 

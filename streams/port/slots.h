@@ -20,6 +20,8 @@ class Slots {
   virtual void Write(size_t slot, std::string_view bytes) = 0;
   // Changes with every boot of the machine: slots written under another boot id prove nothing.
   virtual std::string boot_id() const = 0;
+  // Which place these slots are kept in: a copy of them is kept in another one.
+  virtual std::string place() const = 0;
 };
 
 }  // namespace maily

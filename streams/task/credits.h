@@ -9,15 +9,24 @@
 #include <string_view>
 #include <vector>
 
+#include "streams/base/time.h"
+
 namespace maily::task {
+
+// Who granted, for what is spent on it: written into the event, so that whoever reads it later knows whose hands were to act.
+struct CreditHolder {
+  uint64_t id = 0;      // of the effect's process, as the effect understands it; 0: it names none
+  Duration granted_at;  // steady time of that process, when it granted last
+};
 
 // Of one partition; lives on its executor.
 class Credits {
  public:
   // Allows `n` more attempts at `site`, and wakes the task if it was waiting for one.
-  void Grant(std::string_view site, uint32_t n) {
+  void Grant(std::string_view site, uint32_t n, const CreditHolder& holder = {}) {
     Entry& entry = At(site);
     entry.available += n;
+    entry.holder = holder;
     if (entry.wanted && entry.available > 0) {
       entry.wanted = false;
       if (granted_) granted_();
@@ -44,6 +53,8 @@ class Credits {
     return taken;
   }
   uint32_t available(std::string_view site) { return At(site).available; }
+  // As the last grant said.
+  const CreditHolder& holder(std::string_view site) { return At(site).holder; }
   // True if a slice found none since the last grant.
   bool wanted(std::string_view site) { return At(site).wanted; }
 
@@ -54,15 +65,16 @@ class Credits {
 
  private:
   struct Entry {
-    std::string site;
+    std::string site = {};
     uint32_t available = 0;
     bool wanted = false;
+    CreditHolder holder = {};
   };
   Entry& At(std::string_view site) {
     for (Entry& entry : entries_) {
       if (entry.site == site) return entry;
     }
-    entries_.push_back(Entry{std::string(site), 0, false});
+    entries_.push_back(Entry{.site = std::string(site)});
     return entries_.back();
   }
   std::vector<Entry> entries_;  // a handful of sites a partition

@@ -109,7 +109,10 @@ void Context::AnswerAll(const std::vector<std::pair<std::string, std::string>>& 
   }
 }
 
-bool Context::TakeCredit(std::string_view site) { return engine_->options_.credits != nullptr && engine_->options_.credits->Take(site); }
+const CreditHolder* Context::TakeCredit(std::string_view site) {
+  Credits* credits = engine_->options_.credits;
+  return credits != nullptr && credits->Take(site) ? &credits->holder(site) : nullptr;
+}
 size_t Context::event_count() const { return engine_->made_.size(); }
 
 std::string& Context::BeginEvent(TypeNumber type) {

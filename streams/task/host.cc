@@ -48,6 +48,9 @@ Host::Host(const TaskEnvironment& environment, journal::Tails& tails, std::vecto
     hears.stopped = [listener, p] {
       if (listener.stopped) listener.stopped(PartitionId(p));
     };
+    hears.followed = [listener, p](state::Cache& cache) {
+      if (listener.followed) listener.followed(PartitionId(p), cache);
+    };
     hears.failed = [listener, p](const Error& error) {
       if (listener.failed) listener.failed(PartitionId(p), error);
     };

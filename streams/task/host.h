@@ -17,6 +17,7 @@ class Host {
   struct Listener {
     std::function<void(PartitionId, Executor&, Epoch, const journal::Position&, state::Cache&, Credits&, journal::Tail&)> led;
     std::function<void(PartitionId)> stopped;
+    std::function<void(PartitionId, state::Cache&)> followed = {};  // as TaskListener says
     std::function<void(PartitionId, const Error&)> failed = {};
   };
   // Partition p runs on executors[p % size]. `tails` outlive it.

@@ -108,8 +108,8 @@ class Context {
   void Continue(TraceId trace) { trace_ = trace; }
   // Decided, and nothing had to change.
   void Unchanged() { outcome_ = journal::Outcome::kUnchanged; }
-  // Spends a credit of the site, or says that there is none.
-  bool TakeCredit(std::string_view site);
+  // Spends a credit of the site and says who granted it; null: there is none.
+  const CreditHolder* TakeCredit(std::string_view site);
   // How many events this decision holds already.
   size_t event_count() const;
 

@@ -8,6 +8,7 @@
 #include "streams/adapters/sim/sim_env.h"
 #include "streams/adapters/sim/sim_kv.h"
 #include "streams/adapters/sim/sim_log.h"
+#include "streams/adapters/sim/sim_log_client.h"
 #include "streams/adapters/sim/sim_slots.h"
 #include "streams/task/counters.h"
 #include "streams/task/decide.h"
@@ -20,32 +21,6 @@ constexpr uint16_t kPartitions = 3;
 
 std::vector<PartitionId> Some(std::initializer_list<uint16_t> numbers) { return {numbers.begin(), numbers.end()}; }
 std::vector<PartitionId> All() { return Some({0, 1, 2}); }
-
-// The log as one process sees it: nobody is told of anything once it is dead.
-class Client : public Log {
- public:
-  explicit Client(sim::SimLog& log) : log_(log) {}
-  const LogSettings& settings() const override { return log_.settings(); }
-  void Append(TopicPartition at, std::string record, Sync sync, AppendDone done) override {
-    log_.Append(at, std::move(record), sync, [alive = std::weak_ptr(alive_), done = std::move(done)](Result<Appended> result) mutable {
-      if (alive.lock()) done(std::move(result));
-    });
-  }
-  Result<std::vector<LogRecord>> Read(TopicPartition at, Offset from, size_t bytes_max, ReadTo to) override {
-    return log_.Read(at, from, bytes_max, to);
-  }
-  LogEnds Ends(TopicPartition at) override { return log_.Ends(at); }
-  std::unique_ptr<TailWatch> WatchTail(TopicPartition at, ReadTo to, std::function<void()> signal) override {
-    return log_.WatchTail(at, to, std::move(signal));
-  }
-  Result<void> Trim(TopicPartition at, Offset before) override { return log_.Trim(at, before); }
-  bool ordered_across_partitions() const override { return log_.ordered_across_partitions(); }
-  std::string durability_class() const override { return log_.durability_class(); }
-
- private:
-  sim::SimLog& log_;
-  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-};
 
 // A machine: what outlives the process, and the process.
 struct Machine {
@@ -80,7 +55,7 @@ struct Machine {
       host = std::make_unique<Host>(environment, *tails, std::vector<Executor*>{executor.get()}, listener);
     }
     std::unique_ptr<Executor> executor;
-    Client log;
+    sim::SimLogClient log;
     command::Sender sender;
     command::Replies replies;
     TaskEnvironment environment;

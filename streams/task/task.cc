@@ -173,9 +173,12 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
                                           epoch = at.epoch.value();
                                           const journal::SourcePosition* own = at.Source(0);
                                           followed_upto = own != nullptr && own->any ? own->offset.value() + 1 : 0;
+                                          if (std::exchange(followed_epoch, at.epoch) == at.epoch) return;
+                                          if (listener.followed) listener.followed(store->cache());
                                         },
                                     .failed = [this](const Error& error) { Fail(error); }});
     if (!started) return Fail(started.error());
+    followed_epoch.reset();
     follower = std::move(*started);
   }
 
@@ -187,7 +190,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   void Lead() {
     wanted = true;
-    if (state == TaskState::kRestoring || state == TaskState::kLeading) return;
+    // What failed and may be tried again goes on by itself, and leads then.
+    if (state == TaskState::kRestoring || state == TaskState::kLeading || state == TaskState::kFailed) return;
     const bool followed = state == TaskState::kFollowing;
     Enter(TaskState::kRestoring);
     if (!followed) {
@@ -601,8 +605,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   TaskState state = TaskState::kClosed;
   uint64_t generation = 0;  // grows with every leadership, so that late callbacks of an old one are dropped
   bool was_led = false;
-  bool wanted = false;                 // to lead here
-  std::unique_ptr<Follower> follower;  // while following
+  bool wanted = false;                  // to lead here
+  std::unique_ptr<Follower> follower;   // while following
+  std::optional<Epoch> followed_epoch;  // the last one that the listener was told of
   std::unique_ptr<state::Store> store;
   std::optional<Flusher> flusher;  // of the store
   std::unique_ptr<Engine> engine;

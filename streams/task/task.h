@@ -60,7 +60,9 @@ struct TaskListener {
   std::function<void(Epoch epoch, const journal::Position& position, state::Cache& cache, Credits& credits)> led;
   // Does not lead any more.
   std::function<void()> stopped;
-  std::function<void(const Error&)> failed;
+  // Follows, and has come to the journal's end; once more for each claim of an owner elsewhere. `cache` is what was folded up to there.
+  std::function<void(state::Cache& cache)> followed = {};
+  std::function<void(const Error&)> failed = {};
 };
 
 // Lives on `executor`: all calls there, but for the inquiries marked so.

@@ -1,4 +1,5 @@
-// A first campaign under a seeded scheduler with kills and power cuts: ./dev torture simulate --count N --from S
+// A first campaign under a seeded scheduler with kills, power cuts, processes that are stopped and partitions that change hands: ./dev
+// torture simulate --count N --from S
 //
 // Checked after every seed: every acknowledged contact exists; nobody got the campaign twice; who is recorded as delivered got it once; the
 // holdout got nothing; what is unknown is bounded by what was open; the campaign completes by itself; each state equals a fresh fold of its
@@ -7,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <unordered_map>
 
 #include "maily/campaigns/v1/commands.pb.h"
@@ -33,11 +35,13 @@ constexpr Duration kSkewMax = Seconds(120);  // of the log's clock, either way: 
 
 class Run {
  public:
-  explicit Run(uint64_t seed) : world_(seed) {}
+  // Of three seeds one has a single process, the others have two or three that take partitions over from each other.
+  explicit Run(uint64_t seed) : world_(seed, 1 + seed % 3) {}
 
   // Empty = all checks hold.
   std::string Go() {
     PlanDeaths();
+    for (size_t m = 0; m < world_.machines(); ++m) world_.Start(m);
     Prepare();
     Launch();
     if (!Complete()) return "the campaign did not complete within an hour of virtual time" + Unfinished();
@@ -57,6 +61,7 @@ class Run {
 
   // Runs after every job of the scheduler.
   void MaybeDie() {
+    if (world_.machines() > 1) return Trouble();
     if (next_death_ >= deaths_.size() || !world_.running() || world_.scheduler().clock().Steady() < deaths_[next_death_]) return;
     ++next_death_;
     if (world_.scheduler().Chance(0.5)) {
@@ -64,6 +69,35 @@ class Run {
     } else {
       world_.CutPower();
     }
+  }
+
+  // Of several processes: one dies, or is stopped for a while, or partitions change hands.
+  void Trouble() {
+    sim::Scheduler& scheduler = world_.scheduler();
+    const Duration now = scheduler.clock().Steady();
+    while (!later_.empty() && later_.begin()->first <= now.us) {
+      const auto [at, what] = *later_.begin();
+      later_.erase(later_.begin());
+      what.second ? world_.Continue(what.first) : Revive(what.first);
+    }
+    if (next_death_ >= deaths_.size() || now < deaths_[next_death_]) return;
+    ++next_death_;
+    const size_t machine = scheduler.Random(world_.machines());
+    for (uint16_t p = 0; p < kPartitions; ++p) {
+      if (scheduler.Chance(0.5)) world_.Assign(PartitionId(p), scheduler.Random(world_.machines()));
+    }
+    if (!world_.running(machine)) return;
+    // Shorter and longer than a lease.
+    const Duration pause = scheduler.RandomDuration(Milliseconds(1), scheduler.Chance(0.5) ? Seconds(2) : Seconds(90));
+    const uint64_t what = scheduler.Random(4);
+    if (what == 0) world_.Kill(machine);
+    if (what == 1) world_.CutPower(machine);
+    if (what == 2) world_.Stop(machine);
+    if (what < 3) wakes_->After(pause, [] {});  // also when all are dead
+    if (what < 3) later_.emplace((now + pause).us, std::pair(machine, what == 2));
+  }
+  void Revive(size_t machine) {
+    if (!world_.running(machine)) world_.Start(machine);
   }
 
   template <class Message>
@@ -129,6 +163,9 @@ class Run {
     launch.set_campaign_id(1);
     launched_ = AskHome(launch);
     // Deaths from here on, too: those planned may have passed while contacts were imported.
+    if (world_.machines() > 1) {
+      for (size_t i = 0; i < kDeathsMax; ++i) deaths_.emplace_back();
+    }
     for (Duration& death : deaths_)
       death = world_.scheduler().clock().Steady() + world_.scheduler().RandomDuration(Microseconds(100), Milliseconds(400));
     std::sort(deaths_.begin(), deaths_.end());
@@ -156,7 +193,8 @@ class Run {
   bool Complete() {
     const auto done = [&] {
       MaybeDie();
-      if (!world_.running()) world_.Start();
+      if (world_.machines() == 1) Revive(0);
+      if (!later_.empty()) return false;
       if (world_.scheduler().clock().Steady() > skewed_until_) world_.SkewLog({});
       if (next_death_ < deaths_.size() || !world_.AllLeading()) return false;
       const auto* campaign = Campaign();
@@ -165,12 +203,22 @@ class Run {
     if (!world_.scheduler().RunUntil(done, Seconds(3600))) return false;
     // What is still on its way: acknowledgements of links, flushes; and the time that the log was ahead.
     world_.scheduler().RunFor(Seconds(40) + kSkewMax);
-    return true;
+    // A result that came late may have opened a send again.
+    return world_.scheduler().RunUntil([&] { return world_.AllLeading() && Waiting() == 0; }, Seconds(3600));
+  }
+
+  size_t Waiting() {
+    size_t waiting = 0;
+    for (uint16_t p = 0; p < kPartitions; ++p) {
+      const auto* run = state::View<sends::v1::SendRun>(*world_.cache(PartitionId(p))).Find(state::Key(kTenant, uint64_t{1}));
+      if (run != nullptr) waiting += run->open() + run->waiting();
+    }
+    return waiting;
   }
 
   // What is not settled, for a person.
   std::string Unfinished() {
-    std::string text;
+    std::string text = world_.Describe();
     if (const auto* campaign = Campaign()) text += "\n" + campaign->ShortDebugString();
     for (uint16_t p = 0; p < kPartitions; ++p) {
       state::Cache* cache = world_.cache(PartitionId(p));
@@ -207,8 +255,9 @@ class Run {
         return fmt::format("{}: status {} at the end", address, static_cast<int>(status));
       if (status == sends::v1::UNKNOWN) ++unknown_;
     }
-    // After a kill at most one a connection; after a power cut all that was open (two credits a connection).
-    const size_t open_max = kWorkers * kConnectionsPerWorker * (world_.kills() + 2 * world_.power_cuts());
+    // After a kill at most one a connection; after a power cut all that was open (two credits a connection). A process that is stopped
+    // tells when it wakes up, unless it dies; but the reply to a dot may be lost meanwhile.
+    const size_t open_max = kWorkers * kConnectionsPerWorker * (world_.kills() + 2 * world_.power_cuts() + world_.stops());
     if (unknown_ > open_max) return fmt::format("{} unknown, more than the {} that can have been open", unknown_, open_max);
     for (uint16_t p = 0; p < kPartitions; ++p) {
       const auto folded = world_.FoldedDigest(PartitionId(p));
@@ -243,6 +292,8 @@ class Run {
   }
 
   World world_;
+  std::unique_ptr<Executor> wakes_ = world_.scheduler().MakeExecutor();
+  std::multimap<int64_t, std::pair<size_t, bool>> later_;  // by time: a machine that goes on (true) or starts again
   std::vector<Duration> deaths_;
   size_t next_death_ = 0;
   Duration skewed_until_;
@@ -267,13 +318,14 @@ int Main(int argc, char** argv) {
   }
   observe::SetLevel(std::getenv("MAILY_SIM_LOG") == nullptr ? observe::Level::kOff : observe::Level::kDebug);
   const auto started = std::chrono::steady_clock::now();
-  size_t failures = 0, kills = 0, cuts = 0, unknown = 0;
+  size_t failures = 0, kills = 0, cuts = 0, stops = 0, unknown = 0;
   std::string failed_seeds;
   for (uint64_t seed = from; seed < from + count; ++seed) {
     Run run(seed);
     const std::string failure = run.Go();
     kills += run.world().kills();
     cuts += run.world().power_cuts();
+    stops += run.world().stops();
     unknown += run.unknown();
     if (failure.empty()) continue;
     ++failures;
@@ -284,11 +336,12 @@ int Main(int argc, char** argv) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   std::filesystem::create_directories("build/torture");
   std::ofstream("build/torture/simulate.json") << fmt::format(
-      "{{\"name\":\"simulate\",\"count\":{},\"failures\":{},\"seeds\":[{}],\"seconds\":{:.1f},\"kills\":{},\"power_cuts\":{},\"unknown\":{}"
+      "{{\"name\":\"simulate\",\"count\":{},\"failures\":{},\"seeds\":[{}],\"seconds\":{:.1f},\"kills\":{},\"power_cuts\":{},\"stops\":{},"
+      "\"unknown\":{}"
       "}}\n",
-      count, failures, failed_seeds, seconds, kills, cuts, unknown);
-  std::printf("%llu seeds, %zu failures; %zu kills, %zu power cuts, %zu sends unknown; %.1f s\n", static_cast<unsigned long long>(count),
-              failures, kills, cuts, unknown, seconds);
+      count, failures, failed_seeds, seconds, kills, cuts, stops, unknown);
+  std::printf("%llu seeds, %zu failures; %zu kills, %zu power cuts, %zu stops, %zu sends unknown; %.1f s\n",
+              static_cast<unsigned long long>(count), failures, kills, cuts, stops, unknown, seconds);
   return failures == 0 ? 0 : 1;
 }
 

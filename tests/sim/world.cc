@@ -3,17 +3,20 @@
 
 #include "processors/effects/clock.h"
 #include "processors/pipeline.h"
+#include "streams/adapters/sim/sim_log_client.h"
 #include "streams/journal/frame.h"
 #include "streams/state/cache.h"
 #include "streams/task/decide.h"
+#include "tests/sim/stoppable.h"
 
 namespace maily::simulation {
 namespace {
 
 const Endpoint kRelay{"127.0.0.1", 2525};
 
-sim::SimLog::Options LogOptions(sim::Scheduler& scheduler) {
+sim::SimLog::Options LogOptions(sim::Scheduler& scheduler, bool broker) {
   sim::SimLog::Options options;
+  options.ordered = !broker;
   options.settings.partition_count = kPartitions;
   options.settings.log_id = scheduler.entropy().NextId<LogId>();
   // Faults that an embedded log can show; those of a broker are the model's.
@@ -25,11 +28,12 @@ sim::SimLog::Options LogOptions(sim::Scheduler& scheduler) {
 }  // namespace
 
 struct Process {
-  Process(sim::Scheduler& scheduler, sim::SimLog& log, sim::SimKvStores& stores, sim::SimSlots& careful_slots, sim::SimSlots& smtp_slots,
-          sim::SimNet& net, const task::Pipeline& pipeline, keyring::Keyring& keyring)
-      : attempt_slots(smtp_slots, kPartitions), caches(kPartitions, nullptr) {
-    for (size_t w = 0; w < kWorkers; ++w) workers.push_back(scheduler.MakeExecutor());
-    client = scheduler.MakeExecutor();
+  Process(sim::Scheduler& scheduler, sim::SimLog& real_log, const std::vector<PartitionId>& mine, sim::SimKvStores& stores,
+          sim::SimSlots& careful_slots, sim::SimSlots& smtp_slots, sim::SimNet& net, const task::Pipeline& pipeline,
+          keyring::Keyring& keyring)
+      : log(real_log), attempt_slots(smtp_slots, kPartitions, scheduler.entropy()), caches(kPartitions, nullptr) {
+    for (size_t w = 0; w < kWorkers; ++w) workers.push_back(std::make_unique<StoppableExecutor>(scheduler.MakeExecutor()));
+    client = std::make_unique<StoppableExecutor>(scheduler.MakeExecutor());
     sender = std::make_unique<command::Sender>(log, 1 << 20);
     replies = std::make_unique<command::Replies>(10'000);
     environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
@@ -44,6 +48,7 @@ struct Process {
       options.relay = kRelay;
       options.connections = kConnectionsPerWorker;
       options.tracking_base_url = "http://track.test";
+      options.tick = task::kTickCommand;
       smtp.push_back(
           smtp::MakeShared(options, *hosts[w], attempt_slots, *workers[w], scheduler.clock(), scheduler.entropy(), *sender, keyring));
     }
@@ -63,17 +68,29 @@ struct Process {
       caches[partition.value()] = nullptr;
       runner->Stopped(partition);
     };
+    listener.followed = [this](PartitionId partition, state::Cache& cache) {
+      smtp::ReportOpened(smtp[partition.value() % kWorkers], partition, cache);
+    };
     std::vector<Executor*> executors;
     for (const auto& worker : workers) executors.push_back(worker.get());
     tails = std::make_unique<journal::Tails>(log);
     host = std::make_unique<task::Host>(*environment, *tails, executors, listener);
-    host->Start();
+    host->Assign(mine);
+  }
+  void Stop() {
+    for (const auto& worker : workers) worker->Stop();
+    client->Stop();
+  }
+  void Continue() {
+    for (const auto& worker : workers) worker->Continue();
+    client->Continue();
   }
 
+  sim::SimLogClient log;
   smtp::AttemptSlots attempt_slots;
   std::vector<state::Cache*> caches;
-  std::vector<std::unique_ptr<Executor>> workers;
-  std::unique_ptr<Executor> client;
+  std::vector<std::unique_ptr<StoppableExecutor>> workers;
+  std::unique_ptr<StoppableExecutor> client;
   std::unique_ptr<command::Sender> sender;
   std::unique_ptr<command::Replies> replies;
   std::unique_ptr<task::TaskEnvironment> environment;
@@ -84,14 +101,18 @@ struct Process {
   std::unique_ptr<effects::Runner> runner;  // its effects hold what the host owns
 };
 
-World::World(uint64_t seed)
+World::Machine::Machine(sim::Scheduler& scheduler)
+    : stores(scheduler), careful_slots(scheduler, kPartitions), smtp_slots(scheduler, smtp::SlotCount(kPartitions)) {}
+World::Machine::~Machine() = default;
+
+World::World(uint64_t seed, size_t machines)
     : scheduler_(seed),
-      log_(scheduler_, LogOptions(scheduler_)),
-      stores_(scheduler_),
-      careful_slots_(scheduler_, kPartitions),
-      smtp_slots_(scheduler_, smtp::SlotCount(kPartitions)),
+      log_(scheduler_, LogOptions(scheduler_, machines > 1)),
+      shared_stores_(scheduler_),
       net_(scheduler_, {}),
       pipeline_(MakePipeline()) {
+  for (size_t m = 0; m < machines; ++m) machines_.push_back(std::make_unique<Machine>(scheduler_));
+  for (uint16_t p = 0; p < kPartitions; ++p) assigned_[p] = p % machines;
   for (uint16_t p = 0; p < kPartitions; ++p) {
     bool written = false;
     while (!written) {  // until the log takes it
@@ -104,9 +125,7 @@ World::World(uint64_t seed)
       scheduler_.RunUntil([&] { return answered; }, Seconds(10));
     }
   }
-  keyring_ = keyring::Keyring::Open(stores_.Open("keyring", KvDurability::kOnWrite).value(), keyring::Key::From(std::string(32, 'k')),
-                                    scheduler_.entropy(), {})
-                 .value();
+  OpenKeyring();
   keyring_->Tenant(kTenant).value();
   sink_executor_ = scheduler_.MakeExecutor();
   sink_host_ = net_.MakeHost(*sink_executor_);
@@ -116,52 +135,121 @@ World::World(uint64_t seed)
 }
 
 World::~World() {
-  process_.reset();
+  for (const auto& machine : machines_) machine->process.reset();
   sink_.reset();
 }
 
-void World::Start() {
-  process_ = std::make_unique<Process>(scheduler_, log_, stores_, careful_slots_, smtp_slots_, net_, pipeline_, *keyring_);
-}
-
-void World::Die(bool power) {
-  // What the process still held is gone before anything else runs.
-  process_.reset();
-  log_.Crash(power ? sim::SimLog::Death::kPower : sim::SimLog::Death::kProcess);
-  if (power) {
-    smtp_slots_.Reboot();
-    careful_slots_.Reboot();
-  }
-  stores_.Crash();
-  keyring_ = keyring::Keyring::Open(stores_.Open("keyring", KvDurability::kOnWrite).value(), keyring::Key::From(std::string(32, 'k')),
+void World::OpenKeyring() {
+  sim::SimKvStores& stores = machines() > 1 ? shared_stores_ : machines_[0]->stores;
+  keyring_ = keyring::Keyring::Open(stores.Open("keyring", KvDurability::kOnWrite).value(), keyring::Key::From(std::string(32, 'k')),
                                     scheduler_.entropy(), {})
                  .value();
 }
 
-void World::Kill() {
-  ++kills_;
-  Die(false);
+void World::Start(size_t machine) {
+  Machine& m = *machines_[machine];
+  m.process = std::make_unique<Process>(scheduler_, log_, PartitionsOf(machine), m.stores, m.careful_slots, m.smtp_slots, net_, pipeline_,
+                                        *keyring_);
 }
 
-void World::CutPower() {
+std::vector<PartitionId> World::PartitionsOf(size_t machine) const {
+  std::vector<PartitionId> mine;
+  for (uint16_t p = 0; p < kPartitions; ++p) {
+    if (assigned_[p] == machine) mine.emplace_back(p);
+  }
+  return mine;
+}
+
+void World::Assign(PartitionId partition, size_t machine) {
+  assigned_[partition.value()] = machine;
+  for (size_t m = 0; m < machines(); ++m) {
+    if (running(m)) machines_[m]->process->host->Assign(PartitionsOf(m));
+  }
+}
+
+void World::Stop(size_t machine) {
+  ++stops_;
+  machines_[machine]->stopped = true;
+  machines_[machine]->process->Stop();
+}
+
+void World::Continue(size_t machine) {
+  if (std::exchange(machines_[machine]->stopped, false)) machines_[machine]->process->Continue();
+}
+
+size_t World::Awake() {
+  std::vector<size_t> awake;
+  for (size_t m = 0; m < machines(); ++m) {
+    if (running(m) && !machines_[m]->stopped) awake.push_back(m);
+  }
+  if (!awake.empty()) return awake[scheduler_.Random(awake.size())];
+  if (running(0)) {
+    Continue(0);
+  } else {
+    Start(0);
+  }
+  return 0;
+}
+
+void World::Die(size_t machine, bool power) {
+  Machine& m = *machines_[machine];
+  // What the process still held is gone before anything else runs.
+  m.process.reset();
+  m.stopped = false;
+  if (machines() == 1) log_.Crash(power ? sim::SimLog::Death::kPower : sim::SimLog::Death::kProcess);
+  if (power) {
+    m.smtp_slots.Reboot();
+    m.careful_slots.Reboot();
+  }
+  m.stores.Crash();
+  if (machines() == 1) OpenKeyring();
+}
+
+void World::Kill(size_t machine) {
+  ++kills_;
+  Die(machine, false);
+}
+
+void World::CutPower(size_t machine) {
   ++power_cuts_;
-  Die(true);
+  Die(machine, true);
 }
 
 void World::Restart() {
-  Die(false);
-  Start();
+  for (size_t m = 0; m < machines(); ++m) Die(m, false);
+  for (size_t m = 0; m < machines(); ++m) Start(m);
 }
 
 uint64_t World::commands_trimmed(PartitionId partition) { return log_.Ends({Topic::kCommands, partition}).begin.value(); }
 
-state::Cache* World::cache(PartitionId partition) { return process_ == nullptr ? nullptr : process_->caches[partition.value()]; }
-bool World::AllLeading() const { return process_ != nullptr && process_->host->AllLeading(); }
+state::Cache* World::cache(PartitionId partition) {
+  const Machine& m = *machines_[assigned_[partition.value()]];
+  return m.process == nullptr ? nullptr : m.process->caches[partition.value()];
+}
+std::string World::Describe() const {
+  std::string text;
+  for (size_t m = 0; m < machines(); ++m) {
+    text += fmt::format("\nmachine {}{}:", m, machines_[m]->stopped ? ", stopped" : "");
+    if (!running(m)) continue;
+    for (uint16_t p = 0; p < kPartitions; ++p) {
+      const task::Task::Status status = machines_[m]->process->host->status()[p];
+      text += fmt::format(" {}{} {} {}", p, assigned_[p] == m ? "*" : "", task::TaskStateName(status.state), status.error);
+    }
+  }
+  return text;
+}
+bool World::AllLeading() const {
+  for (uint16_t p = 0; p < kPartitions; ++p) {
+    const Machine& m = *machines_[assigned_[p]];
+    if (m.process == nullptr || m.process->host->status()[p].state != task::TaskState::kLeading) return false;
+  }
+  return true;
+}
 
 World::Decided World::Ask(TypeNumber type, const std::string& payload, PartitionId partition, const std::string& key,
                           const std::string& natural_key, const std::function<void()>& before) {
   for (;;) {
-    if (!running()) Start();
+    const size_t by = Awake();
     command::Command command;
     command.id = scheduler_.entropy().NextId<CommandId>();
     command.type = type;
@@ -176,19 +264,20 @@ World::Decided World::Ask(TypeNumber type, const std::string& payload, Partition
       bool failed = false;
     };
     auto waiting = std::make_shared<Waiting>();
-    process_->replies->Await(command.id, *process_->client, Seconds(20), [waiting](Result<command::Reply> reply) {
-      if (reply) {
-        waiting->reply = std::move(*reply);
-      } else {
-        waiting->failed = true;
-      }
-    });
-    process_->sender->Send(partition, command, Sync::kSoon,
-                           [waiting](const Result<CommandAt>& sent) { waiting->failed = waiting->failed || !sent; });
+    machines_[by]->process->replies->Await(command.id, *machines_[by]->process->client, Seconds(20),
+                                           [waiting](Result<command::Reply> reply) {
+                                             if (reply) {
+                                               waiting->reply = std::move(*reply);
+                                             } else {
+                                               waiting->failed = true;
+                                             }
+                                           });
+    machines_[by]->process->sender->Send(partition, command, Sync::kSoon,
+                                         [waiting](const Result<CommandAt>& sent) { waiting->failed = waiting->failed || !sent; });
     scheduler_.RunUntil(
         [&] {
           before();
-          return waiting->reply.has_value() || waiting->failed || !running();
+          return waiting->reply.has_value() || waiting->failed || !running(by);
         },
         Seconds(60));
     if (waiting->reply) return {waiting->reply->outcome, waiting->reply->answer};
@@ -199,8 +288,8 @@ Hash128 World::LiveDigest(PartitionId partition) { return cache(partition)->Dige
 
 Result<Hash128> World::FoldedDigest(PartitionId partition) {
   const std::string name = "fold";
-  MAILY_TRY_VOID(stores_.Destroy(name));
-  MAILY_TRY(auto kv, stores_.Open(name, KvDurability::kOnFlush));
+  MAILY_TRY_VOID(shared_stores_.Destroy(name));
+  MAILY_TRY(auto kv, shared_stores_.Open(name, KvDurability::kOnFlush));
   state::Cache cache(*kv, 64 << 20);
   task::Engine engine(pipeline_, cache, {partition, kPartitions, "sim", nullptr, nullptr});
   journal::Tail tail(log_, partition, 1 << 20);

@@ -31,16 +31,23 @@ struct Process;
 
 class World {
  public:
-  explicit World(uint64_t seed);
+  // One machine with the log on it; or several, each with a process, and the log on none of them, as a broker.
+  explicit World(uint64_t seed, size_t machines = 1);
   ~World();
 
   // Kills the process (the machine keeps running), or cuts the power; then starts it again.
-  void Kill();
-  void CutPower();
-  void Start();
-  // As Kill and Start, but not counted: nothing is under way.
+  void Kill(size_t machine = 0);
+  void CutPower(size_t machine = 0);
+  void Start(size_t machine = 0);
+  // As Kill and Start of all, but not counted: nothing is under way.
   void Restart();
-  bool running() const { return process_ != nullptr; }
+  bool running(size_t machine = 0) const { return machines_[machine]->process != nullptr; }
+  // Stops the process as SIGSTOP does, and lets it go on.
+  void Stop(size_t machine);
+  void Continue(size_t machine);
+  // Who is to lead a partition from now on.
+  void Assign(PartitionId partition, size_t machine);
+  size_t machines() const { return machines_.size(); }
 
   // Sends a command until it is decided, through kills: `before` runs after every job and may kill. `natural_key` makes it idempotent.
   struct Decided {
@@ -56,9 +63,12 @@ class World {
   const task::Pipeline& pipeline() const { return pipeline_; }
   size_t kills() const { return kills_; }
   size_t power_cuts() const { return power_cuts_; }
-  // The state of a partition that is led; null if none is.
+  size_t stops() const { return stops_; }
+  // The state of a partition by whoever is to lead it and does; null if none does.
   state::Cache* cache(PartitionId partition);
   bool AllLeading() const;
+  // Who does what, for a person.
+  std::string Describe() const;
   // The log's clock from now on, beside the machine's.
   void SkewLog(Duration skew) { log_.SetStampSkew(skew); }
   // Records of commands that are not kept any more.
@@ -69,20 +79,34 @@ class World {
   Result<Hash128> FoldedDigest(PartitionId partition);
 
  private:
-  void Die(bool power);
+  // What outlives a process, and the process.
+  struct Machine {
+    explicit Machine(sim::Scheduler& scheduler);
+    ~Machine();
+    sim::SimKvStores stores;
+    sim::SimSlots careful_slots;
+    sim::SimSlots smtp_slots;
+    std::unique_ptr<Process> process;
+    bool stopped = false;
+  };
+  void Die(size_t machine, bool power);
+  void OpenKeyring();
+  std::vector<PartitionId> PartitionsOf(size_t machine) const;
+  // One that runs and is not stopped; starts one if there is none.
+  size_t Awake();
 
   sim::Scheduler scheduler_;
   sim::SimLog log_;
-  sim::SimKvStores stores_;
-  sim::SimSlots careful_slots_;
-  sim::SimSlots smtp_slots_;
+  std::vector<std::unique_ptr<Machine>> machines_;
+  std::vector<size_t> assigned_ = std::vector<size_t>(kPartitions, 0);  // by partition
+  sim::SimKvStores shared_stores_;                                      // of the keyring, beside several machines
   sim::SimNet net_;
   task::Pipeline pipeline_;
   std::unique_ptr<keyring::Keyring> keyring_;
   std::unique_ptr<Executor> sink_executor_;
   std::unique_ptr<sim::SimHost> sink_host_;
   std::unique_ptr<app::Sink> sink_;
-  std::unique_ptr<Process> process_;
+  size_t stops_ = 0;
   size_t kills_ = 0;
   size_t power_cuts_ = 0;
 };

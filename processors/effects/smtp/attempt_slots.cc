@@ -10,7 +10,7 @@
 namespace maily::smtp {
 namespace {
 
-constexpr uint8_t kHeader = 'H';
+constexpr uint8_t kIdentity = 'I';
 constexpr uint8_t kAttempt = 'A';
 
 // "5.1.10" as 1 + 2 + 2 bytes; zeros for none.
@@ -35,13 +35,28 @@ std::string TakeEnhanced(Cursor& cursor) {
 
 }  // namespace
 
-AttemptSlots::AttemptSlots(Slots& slots, uint16_t partition_count)
+AttemptSlots::AttemptSlots(Slots& slots, uint16_t partition_count, Entropy& entropy)
     : slots_(slots), partition_count_(partition_count), boot_(Xxh3_64(slots.boot_id())) {
   MAILY_CHECK(slots.count() > partition_count, "{} slots are too few for {} partitions", slots.count(), partition_count);
-  std::string header;
-  PutFixed(header, kHeader);
-  PutFixed(header, boot_);
-  for (size_t i = 0; i < partition_count; ++i) trusted_.push_back(slots.Read(i) == header);
+  const uint64_t place = Xxh3_64(slots.place());
+  const std::string identity = slots.Read(0);
+  Cursor cursor(identity);
+  const bool ours = cursor.Fixed<uint8_t>() == kIdentity && cursor.Fixed<uint64_t>() == boot_ && cursor.Fixed<uint64_t>() == place;
+  if (ours) opener_ = cursor.Fixed<uint64_t>();
+  const bool known = ours && cursor.ok() && opener_ != 0;
+  if (!known) {
+    // Another boot, another place, or none yet: what stands here was written by others.
+    for (size_t slot = 0; slot < slots.count(); ++slot) {
+      if (!slots.Read(slot).empty()) slots.Write(slot, {});
+    }
+    while (opener_ == 0) opener_ = entropy.Next();
+    std::string made;
+    PutFixed(made, kIdentity);
+    PutFixed(made, boot_);
+    PutFixed(made, place);
+    PutFixed(made, opener_);
+    slots.Write(0, made);
+  }
   entries_.resize(slots.count() - partition_count);
   for (size_t slot = slots.count(); slot-- > partition_count;) {
     auto entry = Parse(slots.Read(slot));
@@ -136,7 +151,8 @@ void AttemptSlots::FreeLocked(size_t slot) {
   free_.push_back(slot);
 }
 
-AttemptSlots::Found AttemptSlots::Find(const AttemptKey& key) const {
+AttemptSlots::Found AttemptSlots::Find(const AttemptKey& key, uint64_t opener) const {
+  if (opener != opener_) return {.last = Last::kElsewhere, .result = {}};
   const std::lock_guard lock(mutex_);
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) return {};
@@ -151,20 +167,6 @@ AttemptSlots::Found AttemptSlots::Find(const AttemptKey& key) const {
       return {.last = Last::kReplied, .result = entry.result};
   }
   return {.last = Last::kUnknown, .result = {}};
-}
-
-bool AttemptSlots::Trusted(PartitionId partition) const {
-  const std::lock_guard lock(mutex_);
-  return trusted_[partition.value()];
-}
-
-void AttemptSlots::Trust(PartitionId partition) {
-  const std::lock_guard lock(mutex_);
-  trusted_[partition.value()] = true;
-  std::string header;
-  PutFixed(header, kHeader);
-  PutFixed(header, boot_);
-  slots_.Write(partition.value(), header);
 }
 
 void AttemptSlots::ForgetLeftovers(PartitionId partition, const std::set<AttemptKey>& open) {

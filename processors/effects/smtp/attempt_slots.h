@@ -4,12 +4,14 @@
 //                          └──────────────Replied──────────────────▲
 //
 // A slot is freed only once the command that reports the result is durable, so an attempt without a slot either never began or its result
-// is in the log ahead of whatever is appended later. What an open attempt comes to, at take-over:
-//   slots of this boot: no slot, or begun = never sent · dot sent = unknown · replied = that result
-//   another boot, or no file: unknown, for the slots may have been lost with the power
+// is in the log ahead of whatever is appended later. Every attempt says whose slots it belongs to (opener). What an open one comes to:
+//   opened here: no slot, or begun = never sent · dot sent = unknown · replied = that result
+//   opened elsewhere: these slots say nothing. That is another process; or this one before the machine booted again, or before the slots
+//   were copied or lost, for then they go by another opener
 //
-// Layout [format]: slot p < partition_count holds {'H', boot} once partition p's open attempts of earlier boots are settled; all others
-// {'A', boot, attempt, epoch, stage, result}. boot = XXH3_64 of the boot id. Thread: any.
+// Layout [format]: slot 0 holds {'I', boot, place, opener}, those up to partition_count nothing, the others {'A', boot, attempt, epoch,
+// stage, result}. boot and place are XXH3_64 of what the Slots say; under another boot or place the slots begin empty, with a new opener.
+// Thread: any.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +23,7 @@
 #include <vector>
 
 #include "streams/base/ids.h"
+#include "streams/port/env.h"
 #include "streams/port/slots.h"
 
 namespace maily::smtp {
@@ -46,8 +49,11 @@ struct SlotResult {
 
 class AttemptSlots {
  public:
-  // Reads all slots. `slots` has more than partition_count; each of the rest carries one attempt.
-  AttemptSlots(Slots& slots, uint16_t partition_count);
+  // Reads all slots. `slots` has more than partition_count; each of the rest carries one attempt. `entropy`: for a new opener.
+  AttemptSlots(Slots& slots, uint16_t partition_count, Entropy& entropy);
+
+  // What attempts opened by this process carry; never 0.
+  uint64_t opener() const { return opener_; }
 
   // --- an attempt made by this process ---
   // None: every slot is taken, wait until one is freed. The attempt is under way until Free.
@@ -56,18 +62,14 @@ class AttemptSlots {
   void Replied(size_t slot, const SlotResult& result);
   void Free(size_t slot);
 
-  // --- take-over of a partition ---
-  enum class Last { kNeverSent, kUnknown, kReplied, kUnderWay };
+  // --- what is open in the state ---
+  enum class Last { kNeverSent, kUnknown, kReplied, kUnderWay, kElsewhere };
   struct Found {
     Last last = Last::kNeverSent;
     SlotResult result;  // kReplied
   };
-  // kUnderWay: this very process is at it, or about to report it.
-  Found Find(const AttemptKey& key) const;
-  // False: the slots say nothing about attempts of this partition that were opened before; each is unknown.
-  bool Trusted(PartitionId partition) const;
-  // From now on they do. Call when results of all earlier open attempts are durable, before any attempt is opened.
-  void Trust(PartitionId partition);
+  // Of an attempt that carries `opener`. kUnderWay: this very process is at it, or about to report it. kElsewhere: only its opener knows.
+  Found Find(const AttemptKey& key, uint64_t opener) const;
   // Frees what an earlier process left of this partition, but for `open`.
   void ForgetLeftovers(PartitionId partition, const std::set<AttemptKey>& open);
   // Frees what an earlier process left of this attempt: its result is durable.
@@ -91,9 +93,9 @@ class AttemptSlots {
   Slots& slots_;
   const uint16_t partition_count_;
   const uint64_t boot_;
+  uint64_t opener_ = 0;  // constant after construction
 
-  mutable std::mutex mutex_;  // guards all below, and the order of writes
-  std::vector<bool> trusted_;
+  mutable std::mutex mutex_;                   // guards all below, and the order of writes
   std::vector<std::optional<Entry>> entries_;  // by slot - partition_count_
   std::map<AttemptKey, size_t> by_key_;
   std::vector<size_t> free_;

@@ -19,55 +19,65 @@ const SlotResult kReply{.result = 3, .code = 550, .stage = 4, .enhanced = "5.1.1
 
 TEST(AttemptSlots, AKilledProcessLeavesHowFarItCame) {
   MemorySlots slots(24);
-  {
-    AttemptSlots first(slots, 16);
-    EXPECT_FALSE(first.Trusted(PartitionId(2)));
-    first.Trust(PartitionId(2));
-  }
+  Keys keys;
+  const uint64_t opener = AttemptSlots(slots, 16, keys.entropy).opener();
   // Killed after: nothing, Open, DotSent, Replied, Free.
   for (int kill = 0; kill < 5; ++kill) {
     {
-      AttemptSlots dying(slots, 16);
-      EXPECT_TRUE(dying.Trusted(PartitionId(2)));
-      EXPECT_FALSE(dying.Trusted(PartitionId(3)));
+      AttemptSlots dying(slots, 16, keys.entropy);
+      EXPECT_EQ(dying.opener(), opener);
       dying.ForgetLeftovers(PartitionId(2), {});
       std::optional<size_t> slot;
       if (kill >= 1) slot = dying.Open(kKey, Epoch(4));
       if (kill >= 1) {
-        EXPECT_EQ(dying.Find(kKey).last, Last::kUnderWay);
+        EXPECT_EQ(dying.Find(kKey, opener).last, Last::kUnderWay);
       }
       if (kill >= 2) dying.DotSent(*slot);
       if (kill >= 3) dying.Replied(*slot, kReply);
       if (kill >= 4) dying.Free(*slot);
     }
-    const AttemptSlots next(slots, 16);
-    const AttemptSlots::Found found = next.Find(kKey);
+    const AttemptSlots next(slots, 16, keys.entropy);
+    const AttemptSlots::Found found = next.Find(kKey, opener);
     EXPECT_EQ(found.last, kill == 2 ? Last::kUnknown : kill == 3 ? Last::kReplied : Last::kNeverSent) << kill;
     if (kill == 3) {
       EXPECT_EQ(found.result, kReply);
     }
     AttemptKey other = kKey;
     other.attempt = 4;
-    EXPECT_EQ(next.Find(other).last, Last::kNeverSent);
+    EXPECT_EQ(next.Find(other, opener).last, Last::kNeverSent);
   }
 }
 
-TEST(AttemptSlots, AnotherBootProvesNothing) {
-  MemorySlots slots(24);
-  {
-    AttemptSlots first(slots, 16);
-    first.Trust(PartitionId(2));
-    first.Open(kKey, Epoch(1));
+// Of what was opened under another boot, in the file that this one is a copy of, or by another process, these slots know nothing.
+TEST(AttemptSlots, AnotherBootOrPlaceIsAnotherOpener) {
+  for (const bool boots : {true, false}) {
+    MemorySlots slots(24);
+    Keys keys;
+    uint64_t before = 0;
+    {
+      AttemptSlots first(slots, 16, keys.entropy);
+      before = first.opener();
+      first.DotSent(*first.Open(kKey, Epoch(1)));
+    }
+    (boots ? slots.boot : slots.at) = "another";
+    const AttemptSlots next(slots, 16, keys.entropy);
+    EXPECT_NE(next.opener(), before);
+    EXPECT_EQ(next.Find(kKey, before).last, Last::kElsewhere);
+    EXPECT_EQ(next.Find(kKey, 0).last, Last::kElsewhere);
+    EXPECT_EQ(next.Find(kKey, next.opener()).last, Last::kNeverSent);
+    EXPECT_EQ(next.free_count(), 8u);
+    // And does not learn it later.
+    EXPECT_EQ(AttemptSlots(slots, 16, keys.entropy).opener(), next.opener());
+    EXPECT_EQ(AttemptSlots(slots, 16, keys.entropy).free_count(), 8u);
   }
-  slots.boot = "another";
-  AttemptSlots next(slots, 16);
-  EXPECT_FALSE(next.Trusted(PartitionId(2)));
-  EXPECT_EQ(next.free_count(), 8u);
 }
 
-// A slot's bytes after each step, of boot "boot", and what they mean to the next process.
+// A slot's bytes after each step, of boot "boot" at place "here", and what they mean to the next process.
 TEST(AttemptSlots, GoldenBytes) {
-  const std::string trusted = "480e5a944ce7313423";  // kind, XXH3_64("boot")
+  const std::string identity =
+      "490e5a944ce7313423"  // kind, XXH3_64("boot"),
+      "5d45d8e68602ce46"    // XXH3_64("here"),
+      "0807060504030201";   // opener
   // Kind, boot, tenant, partition, campaign, ordinal, attempt, epoch; then stage, result, code, stage of the reply, enhanced code.
   const std::string begun =
       "410e5a944ce7313423"
@@ -78,10 +88,12 @@ TEST(AttemptSlots, GoldenBytes) {
       "03000000"
       "0400000000000000";
   MemorySlots slots(18);
+  Keys keys;
+  slots.Write(0, Unhex(identity));
   {
-    AttemptSlots attempts(slots, 16);
-    attempts.Trust(PartitionId(2));
-    EXPECT_EQ(Hex(slots.Read(2)), trusted);
+    AttemptSlots attempts(slots, 16, keys.entropy);
+    EXPECT_EQ(attempts.opener(), 0x0102030405060708u);
+    EXPECT_EQ(Hex(slots.Read(0)), identity);
     const size_t slot = attempts.Open(kKey, Epoch(4)).value();
     EXPECT_EQ(slot, 16u);
     EXPECT_EQ(Hex(slots.Read(slot)), begun + "01" + "00" + "0000" + "00" + "0000000000");
@@ -91,17 +103,17 @@ TEST(AttemptSlots, GoldenBytes) {
     EXPECT_EQ(Hex(slots.Read(slot)), begun + "03" + "03" + "2602" + "04" + "0501000a00");
   }
   MemorySlots written(18);
-  written.Write(2, Unhex(trusted));
+  written.Write(0, Unhex(identity));
   written.Write(17, Unhex(begun + "03" + "03" + "2602" + "04" + "0501000a00"));
-  const AttemptSlots next(written, 16);
-  EXPECT_TRUE(next.Trusted(PartitionId(2)));
-  EXPECT_EQ(next.Find(kKey).last, Last::kReplied);
-  EXPECT_EQ(next.Find(kKey).result, kReply);
+  const AttemptSlots next(written, 16, keys.entropy);
+  EXPECT_EQ(next.Find(kKey, next.opener()).last, Last::kReplied);
+  EXPECT_EQ(next.Find(kKey, next.opener()).result, kReply);
 }
 
 TEST(AttemptSlots, SlotsAreABoundedRing) {
   MemorySlots slots(18);
-  AttemptSlots attempts(slots, 16);
+  Keys keys;
+  AttemptSlots attempts(slots, 16, keys.entropy);
   AttemptKey a = kKey, b = kKey, c = kKey;
   b.ordinal = 2;
   c.ordinal = 3;
@@ -114,22 +126,24 @@ TEST(AttemptSlots, SlotsAreABoundedRing) {
 
 TEST(AttemptSlots, LeftoversStayUntilTheirResultIsDurable) {
   MemorySlots slots(24);
+  Keys keys;
   AttemptKey settled = kKey, other_partition = kKey;
   settled.ordinal = 5;
   other_partition.partition = PartitionId(9);
   {
-    AttemptSlots dying(slots, 16);
+    AttemptSlots dying(slots, 16, keys.entropy);
     for (const AttemptKey& key : {kKey, settled, other_partition}) dying.DotSent(*dying.Open(key, Epoch(1)));
   }
-  AttemptSlots next(slots, 16);
+  AttemptSlots next(slots, 16, keys.entropy);
+  const uint64_t opener = next.opener();
   next.ForgetLeftovers(PartitionId(2), {kKey});
-  EXPECT_EQ(next.Find(settled).last, Last::kNeverSent);
-  EXPECT_EQ(next.Find(kKey).last, Last::kUnknown);
-  EXPECT_EQ(next.Find(other_partition).last, Last::kUnknown);
+  EXPECT_EQ(next.Find(settled, opener).last, Last::kNeverSent);
+  EXPECT_EQ(next.Find(kKey, opener).last, Last::kUnknown);
+  EXPECT_EQ(next.Find(other_partition, opener).last, Last::kUnknown);
   EXPECT_EQ(next.free_count(), 6u);
   next.ForgetLeftover(kKey);
   EXPECT_EQ(next.free_count(), 7u);
-  EXPECT_EQ(AttemptSlots(slots, 16).Find(kKey).last, Last::kNeverSent);
+  EXPECT_EQ(AttemptSlots(slots, 16, keys.entropy).Find(kKey, opener).last, Last::kNeverSent);
 }
 
 }  // namespace

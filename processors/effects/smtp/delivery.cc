@@ -13,6 +13,7 @@
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "processors/effects/lag.h"
+#include "processors/effects/smtp/lease.h"
 #include "processors/effects/smtp/message.h"
 #include "processors/effects/smtp/redact.h"
 #include "schemas/codec.h"
@@ -66,6 +67,8 @@ AttemptResult ResultOf(Verdict::Kind kind) {
       return sends::v1::BOUNCED;
     case Verdict::Kind::kUnknown:
       return sends::v1::RESULT_UNKNOWN;
+    case Verdict::Kind::kLate:
+      return sends::v1::NEVER_SENT;
     case Verdict::Kind::kNotTried:
     case Verdict::Kind::kDeferred:
       break;
@@ -79,6 +82,18 @@ struct Origin {
   TraceId trace;
   CommandId correlation;
   effects::Lag::Open open;  // until its result is durable
+};
+
+// One leadership of one partition: shared by what it left on its way.
+struct Standing {
+  bool leading = false;
+  state::Cache* cache = nullptr;  // while leading
+  size_t recovering = 0;          // reports that credits wait for
+  Lease lease;
+  size_t mails = 0;        // under way
+  bool renewing = false;   // a timer is set
+  CommandId renewal;       // the last command that was sent to prove the lease,
+  Duration renewal_since;  // and when
 };
 
 }  // namespace
@@ -143,7 +158,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
 
   // --- one attempt ---
   // 3. The mail is made.
-  void Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at, state::Cache& cache);
+  void Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at,
+             const std::shared_ptr<Standing>& standing);
   // 5. The result is appended, again and again until it is durable. `slot`: freed then (6). `durable`: called then.
   void Report(const Origin& origin, RecordAttempt record, std::optional<size_t> slot, Job durable);
   void Count(AttemptResult result, Duration since) {
@@ -221,7 +237,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
         free -= share;
         member.given += share;
         last_served_ = at->first;
-        member.credits->Grant(kSite, static_cast<uint32_t>(share));
+        member.credits->Grant(kSite, static_cast<uint32_t>(share), {slots.opener(), clock.Steady()});
       }
     }
     ArmTick();
@@ -285,20 +301,26 @@ namespace {
 class AttemptMail : public Mail {
  public:
   // The pool is a part of `shared`, so it outlives its mails.
-  AttemptMail(Shared& shared, const Origin& origin, Epoch epoch, std::string from, std::string to, std::string data)
+  AttemptMail(Shared& shared, const Origin& origin, Epoch epoch, std::shared_ptr<Standing> standing, std::string from, std::string to,
+              std::string data)
       : shared_(shared),
         origin_(origin),
         epoch_(epoch),
+        standing_(std::move(standing)),
         from_(std::move(from)),
         to_(std::move(to)),
         data_(std::move(data)),
-        since_(shared_.clock.Steady()) {}
+        since_(shared_.clock.Steady()) {
+    ++standing_->mails;
+  }
+  ~AttemptMail() override { --standing_->mails; }
 
-  const AttemptKey& key() const { return origin_.key; }
+  const Origin& origin() const { return origin_; }
   const std::string& mail_from() const override { return from_; }
   const std::string& rcpt_to() const override { return to_; }
   const std::string& data() const override { return data_; }
 
+  bool InTime() override { return standing_->lease.Holds(shared_.clock.Steady()); }
   bool Begin() override {
     if (!slot_) slot_ = shared_.slots.Open(origin_.key, epoch_);
     return slot_.has_value();
@@ -330,6 +352,7 @@ class AttemptMail : public Mail {
   Shared& shared_;
   const Origin origin_;
   const Epoch epoch_;
+  const std::shared_ptr<Standing> standing_;
   const std::string from_;
   const std::string to_;
   const std::string data_;
@@ -337,23 +360,94 @@ class AttemptMail : public Mail {
   std::optional<size_t> slot_;
 };
 
+// Reports what is open in the state and what this process's slots know of; gives what was opened elsewhere. `waits`: called for each
+// report, gives what is called when that is durable.
+std::vector<AttemptKey> ReportOwn(Shared& shared, PartitionId partition, state::Cache& cache, effects::Lag* lag,
+                                  const std::function<Job()>& waits) {
+  std::vector<std::pair<AttemptKey, uint64_t>> open;  // and its opener
+  state::View<OpenAttempt>(cache).Scan({}, {}, [&](std::string_view key, const OpenAttempt& attempt) {
+    if (attempt.status() != sends::v1::OPEN) return true;
+    Cursor cursor(key);
+    AttemptKey at{.tenant = TenantId(cursor.Ordered<uint32_t>()), .partition = partition};
+    at.campaign_id = cursor.Ordered<uint64_t>();
+    at.ordinal = cursor.Ordered<uint64_t>();
+    at.attempt = attempt.attempt();
+    MAILY_CHECK(cursor.ok(), "an open attempt has a key of {} bytes", key.size());
+    open.emplace_back(at, attempt.opener());
+    return true;
+  });
+  AttemptSlots& slots = shared.slots;
+  std::set<AttemptKey> keys;
+  for (const auto& [key, opener] : open) keys.insert(key);
+  slots.ForgetLeftovers(partition, keys);
+  size_t unknown = 0, never = 0, reported = 0;
+  std::vector<AttemptKey> elsewhere;
+  for (const auto& [key, opener] : open) {
+    RecordAttempt record;
+    const AttemptSlots::Found found = slots.Find(key, opener);
+    switch (found.last) {
+      case AttemptSlots::Last::kUnderWay:
+        continue;
+      case AttemptSlots::Last::kElsewhere:
+        elsewhere.push_back(key);
+        continue;
+      case AttemptSlots::Last::kUnknown:
+        ++unknown;
+        record.set_result(sends::v1::RESULT_UNKNOWN);
+        record.set_stage("dot");
+        record.set_reply_text("the program ended after the mail was handed over and before the reply");
+        break;
+      case AttemptSlots::Last::kReplied:
+        record.set_result(static_cast<AttemptResult>(found.result.result));
+        record.set_reply_code(found.result.code);
+        record.set_enhanced_code(found.result.enhanced);
+        record.set_stage(std::string(StageName(static_cast<Stage>(found.result.stage))));
+        record.set_reply_text("the reply's text was lost when the program ended");
+        record.set_peer(shared.options.relay.ToString());
+        break;
+      case AttemptSlots::Last::kNeverSent:
+        ++never;
+        record.set_result(sends::v1::NEVER_SENT);
+        break;
+    }
+    ++reported;
+    shared.Report({key, {}, {}, lag != nullptr ? lag->Begin() : effects::Lag::Open()}, std::move(record), std::nullopt,
+                  [durable = waits(), key = key, &slots]() mutable {
+                    slots.ForgetLeftover(key);
+                    if (durable) durable();
+                  });
+  }
+  if (reported > 0) {
+    observe::Log(observe::Level::kInfo, "open attempts are settled",
+                 {{"partition", partition}, {"open", reported}, {"never_sent", never}, {"unknown", unknown}});
+  }
+  return elsewhere;
+}
+
 // The effect of one partition.
 class Delivery : public effects::Effect {
  public:
   Delivery(std::shared_ptr<Shared> shared, PartitionId partition)
-      : shared_(std::move(shared)), partition_(partition), lag_(shared_->clock, "smtp", partition), state_(std::make_shared<State>()) {}
-  ~Delivery() override { Stop(); }
+      : shared_(std::move(shared)),
+        partition_(partition),
+        lag_(shared_->clock, "smtp", partition),
+        standing_(std::make_shared<Standing>()) {}
+  ~Delivery() override { Drop(); }
 
   void Lead(const effects::Leadership& leadership) override {
     epoch_ = leadership.epoch;
-    cache_ = leadership.cache;
-    state_->leading = true;
+    standing_->cache = leadership.cache;
+    standing_->leading = true;
     Recover(*leadership.credits);
   }
 
   void Accepted(const journal::AcceptedFrame& frame) override {
-    if (!state_->leading) return;
+    // Between its claim and this process's hearing of it, the next owner's frames are read here, too: they are that one's to carry out.
+    if (!standing_->leading || frame.after.epoch != epoch_) return;
     for (const journal::Decision& decision : frame.decisions) {
+      if (decision.cause.kind == journal::CauseKind::kCommand && decision.cause.command_id == standing_->renewal) {
+        standing_->lease.Proved(standing_->renewal_since);
+      }
       for (const journal::Event& event : decision.events) {
         if (event.type != TypeNumberOf<AttemptOpened>()) continue;
         AttemptOpened opened;
@@ -374,99 +468,115 @@ class Delivery : public effects::Effect {
                         lag_.Begin()};
     Instant first_opened_at = frame_time;
     if (opened.attempt() > 1) {
-      const auto* open = state::View<OpenAttempt>(*cache_).Find(state::Key(decision.tenant, opened.campaign_id(), opened.ordinal()));
+      const auto* open =
+          state::View<OpenAttempt>(*standing_->cache).Find(state::Key(decision.tenant, opened.campaign_id(), opened.ordinal()));
       if (open != nullptr && open->first_opened_at_us() != 0) first_opened_at = {open->first_opened_at_us()};
     }
     shared_->Spent(partition_);
-    shared_->Begin(origin, epoch_, opened, first_opened_at, *cache_);
+    standing_->lease.Proved({opened.granted_at_us()});
+    shared_->Begin(origin, epoch_, opened, first_opened_at, standing_);
+    if (!std::exchange(standing_->renewing, true)) RenewSoon(shared_, partition_, standing_);
   }
 
   void Stop() override {
-    if (!std::exchange(state_->leading, false)) return;
-    shared_->Leave(partition_);
-    size_t dropped = 0;
-    shared_->pool.Drop([&](const Mail& mail) {
-      const bool mine = static_cast<const AttemptMail&>(mail).key().partition == partition_;
-      dropped += mine ? 1 : 0;
-      return mine;
-    });
-    for (; dropped > 0; --dropped) shared_->Ended();
-    cache_ = nullptr;
+    // Nobody else knows that they never began.
+    for (const Origin& origin : Drop()) {
+      RecordAttempt record;
+      record.set_result(sends::v1::NEVER_SENT);
+      shared_->Report(origin, std::move(record), std::nullopt, nullptr);
+    }
   }
 
  private:
-  struct State {
-    bool leading = false;
-    size_t recovering = 0;
-  };
+  // Leads no more; gives the mails that had not begun.
+  std::vector<Origin> Drop() {
+    std::vector<Origin> dropped;
+    if (!std::exchange(standing_->leading, false)) return dropped;
+    standing_->cache = nullptr;
+    shared_->Leave(partition_);
+    shared_->pool.Drop([&](const Mail& mail) {
+      const Origin& origin = static_cast<const AttemptMail&>(mail).origin();
+      if (origin.key.partition != partition_) return false;
+      dropped.push_back(origin);
+      return true;
+    });
+    for (size_t n = dropped.size(); n > 0; --n) shared_->Ended();
+    return dropped;
+  }
+
+  // Sends what proves the lease, now and then, while mails are under way.
+  static void RenewSoon(const std::shared_ptr<Shared>& shared, PartitionId partition, const std::shared_ptr<Standing>& standing) {
+    if (shared->options.tick == 0) return;
+    shared->executor.After(kLeaseRenew, [weak = std::weak_ptr(shared), partition, weak_standing = std::weak_ptr(standing)] {
+      const auto self = weak.lock();
+      const auto at = weak_standing.lock();
+      if (!self || !at) return;
+      at->renewing = at->leading && at->mails > 0;
+      if (!at->renewing) return;
+      if (at->lease.WantsProof(self->clock.Steady())) {
+        command::Command command;
+        command.id = self->entropy.NextId<CommandId>();
+        command.type = self->options.tick;
+        command.actor = kActor;
+        command.occurred_at = self->clock.Now();
+        at->renewal = command.id;
+        at->renewal_since = self->clock.Steady();
+        self->sender.Send(partition, command, Sync::kSoon, [](const Result<CommandAt>&) {});  // sent again the next time
+      }
+      RenewSoon(self, partition, at);
+    });
+  }
 
   // Settles what was open when the last leader ended, then asks for work.
   void Recover(task::Credits& credits) {
-    std::vector<AttemptKey> open;
-    state::View<OpenAttempt>(*cache_).Scan({}, {}, [&](std::string_view key, const OpenAttempt& attempt) {
-      if (attempt.status() != sends::v1::OPEN) return true;
-      Cursor cursor(key);
-      AttemptKey at{.tenant = TenantId(cursor.Ordered<uint32_t>()), .partition = partition_};
-      at.campaign_id = cursor.Ordered<uint64_t>();
-      at.ordinal = cursor.Ordered<uint64_t>();
-      at.attempt = attempt.attempt();
-      MAILY_CHECK(cursor.ok(), "an open attempt has a key of {} bytes", key.size());
-      open.push_back(at);
-      return true;
-    });
-    AttemptSlots& slots = shared_->slots;
-    slots.ForgetLeftovers(partition_, {open.begin(), open.end()});
-    const bool trusted = slots.Trusted(partition_);
-    state_->recovering = 1;  // this function itself
-    size_t unknown = 0, never = 0;
-    const auto done = [weak = std::weak_ptr(state_), weak_shared = std::weak_ptr(shared_), partition = partition_, trusted, &slots,
-                       &credits] {
-      const auto state = weak.lock();
+    standing_->recovering = 1;  // this function itself
+    const auto done = [weak = std::weak_ptr(standing_), weak_shared = std::weak_ptr(shared_), partition = partition_, &credits] {
+      const auto standing = weak.lock();
       const auto shared = weak_shared.lock();
-      if (!state || !shared || --state->recovering > 0 || !state->leading) return;
-      if (!trusted) slots.Trust(partition);
+      if (!standing || !shared || --standing->recovering > 0 || !standing->leading) return;
       shared->Join(partition, credits);
     };
-    for (const AttemptKey& key : open) {
-      RecordAttempt record;
-      const AttemptSlots::Found found = slots.Find(key);
-      if (found.last == AttemptSlots::Last::kUnderWay) continue;
-      if (!trusted || found.last == AttemptSlots::Last::kUnknown) {
-        ++unknown;
-        record.set_result(sends::v1::RESULT_UNKNOWN);
-        record.set_stage("dot");
-        record.set_reply_text(trusted ? "the program ended after the mail was handed over and before the reply"
-                                      : "the machine was restarted, or the record of attempts was lost");
-      } else if (found.last == AttemptSlots::Last::kReplied) {
-        record.set_result(static_cast<AttemptResult>(found.result.result));
-        record.set_reply_code(found.result.code);
-        record.set_enhanced_code(found.result.enhanced);
-        record.set_stage(std::string(StageName(static_cast<Stage>(found.result.stage))));
-        record.set_reply_text("the reply's text was lost when the program ended");
-        record.set_peer(shared_->options.relay.ToString());
-      } else {
-        ++never;
-        record.set_result(sends::v1::NEVER_SENT);
-      }
-      ++state_->recovering;
-      shared_->Report({key, {}, {}, lag_.Begin()}, std::move(record), std::nullopt, [done, key, &slots] {
-        slots.ForgetLeftover(key);
-        done();
+    std::vector<AttemptKey> elsewhere = ReportOwn(*shared_, partition_, *standing_->cache, &lag_, [this, &done]() -> Job {
+      ++standing_->recovering;
+      return done;
+    });
+    if (!elsewhere.empty()) {
+      observe::Log(observe::Level::kInfo, "attempts of another process are waited for",
+                   {{"partition", partition_}, {"open", elsewhere.size()}, {"seconds", (kLease + kLeaseMargin).us / 1'000'000}});
+      shared_->executor.After(kLease + kLeaseMargin, [weak = std::weak_ptr(shared_), standing = std::weak_ptr(standing_),
+                                                      partition = partition_, keys = std::move(elsewhere)] {
+        const auto shared = weak.lock();
+        const auto at = standing.lock();
+        if (shared && at && at->leading) GiveUp(*shared, partition, *at->cache, keys);
       });
     }
-    if (!open.empty()) {
-      observe::Log(observe::Level::kInfo, "open attempts taken over",
-                   {{"partition", partition_}, {"open", open.size()}, {"never_sent", never}, {"unknown", unknown}});
-    }
     done();
+  }
+
+  // Their lease is over, and their openers have not told.
+  static void GiveUp(Shared& shared, PartitionId partition, state::Cache& cache, const std::vector<AttemptKey>& keys) {
+    size_t unknown = 0;
+    for (const AttemptKey& key : keys) {
+      const auto* open = state::View<OpenAttempt>(cache).Find(state::Key(key.tenant, key.campaign_id, key.ordinal));
+      if (open == nullptr || open->status() != sends::v1::OPEN || open->attempt() != key.attempt) continue;
+      ++unknown;
+      RecordAttempt record;
+      record.set_result(sends::v1::RESULT_UNKNOWN);
+      record.set_given_up(true);
+      record.set_stage("dot");
+      record.set_reply_text("the process or boot that opened it does not tell what became of it");
+      shared.Report({key, {}, {}, {}}, std::move(record), std::nullopt, nullptr);
+    }
+    if (unknown > 0) {
+      observe::Log(observe::Level::kWarn, "attempts of another process are unknown", {{"partition", partition}, {"unknown", unknown}});
+    }
   }
 
   const std::shared_ptr<Shared> shared_;
   const PartitionId partition_;
   effects::Lag lag_;
-  const std::shared_ptr<State> state_;  // also of reports that are still on their way
+  const std::shared_ptr<Standing> standing_;  // also of mails and reports that are still on their way
   Epoch epoch_;
-  state::Cache* cache_ = nullptr;
 };
 
 }  // namespace
@@ -527,14 +637,15 @@ Result<std::string> Shared::Make(const Mailing& mailing, const Origin& origin, c
   return data;
 }
 
-void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at, state::Cache& cache) {
-  const Compiled& compiled = CompiledFor(origin.key.tenant, origin.key.campaign_id, cache);
+void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at,
+                   const std::shared_ptr<Standing>& standing) {
+  const Compiled& compiled = CompiledFor(origin.key.tenant, origin.key.campaign_id, *standing->cache);
   std::string address;
   Result<std::string> data = compiled.mailing ? Make(*compiled.mailing, origin, opened, first_opened_at, address)
                                               : Result<std::string>(Fail(Code::kInvalid, "{}", compiled.error));
   if (data) {
-    pool.Submit(
-        std::make_unique<AttemptMail>(*this, origin, epoch, compiled.mailing->from_address(), std::move(address), std::move(*data)));
+    pool.Submit(std::make_unique<AttemptMail>(*this, origin, epoch, standing, compiled.mailing->from_address(), std::move(address),
+                                              std::move(*data)));
     return;
   }
   RecordAttempt record;
@@ -622,6 +733,10 @@ void Drain(const std::shared_ptr<Shared>& shared, Job done) {
 std::string Trouble(const Shared& shared) {
   const std::string why = shared.pool.trouble();
   return why.empty() ? why : fmt::format("the relay {} is down: {}", shared.options.relay.ToString(), why);
+}
+
+void ReportOpened(const std::shared_ptr<Shared>& shared, PartitionId partition, state::Cache& cache) {
+  ReportOwn(*shared, partition, cache, nullptr, [] { return Job(); });
 }
 
 std::unique_ptr<effects::Effect> MakeDelivery(std::shared_ptr<Shared> shared, PartitionId partition) {

@@ -4,8 +4,9 @@
 // that is led there has a Delivery. The life of an attempt:
 //   1 a credit is granted  2 the task opens the attempt (accepted event)  3 the mail is made from the sealed values
 //   4 its slot says begun, then dot sent, then the result  5 RecordAttempt is appended  6 durable: the slot is free
-// At take-over what is open in the state is looked up in the slots (attempt_slots.h) and reported first; credits are granted only once
-// those reports are durable.
+// At take-over what this process opened before is looked up in its slots (attempt_slots.h) and reported first; credits are granted only
+// once those reports are durable. What another process opened it may still be sending, within its lease (lease.h): unknown only after that.
+// A process reports what it opened also when it does not lead any more: whoever leads decides on it.
 #pragma once
 
 #include <memory>
@@ -37,6 +38,7 @@ struct SharedOptions {
   std::string tracking_base_url;  // without a slash at its end
   Timeouts timeouts = {};
   uint32_t credits_per_connection = 2;  // one on the wire, one being made
+  uint16_t tick = 0;                    // type of the command that renews a lease: decided as nothing at all
 };
 
 class Shared;
@@ -48,6 +50,10 @@ void Drain(const std::shared_ptr<Shared>& shared, Job done);
 
 // Why the relay counts as down for this worker; empty: it does not. Thread: any.
 std::string Trouble(const Shared& shared);
+
+// Reports what this process opened in a partition that another one leads now, and is not at any more. Call it with the state of a
+// follower that has reached the journal's end, and again when a new owner has claimed. Thread: the executor.
+void ReportOpened(const std::shared_ptr<Shared>& shared, PartitionId partition, state::Cache& cache);
 
 // The effect of one partition.
 std::unique_ptr<effects::Effect> MakeDelivery(std::shared_ptr<Shared> shared, PartitionId partition);

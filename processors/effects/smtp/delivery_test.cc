@@ -11,6 +11,7 @@
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "processors/effects/smtp/fixture.h"
+#include "processors/effects/smtp/lease.h"
 #include "processors/effects/smtp/message.h"
 #include "processors/personalization/links.h"
 #include "schemas/codec.h"
@@ -74,6 +75,9 @@ struct Machine {
   state::Disk disk;
   state::MapKv kv{disk};
   std::unique_ptr<state::Cache> cache = std::make_unique<state::Cache>(kv, 1 << 20);
+  Timeouts timeouts;
+  uint16_t tick = 0;                // type of renewals; 0: there are none
+  std::vector<CommandId> tick_ids;  // those in the log, as of Results()
 
   Machine() {
     SaveCampaign("Hi {{ contact.first_name }} {{ contact.n }}|{{ unsubscribe_url }} {{ postal_address }} https://x.example/a", kCampaign);
@@ -90,11 +94,12 @@ struct Machine {
     state::Table<campaigns::v1::CampaignRun>(*cache).Edit(state::Key(kTenant, id)) = run;
     cache->Commit();
   }
-  void SetOpen(uint64_t ordinal, uint32_t attempt, sends::v1::SendStatus status = sends::v1::OPEN) {
+  void SetOpen(uint64_t ordinal, uint32_t attempt, uint64_t opener, sends::v1::SendStatus status = sends::v1::OPEN) {
     cache->Begin();
     auto& open = state::Table<sends::v1::OpenAttempt>(*cache).Edit(state::Key(kTenant, kCampaign, ordinal));
     open.set_attempt(attempt);
     open.set_status(status);
+    open.set_opener(opener);
     open.set_first_opened_at_us(1'763'700'000'000'000);
     cache->Commit();
   }
@@ -105,11 +110,16 @@ struct Machine {
   }
   std::vector<RecordAttempt> Results() {
     std::vector<RecordAttempt> results;
+    tick_ids.clear();
     for (const auto& [partition, record] : log.records) {
       const auto commands = command::ParseRecord(record, log.settings().log_id, log.settings().generation, partition);
       EXPECT_TRUE(commands.has_value());
       for (const auto& command : *commands) {
         EXPECT_EQ(command.actor, "effect:smtp");
+        if (command.type == tick) {
+          tick_ids.push_back(command.id);
+          continue;
+        }
         results.push_back(*schema::Decode<RecordAttempt>(command.payload));
       }
     }
@@ -119,16 +129,22 @@ struct Machine {
 
 // One run of the program on that machine, leading partition 2.
 struct Process {
-  explicit Process(Machine& machine_in, size_t connections = 2)
-      : machine(machine_in), attempts(machine_in.slots, 4), sender(machine_in.log, 1 << 20) {
-    shared = MakeShared({.relay = {"relay", 25}, .connections = connections, .tracking_base_url = "https://t.example"}, machine.relay,
-                        attempts, machine.executor, machine.executor, machine.keys.entropy, sender, *machine.keys.ring);
-    Lead();
+  explicit Process(Machine& machine_in, size_t connections = 2) : Process(machine_in, connections, machine_in.slots) {}
+  // Leads under `leads`, or not at all.
+  Process(Machine& machine_in, size_t connections, MemorySlots& slots, std::optional<Epoch> leads = Epoch(1))
+      : machine(machine_in), epoch(leads.value_or(Epoch(0))), attempts(slots, 4, machine_in.keys.entropy), sender(machine_in.log, 1 << 20) {
+    shared = MakeShared({.relay = {"relay", 25},
+                         .connections = connections,
+                         .tracking_base_url = "https://t.example",
+                         .timeouts = machine.timeouts,
+                         .tick = machine.tick},
+                        machine.relay, attempts, machine.executor, machine.executor, machine.keys.entropy, sender, *machine.keys.ring);
+    if (leads) Lead();
   }
   void Lead() {
     delivery = MakeDelivery(shared, PartitionId(2));
     credits = task::Credits();
-    delivery->Lead({.partition = PartitionId(2), .epoch = Epoch(1), .position = {}, .cache = machine.cache.get(), .credits = &credits});
+    delivery->Lead({.partition = PartitionId(2), .epoch = epoch, .position = {}, .cache = machine.cache.get(), .credits = &credits});
   }
 
   sends::v1::AttemptOpened Make(uint64_t ordinal, uint32_t attempt = 1, uint64_t campaign = kCampaign) {
@@ -139,6 +155,8 @@ struct Process {
     opened.set_campaign_id(campaign);
     opened.set_ordinal(ordinal);
     opened.set_attempt(attempt);
+    opened.set_opener(attempts.opener());
+    opened.set_granted_at_us(machine.executor.Steady().us);
     opened.set_address(schema::Seal(kTenant, key, "address", fmt::format("ada{}@b.example", ordinal), machine.keys.entropy));
     auto& name = *opened.add_attributes();
     name.set_name("first_name");
@@ -149,12 +167,14 @@ struct Process {
     return opened;
   }
   // The task opened these attempts: state and journal say so.
-  void Accept(const std::vector<sends::v1::AttemptOpened>& opened) {
+  void Accept(const std::vector<sends::v1::AttemptOpened>& opened) { Accept(opened, epoch); }
+  void Accept(const std::vector<sends::v1::AttemptOpened>& opened, Epoch under) {
     std::vector<std::string> payloads;
     journal::AcceptedFrame frame;
     frame.time = {1'763'700'000'000'000};
+    frame.after.epoch = under;
     for (const auto& event : opened) {
-      machine.SetOpen(event.ordinal(), event.attempt());
+      machine.SetOpen(event.ordinal(), event.attempt(), event.opener());
       payloads.push_back(schema::Encode(event));
     }
     for (const auto& payload : payloads) frame.events.push_back({TypeNumberOf<sends::v1::AttemptOpened>(), payload});
@@ -162,6 +182,17 @@ struct Process {
     frame.decisions.back().tenant = kTenant;
     frame.decisions.back().trace = TraceId::FromHex("0123456789abcdef0123456789abcdef");
     frame.decisions.back().events = frame.events;
+    delivery->Accepted(frame);
+  }
+  // The task decided the renewals that it has not decided yet.
+  void DecideTicks() {
+    machine.Results();
+    journal::AcceptedFrame frame;
+    frame.after.epoch = epoch;
+    for (; decided_ticks < machine.tick_ids.size(); ++decided_ticks) {
+      frame.decisions.emplace_back();
+      frame.decisions.back().cause.command_id = machine.tick_ids[decided_ticks];
+    }
     delivery->Accepted(frame);
   }
   // Opens up to `n` attempts, as long as there are credits.
@@ -173,9 +204,11 @@ struct Process {
   }
 
   Machine& machine;
+  const Epoch epoch;
   AttemptSlots attempts;
   command::Sender sender;
   task::Credits credits;
+  size_t decided_ticks = 0;
   std::shared_ptr<Shared> shared;
   std::unique_ptr<effects::Effect> delivery;
 };
@@ -213,6 +246,7 @@ TEST(Delivery, ASecondAttemptIsTheSameBytes) {
   machine.executor.Advance(Hours(5));
   auto second = first;
   second.set_attempt(2);
+  second.set_granted_at_us(machine.executor.Steady().us);
   process.Accept({second});
   machine.executor.Run();
   ASSERT_EQ(machine.relay.received.size(), 2u);
@@ -366,13 +400,16 @@ TEST(Delivery, StopDropsWhatHasNotBegunAndReportsWhatIsOnTheWire) {
   process.Accept({process.Make(1), process.Make(2)});
   machine.executor.Run();
   process.delivery->Stop();
-  // Led again by the same process: the one on the wire is left alone, the other one opens again.
-  process.Lead();
   machine.executor.Run();
   auto results = machine.Results();
   ASSERT_EQ(results.size(), 1u);
   EXPECT_EQ(results[0].ordinal(), 2u);
   EXPECT_EQ(results[0].result(), sends::v1::NEVER_SENT);
+  machine.Close(2);
+  // Led again by the same process: the one on the wire is left alone.
+  process.Lead();
+  machine.executor.Run();
+  EXPECT_EQ(machine.Results().size(), 1u);
   machine.executor.Advance(Seconds(700));
   results = machine.Results();
   ASSERT_EQ(results.size(), 2u);
@@ -405,16 +442,17 @@ std::vector<RecordAttempt> AfterKill(Machine& machine, const std::string& where,
     machine.executor.Run();
     machine.relay.hook = [&](const std::string& command, const std::string&) { return command == where ? "hang" : ""; };
     machine.log.fail = where == "report";
-    if (where != "before") process.Accept({process.Make(1)});
+    const auto opened = process.Make(1);
+    if (where != "before") process.Accept({opened});
+    if (where == "before") machine.SetOpen(1, 1, opened.opener());
     machine.executor.Run();
   }
-  if (where == "before") machine.SetOpen(1, 1);
   machine.executor.Run();
   machine.log.fail = false;
   machine.relay.hook = nullptr;
   machine.slots.boot = boot;
   Process next(machine, 1);
-  machine.executor.Advance(Seconds(1));
+  machine.executor.Advance(boot == "boot" ? Seconds(1) : kLease + kLeaseMargin + Seconds(1));
   return machine.Results();
 }
 
@@ -435,11 +473,178 @@ TEST(Delivery, AKillLeavesAnOpenAttemptThatIsSettledByItsSlot) {
   }
 }
 
+// --- several processes ---
+
+std::string HangAtDot(const std::string& command, const std::string&) { return command == "dot" ? "hang" : ""; }
+
+// Another process's attempt is in no slot of this one: that it was never sent does not follow. Unknown, when its lease is over; and when
+// its opener tells, that counts.
+TEST(Delivery, WhatAnotherProcessHasSentIsUnknownOnlyAfterItsLease) {
+  Machine machine;
+  MemorySlots others{4 + 64};
+  {
+    Process led_before(machine, 1, others);
+  }
+  machine.executor.Run();
+  Process first(machine, 1);
+  machine.relay.hook = HangAtDot;
+  first.Accept({first.Make(1)});
+  machine.executor.Run();
+  first.delivery->Stop();
+  Process second(machine, 1, others, Epoch(2));
+  EXPECT_FALSE(second.credits.Take(kSite));
+  machine.executor.Advance(kLease + kLeaseMargin - Seconds(1));
+  EXPECT_TRUE(machine.Results().empty());
+  EXPECT_EQ(second.credits.holder(kSite).id, second.attempts.opener()) << "others are sent meanwhile";
+  machine.executor.Advance(Seconds(2));
+  auto results = machine.Results();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].result(), sends::v1::RESULT_UNKNOWN);
+  EXPECT_TRUE(results[0].given_up());
+  machine.relay.hook = nullptr;
+  machine.executor.Advance(Seconds(700));  // the relay's reply does not come: its opener says the same
+  results = machine.Results();
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_EQ(results[1].result(), sends::v1::RESULT_UNKNOWN);
+  EXPECT_FALSE(results[1].given_up());
+}
+
+TEST(Delivery, WhatItsOpenerHasToldIsNotCalledUnknown) {
+  Machine machine;
+  MemorySlots others{4 + 64};
+  Process first(machine, 1);
+  first.Accept({first.Make(1)});
+  Process second(machine, 1, others, Epoch(2));
+  machine.executor.Run();
+  ASSERT_EQ(machine.Results().size(), 1u);
+  EXPECT_EQ(machine.Results()[0].result(), sends::v1::DELIVERED);
+  machine.Close(1);  // decided
+  machine.executor.Advance(Hours(1));
+  EXPECT_EQ(machine.Results().size(), 1u);
+}
+
+// Until it hears that it is fenced, a process reads the next owner's frames.
+TEST(Delivery, WhatTheNextOwnerOpensIsNotSentByTheFormerOne) {
+  Machine machine;
+  MemorySlots others{4 + 64};
+  Process first(machine, 1);
+  Process second(machine, 1, others, Epoch(2));
+  const auto opened = second.Make(1);
+  first.Accept({opened}, Epoch(2));
+  second.Accept({opened});
+  machine.executor.Run();
+  EXPECT_EQ(machine.relay.received.size(), 1u);
+  EXPECT_EQ(machine.Results().size(), 1u);
+}
+
+// A process that was stopped (SIGSTOP, or the machine suspended) begins nothing and ends nothing with a dot when it wakes too late.
+TEST(Delivery, AZombieHandsNothingOverAfterItsLease) {
+  for (const std::string where : {"connect", "EHLO", "MAIL", "RCPT", "DATA"}) {
+    Machine machine;
+    MemorySlots others{4 + 64};
+    machine.relay.pipelining = where != "MAIL" && where != "RCPT";
+    auto first = std::make_unique<Process>(machine, 1);
+    machine.executor.Run();
+    first->Accept({first->Make(1), first->Make(2)});
+    bool stopped = false;
+    machine.relay.hook = [&](const std::string& command, const std::string&) {
+      if (command == where && !std::exchange(stopped, true)) machine.executor.Sleep(kLease);  // nothing runs meanwhile
+      return "";
+    };
+    machine.executor.Run();
+    machine.executor.Advance(Seconds(5));
+    EXPECT_TRUE(stopped);
+    EXPECT_TRUE(machine.relay.received.empty()) << where;
+    const auto results = machine.Results();
+    ASSERT_EQ(results.size(), 2u) << where;
+    for (const auto& result : results) EXPECT_EQ(result.result(), sends::v1::NEVER_SENT) << where;
+    EXPECT_EQ(first->attempts.free_count(), 64u);
+  }
+}
+
+// A frame that was accepted so late that the lease is over.
+TEST(Delivery, AnAttemptThatIsAcceptedTooLateNeverBegins) {
+  Machine machine;
+  Process process(machine);
+  const auto opened = process.Make(1);
+  machine.executor.Advance(kLease);
+  process.Accept({opened});
+  machine.executor.Advance(Seconds(1));
+  EXPECT_EQ(machine.relay.dials, 0);
+  ASSERT_EQ(machine.Results().size(), 1u);
+  EXPECT_EQ(machine.Results()[0].result(), sends::v1::NEVER_SENT);
+}
+
+// While it leads, a relay that takes its time is waited for: a command that this leadership decides renews the lease.
+TEST(Delivery, ALeaseIsRenewedByWhatThisLeadershipDecides) {
+  for (const bool decided : {true, false}) {
+    Machine machine;
+    machine.tick = 1;
+    machine.timeouts.data = Seconds(50);
+    Process process(machine, 1);
+    bool held = true;
+    process.Accept({process.Make(3)});  // the relay is known to work
+    machine.executor.Run();
+    machine.relay.hook = [&](const std::string& command, const std::string&) { return command == "DATA" && held ? "hang" : ""; };
+    process.Accept({process.Make(1), process.Make(2)});
+    for (int i = 0; i < 45; ++i) {
+      machine.executor.Advance(Seconds(1));
+      if (decided) process.DecideTicks();
+    }
+    held = false;
+    machine.executor.Advance(Seconds(10));  // the first one's time-out for 354 ends in it
+    std::map<int, int> results;
+    for (const auto& result : machine.Results()) ++results[result.result()];
+    if (decided) {
+      EXPECT_EQ(results, (std::map<int, int>{{sends::v1::DELIVERED, 2}, {sends::v1::DEFERRED, 1}}));
+    } else {
+      EXPECT_EQ(results, (std::map<int, int>{{sends::v1::DELIVERED, 1}, {sends::v1::DEFERRED, 1}, {sends::v1::NEVER_SENT, 1}}));
+    }
+    // Nothing is under way: no more renewals.
+    const size_t ticks = machine.tick_ids.size();
+    machine.executor.Advance(Hours(1));
+    EXPECT_EQ(machine.Results().size(), 3u);
+    EXPECT_EQ(machine.tick_ids.size(), ticks);
+    EXPECT_GE(ticks, 2u);
+  }
+}
+
+// A process that starts again and does not lead: it looks at its slots for what the journal still has open.
+TEST(Delivery, AProcessThatOnlyFollowsReportsWhatItOpened) {
+  const std::pair<const char*, sends::v1::AttemptResult> cases[] = {
+      {"MAIL", sends::v1::NEVER_SENT}, {"dot", sends::v1::RESULT_UNKNOWN}, {"report", sends::v1::DELIVERED}};
+  for (const auto& [where, expected] : cases) {
+    Machine machine;
+    MemorySlots others{4 + 64};
+    {
+      Process dying(machine, 1);
+      machine.relay.hook = [&](const std::string& command, const std::string&) { return command == where ? "hang" : ""; };
+      machine.log.fail = std::string(where) == "report";
+      dying.Accept({dying.Make(1)});
+      machine.executor.Run();
+    }
+    machine.log.fail = false;
+    machine.relay.hook = nullptr;
+    Process owner(machine, 1, others, Epoch(2));
+    owner.Accept({owner.Make(2)});  // its own, which is none of the follower's business
+    machine.executor.Run();
+    machine.Close(2);
+    const size_t before = machine.Results().size();
+    Process follower(machine, 1, machine.slots, std::nullopt);
+    ReportOpened(follower.shared, PartitionId(2), *machine.cache);
+    machine.executor.Run();
+    const auto results = machine.Results();
+    ASSERT_EQ(results.size(), before + 1) << where;
+    EXPECT_EQ(results.back().ordinal(), 1u);
+    EXPECT_EQ(results.back().result(), expected) << where;
+    EXPECT_EQ(follower.attempts.free_count(), 64u);
+  }
+}
+
 TEST(Delivery, CreditsWaitUntilTheOldIsSettledAndAKillBeforeThatChangesNothing) {
   Machine machine;
-  machine.SetOpen(1, 1);
-  machine.SetOpen(2, 1, sends::v1::WAITING);
-  machine.slots.boot = "after the power failed";
+  machine.SetOpen(1, 1, Process(machine).attempts.opener());
+  machine.SetOpen(2, 1, 0, sends::v1::WAITING);
   for (int kills = 0; kills < 3; ++kills) {
     machine.log.fail = true;
     Process process(machine);
@@ -455,7 +660,7 @@ TEST(Delivery, CreditsWaitUntilTheOldIsSettledAndAKillBeforeThatChangesNothing) 
   const auto results = machine.Results();
   ASSERT_EQ(results.size(), 1u);
   EXPECT_EQ(results[0].ordinal(), 1u);
-  EXPECT_EQ(results[0].result(), sends::v1::RESULT_UNKNOWN);
+  EXPECT_EQ(results[0].result(), sends::v1::NEVER_SENT);
 }
 
 // Kills at random moments of a campaign; a model task folds what is durable. Nobody gets two mails but by a decision on an unknown, and

@@ -32,7 +32,9 @@ class MemorySlots : public Slots {
     slots_[slot] = bytes;
   }
   std::string boot_id() const override { return boot; }
+  std::string place() const override { return at; }
   std::string boot = "boot";
+  std::string at = "here";
 
  private:
   std::vector<std::string> slots_;
@@ -68,11 +70,13 @@ class ManualExecutor : public Executor, public Clock {
       job();
     }
   }
+  // Time passes, and nothing of this process runs.
+  void Sleep(Duration by) { now_ = now_ + by; }
   void Advance(Duration by) {
     const Duration until = now_ + by;
     Run();
     while (!timers_.empty() && timers_.begin()->first.first <= until.us) {
-      now_.us = timers_.begin()->first.first;
+      now_.us = std::max(now_.us, timers_.begin()->first.first);  // late, after a Sleep
       Job job = std::move(timers_.begin()->second);
       timers_.erase(timers_.begin());
       job();

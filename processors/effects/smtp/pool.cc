@@ -28,10 +28,13 @@ struct Line {
   bool was_ready = false;
   bool proven = false;  // a mail got a reply on it
   bool writing = false;
+  bool late = false;  // its mail's time was over at the final dot
   bool gone = false;
   Duration deadline;  // in steady time
 };
 using LinePtr = std::shared_ptr<Line>;
+
+const Verdict kLate{.kind = Verdict::Kind::kLate, .stage = Stage::kConnect, .text = "its time was over before it was handed over"};
 
 }  // namespace
 
@@ -59,6 +62,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   // --- mails find connections ---
   void Pump() {
     if (closed) return;
+    DropLate();
     while (!queue.empty() && !draining) {
       const auto line = std::find_if(lines.begin(), lines.end(), [](const LinePtr& l) { return l->idle() && !l->writing; });
       if (line == lines.end()) break;
@@ -78,8 +82,20 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     return !probing && clock.Steady() >= next_dial;
   }
 
+  // Those at the head whose time is over: the next one may begin.
+  void DropLate() {
+    while (!queue.empty() && !queue.front().mail->InTime()) {
+      const Waiting late = std::move(queue.front());
+      queue.pop_front();
+      waiting_mails.Add(-1);
+      late.mail->Done(kLate);
+    }
+  }
+
   // Gives the first waiting mail to an idle line. False: it cannot begin now.
   bool Assign(const LinePtr& line) {
+    DropLate();
+    if (queue.empty()) return false;
     Waiting& first = queue.front();
     if (!first.mail->Begin()) return false;
     line->mail = std::move(first.mail);
@@ -131,6 +147,10 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   // Carries out whatever the session wants now.
   void Step(const LinePtr& line) {
     while (!line->gone) {
+      if (line->mail && line->session.dot_is_next() && !line->writing && !line->mail->InTime()) {
+        line->late = line->proven = true;  // the relay did its part
+        line->session.Lost(kLate.text);
+      }
       if (auto verdict = line->session.TakeVerdict()) Settle(*line, std::move(*verdict));
       Write(line);
       if (line->session.state() == Session::State::kDead) return Remove(line);
@@ -148,6 +168,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
 
   void Settle(Line& line, Verdict verdict) {
     std::unique_ptr<Mail> mail = std::move(line.mail);
+    if (line.late) verdict = kLate;
     if (verdict.kind == Verdict::Kind::kNotTried) {
       if (line.mails > 0) {
         queue.push_front({std::move(mail), clock.Steady(), true});

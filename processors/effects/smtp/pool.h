@@ -23,6 +23,9 @@ class Mail {
   virtual const std::string& rcpt_to() const = 0;
   // The whole message, CRLF lines, not dot-stuffed; the same until the mail is gone.
   virtual const std::string& data() const = 0;
+  // MAIL is about to be written, and once more when the final dot is: false = its time is over, nothing of it is written any more and
+  // Done says kLate.
+  virtual bool InTime() = 0;
   // MAIL is about to be written; once more for each connection tried. False: not now, the mail waits until Pump is called.
   virtual bool Begin() = 0;
   // The bytes with the final dot are about to be handed to the wire.

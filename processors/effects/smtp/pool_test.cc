@@ -16,6 +16,7 @@ struct World {
   std::vector<std::string> log;  // what mails were told
   std::vector<Verdict> verdicts;
   bool may_begin = true;
+  bool in_time = true;
   std::unique_ptr<Pool> pool;
 
   void Make(PoolOptions options = {}) { pool = std::make_unique<Pool>(options, relay, executor, executor); }
@@ -31,6 +32,7 @@ class TestMail : public Mail {
   const std::string& mail_from() const override { return from_; }
   const std::string& rcpt_to() const override { return to_; }
   const std::string& data() const override { return data_; }
+  bool InTime() override { return world_.in_time; }
   bool Begin() override {
     if (!world_.may_begin) return false;
     world_.log.push_back("begin " + to_);
@@ -238,6 +240,32 @@ TEST(Pool, DrainFinishesWhatIsOnTheWireAndStartsNothing) {
   EXPECT_EQ(world.pool->waiting(), 8u);
   world.pool->Drop([](const Mail&) { return true; });
   EXPECT_EQ(world.pool->waiting(), 0u);
+}
+
+TEST(Pool, AMailWhoseTimeIsOverNeitherBeginsNorGetsItsFinalDot) {
+  World world;
+  world.Make({.connections = 1});
+  world.relay.hook = [&](const std::string& command, const std::string&) {
+    if (command == "DATA") world.in_time = false;
+    return "";
+  };
+  world.Submit(3);
+  world.executor.Run();
+  EXPECT_EQ(world.Count(Kind::kLate), 3u);
+  EXPECT_TRUE(world.relay.received.empty());
+  size_t begun = 0;
+  for (const auto& line : world.log) {
+    begun += line.starts_with("begin") ? 1u : 0u;
+    EXPECT_FALSE(line.starts_with("dot")) << line;
+  }
+  EXPECT_EQ(begun, 1u);
+  EXPECT_FALSE(world.pool->down());
+  // Others go on.
+  world.relay.hook = nullptr;
+  world.in_time = true;
+  world.Submit(2);
+  world.executor.Run();
+  EXPECT_EQ(world.Count(Kind::kDelivered), 2u);
 }
 
 TEST(Pool, AnIdlePoolDrainsAtOnceAndDestructionMidwayIsQuiet) {

@@ -31,6 +31,7 @@ struct Verdict {
     kDeferred,   // 4xx, garbage, or lost before the final dot
     kBounced,    // 5xx, or the peer cannot take this mail at all
     kUnknown,    // lost after the final dot
+    kLate,       // its time was over before the final dot: nothing was handed over
   };
   Kind kind = Kind::kDeferred;
   Stage stage = Stage::kConnect;
@@ -79,6 +80,8 @@ class Session {
     bool has_dot = false;
   };
   Output TakeOutput();
+  // The next output ends with the final dot. Lost() before it is taken: the mail was not handed over.
+  bool dot_is_next() const { return output_has_dot_; }
   // The verdict on the mail that was started, once.
   std::optional<Verdict> TakeVerdict();
 

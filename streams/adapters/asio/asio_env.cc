@@ -26,7 +26,7 @@ int64_t ReadClock(clockid_t id) {
 }  // namespace
 
 Instant SystemClock::Now() { return {ReadClock(CLOCK_REALTIME)}; }
-Duration SystemClock::Steady() { return {ReadClock(CLOCK_MONOTONIC)}; }
+Duration SystemClock::Steady() { return {ReadClock(CLOCK_BOOTTIME)}; }
 
 namespace {
 

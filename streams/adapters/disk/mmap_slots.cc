@@ -100,7 +100,8 @@ Result<std::unique_ptr<MmapSlots>> MmapSlots::Open(const std::string& path, size
     munmap(memory, size);
     return Fail(Code::kFatal, "the kernel tells no boot id");
   }
-  return std::unique_ptr<MmapSlots>(new MmapSlots(static_cast<char*>(memory), size, count, std::move(boot_id)));
+  return std::unique_ptr<MmapSlots>(new MmapSlots(static_cast<char*>(memory), size, count, std::move(boot_id),
+                                                  std::to_string(stat.st_dev) + ":" + std::to_string(stat.st_ino)));
 }
 
 MmapSlots::~MmapSlots() { munmap(memory_, size_); }

@@ -25,15 +25,18 @@ class MmapSlots : public Slots {
   void Write(size_t slot, std::string_view bytes) override;
   // The kernel's random boot id, 36 characters.
   std::string boot_id() const override { return boot_id_; }
+  // Device and inode of the file.
+  std::string place() const override { return place_; }
 
  private:
-  MmapSlots(char* memory, size_t size, size_t count, std::string boot_id)
-      : memory_(memory), size_(size), count_(count), boot_id_(std::move(boot_id)) {}
+  MmapSlots(char* memory, size_t size, size_t count, std::string boot_id, std::string place)
+      : memory_(memory), size_(size), count_(count), boot_id_(std::move(boot_id)), place_(std::move(place)) {}
 
   char* const memory_;
   const size_t size_;
   const size_t count_;
   const std::string boot_id_;
+  const std::string place_;
 };
 
 }  // namespace maily::disk

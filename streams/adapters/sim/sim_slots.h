@@ -21,6 +21,7 @@ class SimSlots : public Slots {
   // CHECK: at most kSlotBytesMax bytes.
   void Write(size_t slot, std::string_view bytes) override;
   std::string boot_id() const override { return "boot-" + std::to_string(boots_); }
+  std::string place() const override { return "sim"; }
 
  private:
   Scheduler& scheduler_;
