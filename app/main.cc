@@ -29,6 +29,7 @@ constexpr Subcommand kSubcommands[] = {
     {"arm", "let an instance send to the world, or take that back", AddArm},
     {"topology", "who decides, evolves and reads what, and what links carry", AddTopology},
     {"schema", "the types of commands, events and state", AddSchema},
+    {"store", "the state stores of a stopped process, compared with the journal", AddStore},
     {"topics", "the topics of a log on Kafka", AddTopics},
     {"doctor", "look for what is wrong; changes nothing", AddDoctor},
 };

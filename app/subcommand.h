@@ -45,6 +45,7 @@ void AddConfig(CLI::App& app, Chosen& chosen);
 void AddArm(CLI::App& app, Chosen& chosen);
 void AddTopology(CLI::App& app, Chosen& chosen);
 void AddSchema(CLI::App& app, Chosen& chosen);
+void AddStore(CLI::App& app, Chosen& chosen);
 void AddTopics(CLI::App& app, Chosen& chosen);
 void AddDoctor(CLI::App& app, Chosen& chosen);
 void AddImport(CLI::App& app, Chosen& chosen);

@@ -44,6 +44,29 @@ Result<Meta> DecodeMeta(std::string_view bytes) {
   return meta;
 }
 
+Result<void> Belongs(const Meta& meta, const LogId& log_id, PartitionId partition) {
+  if (meta.log_id == log_id && meta.partition == partition) return Ok();
+  return Fail(Code::kDiverged, "the state store is of log {} partition {}, not of log {} partition {}; is this another log's directory?",
+              meta.log_id.ToHex(), meta.partition.value(), log_id.ToHex(), partition.value());
+}
+
+journal::Position Beginning(const LogId& log_id, PartitionId partition) {
+  journal::Position position;
+  position.log_id = log_id;
+  position.partition = partition;
+  return position;
+}
+
+Result<journal::Position> PositionIn(Kv& kv, const LogId& log_id, PartitionId partition) {
+  MAILY_TRY(const std::optional<std::string> stored, kv.Get(kPositionKey));
+  if (!stored) return Beginning(log_id, partition);
+  MAILY_TRY(auto position, journal::DecodePosition(*stored));
+  if (position.log_id != log_id || position.partition != partition) {
+    return Fail(Code::kCorrupt, "the state store of partition {} holds the position of another", partition.value());
+  }
+  return position;
+}
+
 // The description goes first: a crash in between leaves a store that is emptied again.
 Result<void> Empty(Kv& kv) {
   KvBatch batch;
@@ -76,29 +99,30 @@ struct Store::Impl {
   bool refolding = false;
 };
 
+std::string StoreName(PartitionId partition) { return fmt::format("state-{}", partition.value()); }
+
+Result<journal::Position> StoredPosition(Kv& kv, const LogId& log_id, PartitionId partition, const std::string& fold_version) {
+  MAILY_TRY(const std::optional<std::string> meta_bytes, kv.Get(kMetaKey));
+  if (!meta_bytes) return Fail(Code::kNotFound, "partition {} has no state store yet", partition.value());
+  MAILY_TRY(const Meta meta, DecodeMeta(*meta_bytes));
+  MAILY_TRY_VOID(Belongs(meta, log_id, partition));
+  if (meta.fold_version != fold_version) {
+    return Fail(Code::kDiverged, "the state store of partition {} was written by other folds than this build's", partition.value());
+  }
+  return PositionIn(kv, log_id, partition);
+}
+
 Result<std::unique_ptr<Store>> Store::Open(std::unique_ptr<Kv> kv, const LogId& log_id, PartitionId partition, Options options) {
-  journal::Position position;
-  position.log_id = log_id;
-  position.partition = partition;
+  journal::Position position = Beginning(log_id, partition);
   bool fresh = true;
   bool refolding = false;
   MAILY_TRY(const std::optional<std::string> meta_bytes, kv->Get(kMetaKey));
   if (meta_bytes) {
     MAILY_TRY(const Meta meta, DecodeMeta(*meta_bytes));
-    if (meta.log_id != log_id || meta.partition != partition) {
-      return Fail(Code::kDiverged,
-                  "the state store is of log {} partition {}, not of log {} partition {}; is this another log's directory?",
-                  meta.log_id.ToHex(), meta.partition.value(), log_id.ToHex(), partition.value());
-    }
+    MAILY_TRY_VOID(Belongs(meta, log_id, partition));
     if (meta.fold_version == options.fold_version) {
       fresh = false;
-      MAILY_TRY(const std::optional<std::string> stored, kv->Get(kPositionKey));
-      if (stored) {
-        MAILY_TRY(position, journal::DecodePosition(*stored));
-        if (position.log_id != log_id || position.partition != partition) {
-          return Fail(Code::kCorrupt, "the state store of partition {} holds the position of another", partition.value());
-        }
-      }
+      MAILY_TRY(position, PositionIn(*kv, log_id, partition));
     } else {
       refolding = true;
     }

@@ -12,6 +12,13 @@
 
 namespace maily::state {
 
+// What the store of a partition is called among the stores.
+std::string StoreName(PartitionId partition);
+
+// The position of a store that is not opened as one: changes nothing. kNotFound: it is empty. kDiverged: of another log, partition, format
+// or fold version. kCorrupt.
+Result<journal::Position> StoredPosition(Kv& kv, const LogId& log_id, PartitionId partition, const std::string& fold_version);
+
 class Store {
  public:
   struct Options {

@@ -145,7 +145,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   // The store as it was flushed, and what folds and decides on it.
   Result<void> OpenState() {
-    MAILY_TRY(auto kv, environment.stores.Open(fmt::format("state-{}", partition.value()), KvDurability::kOnFlush));
+    MAILY_TRY(auto kv, environment.stores.Open(state::StoreName(partition), KvDurability::kOnFlush));
     state::Store::Options options;
     options.cache_bytes_max = environment.cache_bytes_max;
     options.fold_version = environment.pipeline.FoldVersion();

@@ -15,6 +15,7 @@
 #include "streams/journal/rejected.h"
 #include "streams/task/counters.h"
 #include "streams/task/host.h"
+#include "streams/task/verify.h"
 
 namespace maily::task {
 namespace {
@@ -153,6 +154,51 @@ class TaskTest : public ::testing::Test {
 
   const std::filesystem::path directory_;
 };
+
+TEST_F(TaskTest, AStoreIsComparedWithItsJournal) {
+  uint16_t partition = 0;
+  {
+    Running running(directory_);
+    partition = PartitionOf("a", 4).value();
+    for (uint64_t n = 1; n <= 40; ++n) running.Send(fmt::format("a{}", n % 7), n);
+    running.Send("a", 5);
+    running.Stop();
+  }
+  const rocks::Resources resources{rocks::Limits{}};
+  asio_net::SystemClock clock;
+  const auto log = Running::OpenLog(directory_, resources, clock);
+  const Pipeline pipeline = CounterPipeline();
+  rocks::RocksKvStores stores((directory_ / "state").string(), resources);
+  rocks::RocksKvStores scratch((directory_ / "verify").string(), resources);
+  const auto verify = [&](uint16_t p) { return VerifyStore(*log, pipeline, PartitionId(p), stores, scratch, [](uint64_t, uint64_t) {}); };
+  for (uint16_t p = 0; p < 4; ++p) {
+    const auto verified = verify(p);
+    ASSERT_TRUE(verified) << verified.error().ToString();
+    EXPECT_TRUE(verified->equal()) << p;
+  }
+  // A value that was changed, an entry that is missing, one too many: the first is named.
+  const std::string key = std::string("\0\0", 2).replace(
+                              0, 2, {static_cast<char>(TypeNumberOf<Total>() >> 8), static_cast<char>(TypeNumberOf<Total>() & 0xFF)}) +
+                          state::Key(TenantId(1), std::string_view("a"));
+  for (const std::string what : {"another value", "missing", "not in the journal"}) {
+    {
+      const auto kv = stores.Open(fmt::format("state-{}", partition), KvDurability::kOnFlush).value();
+      ASSERT_TRUE(kv->Get(key).value().has_value() || what == "not in the journal");
+      KvBatch batch;
+      if (what == "another value") batch.Put(key, "x");
+      if (what == "missing") batch.Delete(key);
+      if (what == "not in the journal") batch.Put(key.substr(0, key.size() - 1), "x");
+      ASSERT_TRUE(kv->Write(batch) && kv->Flush());
+    }
+    const auto verified = verify(partition);
+    ASSERT_TRUE(verified) << verified.error().ToString();
+    EXPECT_FALSE(verified->equal());
+    ASSERT_TRUE(verified->difference) << what;
+    EXPECT_EQ(verified->difference->what, what);
+    EXPECT_EQ(verified->difference->type, TypeNumberOf<Total>());
+    EXPECT_EQ(verified->difference->tenant, TenantId(1));
+  }
+}
 
 uint16_t Outcome(journal::Outcome outcome) { return static_cast<uint16_t>(outcome); }
 
