@@ -47,6 +47,11 @@ inline char* StoreFixed(char* out, T value) {
   std::memcpy(out, &value, sizeof(T));
   return out + sizeof(T);
 }
+template <class T>
+char* StoreOrdered(char* out, T value) {
+  for (size_t i = sizeof(T); i-- > 0;) *out++ = static_cast<char>(value >> (8 * i));
+  return out;
+}
 inline char* StoreVarint(char* out, uint64_t value) {
   while (value >= 0x80) {
     *out++ = static_cast<char>(value | 0x80);

@@ -11,7 +11,7 @@
 
 namespace maily::journal {
 
-// How far a source of commands has been decided. The only source so far is the partition's own commands topic (source 0).
+// How far a source of commands has been decided: the partition's own commands topic (source 0), an inlet (task/intake.h).
 struct SourcePosition {
   uint16_t source = 0;
   uint32_t generation = 0;

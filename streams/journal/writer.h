@@ -5,6 +5,7 @@
 // readers, flush, links, 8 fenced: drop everything unaccepted, 9 hand-over: drain.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@ namespace maily::journal {
 
 inline constexpr size_t kFrameBytesAim = 256 * 1024;  // a task closes a frame at this many encoded, uncompressed bytes
 inline constexpr size_t kFrameBytesMax = 900'000;     // of a stored frame
+inline constexpr uint16_t kDraftSourcesMax = 2;       // sources of commands that a task has
 
 // Decisions that are taken and not yet appended; encoded as they are added.
 class FrameDraft {
@@ -27,10 +29,10 @@ class FrameDraft {
     EncodeDecision(body_, decision);
     ++count_;
   }
-  // The last command of the partition's own topic that this frame has decided.
-  void Consumed(const CommandAt& last) {
-    last_ = last;
-    consumed_ = true;
+  // The last command of a source (below kDraftSourcesMax) that this frame has decided.
+  void Consumed(uint16_t source, const CommandAt& last) {
+    last_[source] = last;
+    consumed_[source] = true;
   }
   // Journal time of the frame: never below the last frame's.
   void SetTime(Instant time) { time_ = time; }
@@ -39,15 +41,15 @@ class FrameDraft {
   uint32_t count() const { return count_; }
   size_t bytes() const { return body_.size(); }
   const std::string& body() const { return body_; }
-  bool consumed() const { return consumed_; }
-  const CommandAt& last() const { return last_; }
+  // Null: none of this source.
+  const CommandAt* last(uint16_t source) const { return consumed_[source] ? &last_[source] : nullptr; }
   bool empty() const { return count_ == 0; }
 
  private:
   std::string body_;
   uint32_t count_ = 0;
-  CommandAt last_;
-  bool consumed_ = false;
+  std::array<CommandAt, kDraftSourcesMax> last_{};
+  std::array<bool, kDraftSourcesMax> consumed_{};
   Instant time_;
 };
 

@@ -36,10 +36,11 @@ WriterCore::Action WriterCore::Append(const FrameDraft& draft) {
                      .sources = {},
                      .body_hash = 0,
                      .body_size = 0};
-  if (draft.consumed()) {
-    FrameSource source{
-        .source = 0, .generation = draft.last().generation, .last_offset = draft.last().offset, .last_index = draft.last().index};
-    if (const SourcePosition* mine = position_.Source(0); mine != nullptr && mine->generation == source.generation && mine->any) {
+  for (uint16_t number = 0; number < kDraftSourcesMax; ++number) {
+    const CommandAt* const last = draft.last(number);
+    if (last == nullptr) continue;
+    FrameSource source{.source = number, .generation = last->generation, .last_offset = last->offset, .last_index = last->index};
+    if (const SourcePosition* mine = position_.Source(number); mine != nullptr && mine->generation == source.generation && mine->any) {
       source.prev_any = true;
       source.prev_offset = mine->offset;
       source.prev_index = mine->index;

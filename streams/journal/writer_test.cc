@@ -45,7 +45,7 @@ struct Process {
     const Event event{.type = 9, .payload = answer};
     decision.events = {&event, 1};
     draft.Add(decision);
-    draft.Consumed({.partition = kPartition, .generation = 1, .offset = Offset(next_command++), .index = 0});
+    draft.Consumed(0, {.partition = kPartition, .generation = 1, .offset = Offset(next_command++), .index = 0});
     draft.SetTime(log_.now);
     writer.Append(std::move(draft), [this](Result<Position> position) { accepted = std::move(position); });
     executor.Run();

@@ -48,7 +48,9 @@ Careful::Careful(Slots& slots, size_t slot) : slots_(slots), slot_(slot) {
 }
 
 bool Careful::active(const CommandAt& next) const {
-  return unclean_ && next.offset <= was_at_.offset && next.generation <= was_at_.generation;
+  // What was passed long before is decided again as always: it has not killed the process.
+  return unclean_ && next.offset <= was_at_.offset && next.offset.value() + 2 * kMargin >= was_at_.offset.value() &&
+         next.generation <= was_at_.generation;
 }
 
 bool Careful::Enter(const CommandAt& at) {

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "streams/journal/rejected.h"
+#include "streams/task/intake.h"
 
 namespace maily::task {
 namespace {
@@ -266,7 +267,7 @@ Engine::Decided Engine::RejectOpen(const command::Command& command, const Comman
 
 Engine::Decided Engine::Command(const command::Received& received, Instant now, journal::FrameDraft& draft) {
   const command::Command& command = received.command;
-  if (!command.key.empty() && PartitionOf(command.key, options_.partition_count) != options_.partition) {
+  if (!IsInlet(received.at) && !command.key.empty() && PartitionOf(command.key, options_.partition_count) != options_.partition) {
     return RejectOpen(command, received.at, now, "wrong_partition",
                       fmt::format("the key belongs to partition {}", PartitionOf(command.key, options_.partition_count).value()), draft);
   }

@@ -5,7 +5,6 @@
 #include <mutex>
 #include <optional>
 
-#include "streams/command/receiver.h"
 #include "streams/journal/writer.h"
 #include "streams/link/link.h"
 #include "streams/observe/logging.h"
@@ -15,6 +14,7 @@
 #include "streams/task/decide.h"
 #include "streams/task/flusher.h"
 #include "streams/task/follower.h"
+#include "streams/task/intake.h"
 
 namespace maily::task {
 namespace {
@@ -98,7 +98,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     shared_state = to;
   }
 
-  void Fail(const Error& error) {
+  // A copy: what it was taken from is gone with the release.
+  void Fail(Error error) {  // NOLINT(performance-unnecessary-value-param)
     if (state == TaskState::kFailed || state == TaskState::kClosed) return;
     Enter(TaskState::kFailed);
     {
@@ -136,7 +137,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     }
     current = {};
     flying = {};
-    receiver.reset();
+    intake.reset();
     writer.reset();
     engine.reset();
     flusher.reset();
@@ -201,6 +202,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
       follower.reset();
     }
     careful.emplace(environment.careful_slots, partition.value());
+    if (environment.plain.inlet != nullptr) {
+      careful_plain.emplace(environment.careful_slots, size_t{environment.log.settings().partition_count} + partition.value());
+    }
     writer = std::make_unique<journal::Writer>(environment.log, tail, executor, environment.entropy,
                                                journal::Writer::Options{partition, environment.owner, environment.build, 1});
     flush_retried = holding = false;
@@ -252,11 +256,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     epoch = led->value();
     lsn = at.lsn.value();
     const ReadTo to = environment.log.ordered_across_partitions() ? ReadTo::kWritten : ReadTo::kDurable;
-    const journal::SourcePosition* source = at.Source(0);
-    const CommandAt last{partition, source == nullptr ? 0 : source->generation, source == nullptr ? Offset() : source->offset,
-                         source == nullptr ? 0 : source->index};
-    receiver = std::make_unique<command::Receiver>(environment.log, partition, to, source != nullptr && source->any ? &last : nullptr);
-    auto self = shared_from_this();
+    auto opened = Intake::Open(environment.log, environment.clock, partition, at, environment.plain, StepSignal());
+    if (!opened) return Fail(opened.error());
+    intake = std::move(*opened);
     credits = Credits();
     credits.OnGranted([weak = weak_from_this()] {
       if (auto task = weak.lock(); task && task->leading()) {
@@ -275,24 +277,28 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
                  {{"partition", partition.value()}, {"epoch", epoch.load()}, {"lsn", lsn.load()}, {"restored_bytes", restored_bytes}});
     if (listener.led) listener.led(*led, at, store->cache(), credits);
     links->Lead();
-    watch = environment.log.WatchTail({Topic::kCommands, partition}, to, [weak = weak_from_this(), executor_pointer = &executor] {
-      auto task = weak.lock();
-      if (!task || (task->gathering && task->environment.replies.Empty())) return;  // its timer comes
-      // One posted wake-up at a time is enough: it reads everything there is.
-      if (!task->signalled.exchange(true)) {
-        executor_pointer->Post([weak] {
-          if (auto posted = weak.lock()) {
-            posted->signalled = false;
-            if (posted->leading()) posted->Step();
-          }
-        });
-      }
-    });
+    watch = environment.log.WatchTail({Topic::kCommands, partition}, to, StepSignal());
     clocks = {};
     clock_look = false;
     FlushTimer();
     ClaimTimer();
     Step();
+  }
+
+  // What adapters call when there is something to take.
+  std::function<void()> StepSignal() {
+    return [weak = weak_from_this(), executor_pointer = &executor] {
+      auto task = weak.lock();
+      if (!task || (task->gathering && task->environment.replies.Empty())) return;  // its timer comes
+      // One posted wake-up at a time is enough: it reads everything there is.
+      if (task->signalled.exchange(true)) return;
+      executor_pointer->Post([weak] {
+        if (auto posted = weak.lock()) {
+          posted->signalled = false;
+          if (posted->leading()) posted->Step();
+        }
+      });
+    };
   }
 
   void Wake() {
@@ -314,33 +320,37 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     size_t count = 0;
     // 1. External commands.
     for (const bool take = !Gathering(start); take && !Full();) {
-      const command::Received* received = receiver->Peek();
+      const command::Received* received = intake->Peek();
       if (received == nullptr) {
-        if (const command::Unreadable* record = receiver->unreadable()) {
+        if (const command::Unreadable* record = intake->unreadable()) {
           Advance(record->time);
           engine->Unreadable(*record, current.draft);
-          current.draft.Consumed(record->at);
-          receiver->Pop();
+          current.draft.Consumed(SourceOf(record->at), record->at);
+          intake->Pop();
           stirred = true;
           continue;
         }
         break;
       }
-      if (careful->active(received->at)) {
+      if (CarefulOf(received->at).active(received->at)) {
         if (!current.draft.empty() || !flying.draft.empty()) break;  // alone in its frame
         current.alone = true;
       }
       stirred = true;
       last_taken = start;
       Decide(*received);
-      receiver->Pop();
+      const CommandAt at = received->at;
+      intake->Pop();
       if (current.alone) break;
-      if (++count % kCommandsBetweenClockReads == 0 && environment.clock.Steady() - start > kDecideBudget) {
+      if (++count % kCommandsBetweenClockReads != 0) continue;
+      // Thousands of records are under way: not how far they are accepted tells where it died, but how far it was.
+      if (IsInlet(at)) careful_plain->Passed(at);
+      if (environment.clock.Steady() - start > kDecideBudget) {
         more = true;
         break;
       }
     }
-    if (const Error* error = receiver->error()) return Fail(*error);
+    if (const Error* error = intake->error()) return Fail(*error);
     // 2. Work and timers, on journal time: only once this leadership has seen what time it is.
     if (time_known && !current.alone && !Full()) {
       Advance(latest);
@@ -413,14 +423,16 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     return hold;
   }
 
+  Careful& CarefulOf(const CommandAt& at) { return IsInlet(at) ? *careful_plain : *careful; }
+
   void Decide(const command::Received& received) {
     Advance(received.time);
     if (received.command.type == kTickCommand) clocks.Ticked(received.command.occurred_at, received.time);
-    const bool poison = current.alone && careful->Enter(received.at);
+    const bool poison = current.alone && CarefulOf(received.at).Enter(received.at);
     const Engine::Decided decided =
         poison ? engine->Reject(received, "poison", "this command ended the process three times; it was not decided", current.draft)
                : engine->Command(received, now, current.draft);
-    current.draft.Consumed(received.at);
+    current.draft.Consumed(SourceOf(received.at), received.at);
     ++commands_decided;
     if (!environment.replies.Empty()) {
       current.answers.push_back({received.command.id,
@@ -452,7 +464,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     const Building done = std::exchange(flying, {});
     lsn = accepted->lsn.value();
     decisions.Add(done.draft.count());
-    if (done.draft.consumed()) careful->Passed(done.draft.last());
+    if (const CommandAt* last = done.draft.last(kCommandsSource)) careful->Passed(*last);
+    if (const CommandAt* last = done.draft.last(kInletSource); last != nullptr && done.alone) careful_plain->Passed(*last);
     for (const Answer& answer : done.answers) environment.replies.Answer(answer.id, answer.reply);
     for (const auto& [to, upto] : done.outbox) links->Release(to, upto);
     if (holding) {
@@ -467,7 +480,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   void Measure() {
     const LogEnds ends = environment.log.Ends({Topic::kCommands, partition});
     const uint64_t end = ends.written.value();
-    const uint64_t next = receiver->next_offset().value();
+    const uint64_t next = intake->next_offset().value();
     ShowCommandsBegin();
     const uint64_t behind = end > next ? end - next : 0;
     lag_records.Set(static_cast<int64_t>(behind));
@@ -590,6 +603,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (!current.draft.empty()) return Append();
     if (auto flushed = Flush(writer->position()); !flushed) return Fail(flushed.error());
     careful->Clean();
+    if (careful_plain) careful_plain->Clean();
     Release();
     Enter(TaskState::kClosed);
     observe::Log(observe::Level::kInfo, "partition handed over", {{"partition", partition.value()}});
@@ -612,10 +626,11 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   std::optional<Flusher> flusher;  // of the store
   std::unique_ptr<Engine> engine;
   std::unique_ptr<journal::Writer> writer;
-  std::unique_ptr<command::Receiver> receiver;
+  std::unique_ptr<Intake> intake;
   std::unique_ptr<link::Links> links;
   std::unique_ptr<TailWatch> watch;
   std::optional<Careful> careful;
+  std::optional<Careful> careful_plain;  // of the inlet
   Credits credits;
   journal::Position restored_from;
   size_t restored_bytes = 0;

@@ -8,9 +8,9 @@
 //
 // A follower folds what the owner's frames say, so that it can lead at once; it writes its own store, claims nothing, decides nothing.
 //
-// The loop, numbered in the body: 1 take external commands, for at most kDecideBudget of deciding or until the frame is full; 2 one slice
-// of one work item, round-robin over tenants, and due timers; 3 append the frame, one in flight, the next under construction;
-// 4 only after acceptance: answer callers, let links send, flush the state when it is time.
+// The loop, numbered in the body: 1 take external commands and the records of an inlet, for at most kDecideBudget of deciding or until the
+// frame is full; 2 one slice of one work item, round-robin over tenants, and due timers; 3 append the frame, one in flight, the next under
+// construction; 4 only after acceptance: answer callers, let links send, flush the state when it is time.
 #pragma once
 
 #include <functional>
@@ -25,6 +25,7 @@
 #include "streams/port/slots.h"
 #include "streams/state/store.h"
 #include "streams/task/credits.h"
+#include "streams/task/intake.h"
 #include "streams/task/pipeline.h"
 
 namespace maily::task {
@@ -38,7 +39,7 @@ struct TaskEnvironment {
   Clock& clock;
   Entropy& entropy;
   KvStores& stores;
-  Slots& careful_slots;  // one a partition
+  Slots& careful_slots;  // one a partition, and another one each if there is an inlet
   command::Sender& sender;
   command::Replies& replies;
   const Pipeline& pipeline;
@@ -50,6 +51,8 @@ struct TaskEnvironment {
   // A flush is due after this many journal bytes of this task, or this much time.
   size_t flush_journal_bytes = 4 << 20;
   Duration flush_interval = Seconds(60);
+  // Plain records to decide, beside the commands.
+  PlainInlet plain = {};
   // Commands are kept for so long, and in any case until a flushed state stands behind their decision. Zero: for ever.
   Duration commands_retention = {};
 };

@@ -298,7 +298,7 @@ class Model {
       draft.Add(decision);
     }
     const uint32_t last = process.fold.commands + static_cast<uint32_t>(commands) - 1;
-    draft.Consumed({.partition = kRules.partition, .generation = 1, .offset = Offset(last), .index = 0});
+    draft.Consumed(0, {.partition = kRules.partition, .generation = 1, .offset = Offset(last), .index = 0});
     const auto action = process.core.Append(draft);
     process.record = Intern({.bytes = process.core.record(), .decided_on = process.fold.hash, .first_command = process.fold.commands});
     Act(world, index, action);
