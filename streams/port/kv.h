@@ -37,7 +37,8 @@ class Kv {
                             const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
 
   // All of it or nothing, also over a crash. A store opened with kOnFlush forgets batches after the last Flush when the process
-  // dies, always as a suffix; one opened with kOnWrite has synced them when this returns.
+  // dies, always as a suffix; one opened with kOnWrite has synced them when this returns. A large batch in the order of its keys, each
+  // there once, costs least.
   virtual Result<void> Write(const KvBatch& batch) = 0;
 
   // Makes every batch written so far survive kill -9 and loss of power.

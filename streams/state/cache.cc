@@ -584,10 +584,30 @@ bool Cache::has_frozen() const { return impl_->has_frozen; }
 
 void Cache::CollectFrozen(KvBatch& batch) {
   MAILY_CHECK(impl_->has_frozen, "nothing is frozen");
-  // Keys of one type were mostly made in order, and a store takes keys in order faster.
-  std::ranges::stable_sort(impl_->frozen, {}, [](const Entry* entry) { return entry->ops->type; });
-  batch.changes.reserve(batch.changes.size() + impl_->frozen.size());
+  // In the order of the store's keys, which takes them so much faster. Most are told apart by what is laid beside the entry.
+  struct Place {
+    uint64_t first;   // type, and the first six bytes of the key
+    uint64_t second;  // the next eight
+    const Entry* entry;
+  };
+  const auto part = [](std::string_view key, size_t from, size_t size) {
+    uint64_t value = 0;
+    for (size_t i = from; i < from + size; ++i) value = (value << 8) | (i < key.size() ? static_cast<uint8_t>(key[i]) : 0);
+    return value;
+  };
+  std::vector<Place> places;
+  places.reserve(impl_->frozen.size());
   for (const Entry* entry : impl_->frozen) {
+    const std::string_view key = entry->key();
+    places.push_back({(uint64_t{entry->ops->type} << 48) | part(key, 0, 6), part(key, 6, 8), entry});
+  }
+  std::ranges::sort(places, [](const Place& a, const Place& b) {
+    if (a.first != b.first) return a.first < b.first;
+    if (a.second != b.second) return a.second < b.second;
+    return a.entry->key() < b.entry->key();
+  });
+  batch.changes.reserve(batch.changes.size() + places.size());
+  for (const auto& [first, second, entry] : places) {
     std::string key = KvKey(entry->ops->type, entry->key());
     const void* value = entry->frozen_value();
     if (value == nullptr) {

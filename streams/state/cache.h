@@ -62,7 +62,7 @@ class Cache {
   // Closes the current dirty generation. CHECK: there is no frozen one.
   void Freeze();
   bool has_frozen() const;
-  // The frozen generation as changes, appended to `batch`. Call Write on the Kv, then Thaw(true), after which they count as clean; if the
+  // The frozen generation as changes, in the order of their keys, appended to `batch`. Call Write on the Kv, then Thaw(true), after which they count as clean; if the
   // write failed, Thaw(false) makes them dirty again. What was made and erased within a generation is not in it.
   void CollectFrozen(KvBatch& batch);
   void Thaw(bool written);

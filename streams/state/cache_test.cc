@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <random>
+#include <set>
 
 #include "streams/state/key.h"
 #include "streams/state/map_kv.h"
@@ -54,7 +55,10 @@ TEST(Cache, WhatIsKnownToBeAbsentIsNotAskedFor) {
   Disk disk;
   MapKv kv(disk);
   KvBatch batch;
-  batch.Put(std::string("\0\x5a" "a", 3), "unreadable");
+  batch.Put(std::string("\0\x5a"
+                        "a",
+                        3),
+            "unreadable");
   ASSERT_TRUE(kv.Write(batch));
   Cache cache(kv, 1 << 20);
   Table<NoteA> notes(cache);
@@ -133,6 +137,27 @@ TEST(Cache, WritesNothingForWhatCameAndWentWithinAGeneration) {
   KvBatch batch;
   cache.CollectFrozen(batch);
   EXPECT_TRUE(batch.changes.empty());
+  cache.Thaw(true);
+}
+
+TEST(Cache, AGenerationIsCollectedInTheOrderOfItsKeys) {
+  Disk disk;
+  MapKv kv(disk);
+  Cache cache(kv, 1 << 20);
+  std::minstd_rand random(11);
+  std::set<std::string> keys;
+  for (int i = 0; i < 2'000; ++i) {
+    std::string key(random() % 20, '\0');  // many begin alike, and some are the beginning of others
+    for (char& c : key) c = static_cast<char>(random() % 3 == 0 ? random() % 256 : 0);
+    keys.insert(key);
+    Table<NoteA>(cache).Edit(key).text = "a";
+    Table<NoteB>(cache).Edit(key).text = "b";
+  }
+  cache.Freeze();
+  KvBatch batch;
+  cache.CollectFrozen(batch);
+  EXPECT_EQ(batch.changes.size(), 2 * keys.size());
+  for (size_t i = 1; i < batch.changes.size(); ++i) EXPECT_LT(batch.changes[i - 1].key, batch.changes[i].key);
   cache.Thaw(true);
 }
 

@@ -157,8 +157,8 @@ const journal::Position& Store::frozen_position() const { return impl_->frozen_p
 
 Result<void> Store::WriteFrozen() {
   KvBatch batch;
+  batch.Put(kPositionKey, journal::EncodePosition(impl_->frozen_position));  // the first of all keys but one
   impl_->cache.CollectFrozen(batch);
-  batch.Put(kPositionKey, journal::EncodePosition(impl_->frozen_position));
   Result<void> written = impl_->kv->Write(batch);
   if (written) written = impl_->kv->Flush();
   // A batch that was written but not flushed is written once more, with a later position.

@@ -2,6 +2,7 @@
 #include "streams/adapters/rocks/rocks_kv.h"
 
 #include <rocksdb/listener.h>
+#include <rocksdb/sst_file_writer.h>
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
@@ -44,6 +45,15 @@ class FlushWatch : public rocksdb::EventListener {
   rocksdb::Status error_;
 };
 
+// From here on a batch in order becomes a table file of its own: nothing is sorted again, and there is no memtable to write.
+constexpr const char* kIngestName = "next.sst";
+constexpr size_t kIngestChanges = 4'096;
+
+bool InOrder(const KvBatch& batch) {
+  const auto not_before = [](const KvBatch::Change& a, const KvBatch::Change& b) { return a.key >= b.key; };
+  return std::ranges::adjacent_find(batch.changes, not_before) == batch.changes.end();
+}
+
 class RocksKv : public Kv {
  public:
   RocksKv(std::string path, const Resources& resources, KvDurability durability)
@@ -85,6 +95,7 @@ class RocksKv : public Kv {
 
   Result<void> Write(const KvBatch& changes) override {
     MAILY_TRY_VOID(Recover());
+    if (!on_write_ && changes.changes.size() >= kIngestChanges && InOrder(changes)) return Ingest(changes);
     size_t bytes = 64;
     for (const KvBatch::Change& change : changes.changes) bytes += change.key.size() + (change.value ? change.value->size() : 0) + 16;
     rocksdb::WriteBatch batch(bytes);
@@ -117,6 +128,33 @@ class RocksKv : public Kv {
   }
 
  private:
+  // One sorted file that becomes part of the store in one step, synced with what was written before it.
+  Result<void> Ingest(const KvBatch& changes) {
+    const std::shared_lock lock(mutex_);
+    MAILY_TRY_VOID(IsOpen());
+    const std::string path = fmt::format("{}/{}", path_, kIngestName);
+    rocksdb::Options options = db_->GetOptions(db_->DefaultColumnFamily());
+    options.compression_per_level.clear();  // it is compacted soon
+    options.compression = rocksdb::kNoCompression;
+    options.env->DeleteFile(path).PermitUncheckedError();  // what a crash has left
+    rocksdb::SstFileWriter file(rocksdb::EnvOptions(), options, db_->DefaultColumnFamily());
+    rocksdb::Status status = file.Open(path);
+    for (const KvBatch::Change& change : changes.changes) {
+      if (!status.ok()) break;
+      status = change.value ? file.Put(change.key, *change.value) : file.Delete(change.key);
+    }
+    if (status.ok()) status = file.Finish();
+    rocksdb::IngestExternalFileOptions ingest;
+    ingest.move_files = true;
+    ingest.snapshot_consistency = false;  // nobody holds one
+    ingest.write_global_seqno = false;    // the file stays as it was synced
+    if (status.ok()) status = db_->Flush(rocksdb::FlushOptions());
+    if (status.ok()) status = flush_watch_->Wait(*db_);
+    if (status.ok()) status = db_->IngestExternalFile({path}, ingest);
+    if (!status.ok()) options.env->DeleteFile(path).PermitUncheckedError();
+    return Done(status, "writing to the store");
+  }
+
   Result<void> IsOpen() const {
     if (db_.is_open()) return {};
     return Fail(Code::kRetry, "the store {} could not be reopened after a full disk yet", path_);

@@ -100,6 +100,50 @@ TEST(RocksKv, AFullDiskForgetsNothingAndTheStoreGoesOnWhenThereIsSpace) {
   }
 }
 
+TEST(RocksKv, ALargeBatchInOrderIsThereWholeWithWhatWasWrittenBefore) {
+  RocksKvHarness harness;
+  auto store = *harness.stores().Open("store", KvDurability::kOnFlush);
+  constexpr int kKeys = 10'000;
+  const auto key = [](int i) { return fmt::format("key-{:06}", i); };
+  const auto batch_of = [&](const std::string& value) {
+    KvBatch batch;
+    for (int i = 0; i < kKeys; ++i) {
+      if (i % 3 == 0 && value == "second") {
+        batch.Delete(key(i));
+      } else {
+        batch.Put(key(i), value);
+      }
+    }
+    return batch;
+  };
+  const auto wrong = [&](const std::string& value) {
+    int count = 0;
+    for (int i = 0; i < kKeys; ++i) count += store->Get(key(i))->value_or("absent") != (i % 3 == 0 ? "absent" : value) ? 1 : 0;
+    return count;
+  };
+  ASSERT_TRUE(store->Write(batch_of("first")));
+  ASSERT_TRUE(store->Write(One("small", "1")));
+  for (const int64_t space_bytes : {0, 5'000, 100'000}) {
+    harness.disk->space_bytes = space_bytes;
+    const auto refused = store->Write(batch_of("second"));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::kRetry) << refused.error().ToString();
+    EXPECT_EQ(store->Get(key(3))->value_or("absent"), "first");
+  }
+  harness.disk->space_bytes = INT64_MAX;
+  ASSERT_TRUE(store->Write(batch_of("second")));
+  EXPECT_EQ(wrong("second"), 0);
+  harness.disk->space_bytes = 5'000;  // what is left of this one is in nobody's way
+  ASSERT_FALSE(store->Write(batch_of("first")));
+  store.reset();
+  harness.disk->space_bytes = INT64_MAX;
+  harness.Crash();
+  store = *harness.stores().Open("store", KvDurability::kOnFlush);
+  EXPECT_EQ(store->Get("small")->value_or("absent"), "1");
+  EXPECT_EQ(wrong("second"), 0);
+  ASSERT_TRUE(store->Write(batch_of("second")));
+}
+
 TEST(RocksKv, MemoryIsThatOfTheLimitsHoweverManyKeysThereAre) {
   RocksKvHarness harness({.block_cache_bytes = 1 << 20, .state_memtable_bytes = 2 << 20});
   auto store = *harness.stores().Open("store", KvDurability::kOnFlush);
