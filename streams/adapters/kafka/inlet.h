@@ -11,8 +11,8 @@
 
 namespace maily::kafka {
 
-// Less than what a busy reader takes in a second, and it would find its queue empty: librdkafka 2.0.2 looks at a full one once a second.
-inline constexpr size_t kInletAheadBytes = 32 << 20;
+// More than what a busy reader takes in a second: librdkafka 2.0.2 looks at a full queue once a second.
+inline constexpr size_t kInletAheadBytes = 16 << 20;
 
 class KafkaInlet {
  public:
