@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import form  # noqa: E402
 from form import Missing, ROOT, note  # noqa: E402
 from spine import program_rows  # noqa: E402
+from streams import rows as streams_rows  # noqa: E402
 
 SECONDS_MAX = 900  # of one measuring program
 
@@ -25,10 +26,17 @@ def most(value, text):
     return f"<= {text}", lambda row: row["ours"] <= value
 
 
+def part(ratio, text):
+    return f"<= {text}", lambda row: row["ratio"] is not None and row["ratio"] <= ratio
+
+
 def command_latency(row):
     return row["ours"] <= max(2.5 * row["reference"], row["reference"] + 300)
 
 
+STREAMS_TARGETS = {"hot_cpu": least(4), "hot_wall": least(4), "hot_best_cpu": least(1.8), "hot_framed_cpu": least(6), "hot_best_framed_cpu": least(2.5),
+                   "uniform_cpu": least(3), "uniform_framed_cpu": least(5), "beyond_cache_cpu": least(1.5), "beyond_cache_framed_cpu": least(2),
+                   "latency_p99": part(0.2, "1/5"), "kill": most(0, "0")}
 TARGETS = {"decide": least(0.4), "latency_1": ("<= max(2.5 syncs, 1 sync + 0.3 ms)", command_latency), "visible_p99": most(20_000, "20 ms"),
            "send": least(0.4), "click": least(0.3), "import": least(0.25), "rebuild": least(0.4), "restart": most(2.0, "2 s"),
            "memory_per_contact": most(100, "100 bytes"), "first_mail": most(2.0, "2 s"), "memory_per_recipient": most(100, "100 bytes")}
@@ -74,38 +82,66 @@ def spine(arguments):
         (["first_mail", "memory_per_recipient"], world.audience),
         (["memory_per_contact", "disk_per_contact", "restart"], world.size),
     ]
-    if os.getloadavg()[0] > 0.5:
-        note(f"load average {os.getloadavg()[0]:.1f}: others use this machine, so the figures and their spread suffer")
     try:
-        for names, step in steps:
-            wanted = [name for name in names if not arguments.row or any(name.startswith(row) for row in arguments.row)]
-            if not wanted:
-                continue
-            note(", ".join(wanted))
-            why = "it was not reported"
-            try:
-                step()
-            except (Missing, program_rows.Failed, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
-                why = f"{type(error).__name__}: {error}"
-            for name in wanted:
-                samples.miss(name, why)
+        take(steps, samples, arguments)
     finally:
         world.close()
+    return form.write("spine", samples, TARGETS, started)
+
+
+def streams(arguments):
+    samples = form.Samples()
+    started = form.now()
+    world = streams_rows.Rows(arguments.build, samples, arguments)
+    steps = [
+        (["hot_cpu", "hot_wall", "hot_broker", "hot_memory", "hot_best_cpu", "hot_framed_cpu", "hot_best_framed_cpu"], world.hot),
+        (["uniform_cpu", "uniform_wall", "uniform_memory", "uniform_framed_cpu"], world.uniform),
+        (["beyond_cache_cpu", "beyond_cache_framed_cpu"], world.beyond_cache),
+        (["latency_p50", "latency_p99"], world.latency),
+        (["kill"], world.kill),
+        (["others_default_cpu", "others_alo_cpu", "others_alo_best_cpu", "others_alo_default_cpu"], world.others),
+    ]
+    take(steps, samples, arguments)
+    return form.write("streams", samples, STREAMS_TARGETS, started)
+
+
+def take(steps, samples, arguments):
+    """Runs the steps that give a row that is wanted; a row that does not come is reported as missing."""
+    if os.getloadavg()[0] > 0.5:
+        note(f"load average {os.getloadavg()[0]:.1f}: others use this machine, so the figures and their spread suffer")
+    for names, step in steps:
+        wanted = [name for name in names if not arguments.row or any(name.startswith(row) for row in arguments.row)]
+        if not wanted:
+            continue
+        note(", ".join(wanted))
+        why = "it was not reported"
+        try:
+            step()
+        except (Missing, program_rows.Failed, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
+            why = f"{type(error).__name__}: {error}"
+        for name in wanted:
+            samples.miss(name, why)
     if not samples.rows and not samples.missing:
         sys.exit(f"no row begins with {' or '.join(arguments.row)}")
-    return form.write("spine", samples, TARGETS, started)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("bench", choices=["spine"], help="which bench")
+    parser.add_argument("bench", choices=["spine", "streams"], help="which bench")
     parser.add_argument("row", nargs="*", help="rows to measure; none = all")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
     parser.add_argument("--contacts", type=int, default=1_000_000, help="contacts of the size and restart rows")
+    parser.add_argument("--records", type=int, default=4_000_000, help="streams: of the hot rows")
+    parser.add_argument("--warm", type=int, default=1_500_000, help="streams: records before it is measured, so that a JVM is warm")
+    parser.add_argument("--uniform-records", type=int, default=3_000_000, help="streams: of the uniform rows")
+    parser.add_argument("--uniform-warm", type=int, default=1_000_000, help="streams: as --warm")
+    parser.add_argument("--beyond-records", type=int, default=8_000_000, help="streams: of the rows beyond the cache")
+    parser.add_argument("--beyond-warm", type=int, default=6_500_000, help="streams: as --warm")
+    parser.add_argument("--rate", type=int, default=20_000, help="streams: records a second of the latency rows")
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="build directory")
     arguments = parser.parse_args()
     arguments.build = os.path.abspath(arguments.build)
-    sys.exit(1 if spine(arguments) else 0)
+    sys.exit(1 if {"spine": spine, "streams": streams}[arguments.bench](arguments) else 0)
 
 
 if __name__ == "__main__":

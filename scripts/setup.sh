@@ -8,7 +8,7 @@ packages=(
   nlohmann-json3-dev libspdlog-dev libfmt-dev libyaml-cpp-dev libcli11-dev libicu-dev libcsv-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev librdkafka-dev
 )
-[ "${1:-}" = "--bench" ] && packages+=(postfix wrk)
+[ "${1:-}" = "--bench" ] && packages+=(postfix wrk openjdk-17-jdk-headless maven)
 [ "${1:-}" = "--kafka" ] && packages+=(default-jre-headless maven kcat)
 [ "${1:-}" = "--lint" ] && packages+=(clang-format-19)
 [ "${1:-}" = "--fuzz" ] && packages+=(clang-19 libclang-rt-19-dev)
