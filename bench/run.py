@@ -37,6 +37,8 @@ def command_latency(row):
 STREAMS_TARGETS = {"hot_cpu": least(4), "hot_wall": least(4), "hot_best_cpu": least(1.8), "hot_framed_cpu": least(6), "hot_best_framed_cpu": least(2.5),
                    "uniform_cpu": least(3), "uniform_framed_cpu": least(5), "beyond_cache_cpu": least(1.5), "beyond_cache_framed_cpu": least(2),
                    "latency_p99": part(0.2, "1/5"), "kill": most(0, "0")}
+RESTART_TARGETS = {"first_decision_1m": part(0.05, "1/20"),
+                   "first_decision_10m": ("<= 1/20 and <= 1 s", lambda row: row["ratio"] is not None and row["ratio"] <= 0.05 and row["ours"] <= 1)}
 TARGETS = {"decide": least(0.4), "latency_1": ("<= max(2.5 syncs, 1 sync + 0.3 ms)", command_latency), "visible_p99": most(20_000, "20 ms"),
            "send": least(0.4), "click": least(0.3), "import": least(0.25), "rebuild": least(0.4), "restart": most(2.0, "2 s"),
            "memory_per_contact": most(100, "100 bytes"), "first_mail": most(2.0, "2 s"), "memory_per_recipient": most(100, "100 bytes")}
@@ -105,6 +107,16 @@ def streams(arguments):
     return form.write("streams", samples, STREAMS_TARGETS, started)
 
 
+def restart(arguments):
+    samples = form.Samples()
+    started = form.now()
+    world = streams_rows.Rows(arguments.build, samples, arguments)
+    steps = [([f"first_decision_{name}", f"caught_up_{name}"], lambda keys=keys, name=name: world.restart(keys, name))
+             for name, keys in [("1m", 1_000_000), ("10m", 10_000_000)]]
+    take(steps, samples, arguments)
+    return form.write("restart", samples, RESTART_TARGETS, started)
+
+
 def take(steps, samples, arguments):
     """Runs the steps that give a row that is wanted; a row that does not come is reported as missing."""
     if os.getloadavg()[0] > 0.5:
@@ -127,7 +139,7 @@ def take(steps, samples, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("bench", choices=["spine", "streams"], help="which bench")
+    parser.add_argument("bench", choices=["spine", "streams", "restart"], help="which bench")
     parser.add_argument("row", nargs="*", help="rows to measure; none = all")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
     parser.add_argument("--contacts", type=int, default=1_000_000, help="contacts of the size and restart rows")
@@ -141,7 +153,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="build directory")
     arguments = parser.parse_args()
     arguments.build = os.path.abspath(arguments.build)
-    sys.exit(1 if {"spine": spine, "streams": streams}[arguments.bench](arguments) else 0)
+    sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart}[arguments.bench](arguments) else 0)
 
 
 if __name__ == "__main__":

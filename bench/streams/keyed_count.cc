@@ -2,8 +2,8 @@
 // positions as `maily serve` has them. Input: a plain topic (one record an event), or the log's own command records. Output: a plain topic,
 // one record an update (key, count as 8 bytes big-endian, ce_id), by the publisher of the public topics.
 //
-// Prints "state SECONDS leading", then "progress SECONDS RECORDS" five times a second, where RECORDS are decided and, with an output topic,
-// published; ends when standard input does.
+// Prints "state SECONDS leading", "state SECONDS deciding" with the first decision, and "progress SECONDS RECORDS" five times a second,
+// where RECORDS are decided and, with an output topic, published; ends when standard input does.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -158,6 +158,8 @@ kafka::Options LogOptions(const Arguments& arguments) {
 
 std::unique_ptr<Log> OpenLog(const Arguments& arguments, Entropy& entropy) {
   const kafka::Options options = LogOptions(arguments);
+  auto there = kafka::KafkaLog::Open(options, arguments.partitions);
+  if (there) return std::move(*there);
   LogSettings wanted;
   wanted.log_id = entropy.NextId<LogId>();
   wanted.partition_count = arguments.partitions;
@@ -256,11 +258,17 @@ void Run(const Arguments& arguments, Log& log, Clock& clock, Entropy& entropy) {
   std::atomic<bool> stopping = false;
   std::thread reporter([&] {
     bool leading = false;
-    while (!stopping) {
+    bool deciding = false;
+    for (uint64_t turn = 0; !stopping; ++turn, std::this_thread::sleep_for(std::chrono::milliseconds(20))) {
       if (!leading && host.AllLeading()) {
         leading = true;
         Say("state", "leading");
       }
+      if (!deciding && std::ranges::any_of(host.status(), [](const task::Task::Status& status) { return status.decided > 0; })) {
+        deciding = true;
+        Say("state", "deciding");
+      }
+      if (turn % 10 != 0) continue;
       uint64_t done = 0;
       if (outlet) {
         for (const auto& publisher : publishers) done += publisher->published().value();
@@ -268,7 +276,6 @@ void Run(const Arguments& arguments, Log& log, Clock& clock, Entropy& entropy) {
         for (const task::Task::Status& status : host.status()) done += status.lsn;
       }
       Say("progress", std::to_string(done));
-      std::this_thread::sleep_for(std::chrono::milliseconds(200));
     }
   });
   char byte = 0;

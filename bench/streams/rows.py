@@ -14,6 +14,8 @@ BEYOND_KEYS = 10_000_000
 # Of our state, so that about 1 M of the small entries of this workload fit.
 CACHE_MB_MILLION = 192
 SECONDS_MAX = 600  # of one side
+# A member that is known again need not wait until the dead one's session ends.
+KNOWN_AGAIN = ["consumer.group.instance.id=bench", "consumer.session.timeout.ms=6000"]
 SHAPES = {"count0": "groupByKey().count(), cache 0", "processor": "its best shape, a Processor over a cached store",
           "count": "groupByKey().count(), default cache, deduplicated output"}
 
@@ -45,16 +47,16 @@ class Rows:
         name = f"{what}{self.count}"
         return name, os.path.join(self.broker.directory, name)
 
-    def topic(self, name, records=0, keys=1):
-        self.peer.run("Load", self.broker.servers, name, PARTITIONS, records, keys)
+    def topic(self, name, records=0, keys=1, *more):
+        self.peer.run("Load", self.broker.servers, name, PARTITIONS, records, keys, *more)
         return name
 
     def ours(self, topic, out, prefix, directory, *more):
         where = ["--topic", topic] if topic else []
         return Side([self.program, "--servers", self.broker.servers, "--prefix", prefix, "--dir", directory, "--out", out, *where, *more], self.broker)
 
-    def theirs(self, topic, out, application, directory, shape, guarantee):
-        return Side(self.peer.java("KeyedCount", self.broker.servers, application, topic, out, directory, shape, guarantee), self.broker)
+    def theirs(self, topic, out, application, directory, shape, guarantee, *more):
+        return Side(self.peer.java("KeyedCount", self.broker.servers, application, topic, out, directory, shape, guarantee, *more), self.broker)
 
     def check(self, out, records, deduplicated=False):
         """An independent client reads the output: each update once."""
@@ -215,3 +217,45 @@ class Rows:
             self.samples.add("kill", "updates wrong", wrong[0], wrong[1], f"Kafka Streams {self.peer.version} {EOS}, read_committed")
         finally:
             self.close()
+
+    def restart(self, keys, row):
+        """kill -9 with so many keys of state, while there is more to count: how long until the first new decision, and until all is counted."""
+        records = keys + self.arguments.records // 4
+        self.open()
+        try:
+            topic = self.topic("restart", records, keys, "in-order")
+            ours = self.killed(self.ours, topic, keys, records, lambda side, before: side.say("deciding", SECONDS_MAX))
+            theirs = self.killed(lambda *names: self.theirs(*names, "count0", EOS, *KNOWN_AGAIN), topic, keys, records, self.next_commit)
+            name = f"Kafka Streams {self.peer.version} {EOS}, {SHAPES['count0']}, static membership"
+            self.samples.add(f"first_decision_{row}", "s", ours[0], theirs[0], name)
+            self.samples.add(f"caught_up_{row}", "s", ours[1], theirs[1], name)
+        finally:
+            self.close()
+
+    @staticmethod
+    def next_commit(side, before):
+        side.reach(before + 1, SECONDS_MAX)
+        return time.monotonic()
+
+    def killed(self, start, topic, keys, records, first):
+        name, directory = self.fresh("restart")
+        out = self.topic(name + ".out")
+        side = start(topic, out, name, directory)
+        try:
+            before = side.reach(keys, 2 * SECONDS_MAX)[1]
+            side.kill()
+            before = max(before, side.samples[-1][1])
+        finally:
+            side.close()
+        if before >= records:
+            raise Missing("everything was counted before the kill: more records are needed")
+        begin = time.monotonic()
+        side = start(topic, out, name, directory)
+        try:
+            figures = (first(side, before) - begin, (side.reach(records, SECONDS_MAX), time.monotonic())[1] - begin)
+        finally:
+            side.close()
+            shutil.rmtree(directory, ignore_errors=True)
+        self.check(out, records)
+        note(f"    {name}: killed after {before:,}; first decision after {figures[0]:.2f} s, caught up after {figures[1]:.2f} s")
+        return figures

@@ -89,6 +89,7 @@ class Side:
     def __init__(self, command, broker):
         self.broker = broker
         self.samples = []  # (seconds, records, CPU seconds of the process, of the broker)
+        self.states = {}  # word -> when it was first said
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.changed = threading.Condition()
@@ -99,6 +100,10 @@ class Side:
     def read(self):
         for line in self.process.stdout:
             words = line.split()
+            if len(words) == 3 and words[0] == "state":
+                with self.changed:
+                    self.states.setdefault(words[2], time.monotonic())
+                    self.changed.notify_all()
             if len(words) < 3 or words[0] != "progress":
                 continue
             try:
@@ -123,6 +128,13 @@ class Side:
                     raise Missing(f"{self.samples[-1][1] if self.samples else 0} of {records} records{' when it ended' if self.ended else ''}: {last}")
                 self.changed.wait(1)
             return next(sample for sample in self.samples if sample[1] >= records)
+
+    def say(self, word, seconds):
+        """When it said so."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: word in self.states or self.ended, seconds) or word not in self.states:
+                raise Missing(f"it was not {word} in {seconds} s")
+            return self.states[word]
 
     def drain(self, warm, records, seconds):
         """What the records after the first `warm` ones took."""

@@ -8,7 +8,10 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** Makes a topic and fills it with the input of workload W1. Usage: Load servers topic partitions records keys; 0 records: an empty topic. */
+/**
+ * Makes a topic and fills it with the input of workload W1. Usage: Load servers topic partitions records keys [in-order]; 0 records: an empty
+ * topic; in order: every key once before any comes again.
+ */
 public final class Load {
   private static final int VALUE_BYTES = 100;
 
@@ -43,7 +46,7 @@ public final class Load {
     try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(settings)) {
       for (long i = 0; i < records; ++i) {
         state += STEP;
-        final long key = Math.floorMod(mix(state), keys);
+        final long key = arguments.length > 5 ? i % keys : Math.floorMod(mix(state), keys);
         final byte[] value = new byte[VALUE_BYTES];
         for (int at = 0; at + 8 <= VALUE_BYTES; at += 8) {
           state += STEP;
