@@ -253,7 +253,8 @@ void Run(const Arguments& arguments, Log& log, Clock& clock, Entropy& entropy) {
   listener.failed = [](PartitionId partition, const Error& error) {
     Say("failed", fmt::format("{}: {}", partition.value(), error.ToString()));
   };
-  task::Host host(environment, {&workers.at(0), &workers.at(1)}, listener);
+  journal::Tails tails(log);
+  task::Host host(environment, tails, {&workers.at(0), &workers.at(1)}, listener);
   host.Start();
   std::atomic<bool> stopping = false;
   std::thread reporter([&] {

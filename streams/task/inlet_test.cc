@@ -45,7 +45,8 @@ class InletTest : public ::testing::Test {
       environment.plain = {.inlet = &test.inlet, .type = TypeNumberOf<Add>(), .tenant = TenantId(1), .generation = test.generation};
       Host::Listener listener;
       listener.failed = [&test](PartitionId, const Error& error) { test.failure = error; };
-      host = std::make_unique<Host>(environment, std::vector<Executor*>{executor.get()}, listener);
+      tails = std::make_unique<journal::Tails>(test.log);
+      host = std::make_unique<Host>(environment, *tails, std::vector<Executor*>{executor.get()}, listener);
       host->Start();
     }
     uint64_t decided() const { return host->status()[0].lsn + host->status()[1].lsn; }
@@ -54,6 +55,7 @@ class InletTest : public ::testing::Test {
     command::Sender sender;
     command::Replies replies;
     TaskEnvironment environment;
+    std::unique_ptr<journal::Tails> tails;
     std::unique_ptr<Host> host;
   };
 
