@@ -32,9 +32,18 @@ struct Receiver::Impl {
     next = last_in->offset;
     const LogEnds ends = log.Ends(at);
     if (ends.begin == last_in->offset.Next()) next = ends.begin;
-    if (last_in->offset >= ends.written) {
-      error = Fail(Code::kDiverged, "commands {}: decided up to offset {}, but the log ends at {}", partition.value(),
-                   last_in->offset.value(), ends.written.value());
+    unseen = last_in->offset >= ends.written;
+    if (unseen) Look();
+  }
+
+  // The journal told of the decision on `last` before this process knew that the commands reach so far. The log is asked whether they do.
+  void Look() {
+    const auto asked = log.Read(at, last->offset.Next(), 1, to);
+    if (!asked && asked.error().code == Code::kRetry) return;
+    unseen = false;
+    if (!asked && asked.error().code == Code::kInvalid) {
+      error = Fail(Code::kDiverged, "commands {}: decided up to offset {}, but the log ends before it: {}", at.partition.value(),
+                   last->offset.value(), asked.error().message);
     }
   }
 
@@ -74,6 +83,8 @@ struct Receiver::Impl {
   bool Fetch() {
     records.clear();
     taken = 0;
+    if (unseen) Look();
+    if (unseen || error) return false;
     auto read = log.Read(at, next, kReadBytes, to);
     if (!read) {
       const Error& why = read.error();
@@ -98,6 +109,7 @@ struct Receiver::Impl {
 
   Offset next;                     // of the record after the current one
   std::optional<CommandAt> last;   // set until its record was passed
+  bool unseen = false;             // `last` is beyond the end that this process knows
   std::vector<LogRecord> records;  // read ahead
   size_t taken = 0;
   LogRecord record;               // the current one

@@ -257,6 +257,29 @@ TEST(Receiver, APositionBeyondTheLogIsDivergedAndAnOlderGenerationBeginsAnew) {
   EXPECT_EQ(Receiver(log, kPartition, ReadTo::kWritten, &later).error()->code, Code::kDiverged);
 }
 
+// A broker's log in a process that has not heard of the newest records: Ends() are behind, and asking may fail.
+class BehindLog : public ScriptLog {
+ public:
+  LogEnds Ends(TopicPartition) override { return {Offset(0), Offset(1), Offset(1)}; }
+  Result<std::vector<LogRecord>> Read(TopicPartition at, Offset from, size_t bytes_max, ReadTo to) override {
+    if (from > Offset(1) && away) return Fail(Code::kRetry, "no leader now");
+    return ScriptLog::Read(at, from, bytes_max, to);
+  }
+  bool away = true;
+};
+
+TEST(Receiver, APositionThatThisProcessHasNotHeardOfIsAskedFor) {
+  BehindLog log;
+  for (uint32_t i = 0; i < 3; ++i) log.Put(kTopic, RecordOf(log, {i}));
+  const CommandAt last{.partition = kPartition, .generation = 1, .offset = Offset(1), .index = 0};
+  Receiver receiver(log, kPartition, ReadTo::kWritten, &last);
+  EXPECT_EQ(receiver.Peek(), nullptr);
+  EXPECT_EQ(receiver.error(), nullptr);
+  log.away = false;
+  ASSERT_NE(receiver.Peek(), nullptr);
+  EXPECT_EQ(receiver.Peek()->command.payload, Numbered(2).text);
+}
+
 TEST(Replies, AnswersOnceAndCancelsTheTimer) {
   ManualExecutor executor;
   Replies replies(10);

@@ -74,6 +74,7 @@ class Log {
   // new records. Thread: any. kNotFound: `from` is before the beginning (trimmed). kInvalid: beyond the written end.
   virtual Result<std::vector<LogRecord>> Read(TopicPartition at, Offset from, size_t bytes_max, ReadTo to) = 0;
 
+  // What this process knows: of a broker's log another process may have read, and told of, more. Read() asks.
   virtual LogEnds Ends(TopicPartition at) = 0;
 
   // Calls `signal` on a thread of the adapter whenever the durable (or written) end has moved; several moves may give one call.

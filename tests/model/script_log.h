@@ -16,7 +16,7 @@
 namespace maily::model {
 
 // Appends wait in `pending` until the test lands, fails or loses them; with `automatic` they land and are reported at once.
-class ScriptLog final : public Log {
+class ScriptLog : public Log {
  public:
   struct Pending {
     TopicPartition at;
