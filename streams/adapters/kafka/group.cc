@@ -35,7 +35,7 @@ class Group final : public Assignment {
                                 {"queued.max.messages.kbytes", "1024"}};
     MAILY_TRY(client_, MakeClient(RD_KAFKA_CONSUMER, options, properties, {.opaque = this, .on_rebalance = &OnRebalance}));
     rd_kafka_poll_set_consumer(client_.get());
-    MAILY_TRY(admin_, Admin::Connect(options));
+    options_ = options;
     return Ok();
   }
 
@@ -100,12 +100,14 @@ class Group final : public Assignment {
     rd_kafka_consumer_close(client_.get());
   }
 
-  // Asks the group's coordinator who has what.
+  // Asks the group's coordinator who has what. librdkafka 2.0.2 asks the one it found first for ever, also when that one says that it is
+  // none any more, or has come back and knows of nobody: after an answer that cannot be, a new client finds it anew.
   void Look() {
     std::unique_lock lock(mutex_);
     while (!left_) {
       lock.unlock();
       auto seen = Ask();
+      if (!seen) admin_.reset();
       lock.lock();
       trouble_ = seen ? "" : seen.error().ToString();
       if (seen) unassigned_ = std::move(*seen);
@@ -114,6 +116,9 @@ class Group final : public Assignment {
   }
 
   Result<std::vector<PartitionId>> Ask() {
+    if (admin_ == nullptr) {
+      MAILY_TRY(admin_, Admin::Connect(options_));
+    }
     const char* name = group_.c_str();
     MAILY_TRY(const EventPtr event,
               admin_->Run(RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
@@ -125,6 +130,9 @@ class Group final : public Assignment {
     if (count != 1) return Fail(Code::kRetry, "Kafka does not describe the group {}", group_);
     if (const rd_kafka_error_t* error = rd_kafka_ConsumerGroupDescription_error(groups[0])) {
       return Fail(Code::kRetry, "Kafka, group {}: {}", group_, rd_kafka_error_string(error));
+    }
+    if (rd_kafka_ConsumerGroupDescription_member_count(groups[0]) == 0) {
+      return Fail(Code::kRetry, "Kafka, group {}: its coordinator knows of no member", group_);
     }
     std::vector<bool> has(partition_count_);
     for (size_t m = 0; m < rd_kafka_ConsumerGroupDescription_member_count(groups[0]); ++m) {
@@ -147,7 +155,8 @@ class Group final : public Assignment {
   const uint16_t partition_count_;
   std::function<void(std::vector<PartitionId>)> assign_;
   ClientPtr client_;
-  std::unique_ptr<Admin> admin_;
+  Options options_;
+  std::unique_ptr<Admin> admin_;  // of the looker
   std::thread poller_;
   std::thread looker_;
   mutable std::mutex mutex_;
