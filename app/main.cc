@@ -29,7 +29,8 @@ constexpr Subcommand kSubcommands[] = {
     {"arm", "let an instance send to the world, or take that back", AddArm},
     {"topology", "who decides, evolves and reads what, and what links carry", AddTopology},
     {"schema", "the types of commands, events and state", AddSchema},
-    {"store", "the state stores of a stopped process, compared with the journal", AddStore},
+    {"store", "the state stores and read models of a stopped process", AddStore},
+    {"log", "a log moves to another place", AddLog},
     {"topics", "the topics of a log on Kafka", AddTopics},
     {"doctor", "look for what is wrong; changes nothing", AddDoctor},
 };

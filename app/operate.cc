@@ -7,6 +7,7 @@
 
 #include "api/http/problem.h"
 #include "app/cloud_event.h"
+#include "app/read_models.h"
 #include "schemas/json.h"
 #include "streams/journal/rejected.h"
 #include "streams/link/publisher.h"
@@ -133,9 +134,7 @@ void Digests(const OperatorNeeds& needs, const Request& request, Respond respond
     projection->Digest([gather, group](const Result<projections::VerifiedDigest>& digest) {
       const std::lock_guard lock(gather->mutex);
       if (digest) {
-        json tables = json::array();
-        for (const auto& table : digest->digest.tables) tables.push_back({{"table", table.table}, {"rows", table.rows}});
-        gather->groups.push_back({{"name", group}, {"digest", digest->digest.ToHex()}, {"tables", tables}});
+        gather->groups.push_back({{"name", group}, {"digest", digest->digest.ToHex()}, {"tables", TablesJson(digest->digest)}});
       } else {
         gather->error = digest.error().ToString();
       }

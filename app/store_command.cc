@@ -1,4 +1,4 @@
-// `maily store`: what the stores of a stopped process hold, compared with the journal.
+// `maily store`: what the stores and read models of a stopped process hold.
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -6,6 +6,7 @@
 
 #include "app/instance.h"
 #include "app/open_log.h"
+#include "app/read_models.h"
 #include "app/serve.h"
 #include "app/subcommand.h"
 #include "processors/pipeline.h"
@@ -110,6 +111,25 @@ int RunVerify(const Common& common, const Wanted& wanted) {
   return code;
 }
 
+int RunDigest(const Common& common, const ConfigFlags& flags) {
+  const auto config = flags.Resolve();
+  if (!config) return PrintError(common, config.error());
+  const auto digests = FoldAndDigest(*config);
+  if (!digests) return PrintError(common, digests.error());
+  if (common.json) {
+    fmt::print("{}\n", digests->dump());
+    return kExitOk;
+  }
+  for (const json& group : (*digests)["groups"]) {
+    fmt::print("{} {}\n", group["digest"].get<std::string>(), group["name"].get<std::string>());
+    for (const json& table : group["tables"]) {
+      fmt::print("  {} {}: {} rows{}\n", table["digest"].get<std::string>(), table["table"].get<std::string>(),
+                 table["rows"].get<uint64_t>(), table["kind"] == "personal" ? ", personal" : "");
+    }
+  }
+  return kExitOk;
+}
+
 }  // namespace
 
 void AddStore(CLI::App& app, Chosen& chosen) {
@@ -123,6 +143,14 @@ void AddStore(CLI::App& app, Chosen& chosen) {
   wanted->flags.AddTo(*verify);
   verify->add_option("--partition", wanted->partition, "only this one")->check(CLI::Range(0, 65535));
   verify->callback([&chosen, wanted] { chosen = [wanted](const Common& common) { return RunVerify(common, *wanted); }; });
+  CLI::App* digest =
+      app.add_subcommand("digest",
+                         "bring the read models of a stopped process to the end of the journal, or build them, and print their digests, "
+                         "table by table; example: maily store digest --data ./maily-data");
+  digest->fallthrough();
+  auto flags = std::make_shared<ConfigFlags>();
+  flags->AddTo(*digest);
+  digest->callback([&chosen, flags] { chosen = [flags](const Common& common) { return RunDigest(common, *flags); }; });
 }
 
 }  // namespace maily::app

@@ -276,6 +276,16 @@ Result<void> MakeMissing(Admin& admin, const std::vector<TopicPlan>& plans) {
   return Ok();
 }
 
+// A broker that has just become leader may not know it yet.
+Result<Watermarks> EndsOfNew(Admin& admin, const std::string& topic, uint16_t partition) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(admin.timeout_ms());
+  for (;;) {
+    auto marks = admin.QueryWatermarks(topic, partition, admin.timeout_ms());
+    if (marks || marks.error().code != Code::kRetry || std::chrono::steady_clock::now() >= give_up) return marks;
+    std::this_thread::sleep_for(kLookAgain);
+  }
+}
+
 // What is made: the number of partitions is checked, and 0 copies become what the brokers can hold.
 Result<void> Settle(const Options& options, uint16_t partitions, uint16_t& replication) {
   if (partitions == 0 || partitions > kPartitionCountMax) {
@@ -367,6 +377,22 @@ Result<void> MakeMissing(const Options& options, const std::vector<TopicPlan>& p
   if (plans.empty()) return Ok();
   MAILY_TRY(const auto admin, Admin::Connect(options));
   return MakeMissing(*admin, plans);
+}
+
+Result<void> MakeEmptyTopics(const Options& options, const std::vector<TopicPlan>& plans) {
+  MAILY_TRY(const auto admin, Admin::Connect(options));
+  MAILY_TRY_VOID(MakeMissing(*admin, plans));
+  for (const TopicPlan& plan : plans) {
+    for (uint16_t p = 0; p < plan.partitions; ++p) {
+      MAILY_TRY(const Watermarks marks, EndsOfNew(*admin, plan.name, p));
+      if (marks.high > 0) {
+        return Fail(Code::kConflict,
+                    "topic {} holds records already (partition {} ends at {}): give another prefix, or delete the topics {}.*", plan.name,
+                    p, marks.high, options.prefix);
+      }
+    }
+  }
+  return Ok();
 }
 
 Result<LogSettings> CreateTopics(const Options& options, const std::vector<TopicPlan>& plans, const LogSettings& wanted) {

@@ -57,6 +57,9 @@ std::string ToCommand(const TopicPlan& plan, const Options& options);
 // Makes what is missing of `plans`, then the settings record. kConflict: a topic exists with another number of partitions, or the log has
 // other settings. Gives the log's settings: `wanted`, or what was there.
 Result<LogSettings> CreateTopics(const Options& options, const std::vector<TopicPlan>& plans, const LogSettings& wanted);
+// As CreateTopics without the settings record, so that it is no log yet: for who fills it first. kConflict: a topic holds records already,
+// or has another number of partitions.
+Result<void> MakeEmptyTopics(const Options& options, const std::vector<TopicPlan>& plans);
 // Makes what is missing of `plans` and waits until it has leaders. kConflict: a topic exists with another number of partitions.
 Result<void> MakeMissing(const Options& options, const std::vector<TopicPlan>& plans);
 
