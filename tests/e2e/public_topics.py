@@ -42,7 +42,7 @@ def caught_up(api):
     return re.search(r"^maily_public_lag_records 0(\.0)?$", text, re.M) is not None
 
 
-def compare(maily, api, servers, say):
+def compare(maily, api, servers, say, prefix="maily"):
     """All that should be in the topics is, once and in order, and nothing else. Gives the records by topic; None: kcat is not installed."""
     if shutil.which("kcat") is None:
         say("  skipped: kcat is not installed (scripts/setup.sh --kafka)")
@@ -56,7 +56,7 @@ def compare(maily, api, servers, say):
             wanted[topic_of[event["type"]]][event["id"]] = event
     found = {}
     for topic in TOPICS:
-        records = found[topic] = read(servers, f"maily.{topic}")
+        records = found[topic] = read(servers, f"{prefix}.{topic}")
         last = {}
         for record in records:
             headers = record["headers"]
@@ -75,7 +75,7 @@ def compare(maily, api, servers, say):
             unlike = {name for name in event["data"] if record["data"].get(name) != event["data"][name]} - {"address", "attributes", "properties", "ip", "user_agent"}
             check(not unlike, f"{topic}: {headers['ce_id']}: {unlike} differ from the journal")
         check(len(records) == len(wanted[topic]), f"{topic}: {len(records)} records, {len(wanted[topic])} events in the journal")
-        say(f"  maily.{topic:<12}{len(records):>9,} records, each event once and in order")
+        say(f"  {prefix}.{topic:<12}{len(records):>9,} records, each event once and in order")
     return found
 
 
