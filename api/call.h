@@ -55,6 +55,7 @@ struct Call {
   gateway::Caller caller;
   http::Respond respond;
   std::shared_ptr<const void> held_key = nullptr;  // its Idempotency-Key, while it is under way
+  std::string natural_key = {};                    // of its one command, where it came without HTTP (inbox.h); else empty
 
   // ?dry_run=true: nothing is appended.
   bool dry_run() const { return request.Query("dry_run") == "true"; }

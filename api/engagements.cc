@@ -164,6 +164,7 @@ Json VerdictJson(const Event& event) {
   }
   if (verdict.kind == Verdict::Kind::kPending) {
     out["verdict"] = "accepted";
+    out["pending"] = true;
     return out;
   }
   const json answer = AnswerOf(verdict);

@@ -3,7 +3,7 @@
 // {"id", "type": "visit" | "conversion" | any name, "contact": {"email"} | {"id"}, "occurred_at"?, "revenue_cents"? | "revenue": {"amount",
 // "currency"}?, "currency"?, "properties"?}. `properties` are personal and sealed. Verdicts: accepted · duplicate (same id, same event) ·
 // conflict (same id, another event) · rejected with code and reason. An event that is durable and not decided within kEventTimeout counts
-// as accepted.
+// as accepted, with "pending": true.
 // A batch over a limit is 413 and none of it is taken; if the log cannot append, 503.
 #pragma once
 

@@ -231,6 +231,10 @@ http::Headers TokenOf(Call& call, std::span<const Verdict> verdicts) {
 }
 
 void Submit(Call call, Order order, Shape shape) {
+  if (!call.natural_key.empty()) {
+    order.natural_key = call.natural_key;
+    return Append(std::move(call), order, std::move(shape));
+  }
   auto key = IdempotencyKey(call);
   if (!key || !HoldKey(call, *key)) return;
   order.natural_key = std::move(*key);

@@ -13,8 +13,8 @@
 #include "app/config.h"
 #include "app/database.h"
 #include "app/instance.h"
+#include "app/log_settings.h"
 #include "app/open_log.h"
-#include "app/public_topics.h"
 #include "app/remote.h"
 #include "app/serve.h"
 #include "app/subcommand.h"
@@ -119,13 +119,7 @@ void ExamineLog(const Config& config, std::vector<Finding>& findings) {
                         "embedded log, fsync before every acknowledgement: survives kill -9 and loss of power, not loss of the disk", ""});
     return;
   }
-  const auto options = KafkaOptions(config);
-  auto examined = options ? kafka::ExamineTopics(*options) : Result<kafka::Examination>(options.error());
-  if (examined && examined->found && WantsPublicTopics(config)) {
-    auto found = kafka::ExaminePublicTopics(*options, PublicTopicsOf(*options), examined->partitions);
-    if (!found) examined = found.error();
-    if (found) examined->findings.insert(examined->findings.end(), found->begin(), found->end());
-  }
+  const auto examined = ExamineLogSettings(config);
   if (!examined) {
     findings.push_back({"log", "fail", examined.error().message, ""});
     return;

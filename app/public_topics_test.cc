@@ -156,6 +156,13 @@ TEST(AsyncApi, NamesEveryPublicEventAndItsSchemaOnce) {
     EXPECT_TRUE(document["channels"][topic]["messages"].contains(name)) << name;
   }
   EXPECT_EQ(document["components"]["messages"].size(), events);
+  for (const char* topic : {"inbox", "inbox_of_tenant"}) {
+    for (const char* type :
+         {"maily.engagements.v1.RecordContactEvent", "maily.contacts.v1.UpsertContact", "maily.suppressions.v1.AddSuppression"}) {
+      EXPECT_FALSE(document["channels"][topic]["messages"][type]["payload"]["examples"].empty()) << topic << type;
+    }
+  }
+  EXPECT_TRUE(document["channels"]["dead_letters"]["messages"].contains("dead_letter"));
   // Every reference leads somewhere.
   std::vector<const json*> open = {&document};
   while (!open.empty()) {

@@ -20,6 +20,7 @@
 #include "app/bootstrap.h"
 #include "app/database.h"
 #include "app/endpoint.h"
+#include "app/inbox.h"
 #include "app/instance.h"
 #include "app/open_keyring.h"
 #include "app/open_log.h"
@@ -110,9 +111,11 @@ struct Runtime {
   std::mutex answers_mutex;
   std::unique_ptr<task::Answers> answers;  // where an API has no host
   std::unique_ptr<api::Dependencies> api;
+  std::unique_ptr<InboxGateway> inbox;  // null: not of this process
   std::unique_ptr<gateway::Auth> auth;  // of the operators' routes
   OperatorNeeds operators;
   std::unique_ptr<http::Server> server;
+  std::mutex inbox_mutex;  // of its start and stop
 
   std::atomic<uint64_t> highest_epoch = 0;
   std::atomic<bool> ready = false;
@@ -322,16 +325,8 @@ std::string NotReady(Runtime& run) {
   return run.ready ? "" : "the read models are not ready yet";
 }
 
-Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
-  http::ServerOptions options;
-  MAILY_TRY(options.listen, ParseEndpoint(config.Text("listen")));
-  options.threads = static_cast<size_t>(config.Number("http_threads"));
-  if (!run.roles.api) {
-    http::Router router;
-    for (http::Route& route : api::ProcessRoutes([&run] { return NotReady(run); })) router.Add(std::move(route));
-    MAILY_TRY(run.server, http::Server::Start(options, std::move(router)));
-    return Ok();
-  }
+// What the API and the inbox work with.
+void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
   run.api.reset(new api::Dependencies{.sender = *run.sender,
                                       .replies = *run.replies,
                                       .keyring = *run.keyring,
@@ -366,6 +361,18 @@ Result<void> StartApi(Runtime& run, const Config& config, Mode mode) {
   };
   run.api->trouble = [&run] { return TroubleOf(run); };
   run.api->not_ready = [&run] { return NotReady(run); };
+}
+
+Result<void> StartApi(Runtime& run, const Config& config) {
+  http::ServerOptions options;
+  MAILY_TRY(options.listen, ParseEndpoint(config.Text("listen")));
+  options.threads = static_cast<size_t>(config.Number("http_threads"));
+  if (!run.roles.api) {
+    http::Router router;
+    for (http::Route& route : api::ProcessRoutes([&run] { return NotReady(run); })) router.Add(std::move(route));
+    MAILY_TRY(run.server, http::Server::Start(options, std::move(router)));
+    return Ok();
+  }
   http::Router router = api::MakeRouter(*run.api);
   run.auth = std::make_unique<gateway::Auth>(gateway::KeysFromViews(*run.views), *run.query_workers[0], run.clock);
   run.operators.auth = run.auth.get();
@@ -438,7 +445,7 @@ void BecomeReady(Runtime& run, Latch& views, const std::string& failure) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   RecordEpoch(run);
-  if (run.roles.api && run.host == nullptr) {
+  if ((run.roles.api || run.roles.gateway) && run.host == nullptr) {
     while (!views.WaitFor(kLook)) {
       if (run.stopping) return;
     }
@@ -475,6 +482,11 @@ void BecomeReady(Runtime& run, Latch& views, const std::string& failure) {
     }
   }
   if (!failure.empty()) observe::Log(observe::Level::kError, "a projection cannot work", {{"error", failure}});
+  if (run.inbox && failure.empty()) {
+    const std::lock_guard lock(run.inbox_mutex);
+    if (run.stopping) return;
+    run.inbox->Start(*run.api);
+  }
   run.ready = failure.empty();
   observe::Log(observe::Level::kInfo, "ready", {{"mode", run.operators.mode}});
 }
@@ -490,12 +502,17 @@ void StopWorkers(Runtime& run) {
 }
 
 constexpr Duration kMailsWait = Seconds(5);
+constexpr Duration kInboxWait = Seconds(3);
 
 // Hands over in the order of the flow of data: no more requests, no more decisions, then the readers.
 bool Stop(Runtime& run, Duration timeout) {
   const Duration start = run.clock.Steady();
   const auto left = [&] { return Duration{std::max<int64_t>(1000, timeout.us - (run.clock.Steady() - start).us)}; };
   run.server->Stop(Seconds(2));
+  if (run.inbox) {
+    const std::lock_guard lock(run.inbox_mutex);
+    run.inbox->Stop(kInboxWait);
+  }
   bool clean = true;
   if (run.host != nullptr) {
     Latch tasks;
@@ -594,7 +611,16 @@ int Serve(const Common& common, const Config& config) {
   Latch views;
   std::string failure;
   StartProjections(run, config, views, failure);
-  if (auto started = StartApi(run, config, *mode); !started) {
+  if (run.roles.api || run.roles.gateway) MakeDependencies(run, config, *mode);
+  if (run.roles.gateway) {
+    auto opened = Patiently(run, [&] { return InboxGateway::Open(config, MAILY_BUILD); });
+    if (!opened) {
+      StopWorkers(run);
+      return Refuse(common, opened.error());
+    }
+    run.inbox = *std::move(opened);
+  }
+  if (auto started = StartApi(run, config); !started) {
     StopWorkers(run);
     return Refuse(common, started.error());
   }

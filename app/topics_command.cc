@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "app/inbox.h"
 #include "app/open_log.h"
 #include "app/public_topics.h"
 #include "app/remote.h"
@@ -47,15 +48,20 @@ int Create(const Common& common, const Wanted& wanted) {
   const auto partitions = static_cast<uint16_t>(config->Number("partitions"));
   const auto plans = kafka::PlanTopics(*options, partitions, wanted.replication);
   if (!plans) return PrintError(common, plans.error());
-  std::vector<kafka::TopicPlan> for_readers;
+  std::vector<kafka::TopicPlan> outside;
   if (WantsPublicTopics(*config)) {
     auto planned = kafka::PlanPublicTopics(*options, PublicTopicsOf(*options), partitions, plans->front().replication);
     if (!planned) return PrintError(common, planned.error());
-    for_readers = *std::move(planned);
+    outside = *std::move(planned);
   }
+  const auto inbox = TopicsOfInbox(*config, *options);
+  if (!inbox) return PrintError(common, inbox.error());
+  const auto inboxes = kafka::PlanPublicTopics(*options, *inbox, partitions, plans->front().replication);
+  if (!inboxes) return PrintError(common, inboxes.error());
+  outside.insert(outside.end(), inboxes->begin(), inboxes->end());
   if (wanted.dry_run) {
     std::vector<kafka::TopicPlan> all = *plans;
-    all.insert(all.end(), for_readers.begin(), for_readers.end());
+    all.insert(all.end(), outside.begin(), outside.end());
     return Show(common, all, *options);
   }
   if (!Confirm(common, fmt::format("This makes the topics {}.*, {} partitions, {} copies each.", options->prefix, plans->front().partitions,
@@ -68,8 +74,8 @@ int Create(const Common& common, const Wanted& wanted) {
   settings.partition_count = plans->front().partitions;
   const auto made = kafka::CreateTopics(*options, *plans, settings);
   if (!made) return PrintError(common, made.error());
-  for (kafka::TopicPlan& plan : for_readers) plan.partitions = made->partition_count;
-  if (auto all = kafka::MakeMissing(*options, for_readers); !all) return PrintError(common, all.error());
+  for (kafka::TopicPlan& plan : outside) plan.partitions = made->partition_count;
+  if (auto all = kafka::MakeMissing(*options, outside); !all) return PrintError(common, all.error());
   if (common.json) {
     fmt::print("{}\n", json({{"log_id", made->log_id.ToHex()}, {"partitions", made->partition_count}}).dump());
   } else {

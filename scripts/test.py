@@ -25,6 +25,7 @@ END_TO_END = [
     ("skeleton", ["python3", "tests/e2e/skeleton.py", "--maily", RELEASE]),
     ("contract", ["python3", "tests/e2e/contract.py", "--maily", RELEASE]),
     ("bad_input", ["python3", "tests/e2e/bad_input.py", "--maily", RELEASE]),
+    ("bad_inbox", ["python3", "tests/e2e/bad_inbox.py", "--maily", RELEASE]),
     ("second_serve", ["python3", "tests/e2e/second_serve.py", "--maily", RELEASE]),
     ("several", ["python3", "tests/e2e/several.py", "--maily", RELEASE]),
     ("sigterm", ["python3", "tests/e2e/sigterm.py", "--maily", RELEASE]),

@@ -124,7 +124,7 @@ def wait_for(what, test, seconds, process=None, every=0.05):
 class Kafka:
     """A broker by scripts/kafka.sh, with the topics of one log; gone when this process is."""
 
-    def __init__(self, maily, base, partitions=16, brokers=1):
+    def __init__(self, maily, base, partitions=16, brokers=1, settings=()):
         self.script = os.path.join(ROOT, "scripts", "kafka.sh")
         self.directory = os.path.join(base, "kafka")
         started = subprocess.run([self.script, *(["start"] if brokers == 1 else ["cluster", str(brokers)]), "--dir", self.directory, "--while", str(os.getpid())], capture_output=True, text=True)
@@ -132,7 +132,7 @@ class Kafka:
         if self.missing:
             return
         self.address = "kafka://" + started.stdout.strip().splitlines()[-1]
-        made = subprocess.run([maily, "topics", "create", "--log", self.address, "--partitions", str(partitions), "--yes"], capture_output=True, text=True)
+        made = subprocess.run([maily, "topics", "create", "--log", self.address, "--partitions", str(partitions), "--yes", *settings], capture_output=True, text=True)
         check(made.returncode == 0, f"topics: {made.stdout}{made.stderr}")
 
     def close(self):

@@ -43,18 +43,24 @@ OutletRecord RecordOf(const rd_kafka_message_t& message) {
   record.offset = static_cast<uint64_t>(message.offset);
   if (message.key != nullptr) record.key.assign(static_cast<const char*>(message.key), message.key_len);
   if (message.payload != nullptr) record.value.emplace(static_cast<const char*>(message.payload), message.len);
-  rd_kafka_headers_t* headers = nullptr;
-  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return record;
-  const char* name = nullptr;
-  const void* value = nullptr;
-  size_t size = 0;
-  for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-    record.headers.emplace_back(name, std::string(static_cast<const char*>(value), value == nullptr ? 0 : size));
-  }
+  record.headers = HeadersOf(message);
   return record;
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> HeadersOf(const rd_kafka_message_t& message) {
+  std::vector<std::pair<std::string, std::string>> all;
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return all;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  size_t size = 0;
+  for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+    all.emplace_back(name, std::string(static_cast<const char*>(value), value == nullptr ? 0 : size));
+  }
+  return all;
+}
 
 std::string Hint(rd_kafka_resp_err_t error) {
   switch (error) {

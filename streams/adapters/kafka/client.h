@@ -35,6 +35,9 @@ Result<TopicPtr> MakeTopic(rd_kafka_t* client, const std::string& name);
 // What an operator has to do about `error`, as the end of a message: "; …", or nothing.
 std::string Hint(rd_kafka_resp_err_t error);
 
+// Of a message that was read, in their order; a header without a value has an empty one.
+std::vector<std::pair<std::string, std::string>> HeadersOf(const rd_kafka_message_t& message);
+
 struct Watermarks {
   int64_t low = 0;   // first offset still there
   int64_t high = 0;  // one past the last that all in-sync replicas have

@@ -143,6 +143,7 @@ class Examiner {
     is("cleanup.policy", "delete", Level::kFail);
     is("retention.ms", RetentionOf(topic), Level::kWarn);
     is("retention.bytes", "-1", Level::kWarn);
+    is("message.timestamp.type", topic.timestamps, Level::kWarn);
     if (found.replication > 1) is("unclean.leader.election.enable", "false", Level::kFail);
     Size(found.settings);
     Replication(found);
@@ -361,7 +362,7 @@ Result<std::vector<TopicPlan>> PlanPublicTopics(const Options& options, const st
   MAILY_TRY_VOID(Settle(options, partitions, replication));
   std::vector<TopicPlan> plans;
   for (const PublicTopic& topic : topics) {
-    plans.push_back({topic.name, partitions, replication, WantedSettings("CreateTime", RetentionOf(topic), replication)});
+    plans.push_back({topic.name, partitions, replication, WantedSettings(topic.timestamps, RetentionOf(topic), replication)});
   }
   return plans;
 }
@@ -422,9 +423,16 @@ Result<std::vector<Finding>> ExaminePublicTopics(const Options& options, const s
       continue;
     }
     examiner.Public(topic, found);
-    examiner.Partitions(topic.name, found.partitions, partitions);
+    if (partitions != 0) examiner.Partitions(topic.name, found.partitions, partitions);
   }
   return std::move(out.findings);
+}
+
+Result<uint16_t> PartitionsOf(const Options& options, const std::string& topic) {
+  MAILY_TRY(const auto admin, Admin::Connect(options));
+  MAILY_TRY(const Found found, Describe(*admin, topic));
+  if (!found.exists) return Fail(Code::kNotFound, "there is no topic {}", topic);
+  return found.partitions;
 }
 
 Result<Examination> ExamineTopics(const Options& options) {

@@ -41,15 +41,17 @@ struct TopicPlan {
   std::map<std::string, std::string> settings;
 };
 
-// A topic for readers outside: any number of them, beside the log's own.
+// A topic for readers or writers outside: any number of them, beside the log's own.
 struct PublicTopic {
   std::string name;         // in full
   Duration retention = {};  // zero: for ever
+  // Whose time its records have, and retention goes by: CreateTime, that of what they tell; LogAppendTime, the broker's.
+  std::string timestamps = "CreateTime";
 };
 
 // For `partitions` 1 … 1,024. `replication` 0 = three, or as many as there are brokers. kRetry, kFatal: the brokers cannot be asked.
 Result<std::vector<TopicPlan>> PlanTopics(const Options& options, uint16_t partitions, uint16_t replication);
-// As above, of topics for readers outside. Times of their records are those of what they tell, and so is what retention goes by.
+// As above, of topics for readers and writers outside.
 Result<std::vector<TopicPlan>> PlanPublicTopics(const Options& options, const std::vector<PublicTopic>& topics, uint16_t partitions,
                                                 uint16_t replication);
 // As a command of Kafka's own tools.
@@ -69,7 +71,10 @@ Result<std::string> ClusterId(const Options& options);
 // Every setting that the log rests on. kRetry, kFatal: the brokers cannot be asked.
 Result<Examination> ExamineTopics(const Options& options);
 Result<Examination> ExamineTopics(Admin& admin);
-// Of topics for readers outside. Level fail: records could be lost, or none can be written.
+// The number of partitions of a topic. kNotFound: there is none.
+Result<uint16_t> PartitionsOf(const Options& options, const std::string& topic);
+
+// Of topics for readers and writers outside. Level fail: records could be lost, or none can be written. `partitions` 0: any number.
 Result<std::vector<Finding>> ExaminePublicTopics(const Options& options, const std::vector<PublicTopic>& topics, uint16_t partitions);
 
 // The settings record. kCorrupt: it is not one.
