@@ -274,7 +274,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     return list;
   });
   if (run.roles.links) {
-    MAILY_TRY(run.public_topics, PublicTopics::Open(config, *run.log, *run.keyring, run.clock));
+    MAILY_TRY(run.public_topics, Patiently(run, [&] { return PublicTopics::Open(config, *run.log, *run.keyring, run.clock); }));
   }
   task::Host::Listener listener;
   listener.led = [&run](PartitionId partition, Executor& executor, Epoch epoch, const journal::Position& position, state::Cache& cache,
