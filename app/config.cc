@@ -53,6 +53,7 @@ const std::vector<Setting>& Settings() {
       {"log", "rocks", kText, 0, 0, "where the log is: rocks, in the data directory, or kafka://host:port[,host:port][/prefix of topics]"},
       {"kafka_properties", "", kText, 0, 0,
        "file with properties of the connection to Kafka: security.*, sasl.*, ssl.*, a name=value a line"},
+      {"log_check_seconds", "30", kNumber, 1, 86400, "how often the settings of the topics of a log on Kafka are looked at, seconds"},
       {"public_topics",
        "auto",
        kChoice,

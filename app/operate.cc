@@ -69,7 +69,17 @@ json InstanceJson(const OperatorNeeds& needs) {
                           {"state_bytes", status.state_bytes},
                           {"error", status.error}});
   }
+  json settings = json::array();
+  for (const kafka::Finding& finding : needs.settings->wrong()) {
+    settings.push_back({{"topic", finding.where},
+                        {"setting", finding.setting},
+                        {"level", finding.level == kafka::Finding::Level::kFail ? "fail" : "warn"},
+                        {"found", finding.found},
+                        {"wanted", finding.wanted},
+                        {"run", finding.fix}});
+  }
   return {{"mode", needs.mode},
+          {"wrong_settings", std::move(settings)},
           {"held_reason", needs.held_reason},
           {"build", needs.build},
           {"trouble", needs.trouble()},

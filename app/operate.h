@@ -7,6 +7,7 @@
 
 #include "api/gateway/auth.h"
 #include "api/http/router.h"
+#include "app/settings_watch.h"
 #include "projections/projector/keeper.h"
 #include "streams/journal/tail.h"
 #include "streams/task/host.h"
@@ -21,7 +22,8 @@ struct OperatorNeeds {
   std::function<std::string()> trouble;  // why no mail goes out at present, or empty
   task::Host* host = nullptr;            // null: this process leads no partitions
   journal::Tails* tails = nullptr;
-  Executor* executor = nullptr;  // may wait for the disk
+  const SettingsWatch* settings = nullptr;  // of the log's topics
+  Executor* executor = nullptr;             // may wait for the disk
   std::vector<projections::Keeper*> projections;
 };
 

@@ -22,12 +22,14 @@
 #include "app/endpoint.h"
 #include "app/inbox.h"
 #include "app/instance.h"
+#include "app/log_settings.h"
 #include "app/open_keyring.h"
 #include "app/open_log.h"
 #include "app/operate.h"
 #include "app/preview.h"
 #include "app/public_topics.h"
 #include "app/roles.h"
+#include "app/settings_watch.h"
 #include "app/signals.h"
 #include "app/stalls.h"
 #include "processors/effects/clock.h"
@@ -116,6 +118,7 @@ struct Runtime {
   OperatorNeeds operators;
   std::unique_ptr<http::Server> server;
   std::mutex inbox_mutex;  // of its start and stop
+  SettingsWatch settings;  // of the log's topics
 
   std::atomic<uint64_t> highest_epoch = 0;
   std::atomic<bool> ready = false;
@@ -126,6 +129,7 @@ struct Runtime {
   Stalls stalls;  // of the watch
   std::mutex stalled_mutex;
   std::vector<uint16_t> stalled;
+  std::string lost;  // what of the log is gone; empty: nothing
   std::mutex refused_mutex;
   std::optional<Error> refused;  // why a partition will never be led: its state is not this build's
 };
@@ -320,6 +324,7 @@ std::string NotReady(Runtime& run) {
   }
   {
     const std::lock_guard lock(run.stalled_mutex);
+    if (!run.lost.empty()) return "the log has lost records: " + run.lost;
     if (!run.stalled.empty()) return Listed(run.stalled) + ": commands wait, and nobody decides them";
   }
   return run.ready ? "" : "the read models are not ready yet";
@@ -381,6 +386,7 @@ Result<void> StartApi(Runtime& run, const Config& config) {
   run.operators.trouble = run.api->trouble;
   run.operators.host = run.host.get();
   run.operators.tails = run.tails.get();
+  run.operators.settings = &run.settings;
   run.operators.executor = run.disk_worker.get();
   for (const auto& projection : run.projections) run.operators.projections.push_back(projection.get());
   AddOperatorRoutes(router, run.operators);
@@ -397,6 +403,36 @@ void RecordEpoch(Runtime& run) {
     observe::Log(observe::Level::kError, "the identity of this instance cannot be recorded", {{"error", recorded.error()}});
   }
   run.recorded_epoch = epoch;
+}
+
+// What the log knows to be gone of what was durable, a line a topic.
+std::vector<std::pair<Topic, std::string>> LostOf(Runtime& run) {
+  std::vector<std::pair<Topic, std::string>> lost;
+  for (const Topic topic : kTopics) {
+    for (uint16_t p = 0; p < run.log->settings().partition_count; ++p) {
+      const TopicPartition at{topic, PartitionId(p)};
+      const auto read = run.log->Read(at, run.log->Ends(at).durable, 1, ReadTo::kDurable);  // at the end: from memory
+      if (read || read.error().code != Code::kDiverged) continue;
+      lost.emplace_back(topic, read.error().message);
+      break;
+    }
+  }
+  return lost;
+}
+
+// The topics' settings, and whether they hold what they held.
+Result<kafka::Examination> LookAtLog(Runtime& run, const Config& config) {
+  MAILY_TRY(const kafka::Options options, KafkaOptions(config));
+  auto seen = ExamineLogSettings(config);
+  const auto lost = LostOf(run);
+  if (!seen && lost.empty()) return seen;
+  kafka::Examination out = seen ? *std::move(seen) : kafka::Examination();
+  for (const auto& [topic, what] : lost) {
+    out.findings.push_back({kafka::Finding::Level::kFail,
+                            topic == Topic::kJournal ? kafka::JournalTopic(options) : kafka::CommandsTopic(options), "records", what,
+                            "all that were durable", "docs/howto/run-on-kafka.md, \"A topic was made anew\""});
+  }
+  return out;
 }
 
 // Once a second: what has to be noticed without anybody asking.
@@ -418,9 +454,11 @@ void Watch(Runtime& run) {
     }
   }
   run.stalls.Look(looks, run.clock.Steady());
+  const auto lost = run.log->ordered_across_partitions() ? std::vector<std::pair<Topic, std::string>>() : LostOf(run);
   {
     const std::lock_guard lock(run.stalled_mutex);
     run.stalled = run.stalls.stalled();
+    run.lost = lost.empty() ? "" : lost.front().second;
   }
   run.disk_worker->After(Seconds(1), [&run] { Watch(run); });
 }
@@ -492,6 +530,7 @@ void BecomeReady(Runtime& run, Latch& views, const std::string& failure) {
 }
 
 void StopWorkers(Runtime& run) {
+  run.settings.Stop();
   if (run.public_topics) run.public_topics->Stop();
   run.workers->Stop();
   run.views_worker->Stop();
@@ -575,6 +614,7 @@ Result<Config> ConfigFlags::Resolve() const {
 int Serve(const Common& common, const Config& config) {
   BlockStopSignals();
   kafka::Counters::Process();  // every name is there from the start
+  SettingsWatch::RegisterMetrics();
   observe::SetLevel(observe::LevelFromName(config.Text("log_level")).value());
 
   Runtime run;
@@ -637,6 +677,8 @@ int Serve(const Common& common, const Config& config) {
     run.assignment->Join([&run](std::vector<PartitionId> mine) { run.host->Assign(mine); });
   }
   run.disk_worker->Post([&run] { Watch(run); });
+  if (IsOnKafka(config))
+    run.settings.Start([&run, &config] { return LookAtLog(run, config); }, Seconds(config.Number("log_check_seconds")));
   std::thread becoming_ready([&] { BecomeReady(run, views, failure); });
 
   const int signal = WaitForStopSignal(-1);

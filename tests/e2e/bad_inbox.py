@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Producers who speak Kafka: garbage, a wrong CloudEvents version, a forged tenant, 5 MB, and good events between them, through kill -9.
 
-Each good one is decided once, each bad one is a dead letter once with what was wrong, whatever is killed in between.
+Each good one is decided once, each bad one is a dead letter once with what was wrong, whatever is killed in between. Then somebody changes the
+topics under the running server, and deletes the commands and makes them anew: each is said, shown, and loses nothing.
 """
 import hashlib
 import json
@@ -15,7 +16,7 @@ from kafka_client import Client
 from program import Api, Kafka, check, run_test, wait_for
 
 PARTITIONS = 4
-PEOPLE = 500
+PEOPLE = 300
 INBOX, DEAD, SECOND = "maily.inbox", "maily.inbox.dead", "maily.inbox.2"
 CONTACT, EVENT = "maily.contacts.v1.UpsertContact", "maily.engagements.v1.RecordContactEvent"
 HUGE = b"x" * (5 << 20)
@@ -124,7 +125,7 @@ def producers(world, client):
     print(f"seed {seed}", flush=True)
     chance = random.Random(seed)
     bad, written = write_all(client)
-    kills = ["inbox partitions assigned", "became a dead letter", "inbox partitions assigned"]
+    kills = ["inbox partitions assigned", "became a dead letter"]
     for line in kills:
         kill_when(world, line, 0 if "dead" in line else chance.uniform(0, 0.4))
     world.start_server()
@@ -158,6 +159,94 @@ def second_tenant(world, client):
     check(codes == [b"forged_tenant"], f"a forged tenant is {codes}")
 
 
+def wrong(api, topic, setting, level):
+    """The metric of that setting: 1 while it is wrong."""
+    text = api.call("GET", "/metrics", raw=True)[1].decode()
+    found = re.findall(rf'^maily_log_settings_wrong{{([^}}]*)}} (\d+)$', text, re.M)
+    return any(int(value) for labels, value in found if f'topic="{topic}"' in labels and f'setting="{setting}"' in labels and f'level="{level}"' in labels)
+
+
+def said(world, *words):
+    """Whether a line of the server's log has them all."""
+    with open(os.path.join(world.base, "server.out"), encoding="utf-8", errors="replace") as file:
+        return any(all(word in line for word in words) for line in file)
+
+
+CHANGES = (("maily.commands", "retention.ms", 3_600_000, "fail"), ("maily.journal", "cleanup.policy", "compact", "fail"),
+           ("maily.inbox.dead", "retention.ms", 3_600_000, "warn"))
+
+
+def ask(world, email):
+    """A write under a key of its own; the status, or None if no answer came soon."""
+    api = Api(world.port, world.api().key, timeout=2)
+    try:
+        return api.call("POST", "/v1/contacts", {"email": email}, {"Idempotency-Key": email})[0]
+    except TimeoutError:
+        return None
+    finally:
+        api.close()
+
+
+def mischief_with_settings(world, client):
+    """Somebody changes topics under the running server: each is said with the command that mends it, shown, and loses nothing."""
+    api = world.api()
+    right = {(topic, setting): client.settings(topic)[setting] for topic, setting, _, _ in CHANGES}
+    for topic, setting, value, _ in CHANGES:
+        client.alter(topic, **{setting.replace(".", "_"): value})
+    for topic, setting, value, level in CHANGES:
+        wait_for(f"{topic} {setting} noticed", lambda: wrong(api, topic, setting, level), 20, world.server)
+        mend = f"--add-config {setting}={right[topic, setting]}"
+        check(said(world, f'"{topic}"', f'"{setting}"', "kafka-configs.sh", mend), f"no command that mends {topic} {setting}")
+        shown = [one for one in api.ok("GET", "/v1/instance")["wrong_settings"] if (one["topic"], one["setting"]) == (topic, setting)]
+        check(len(shown) == 1 and shown[0]["found"] == str(value) and shown[0]["level"] == level and mend in shown[0]["run"], f"/v1/instance shows {shown}")
+    status = ask(world, "meanwhile@example.com")  # a compacted topic takes no record without a key: nothing can be decided
+    check(status in (None, 202, 503), f"a write that cannot be decided is answered {status}")
+    for topic, setting, _, _ in CHANGES:
+        client.alter(topic, **{setting.replace(".", "_"): right[topic, setting]})
+    for topic, setting, _, level in CHANGES:
+        wait_for(f"{topic} {setting} mended", lambda: not wrong(api, topic, setting, level), 20, world.server)
+    wait_for("the same write again", lambda: ask(world, "meanwhile@example.com") == 201, 30, world.server)
+
+
+def mischief_with_topics(world, client):
+    """Somebody deletes the commands and makes the topic anew: nothing is decided from it as if it were the old one, and all goes on once it
+    ends where the old one did."""
+    names = ("cleanup.policy", "retention.ms", "retention.bytes", "message.timestamp.type", "max.message.bytes", "min.insync.replicas")
+    made = {name.replace(".", "_"): value for name, value in client.settings("maily.commands").items() if name in names}
+    client.delete("maily.commands")
+    wait_for("noticed to be missing", lambda: said(world, '"maily.commands"', '"missing"', "maily topics create"), 30, world.server)
+    client.create("maily.commands", PARTITIONS, **made)
+    api = world.api()
+    lost = re.compile(r"maily\.commands partition (\d+): .* but (\d+) was durable")
+
+    def ends():
+        with open(os.path.join(world.base, "server.out"), encoding="utf-8", errors="replace") as file:
+            found = [lost.search(line) for line in file if "has lost records" in line]
+        return {int(one[1]): int(one[2]) for one in found if one}
+    wait_for("every partition noticed", lambda: len(ends()) == PARTITIONS, 40, world.server)
+    check(ask(world, "anew@example.com") == 503, "a write into the new topic is answered as if it were decided")
+    status, answer, _ = api.call("GET", "/readyz")
+    check(status == 503 and "made anew" in answer["reason"], f"/readyz: {status} {answer}")
+    wait_for("the metric", lambda: wrong(api, "maily.commands", "records", "fail"), 20, world.server)
+    world.server.stop()
+    world.start_server(wait=False)
+    check(world.server.process.wait(60) != 0, "the server starts on commands that are not those it decided")
+    check("the log ends before it" in world.server.tail(), f"the refusal does not say why: {world.server.tail()}")
+    there = {}
+    for partition, _, _, _, _ in client.read("maily.commands"):
+        there[partition] = there.get(partition, 0) + 1
+    for partition, end in ends().items():
+        for _ in range(end - there.get(partition, 0)):
+            client.write("maily.commands", b"-", partition=partition)
+    client.flush()
+    world.start_server()
+    api = world.api()
+    wait_for("the write that was refused", lambda: ask(world, "anew@example.com") in (200, 201), 30, world.server)
+    emails = {item["email"] for item in api.ok("GET", "/v1/contacts?page_size=1000&min=" + api.call("POST", "/v1/contacts", {"email": "last@example.com"})[2]["maily-consistency-token"])["items"]}
+    check(emails == {f"p{i}@example.com" for i in range(PEOPLE)} | {"meanwhile@example.com", "anew@example.com", "last@example.com"}, f"{len(emails)} contacts: {sorted(emails)[:6]}")
+    check(api.ok("GET", "/v1/deadletters")["items"] == [], "the filling of the new topic was taken for commands")
+
+
 def test(world):
     started = time.monotonic()
     kafka = Kafka(world.maily, world.base, PARTITIONS, settings=["--inbox-tenants", "2"])
@@ -167,11 +256,12 @@ def test(world):
     try:
         client = Client(kafka.address.removeprefix("kafka://"))
         client.alter(INBOX, max_message_bytes=8 << 20)
-        world.settings = {"log": kafka.address, "inbox-tenants": "2"}
+        world.settings = {"log": kafka.address, "inbox-tenants": "2", "log-check-seconds": "1"}
         kills, written, bad = producers(world, client)
         second_tenant(world, client)
-        world.server.stop()
-        return f"{written} records twice, {kills} kills: {bad} bad ones dead letters once each ({time.monotonic() - started:.0f} s)"
+        mischief_with_settings(world, client)
+        mischief_with_topics(world, client)
+        return f"{written} records twice, {kills} kills: {bad} bad ones dead letters once each; topics changed and made anew ({time.monotonic() - started:.0f} s)"
     finally:
         if world.server is not None and world.server.alive():
             world.server.kill()

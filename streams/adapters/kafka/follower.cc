@@ -148,6 +148,8 @@ void Follower::Again(size_t index) {
     if (partition.lost) again_[index].reset();
     if (!learned) return;
     next = partition.recent.end();
+    // The newest one that is known comes again: if another stands there now, the topic was made anew.
+    if (next > partition.recent.first()) next = Offset(next.value() - 1);
     partition.trouble.reset();
   }
   again_[index].reset();

@@ -98,5 +98,12 @@ TEST(KafkaPartition, OneShortAnswerIsADoubtAndAnotherRecordALoss) {
   EXPECT_EQ(TakeRead(partition, Record(11)).error().code, Code::kDiverged);
 }
 
+TEST(KafkaPartition, AnAppendThatStandsWhereRecordsWereBeforeIsInAnotherTopic) {
+  Partition partition({Topic::kCommands, PartitionId(0)}, "t", {0, 10}, 1 << 20);
+  EXPECT_TRUE(*TakeAppended(partition, Record(10)));
+  EXPECT_EQ(TakeAppended(partition, Record(0)).error().code, Code::kDiverged);
+  EXPECT_TRUE(partition.lost);
+}
+
 }  // namespace
 }  // namespace maily::kafka

@@ -13,8 +13,8 @@ constexpr std::chrono::milliseconds kDoubtTime{1500};
 Error Lose(Partition& partition, std::string what) {
   partition.lost =
       Fail(Code::kDiverged,
-           "{}: {}: it was truncated (an unclean leader election, a lost disk), or deleted and made anew; stop Maily, and bring "
-           "the topic back or start from a backup of it",
+           "{}: {}: it was truncated (an unclean leader election, a lost disk), or deleted and made anew; nothing is decided from "
+           "it any more. Stop Maily, and see docs/howto/run-on-kafka.md, \"A topic was made anew\"",
            partition.Name(), what);
   observe::Log(observe::Level::kError, "a partition of the log has lost records", {{"error", *partition.lost}});
   partition.arrived.notify_all();
@@ -51,6 +51,10 @@ Result<bool> TakeRead(Partition& partition, LogRecord record) {
 }
 
 Result<bool> TakeAppended(Partition& partition, LogRecord record) {
+  if (!partition.lost && record.offset < partition.opened_at) {
+    return Lose(partition, fmt::format("a record just appended stands at offset {}, but {} was durable", record.offset.value(),
+                                       partition.end.value()));
+  }
   MAILY_TRY(const bool known, IsKnown(partition, record));
   if (known) return false;
   const Offset offset = record.offset;

@@ -21,7 +21,8 @@ struct Partition {
       : at(at_in),
         topic(std::move(topic_in)),
         begin(static_cast<uint64_t>(marks.low)),
-        end(static_cast<uint64_t>(marks.high)),
+        opened_at(static_cast<uint64_t>(marks.high)),
+        end(opened_at),
         high(end),
         recent(end, recent_bytes_max) {}
 
@@ -34,6 +35,7 @@ struct Partition {
   std::mutex mutex;
   std::condition_variable arrived;  // something below has changed
   Offset begin;                     // first record still there
+  const Offset opened_at;           // the end when this process began: what it appends stands behind
   Offset end;                       // one past the last record known to be durable
   Offset high;                      // the highest watermark seen; >= end: what lies between holds no record of ours
   Recent recent;
@@ -50,7 +52,8 @@ struct Partition {
 // The next record that was read at the end: between recent.end() and it there is none. True: it is new. kDiverged: another one stands at
 // its offset.
 Result<bool> TakeRead(Partition& partition, LogRecord record);
-// A record that was acknowledged; others before it may not have been read yet. As above.
+// A record that was acknowledged; others before it may not have been read yet. As above; kDiverged also if it stands where records were
+// before this process began.
 Result<bool> TakeAppended(Partition& partition, LogRecord record);
 // What the cluster says of the ends. kRetry: it contradicts what is known, and more than one answer is needed to believe it; kDiverged:
 // what was durable is gone.
