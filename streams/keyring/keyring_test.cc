@@ -56,9 +56,9 @@ class TestKv : public Kv {
     ++writes;
     for (const auto& change : batch.changes) {
       if (change.value) {
-        disk_[change.key] = *change.value;
+        disk_[std::string(change.key)] = *change.value;
       } else {
-        disk_.erase(change.key);
+        disk_.erase(std::string(change.key));
       }
     }
     return Ok();

@@ -43,7 +43,7 @@ class KvStore final : public KeyStore {
       if (!bytes) return Fail(Code::kCorrupt, "keyring: a key id is there, its key is not");
       keys[i] = {ids.back(), *std::move(bytes)};
     }
-    for (const size_t i : made) batch.Put(Place('s', tenant, subjects[i]), std::string(View(keys[i].id)));
+    for (const size_t i : made) batch.Put(Place('s', tenant, subjects[i]), View(keys[i].id));
     if (!batch.changes.empty()) MAILY_TRY_VOID(kv_->Write(batch));
     return keys;
   }
@@ -87,7 +87,7 @@ class KvStore final : public KeyStore {
     MAILY_TRY(std::optional<std::string> stored, kv_->Get(place));
     if (stored) return *std::move(stored);
     KvBatch batch;
-    batch.Put(place, std::string(value));
+    batch.Put(place, value);
     MAILY_TRY_VOID(kv_->Write(batch));
     return std::string(value);
   }

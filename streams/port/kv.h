@@ -1,6 +1,7 @@
 // The key-value port: what state stores and the keyring are kept in. Adapters: rocks, sim.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,16 +13,46 @@
 
 namespace maily {
 
-// Changes that become visible, and durable, together.
+// Changes that become visible, and durable, together. Copies share the bytes.
 struct KvBatch {
   struct Change {
-    std::string key;
-    std::optional<std::string> value;  // none = delete
+    std::string_view key;
+    std::optional<std::string_view> value;  // none = delete
   };
   std::vector<Change> changes;
 
-  void Put(std::string key, std::string value) { changes.push_back({std::move(key), std::move(value)}); }
-  void Delete(std::string key) { changes.push_back({std::move(key), std::nullopt}); }
+  void Put(std::string_view key, std::string_view value) {
+    const std::string_view kept = Keep(key);
+    changes.push_back({kept, Keep(value)});
+  }
+  void Delete(std::string_view key) { changes.push_back({Keep(key), std::nullopt}); }
+  void Clear() { *this = {}; }
+
+ private:
+  // Bytes that stay where they are; each piece is larger than the one before.
+  static constexpr size_t kFirstPieceBytes = 256;
+  static constexpr size_t kDoublings = 8;
+  struct Pieces {
+    std::vector<std::unique_ptr<char[]>> all;
+    char* next = nullptr;  // in the last one
+    size_t left = 0;
+  };
+
+  std::string_view Keep(std::string_view text) {
+    if (pieces_ == nullptr) pieces_ = std::make_shared<Pieces>();
+    Pieces& pieces = *pieces_;
+    if (text.size() > pieces.left) {
+      pieces.left = std::max(text.size(), kFirstPieceBytes << std::min(pieces.all.size(), kDoublings));
+      pieces.all.push_back(std::make_unique_for_overwrite<char[]>(pieces.left));
+      pieces.next = pieces.all.back().get();
+    }
+    const std::string_view kept(pieces.next, text.size());
+    pieces.next = std::ranges::copy(text, pieces.next).out;
+    pieces.left -= text.size();
+    return kept;
+  }
+
+  std::shared_ptr<Pieces> pieces_;
 };
 
 // Ordered by unsigned bytes. Thread: any; writes of one caller keep their order.

@@ -29,7 +29,7 @@ enum class UndoKind : uint8_t {
 
 constexpr uint32_t kNowhere = UINT32_MAX;
 
-// An entry; its key follows it in memory.
+// An entry. In memory a place for a small value follows it, then its key.
 struct Entry {
   const TypeOps* ops;
   void* value;   // null = absent
@@ -45,25 +45,46 @@ struct Entry {
   bool in_kv = false;
   bool referenced = true;  // since the ring's hand came by
   bool touched = false;    // in the open decision
+  bool placed = false;     // a value is in the place for it
 
-  std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), key_bytes}; }
+  void* place_for_value() { return static_cast<void*>(this + 1); }
+  std::string_view key() const { return {reinterpret_cast<const char*>(this + 1) + ops->place_bytes, key_bytes}; }
   bool clean() const { return !dirty && frozen_state == Frozen::kNone; }
   // The value that the frozen generation writes.
   void* frozen_value() const { return frozen_state == Frozen::kSeparate ? frozen : value; }
 
   static Entry* New(const TypeOps& ops, std::string_view key, uint64_t hash) {
-    void* memory = ::operator new(sizeof(Entry) + key.size());
+    void* memory = ::operator new(sizeof(Entry) + ops.place_bytes + key.size());
     Entry* entry =
         new (memory) Entry{.ops = &ops, .value = nullptr, .frozen = nullptr, .hash = hash, .key_bytes = static_cast<uint32_t>(key.size())};
-    std::memcpy(static_cast<void*>(entry + 1), key.data(), key.size());
+    std::memcpy(static_cast<char*>(entry->place_for_value()) + ops.place_bytes, key.data(), key.size());
     return entry;
   }
   static void Delete(Entry* entry) {
-    if (entry->value != nullptr) entry->ops->destroy(entry->value);
-    if (entry->frozen != nullptr) entry->ops->destroy(entry->frozen);
+    if (entry->value != nullptr) entry->Destroy(entry->value);
+    if (entry->frozen != nullptr) entry->Destroy(entry->frozen);
     ::operator delete(entry);
   }
+
+  // A value of this entry, beside it if there is place.
+  void* Create() {
+    if (ops->place_bytes == 0 || placed) return ops->create();
+    placed = true;
+    return ops->create_at(place_for_value());
+  }
+  // A value of this entry, wherever it is.
+  void Destroy(void* of) {
+    if (!placed || of != place_for_value()) return ops->destroy(of);
+    placed = false;
+    ops->destroy_at(of);
+  }
 };
+
+// Brings what will be looked at soon near; entries are met in no order of memory.
+constexpr size_t kAhead = 8;
+void Fetch(const std::vector<Entry*>& entries, size_t i) {
+  if (i < entries.size()) __builtin_prefetch(entries[i]);
+}
 
 // Slot, ring place and allocator's share of an entry, in bytes.
 constexpr size_t kEntryOverhead = sizeof(Entry) + 24 + 8 + 32;
@@ -228,11 +249,11 @@ Entry* Cache::Impl::Load(const TypeOps& ops, std::string_view key, bool known_ab
   if (!stored) {
     KeepError(stored.error());
   } else if (stored->has_value()) {
-    entry->value = ops.create();
+    entry->value = entry->Create();
     entry->in_kv = true;
     if (!ops.parse(entry->value, **stored)) {
       KeepError(Fail(Code::kCorrupt, "state of type {}: {} stored bytes do not parse", ops.type, (*stored)->size()));
-      ops.destroy(entry->value);
+      entry->Destroy(entry->value);
       entry->value = nullptr;
     }
   }
@@ -254,6 +275,7 @@ void Cache::Impl::EvictBeyondLimit() {
   // Every entry is met at most twice: its reference is taken, then it goes.
   for (size_t steps = 2 * ring.size(); bytes > bytes_max && !ring.empty() && steps > 0; --steps) {
     if (hand >= ring.size()) hand = 0;
+    Fetch(ring, hand + kAhead);
     Entry* entry = ring[hand];
     if (entry->referenced) {
       entry->referenced = false;
@@ -326,7 +348,8 @@ void Cache::Impl::SetBytes(Entry* entry, size_t now) {
 }
 
 void Cache::Impl::Measure(Entry* entry) {
-  SetBytes(entry, kEntryOverhead + entry->key_bytes + (entry->value == nullptr ? 0 : entry->ops->bytes(entry->value)));
+  const size_t value_bytes = entry->value == nullptr ? 0 : entry->ops->bytes(entry->value);
+  SetBytes(entry, kEntryOverhead + entry->key_bytes + std::max<size_t>(entry->ops->place_bytes, value_bytes));
 }
 
 // Keeps the frozen value apart; `new_value` is the entry's from now on.
@@ -370,7 +393,7 @@ void Cache::Impl::Touch(Entry* entry, bool edit) {
 
 void Cache::Impl::DropUndo() {
   for (const UndoRecord& record : undo) {
-    if (record.old_value != nullptr) record.entry->ops->destroy(record.old_value);
+    if (record.old_value != nullptr) record.entry->Destroy(record.old_value);
   }
   undo.clear();
 }
@@ -379,7 +402,7 @@ void Cache::Impl::DropUndo() {
 void Cache::Impl::Settle(Entry* entry, bool written) {
   if (written) entry->in_kv = entry->frozen_value() != nullptr;
   if (entry->frozen_state == Frozen::kSeparate) {
-    if (entry->frozen != nullptr) entry->ops->destroy(entry->frozen);
+    if (entry->frozen != nullptr) entry->Destroy(entry->frozen);
     entry->frozen = nullptr;
     bytes -= entry->frozen_bytes;
     entry->frozen_bytes = 0;
@@ -406,7 +429,7 @@ void Cache::KnowAbsent(const TypeOps& ops, std::string_view key) {
 void* Cache::Edit(const TypeOps& ops, std::string_view key) {
   Entry* entry = impl_->Load(ops, key);
   impl_->Touch(entry, /*edit=*/true);
-  if (entry->value == nullptr) entry->value = ops.create();
+  if (entry->value == nullptr) entry->value = entry->Create();
   // Outside of a decision nobody comes back to measure it.
   if (!impl_->open) impl_->Measure(entry);
   return entry->value;
@@ -416,7 +439,7 @@ void Cache::Erase(const TypeOps& ops, std::string_view key) {
   Entry* entry = impl_->Load(ops, key);
   if (entry->value == nullptr) return;
   impl_->Touch(entry, /*edit=*/false);
-  if (entry->value != nullptr) ops.destroy(entry->value);
+  if (entry->value != nullptr) entry->Destroy(entry->value);
   entry->value = nullptr;
   entry->edits = 0;
   impl_->Measure(entry);
@@ -511,7 +534,7 @@ void Cache::Undo() {
   for (Impl::UndoRecord& record : impl.undo) {
     Entry* entry = record.entry;
     entry->touched = false;
-    if (entry->value != nullptr) entry->ops->destroy(entry->value);
+    if (entry->value != nullptr) entry->Destroy(entry->value);
     entry->value = nullptr;
     if (record.kind == UndoKind::kUnshare) {
       impl.LeaveDirty(entry);
@@ -573,7 +596,9 @@ void Cache::Freeze() {
   impl.frozen.swap(impl.dirty);
   impl.frozen_bytes = impl.dirty_bytes;
   impl.dirty_bytes = 0;
-  for (Entry* entry : impl.frozen) {
+  for (size_t i = 0; i < impl.frozen.size(); ++i) {
+    Fetch(impl.frozen, i + kAhead);
+    Entry* entry = impl.frozen[i];
     entry->dirty = false;
     entry->place = kNowhere;
     entry->frozen_state = Frozen::kShared;
@@ -597,7 +622,9 @@ void Cache::CollectFrozen(KvBatch& batch) {
   };
   std::vector<Place> places;
   places.reserve(impl_->frozen.size());
-  for (const Entry* entry : impl_->frozen) {
+  for (size_t i = 0; i < impl_->frozen.size(); ++i) {
+    Fetch(impl_->frozen, i + kAhead);
+    const Entry* entry = impl_->frozen[i];
     const std::string_view key = entry->key();
     places.push_back({(uint64_t{entry->ops->type} << 48) | part(key, 0, 6), part(key, 6, 8), entry});
   }
@@ -607,16 +634,22 @@ void Cache::CollectFrozen(KvBatch& batch) {
     return a.entry->key() < b.entry->key();
   });
   batch.changes.reserve(batch.changes.size() + places.size());
-  for (const auto& [first, second, entry] : places) {
-    std::string key = KvKey(entry->ops->type, entry->key());
+  std::string key;
+  std::string bytes;
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (i + kAhead < places.size()) __builtin_prefetch(places[i + kAhead].entry);
+    const Entry* entry = places[i].entry;
+    key.clear();
+    PutOrdered<uint16_t>(key, entry->ops->type);
+    key.append(entry->key());
     const void* value = entry->frozen_value();
     if (value == nullptr) {
-      batch.Delete(std::move(key));
+      batch.Delete(key);
       continue;
     }
-    std::string bytes;
+    bytes.clear();
     MAILY_CHECK(entry->ops->append(value, &bytes), "state of type {} cannot be serialized", entry->ops->type);
-    batch.Put(std::move(key), std::move(bytes));
+    batch.Put(key, bytes);
   }
 }
 
@@ -628,7 +661,10 @@ void Cache::Thaw(bool written) {
   impl.frozen_bytes = 0;
   std::vector<Entry*> settled;
   settled.swap(impl.frozen);
-  for (Entry* entry : settled) impl.Settle(entry, written);
+  for (size_t i = 0; i < settled.size(); ++i) {
+    Fetch(settled, i + kAhead);
+    impl.Settle(settled[i], written);
+  }
   impl.EvictBeyondLimit();
 }
 

@@ -20,6 +20,10 @@ namespace maily::state {
 // What the cache must know of a message type; table.h makes it.
 struct TypeOps {
   TypeNumber type;
+  // Of the place that an entry has for its value beside its key: a small one need not be looked for elsewhere. 0: none. A multiple of 8.
+  uint32_t place_bytes;
+  void* (*create_at)(void* place);
+  void (*destroy_at)(void*);
   void* (*create)();
   void* (*copy)(const void*);
   void (*destroy)(void*);
@@ -62,8 +66,9 @@ class Cache {
   // Closes the current dirty generation. CHECK: there is no frozen one.
   void Freeze();
   bool has_frozen() const;
-  // The frozen generation as changes, in the order of their keys, appended to `batch`. Call Write on the Kv, then Thaw(true), after which they count as clean; if the
-  // write failed, Thaw(false) makes them dirty again. What was made and erased within a generation is not in it.
+  // The frozen generation as changes, in the order of their keys, appended to `batch`. Call Write on the Kv, then Thaw(true), after which
+  // they count as clean; if the write failed, Thaw(false) makes them dirty again. What was made and erased within a generation is not in
+  // it.
   void CollectFrozen(KvBatch& batch);
   void Thaw(bool written);
 

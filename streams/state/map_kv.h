@@ -37,9 +37,9 @@ class MapKv : public Kv {
     if (fail_writes) return Fail(Code::kRetry, "told to fail");
     for (const KvBatch::Change& change : batch.changes) {
       if (change.value) {
-        map_[change.key] = *change.value;
+        map_[std::string(change.key)] = *change.value;
       } else {
-        map_.erase(change.key);
+        map_.erase(std::string(change.key));
       }
     }
     return Ok();

@@ -75,9 +75,9 @@ Result<void> Empty(Kv& kv) {
   MAILY_TRY_VOID(kv.Write(batch));
   std::string from;
   for (bool more = true; more;) {
-    batch.changes.clear();
+    batch.Clear();
     MAILY_TRY_VOID(kv.Scan(from, "", [&](std::string_view key, std::string_view) {
-      batch.Delete(std::string(key));
+      batch.Delete(key);
       return batch.changes.size() < kEmptyBatch;
     }));
     more = batch.changes.size() == kEmptyBatch;

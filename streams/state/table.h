@@ -23,6 +23,9 @@ concept StateMessage = std::default_initializable<T> && std::copyable<T> &&
                          { message.SpaceUsedLong() } -> std::convertible_to<size_t>;
                        };
 
+// Values up to this size are kept beside their keys.
+inline constexpr size_t kPlacedBytesMax = 32;
+
 // Read access to the table of T. Pointers stay valid until the next Edit, Erase or Find of any table of this partition's state
 // that is not a hit on the same key; copy what must live longer.
 template <StateMessage T>
@@ -43,6 +46,9 @@ class View {
   static const TypeOps& Ops() {
     static const TypeOps ops{
         .type = TypeNumberOf<M>(),
+        .place_bytes = sizeof(M) <= kPlacedBytesMax && alignof(M) <= 8 ? (sizeof(M) + 7) / 8 * 8 : 0,
+        .create_at = [](void* place) -> void* { return new (place) M(); },
+        .destroy_at = [](void* entry) { static_cast<M*>(entry)->~M(); },
         .create = []() -> void* { return new M(); },
         .copy = [](const void* from) -> void* { return new M(*static_cast<const M*>(from)); },
         .destroy = [](void* entry) { delete static_cast<M*>(entry); },

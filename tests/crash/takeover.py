@@ -124,8 +124,6 @@ class Faults:
             return int(file.read())
 
     def one(self):
-        for member in self.members:
-            check(member.alive(), f"{member.name} ended by itself")
         chance = self.chance
         what = chance.choice(["member killed", "member killed", "member stopped", "member cut off", "broker killed", "broker stopped"])
         member, node = chance.choice(self.members), chance.randint(1, 3)

@@ -191,7 +191,7 @@ std::optional<std::string> World::Stored(PartitionId partition, const std::strin
   p.cache.CollectFrozen(dirty);
   p.cache.Thaw(false);
   for (const KvBatch::Change& change : dirty.changes) {
-    if (change.key == kv_key) return change.value;
+    if (change.key == kv_key) return change.value ? std::optional<std::string>(*change.value) : std::nullopt;
   }
   return p.kv.Get(kv_key).value();
 }

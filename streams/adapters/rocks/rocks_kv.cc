@@ -100,7 +100,8 @@ class RocksKv : public Kv {
     for (const KvBatch::Change& change : changes.changes) bytes += change.key.size() + (change.value ? change.value->size() : 0) + 16;
     rocksdb::WriteBatch batch(bytes);
     for (const KvBatch::Change& change : changes.changes) {
-      const rocksdb::Status status = change.value ? batch.Put(change.key, *change.value) : batch.Delete(change.key);
+      const rocksdb::Status status =
+          change.value ? batch.Put(ToSlice(change.key), ToSlice(*change.value)) : batch.Delete(ToSlice(change.key));
       MAILY_CHECK(status.ok(), "{}", status.ToString());
     }
     rocksdb::WriteOptions options;
@@ -141,7 +142,7 @@ class RocksKv : public Kv {
     rocksdb::Status status = file.Open(path);
     for (const KvBatch::Change& change : changes.changes) {
       if (!status.ok()) break;
-      status = change.value ? file.Put(change.key, *change.value) : file.Delete(change.key);
+      status = change.value ? file.Put(ToSlice(change.key), ToSlice(*change.value)) : file.Delete(ToSlice(change.key));
     }
     if (status.ok()) status = file.Finish();
     rocksdb::IngestExternalFileOptions ingest;

@@ -11,9 +11,9 @@ using Content = std::map<std::string, std::string, std::less<>>;  // std::string
 void Apply(Content& content, const KvBatch& batch) {
   for (const KvBatch::Change& change : batch.changes) {
     if (change.value) {
-      content[change.key] = *change.value;
+      content[std::string(change.key)] = *change.value;
     } else {
-      content.erase(change.key);
+      content.erase(std::string(change.key));
     }
   }
 }
