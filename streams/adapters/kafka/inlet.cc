@@ -2,6 +2,11 @@
 #include "streams/adapters/kafka/inlet.h"
 
 #include <array>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
 #include <vector>
 
 #include "streams/adapters/kafka/client.h"
@@ -25,10 +30,61 @@ const Properties kProperties{
     {"queued.min.messages", "1000000"},  // the bytes count
 };
 
+// Makes librdkafka look whether it may fetch again. A thread that serves a broker looks whenever it has something to do; with all queues
+// full it sleeps for up to a second. A request to that broker wakes it, so this one asks for the ends of the partition, on its own thread.
+class Waker {
+ public:
+  Waker(rd_kafka_t* client, std::string topic) : client_(client), topic_(std::move(topic)), thread_([this] { Run(); }) {}
+  ~Waker() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+  Waker(const Waker&) = delete;
+  Waker& operator=(const Waker&) = delete;
+
+  // Thread: any. Never waits for the broker.
+  void Wake(int32_t partition) {
+    {
+      const std::lock_guard lock(mutex_);
+      asked_.insert(partition);
+    }
+    changed_.notify_one();
+  }
+
+ private:
+  void Run() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] { return stopping_ || !asked_.empty(); });
+      if (stopping_) return;
+      const int32_t partition = asked_.extract(asked_.begin()).value();
+      lock.unlock();
+      int64_t low = 0;
+      int64_t high = 0;
+      rd_kafka_query_watermark_offsets(client_, topic_.c_str(), partition, &low, &high, kWakeMs);  // whatever it says
+      lock.lock();
+    }
+  }
+
+  static constexpr int kWakeMs = 1000;
+  rd_kafka_t* const client_;
+  const std::string topic_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::set<int32_t> asked_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
 class Reader final : public InletReader {
  public:
-  Reader(rd_kafka_t* client, rd_kafka_topic_t* topic, std::string name, PartitionId partition, std::function<void()> signal)
+  Reader(rd_kafka_t* client, rd_kafka_topic_t* topic, Waker& waker, std::string name, PartitionId partition, std::function<void()> signal)
       : topic_(topic),
+        waker_(waker),
         name_(std::move(name)),
         partition_(partition.value()),
         signal_(std::move(signal)),
@@ -57,6 +113,7 @@ class Reader final : public InletReader {
     const ssize_t got = rd_kafka_consume_batch_queue(queue_.get(), 0, messages_.data(), messages_.size());
     count_ = static_cast<size_t>(std::max<ssize_t>(0, got));
     for (size_t i = 0; i < count_ && !trouble_; ++i) Take(*messages_[i]);
+    if (count_ > 0) LookAhead();
     if (records_.empty() && trouble_) return *trouble_;
     return std::span<const PlainRecord>(records_);
   }
@@ -84,17 +141,29 @@ class Reader final : public InletReader {
         Counters::Process().fetch_failures.Add();
     }
   }
+  // Near kInletAheadBytes librdkafka may have stopped; from half of that on it is to go on.
+  void LookAhead() {
+    size_t bytes = 0;
+    for (const PlainRecord& record : records_) bytes += record.key.size() + record.value.size();
+    const size_t ahead = rd_kafka_queue_length(queue_.get()) * (bytes / count_);
+    if (ahead >= kInletAheadBytes / 4 * 3) full_ = true;
+    if (!full_ || ahead >= kInletAheadBytes / 2) return;
+    full_ = false;
+    waker_.Wake(partition_);
+  }
   void Drop() {
     for (size_t i = 0; i < count_; ++i) rd_kafka_message_destroy(messages_[i]);
     count_ = 0;
   }
 
   rd_kafka_topic_t* const topic_;
+  Waker& waker_;
   const std::string name_;
   const int32_t partition_;
   const std::function<void()> signal_;
   const QueuePtr queue_;
   bool started_ = false;
+  bool full_ = false;  // it was, since it was last woken
   std::array<rd_kafka_message_t*, kBatch> messages_{};
   size_t count_ = 0;  // of messages_ that records_ point into
   std::vector<PlainRecord> records_;
@@ -113,6 +182,7 @@ class InletImpl final : public Inlet {
     partition_count_ = static_cast<uint16_t>(metadata->topics[0].partition_cnt);
     MAILY_TRY(client_, MakeClient(RD_KAFKA_CONSUMER, options_, kProperties));
     MAILY_TRY(topic_, MakeTopic(client_.get(), name_));
+    waker_ = std::make_unique<Waker>(client_.get(), name_);
     return Ok();
   }
 
@@ -130,7 +200,7 @@ class InletImpl final : public Inlet {
       return Fail(Code::kDiverged, "{} partition {}: decided up to offset {}, but the topic ends at {}", name_, partition.value(), start,
                   marks.high);
     }
-    auto reader = std::make_unique<Reader>(client_.get(), topic_.get(), name_, partition, std::move(signal));
+    auto reader = std::make_unique<Reader>(client_.get(), topic_.get(), *waker_, name_, partition, std::move(signal));
     MAILY_TRY_VOID(reader->Start(start));
     return std::unique_ptr<InletReader>(std::move(reader));
   }
@@ -142,6 +212,7 @@ class InletImpl final : public Inlet {
   std::unique_ptr<Admin> admin_;
   ClientPtr client_;
   TopicPtr topic_;
+  std::unique_ptr<Waker> waker_;
 };
 
 }  // namespace

@@ -93,6 +93,21 @@ TEST_F(KafkaInletTest, AReaderGoesOnWhereItIsTold) {
   EXPECT_EQ(Take(*reader, 2), (std::vector<std::string>{"3:r3", "4:r4"}));
 }
 
+TEST_F(KafkaInletTest, MoreThanItFetchesAheadComesInOrder) {
+  constexpr size_t kRecords = 300;
+  const std::string value(kInletAheadBytes * 3 / kRecords, 'v');
+  for (size_t i = 0; i < kRecords; ++i) Append(0, value);
+  const auto inlet = OpenInlet();
+  const auto reader = inlet->Open(PartitionId(0), std::nullopt, signals_.Hook()).value();
+  std::vector<uint64_t> offsets;
+  while (offsets.size() < kRecords) {
+    const auto records = reader->Next().value();
+    for (const PlainRecord& record : records) offsets.push_back(record.offset.value());
+    ASSERT_TRUE(!records.empty() || signals_.Await()) << offsets.size() << " came";
+  }
+  for (size_t i = 0; i < kRecords; ++i) ASSERT_EQ(offsets[i], i);
+}
+
 TEST_F(KafkaInletTest, PlacesThatAreDeletedOrBeyondTheEndAreRefused) {
   for (int i = 0; i < 5; ++i) Append(0, "r");
   ASSERT_TRUE(log_->Trim({Topic::kCommands, PartitionId(0)}, Offset(3)));
