@@ -1,7 +1,8 @@
 """The form that all benches share: samples of rounds become rows, a table, and a JSON file.
 
-A row: {name, unit, ours, reference, reference_name, ratio, ratio_min, ratio_max, rounds}. `ours`, `reference` and `ratio` are medians over the
-rounds, `ratio_min` and `ratio_max` the spread; ratio = ours / reference within a round. What could not be measured stands in its row as null.
+A row: {name, unit, ours, reference, reference_name, ratio, ratio_min, ratio_max, rounds, pairs, commits}. `ours`, `reference` and `ratio` are
+medians over the rounds, `ratio_min` and `ratio_max` the spread; ratio = ours / reference within a round; `pairs` are the rounds themselves. What
+could not be measured stands in its row as null. Rounds can be added to those of an earlier run: `commits` tells which ones were measured.
 """
 import datetime
 import json
@@ -25,12 +26,21 @@ class Missing(Exception):
 class Samples:
     """Gathers (ours, reference) pairs; keeps the order in which rows first came."""
 
-    def __init__(self):
+    def __init__(self, more_of=None):
+        """`more_of`: the bench whose file holds rounds that these are added to."""
         self.rows, self.missing = {}, {}
+        self.commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+        if more_of and os.path.exists(path_of(more_of)):
+            with open(path_of(more_of), encoding="utf-8") as file:
+                for row in json.load(file)["rows"]:
+                    if row["rounds"]:
+                        self.rows[row["name"]] = {key: row[key] for key in ["unit", "reference_name", "pairs", "commits"]}
 
     def add(self, name, unit, ours, reference=None, reference_name=""):
-        row = self.rows.setdefault(name, {"unit": unit, "reference_name": reference_name, "pairs": []})
+        row = self.rows.setdefault(name, {"unit": unit, "reference_name": reference_name, "pairs": [], "commits": []})
         row["pairs"].append((ours, reference))
+        if self.commit not in row["commits"]:
+            row["commits"].append(self.commit)
         note(f"  {name}: {figure(ours)} {unit}" + (f", reference {figure(reference)}" if reference else ""))
 
     def miss(self, name, why):
@@ -46,11 +56,15 @@ class Samples:
             rows.append({"name": name, "unit": row["unit"], "ours": statistics.median(ours for ours, _ in row["pairs"]),
                          "reference": statistics.median(references) if references else None, "reference_name": row["reference_name"],
                          "ratio": statistics.median(ratios) if ratios else None, "ratio_min": min(ratios, default=None),
-                         "ratio_max": max(ratios, default=None), "rounds": len(row["pairs"])})
+                         "ratio_max": max(ratios, default=None), "rounds": len(row["pairs"]), "pairs": row["pairs"], "commits": row["commits"]})
         for name in self.missing:
             rows.append({"name": name, "unit": "", "ours": None, "reference": None, "reference_name": "", "ratio": None, "ratio_min": None,
-                         "ratio_max": None, "rounds": 0})
+                         "ratio_max": None, "rounds": 0, "pairs": [], "commits": []})
         return rows
+
+
+def path_of(name):
+    return os.path.join(ROOT, "build/bench", name + ".json")
 
 
 def figure(value):
@@ -74,11 +88,10 @@ def machine():
 def write(name, samples, targets, started):
     """Prints the table, writes build/bench/<name>.json; gives the number of rows that miss their target or were not measured."""
     rows = samples.finish()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    commit = samples.commit
     report = {"name": name, "commit": commit, "machine": machine(), "started_at": started.isoformat(timespec="seconds"), "rows": rows}
-    path = os.path.join(ROOT, "build/bench", name + ".json")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
+    os.makedirs(os.path.dirname(path_of(name)), exist_ok=True)
+    with open(path_of(name), "w", encoding="utf-8") as file:
         json.dump(report, file, indent=2)
     short = 0
     print(f"{name} at {commit}, {report['machine']}; medians of interleaved rounds")

@@ -68,7 +68,7 @@ class Programs:
 
 
 def spine(arguments):
-    samples = form.Samples()
+    samples = form.Samples("spine" if arguments.more else None)
     started = form.now()
     programs = Programs(arguments.build, samples, arguments.rounds)
     world = program_rows.Rows(os.path.join(arguments.build, "app/maily"), arguments.build, samples, arguments.rounds, arguments.contacts)
@@ -92,7 +92,7 @@ def spine(arguments):
 
 
 def streams(arguments):
-    samples = form.Samples()
+    samples = form.Samples("streams" if arguments.more else None)
     started = form.now()
     world = streams_rows.Rows(arguments.build, samples, arguments)
     steps = [
@@ -108,7 +108,7 @@ def streams(arguments):
 
 
 def restart(arguments):
-    samples = form.Samples()
+    samples = form.Samples("restart" if arguments.more else None)
     started = form.now()
     world = streams_rows.Rows(arguments.build, samples, arguments)
     steps = [([f"first_decision_{name}", f"caught_up_{name}"], lambda keys=keys, name=name: world.restart(keys, name))
@@ -142,11 +142,12 @@ def main():
     parser.add_argument("bench", choices=["spine", "streams", "restart"], help="which bench")
     parser.add_argument("row", nargs="*", help="rows to measure; none = all")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
+    parser.add_argument("--more", action="store_true", help="add the rounds to those in build/bench/<name>.json")
     parser.add_argument("--contacts", type=int, default=1_000_000, help="contacts of the size and restart rows")
     parser.add_argument("--records", type=int, default=4_000_000, help="streams: of the hot rows")
     parser.add_argument("--warm", type=int, default=1_500_000, help="streams: records before it is measured, so that a JVM is warm")
-    parser.add_argument("--uniform-records", type=int, default=3_000_000, help="streams: of the uniform rows")
-    parser.add_argument("--uniform-warm", type=int, default=1_000_000, help="streams: as --warm")
+    parser.add_argument("--uniform-records", type=int, default=5_000_000, help="streams: of the uniform rows")
+    parser.add_argument("--uniform-warm", type=int, default=2_000_000, help="streams: as --warm")
     parser.add_argument("--beyond-records", type=int, default=8_000_000, help="streams: of the rows beyond the cache")
     parser.add_argument("--beyond-warm", type=int, default=6_500_000, help="streams: as --warm")
     parser.add_argument("--rate", type=int, default=20_000, help="streams: records a second of the latency rows")

@@ -100,6 +100,7 @@ struct Arguments {
   uint16_t partitions = 4;
   size_t cache_mb = 256;
   size_t flush_mb = 64;
+  size_t block_cache_mb = 32;
   uint64_t load = 0;
   uint64_t keys = 1'000;
 };
@@ -217,7 +218,7 @@ void Load(const Arguments& arguments, Log& log) {
 
 // Until standard input ends.
 void Run(const Arguments& arguments, Log& log, Clock& clock, Entropy& entropy) {
-  const rocks::Resources resources{rocks::Limits{}};
+  const rocks::Resources resources{rocks::Limits{.block_cache_bytes = arguments.block_cache_mb << 20}};
   rocks::RocksKvStores stores(arguments.directory + "/state", resources);
   const auto slots = Must(disk::MmapSlots::Open(arguments.directory + "/careful", size_t{2} * arguments.partitions), "slots");
   const task::Pipeline pipeline = CountPipeline();
@@ -305,6 +306,7 @@ int main(int argc, char** argv) {
   app.add_option("--partitions", arguments.partitions, "of the log and of the topic");
   app.add_option("--cache-mb", arguments.cache_mb, "state kept in memory, over all partitions");
   app.add_option("--flush-mb", arguments.flush_mb, "journal between two flushes, over all partitions");
+  app.add_option("--block-cache-mb", arguments.block_cache_mb, "of RocksDB, over all partitions");
   app.add_option("--load", arguments.load, "only append so many commands to the log");
   app.add_option("--keys", arguments.keys, "of the commands that are appended");
   CLI11_PARSE(app, argc, argv);
