@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <random>
 #include <set>
@@ -14,9 +15,15 @@
 
 namespace maily::state {
 
-// Two types of the same shape.
+// Two types of the same shape: one that has its place beside its key, and one that is too large for that.
 template <int kNumber>
-struct Note {
+struct Size {};
+template <>
+struct Size<1> {
+  std::array<char, kPlacedBytesMax> more{};
+};
+template <int kNumber>
+struct Note : Size<kNumber> {
   std::string text;
   bool AppendToString(std::string* out) const { return out->append(text), true; }
   bool ParseFromArray(const void* data, int size) {
