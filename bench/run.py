@@ -131,6 +131,7 @@ def take(steps, samples, arguments):
             step()
         except (Missing, program_rows.Failed, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
             why = f"{type(error).__name__}: {error}"
+            note(f"    this round ended early: {why}")
         for name in wanted:
             samples.miss(name, why)
     if not samples.rows and not samples.missing:
