@@ -47,6 +47,13 @@ class Services:
             self.maily_says("topics", "create", "--log", address, "--partitions", str(PARTITIONS), "--yes")
         return address
 
+    def run_in(self, database, sql):
+        """The lines of the answer, cells parted by |."""
+        url = self.postgres.url.replace("///maily?", f"///{database}?")
+        done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql], capture_output=True, text=True, timeout=120)
+        check(done.returncode == 0, f"psql: {done.stderr}")
+        return done.stdout.splitlines()
+
     def database(self, name):
         self.postgres.run(f"CREATE DATABASE {name}")
         return self.postgres.url.replace("///maily?", f"///{name}?")

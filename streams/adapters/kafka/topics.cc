@@ -229,6 +229,8 @@ std::string DurabilityOf(const Found& commands, const Found& journal) {
 }
 
 Result<void> MakeTopics(Admin& admin, const std::vector<TopicPlan>& plans) {
+  MAILY_TRY(const MetadataPtr metadata, admin.Metadata(""));
+  const int brokers = metadata->broker_cnt;
   std::vector<rd_kafka_NewTopic_t*> topics;
   char text[256];
   for (const TopicPlan& plan : plans) {
@@ -248,7 +250,9 @@ Result<void> MakeTopics(Admin& admin, const std::vector<TopicPlan>& plans) {
     const auto error = rd_kafka_topic_result_error(results[i]);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) continue;
     const char* why = rd_kafka_topic_result_error_string(results[i]);
-    return Fail(Code::kFatal, "making topic {}: {}{}", rd_kafka_topic_result_name(results[i]),
+    // Brokers that the cluster knows, and does not count as alive at present, are too few for now.
+    const bool later = error == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR && brokers >= plans[i].replication;
+    return Fail(later ? Code::kRetry : Code::kFatal, "making topic {}: {}{}", rd_kafka_topic_result_name(results[i]),
                 why == nullptr ? rd_kafka_err2str(error) : why, Hint(error));
   }
   return Ok();
@@ -266,7 +270,13 @@ Result<Found> AwaitTopic(Admin& admin, const std::string& topic) {
 }
 
 Result<void> MakeMissing(Admin& admin, const std::vector<TopicPlan>& plans) {
-  MAILY_TRY_VOID(MakeTopics(admin, plans));
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(admin.timeout_ms());
+  for (;;) {
+    const auto made = MakeTopics(admin, plans);
+    if (made) break;
+    if (made.error().code != Code::kRetry || std::chrono::steady_clock::now() >= give_up) return made;
+    std::this_thread::sleep_for(kLookAgain);
+  }
   for (const TopicPlan& plan : plans) {
     MAILY_TRY(const Found found, AwaitTopic(admin, plan.name));
     if (found.partitions != plan.partitions) {
