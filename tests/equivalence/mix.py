@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 
-from sites import GONE, LATER, REFUSED, Api, ROOT, check, say, wait_for
+from sites import GONE, LATER, REFUSED, Api, ROOT, await_true, check, say
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 PICTURES = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
@@ -113,7 +113,7 @@ class Mix:
         if kill and "import" in self.kills:
             running = threading.Thread(target=self.site.cli, args=("import", path, "--list", name, "--output", "json"), kwargs={"code": None})
             running.start()
-            wait_for("rows of the import", lambda: self.contacts() > 0 or not running.is_alive(), 60)
+            self.wait("rows of the import", lambda: self.contacts() > 0 or not running.is_alive())
             self.kill("import")
             running.join()
         for attempt in range(10):
@@ -169,7 +169,7 @@ class Mix:
         return self.site.ok("GET", f"/v1/campaigns/{self.campaigns[name]}")
 
     def wait(self, what, test, seconds=240):
-        wait_for(f"{self.site.name}: {what}", test, seconds)
+        await_true(f"{self.site.name}: {what}", test, seconds)
 
     def settle(self, name):
         """Until the campaign is complete; what nobody knows of is settled from the sink's list."""

@@ -20,6 +20,17 @@ def say(text):
     print(text, flush=True)
 
 
+def await_true(what, test, seconds):
+    """As wait_for, where a time in which this process itself was stopped does not count."""
+    left, last = seconds, time.monotonic()
+    while not test():
+        now = time.monotonic()
+        left, last = left - min(now - last, 2), now
+        if left < 0:
+            raise Failed(f"{what}: not within {seconds} s")
+        time.sleep(0.05)  # between polls of another process
+
+
 class Services:
     """A broker and a PostgreSQL that all sites of a run share, each with a prefix of topics and a database of its own."""
 
@@ -136,11 +147,12 @@ class Site:
 
     def wait_ready(self, number):
         def ready():
+            check(self.running[number].alive(), f"{self.name}: process {number} ended\n{self.running[number].tail()}")
             try:
                 return Api(self.ports[number], timeout=5).call("GET", "/readyz")[0] == 200
             except OSError:
                 return False
-        wait_for(f"{self.name}: process {number} ready", ready, 150, self.running[number])
+        await_true(f"{self.name}: process {number} ready", ready, 150)
 
     def kill(self):
         """kill -9 of the next process in turn."""
@@ -192,20 +204,19 @@ class Site:
     def ask(self, method, path, body=None, key=None, seconds=150):
         """The decided answer: (status, answer, headers). `key`: of idempotency; the same request under it has one outcome."""
         headers = {"Idempotency-Key": key} if key else {}
-        end = time.monotonic() + seconds
-        while True:
+        decided = []
+
+        def ask():
             try:
                 status, answer, found = self.api().call(method, path, body, headers)
             except OSError as error:
                 status, answer, found = 0, str(error), {}
                 self._api.close()
+            decided[:] = [status, answer, found]
             under_way = status == 409 and isinstance(answer, dict) and answer.get("code") == "request_under_way"
-            if status not in (0, 202, 503) and not under_way:
-                return status, answer, found
-            if status == 202 and path.endswith(":batch"):
-                return status, answer, found  # verdicts of each
-            check(time.monotonic() < end, f"{self.name}: {method} {path}: still {status} after {seconds} s: {answer}")
-            time.sleep(0.1)  # as its Retry-After says, at most
+            return (status not in (0, 202, 503) and not under_way) or (status == 202 and path.endswith(":batch"))  # there: verdicts of each
+        await_true(f"{self.name}: {method} {path} decided", ask, seconds)
+        return tuple(decided)
 
     def ok(self, method, path, body=None, key=None):
         status, answer, _ = self.ask(method, path, body, key)

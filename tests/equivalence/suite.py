@@ -6,6 +6,7 @@
 Writes build/equivalence.json, and with --page the results into docs/equivalence.md. Exits 1 with the first rows that differ.
 """
 import argparse
+import concurrent.futures
 import datetime
 import json
 import os
@@ -59,11 +60,13 @@ class Suite:
         self.result["outcomes"][name] = {"digest": outcome.digest(), "rows": outcome.rows(), "kills": site.kills, "settled_from_the_sink": site.resolved,
                                          "seconds": round(seconds, 1)}
         say(f"  {name}: outcome {outcome.digest()}, {outcome.rows():,} rows; {site.kills} kills, {site.resolved} sends settled from the sink's list ({seconds:.0f} s)")
-        first_name, first = next(iter(self.outcomes.items()))
-        differences = first.differences(outcome, first_name, name)
-        if differences:
-            raise Failed(f"{first_name} and {name} came to different outcomes:\n" + "\n".join(differences[:40]))
         return site
+
+    def compare_outcomes(self, names):
+        for name in names[1:]:
+            differences = self.outcomes[names[0]].differences(self.outcomes[name], names[0], name)
+            if differences:
+                raise Failed(f"{names[0]} and {name} came to different outcomes:\n" + "\n".join(differences[:40]))
 
     def hillstrom(self, contacts):
         """The demo, and its journal everywhere."""
@@ -77,13 +80,15 @@ class Suite:
         compare_journal(self.services, demo, self.result["journals"])
 
     def run(self):
+        """All installations side by side: they wait more than they work."""
+        combinations = SHORT if self.arguments.short else COMBINATIONS
+        with concurrent.futures.ThreadPoolExecutor(len(combinations)) as pool:
+            sites = list(pool.map(lambda combination: self.play(*combination), combinations))
+        self.compare_outcomes([site.name for site in sites])
+        for site in sites[:2]:
+            compare_journal(self.services, site, self.result["journals"])
         if self.arguments.hillstrom:
             self.hillstrom(self.arguments.hillstrom)
-        combinations = SHORT if self.arguments.short else COMBINATIONS
-        for log, db, processes in combinations:
-            site = self.play(log, db, processes)
-            if processes == 1 and (log, db) in (("rocks", "sqlite"), ("kafka", "postgres")):
-                compare_journal(self.services, site, self.result["journals"])
 
     def close(self):
         for site in self.sites:
@@ -99,14 +104,14 @@ def write_page(result):
     lines = [f"{result['date']}, commit {result['commit']}: `./dev test equivalence --contacts {result['contacts']} --seed {result['seed']}`, "
              f"{result['seconds'] / 60:.0f} minutes.", "", "| journal | decisions | tables | rows | read models on four combinations | records in public topics |",
              "|---|---|---|---|---|---|"]
-    for name, told in result["journals"].items():
+    for name, told in sorted(result["journals"].items()):
         digests = {json.dumps(groups, sort_keys=True) for groups in told["digests"].values()}
         equal = ", ".join(f"{group} `{digest}`" for group, digest in sorted(next(iter(told["digests"].values())).items()))
         lines.append(f"| {name} | {told['decisions']:,} | {told['tables']} | {told['rows']:,} | {'equal' if len(digests) == 1 else 'DIFFERENT'}: {equal} "
                      f"| {told['published']:,} |")
     lines += ["", "| run live | outcome digest | rows | kill -9 | sends settled from the sink's list | seconds |", "|---|---|---|---|---|---|"]
     lines += [f"| {name} | `{told['digest']}` | {told['rows']:,} | {told['kills']} | {told['settled_from_the_sink']} | {told['seconds']:.0f} |"
-              for name, told in result["outcomes"].items()]
+              for name, told in sorted(result["outcomes"].items())]
     with open(path, "w", encoding="utf-8") as file:
         file.write(text + MARK + "\n".join(lines) + "\n")
 
