@@ -16,6 +16,9 @@ RULES = [f"rcpt:*@{GONE}=550 5.1.1 no such user", f"dot:*@{REFUSED}=554 5.7.1 no
 RULE_LATER = f"rcpt:*@{LATER}=451 4.2.0 busy"
 
 
+UNREACHABLE = 5  # exit code: a broker does not answer yet
+
+
 def say(text):
     print(text, flush=True)
 
@@ -54,8 +57,13 @@ class Services:
     def log(self, prefix, make=True):
         """The address of a log of its own; with `make` its topics are there."""
         address = f"{self.kafka.address}/{prefix}"
+        def made():
+            done = subprocess.run([self.maily, "topics", "create", "--log", address, "--partitions", str(PARTITIONS), "--yes"], env=self.env(),
+                                  capture_output=True, text=True)
+            check(done.returncode in (0, UNREACHABLE), f"topics of {address}: {done.stdout}{done.stderr}")
+            return done.returncode == 0
         if make:
-            self.maily_says("topics", "create", "--log", address, "--partitions", str(PARTITIONS), "--yes")
+            await_true(f"topics of {address}", made, 60)
         return address
 
     def run_in(self, database, sql):

@@ -36,23 +36,25 @@ class Suite:
         self.sites, self.outcomes = [], {}
         self.result = {"contacts": arguments.contacts, "seed": arguments.seed, "journals": {}, "outcomes": {}}
 
-    def play(self, log, db, processes):
-        """The mix on a site of this kind; gives the site, stopped."""
-        name = f"{log}-{db}-{processes}"
-        began = time.monotonic()
+    def site(self, log, db, processes):
         short = self.arguments.short
-        site = Site(self.services, name, log, db, processes, delay_ms=40 if self.arguments.contacts < 2000 else 5, seed=self.arguments.seed,
+        site = Site(self.services, f"{log}-{db}-{processes}", log, db, processes, delay_ms=40 if self.arguments.contacts < 2000 else 5, seed=self.arguments.seed,
                     patience=not short)
         self.sites.append(site)
+        return site
+
+    def play(self, site):
+        """The mix; the site is stopped afterwards."""
+        began, name, short = time.monotonic(), site.name, self.arguments.short
         site.start_all()
-        poison = (lambda: garbage(self.services, name)) if log == "kafka" else None
+        poison = (lambda: garbage(self.services, name)) if site.log_address else None
         mix = Mix(site, self.arguments.contacts, self.arguments.seed, deferrals=not short, poison=poison,
-                  kills=KILLS if not short else ("import", "sending") if processes == 1 else ("sending",))
+                  kills=KILLS if not short else ("import", "sending") if site.processes == 1 else ("sending",))
         mix.run()
         outcome = self.outcomes[name] = take(mix)
-        if log == "kafka" and processes == 1:
+        if site.log_address and site.processes == 1:
             wait_for("everything published", lambda: public_topics.caught_up(site.api()), 60)
-        if log == "rocks":  # not while a process uses it
+        if not site.log_address:  # not while a process uses it
             self.services.maily_says("log", "copy", "--from", site.data(), "--to", os.path.join(site.base, "nowhere"), "--yes", code=3)
         site.stop()
         site.sink.stop()
@@ -60,7 +62,6 @@ class Suite:
         self.result["outcomes"][name] = {"digest": outcome.digest(), "rows": outcome.rows(), "kills": site.kills, "settled_from_the_sink": site.resolved,
                                          "seconds": round(seconds, 1)}
         say(f"  {name}: outcome {outcome.digest()}, {outcome.rows():,} rows; {site.kills} kills, {site.resolved} sends settled from the sink's list ({seconds:.0f} s)")
-        return site
 
     def compare_outcomes(self, names):
         for name in names[1:]:
@@ -82,8 +83,9 @@ class Suite:
     def run(self):
         """All installations side by side: they wait more than they work."""
         combinations = SHORT if self.arguments.short else COMBINATIONS
-        with concurrent.futures.ThreadPoolExecutor(len(combinations)) as pool:
-            sites = list(pool.map(lambda combination: self.play(*combination), combinations))
+        sites = [self.site(*combination) for combination in combinations]
+        with concurrent.futures.ThreadPoolExecutor(len(sites)) as pool:
+            list(pool.map(self.play, sites))
         self.compare_outcomes([site.name for site in sites])
         for site in sites[:2]:
             compare_journal(self.services, site, self.result["journals"])
