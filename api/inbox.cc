@@ -39,7 +39,7 @@ std::variant<std::string, InboxRefusal> EventBody(const InboxEvent& event) {
   }
   (*parsed)["id"] = event.name;
   if (!event.time.empty()) (*parsed)["occurred_at"] = event.time;
-  return parsed->dump();
+  return parsed->dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 InboxVerdict VerdictOf(const http::Response& response) {

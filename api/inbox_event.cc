@@ -116,6 +116,7 @@ std::optional<InboxRefusal> CheckAttributes(const Attributes& attributes, Tenant
     return Refusal("too_long", "id",
                    fmt::format("source and id have {} bytes together, at most {} are taken", size, kInboxIdentityBytesMax));
   }
+  if (!IsPlainText(Of(attributes, "time"))) return Refusal("invalid_attribute", "time", "the attribute time is no printable text");
   const auto claimed = attributes.find("tenant");
   if (claimed != attributes.end() && claimed->second != std::to_string(tenant.value())) {
     return Refusal(

@@ -124,6 +124,10 @@ TEST_F(InboxTest, EachThingThatIsWrongIsNamed) {
   EXPECT_EQ(Say(Binary("1", kContact, {{"email", "nobody"}})), "invalid_request /email");
   EXPECT_EQ(Say(Binary("1", kContact, {{"email", "ann@example.com"}, {"colour", 1}})), "invalid_request /colour");
   EXPECT_EQ(Say(Binary("1", kEvent, {{"id", "x"}})), "twice /id");
+  EXPECT_EQ(Say(Binary("1", kEvent, json::object(), {{"ce_time", "\xff"}})), "invalid_attribute time");
+  EXPECT_EQ(Say(Binary("1", "\xff", json::object())), "invalid_attribute type");
+  EXPECT_EQ(Say(Binary("1", kContact, ann, {{"ce_tenant", "\xff"}})), "forged_tenant tenant");
+  EXPECT_EQ(Say(Binary("1", kContact, ann, {{"ce_\xff", "\xff"}, {"ce_\xff", "\xff"}})), "duplicate_header ce_\xff");
   InboxRecord text = Binary("1", kContact, ann);
   text.headers.back().second = "text/plain";
   EXPECT_EQ(Say(text), "unsupported_media_type ");

@@ -71,9 +71,10 @@ def write_all(client):
             wrong("unsupported_specversion", b"{}", binary(f"old-{i}", CONTACT, version=b"0.3"))
             wrong("forged_tenant", json.dumps(person(1000 + i)).encode(), binary(f"forged-{i}", CONTACT, tenant=2))
             wrong("malformed_json", b"{", STRUCTURED)
+            wrong("invalid_attribute", b"{}", binary(f"time-{i}", EVENT) + [("ce_time", b"\xff\x00")])
             wrong("unknown_contact", json.dumps({"type": "visit", "contact": {"email": "nobody@example.com"}}).encode(), binary(f"nobody-{i}", EVENT))
             wrong("invalid_request", b'{"email":7}', binary(f"seven-{i}", CONTACT))
-            written += 7
+            written += 8
     wrong("too_large", HUGE, binary("huge", CONTACT))
     client.flush()
     return bad, written + 1
