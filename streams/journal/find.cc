@@ -36,9 +36,9 @@ struct Range {
   Place before;
   Place upto;
 };
-using RangeOf = std::optional<Range> (*)(const FrameHeader&);
+using RangeOf = std::optional<Range> (*)(const FrameHeader&, const Position& known);
 
-std::optional<Range> RangeOfCommands(const FrameHeader& frame) {
+std::optional<Range> RangeOfCommands(const FrameHeader& frame, const Position& /*known*/) {
   const FrameSource* const source = OwnSource(frame);
   if (source == nullptr) return std::nullopt;
   return Range{.before = {source->generation, source->prev_any, source->prev_offset, source->prev_index},
@@ -47,8 +47,12 @@ std::optional<Range> RangeOfCommands(const FrameHeader& frame) {
 
 Place PlaceOf(Lsn lsn) { return {.generation = 0, .any = true, .offset = Offset(lsn.value()), .index = 0}; }
 
-std::optional<Range> RangeOfDecisions(const FrameHeader& frame) {
-  if (OwnSource(frame) == nullptr) return std::nullopt;
+// A frame tells of the sources that it decided something of: all that were ever decided must be among them.
+std::optional<Range> RangeOfDecisions(const FrameHeader& frame, const Position& known) {
+  for (const SourcePosition& source : known.sources) {
+    if (!source.any) continue;
+    if (std::ranges::find(frame.sources, source.source, &FrameSource::source) == frame.sources.end()) return std::nullopt;
+  }
   const uint64_t first = frame.first_lsn.value();
   return Range{.before = PlaceOf(Lsn(first - 1)), .upto = PlaceOf(Lsn(first + frame.count - 1))};
 }
@@ -192,7 +196,7 @@ class Search {
     if (parsed->frame.window > 1)
       return Fail(Code::kFatal, "journal {}, offset {}: of a writer with several frames in flight; this build cannot search such a journal",
                   at_.partition.value(), record.offset.value());
-    const std::optional<Range> range = range_of_(parsed->frame);
+    const std::optional<Range> range = range_of_(parsed->frame, known_);
     if (!range) return Ok();
     if (range->before >= wanted_) {
       passed = true;

@@ -9,7 +9,11 @@
 #include "streams/adapters/sim/sim_kv.h"
 #include "streams/adapters/sim/sim_log.h"
 #include "streams/adapters/sim/sim_slots.h"
+#include "streams/journal/find.h"
+#include "streams/journal/frame.h"
+#include "streams/journal/reader.h"
 #include "streams/journal/rejected.h"
+#include "streams/journal/writer.h"
 #include "streams/task/counters.h"
 #include "streams/task/host.h"
 
@@ -185,6 +189,46 @@ TEST_F(InletTest, CommandsAndRecordsTakeTurns) {
   });
   EXPECT_EQ(total, 2 * kEach);
   EXPECT_LE(longest, 256U);
+}
+
+TEST_F(InletTest, AReaderFindsItsPlaceInAJournalOfPlainRecordsAlone) {
+  constexpr PartitionId kPartition(0);
+  constexpr uint64_t kFrames = 500;
+  const auto rules = journal::ReaderRules::Of(log.settings(), kPartition);
+  journal::Position at;
+  uint64_t offset = 0;
+  const auto judge = [&](const std::string& record) {
+    const journal::Step step = journal::Judge(rules, at, Offset(offset++), record);
+    ASSERT_EQ(step.verdict, journal::Verdict::kAccept);
+    at = step.after;
+  };
+  const auto put = [&](const std::string& record) {
+    log.Append({Topic::kJournal, kPartition}, record, Sync::kNow, [](const Result<Appended>&) {});
+    judge(record);
+  };
+  judge(journal::BuildGenesis(rules.log_id, kPartition, {kPartitions}));
+  put(journal::BuildClaim(rules.log_id, kPartition, {.epoch = at.epoch.Next(), .nonce = 1, .writer_level = 1, .owner = "o", .build = "b"}));
+  for (uint64_t i = 0; i < kFrames; ++i) {
+    journal::Decision decision;
+    decision.cause.kind = journal::CauseKind::kCommand;
+    decision.cause.at = {.partition = kPartition, .generation = kInletGeneration | 1, .offset = Offset(i), .index = 0};
+    journal::FrameDraft draft;
+    draft.Add(decision);
+    journal::FrameHeader header{
+        .epoch = at.epoch, .nonce = at.nonce, .seq = at.seq + 1, .first_lsn = at.lsn.Next(), .count = 1, .time = at.time};
+    header.prev_chain = at.chain;
+    journal::FrameSource source{.source = kInletSource, .generation = kInletGeneration | 1, .last_offset = Offset(i)};
+    source.prev_any = i > 0;
+    if (i > 0) source.prev_offset = Offset(i - 1);
+    header.sources.push_back(source);
+    put(journal::BuildFrame(rules.log_id, kPartition, header, draft.body()));
+  }
+  scheduler.RunFor(Seconds(1));
+  for (const uint64_t lsn : {uint64_t{2}, uint64_t{250}, kFrames}) {
+    const auto before = journal::PositionBefore(log, at, Lsn(lsn));
+    ASSERT_TRUE(before) << before.error().ToString();
+    EXPECT_EQ(before->lsn, Lsn(lsn - 1));
+  }
 }
 
 TEST_F(InletTest, WhatDoesNotParseOrIsTooLargeIsADeadLetterAndTheRestGoesOn) {
