@@ -11,6 +11,7 @@
 
 #include "app/database.h"
 #include "app/endpoint.h"
+#include "app/open_blobs.h"
 #include "streams/observe/logging.h"
 
 namespace maily::app {
@@ -97,6 +98,12 @@ const std::vector<Setting>& Settings() {
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
       {"flush_journal_mb", "64", kNumber, 1, 1 << 16,
        "journal written between flushes of the state, over all partitions, MiB; bounds a restart"},
+      {"snapshots", "", kBlobs, 0, 0,
+       "folder (or file:///folder) that the processes share: snapshots of the state are put there, and who has no store of a partition "
+       "starts "
+       "from them; empty: none"},
+      {"snapshot_journal_mb", "256", kNumber, 1, 1 << 20, "journal written between two snapshots of a partition, over all partitions, MiB"},
+      {"snapshot_minutes", "60", kNumber, 1, 100000, "time after which a partition in which anything was decided gets another snapshot"},
       {"commands_retention_days", "7", kNumber, 0, 36500, "commands that are decided are kept for so many days, then trimmed; 0: for ever"},
       {"command_queue_mb", "64", kNumber, 1, 1 << 16, "commands waiting to be appended, MiB; beyond it requests get 503"},
       {"log_level", "info", kLevel, 0, 0, "debug, info, warn or error"},
@@ -142,6 +149,9 @@ Result<void> Config::Set(std::string_view name, const std::string& value, const 
     if (setting.kind == Setting::Kind::kDatabase) {
       if (auto fits = CheckDatabase(name, setting.fallback, value); !fits)
         return Fail(Code::kInvalid, "{}: {}", source, fits.error().message);
+    }
+    if (setting.kind == Setting::Kind::kBlobs) {
+      if (auto fits = CheckBlobs(name, value); !fits) return Fail(Code::kInvalid, "{}: {}", source, fits.error().message);
     }
     values_[i] = {value, source};
     return Ok();

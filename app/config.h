@@ -13,8 +13,17 @@ namespace maily::app {
 struct Setting {
   std::string_view name;
   std::string_view fallback;
-  enum class Kind { kText, kNumber, kSwitch, kEndpoint, kLevel, kDatabase, kChoice } kind;  // host:port; of the log; see database.h
-  int64_t least = 0;                                                                        // of numbers
+  enum class Kind {
+    kText,
+    kNumber,
+    kSwitch,
+    kEndpoint,
+    kLevel,
+    kDatabase,
+    kBlobs,
+    kChoice
+  } kind;             // host:port; of the log; see database.h, open_blobs.h
+  int64_t least = 0;  // of numbers
   int64_t most = 0;
   std::string_view help;
   std::vector<std::string_view> choices = {};  // of kChoice

@@ -36,6 +36,16 @@ TEST(ConfigDatabase, APasswordIsRefusedAndNotRepeated) {
   EXPECT_FALSE(config.Set("db", "mysql://db/maily", "--db").has_value());
 }
 
+TEST(ConfigBlobs, AFolderIsTakenAndWhatIsNotThereYetSaysSo) {
+  Config config;
+  for (const char* value : {"", "/mnt/shared", "relative/folder", "file:///mnt/shared"})
+    EXPECT_TRUE(config.Set("snapshots", value, "--snapshots"));
+  for (const char* value : {"s3://bucket/maily", "file://host/share", "https://example.com"}) {
+    EXPECT_EQ(config.Set("snapshots", value, "--snapshots").error().code, Code::kInvalid) << value;
+  }
+  EXPECT_NE(config.Set("snapshots", "s3://bucket", "--snapshots").error().message.find("not implemented"), std::string::npos);
+}
+
 TEST(ConfigDatabase, AKeyringIsNamedLikeADatabase) {
   Config config;
   EXPECT_EQ(config.Text("keyring"), kKeyringInData);

@@ -31,6 +31,7 @@ constexpr Subcommand kSubcommands[] = {
     {"schema", "the types of commands, events and state", AddSchema},
     {"store", "the state stores and read models of a stopped process", AddStore},
     {"log", "a log moves to another place", AddLog},
+    {"snapshots", "snapshots of state: what there is, and one more of a stopped process", AddSnapshots},
     {"topics", "the topics of a log on Kafka", AddTopics},
     {"doctor", "look for what is wrong; changes nothing", AddDoctor},
 };

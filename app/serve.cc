@@ -23,6 +23,7 @@
 #include "app/inbox.h"
 #include "app/instance.h"
 #include "app/log_settings.h"
+#include "app/open_blobs.h"
 #include "app/open_keyring.h"
 #include "app/open_log.h"
 #include "app/operate.h"
@@ -52,6 +53,7 @@
 #include "streams/task/answers.h"
 #include "streams/task/decide.h"
 #include "streams/task/host.h"
+#include "streams/task/snapshots.h"
 
 #ifndef MAILY_BUILD
 #define MAILY_BUILD "unknown"
@@ -94,11 +96,14 @@ struct Runtime {
   std::unique_ptr<asio_net::Worker> api_worker;        // answers of the API: never blocks
   std::unique_ptr<asio_net::Worker> query_workers[2];  // queries, and keys that become durable
   std::unique_ptr<asio_net::Worker> bulk_worker;       // imports: parsing and sealing
+  std::unique_ptr<asio_net::Worker> snapshot_worker;   // null: there are none
 
   std::unique_ptr<journal::Tails> tails;
   std::unique_ptr<command::Sender> sender;
   std::unique_ptr<command::Replies> replies;
   std::unique_ptr<task::Pipeline> pipeline;
+  std::unique_ptr<Blobs> blobs;
+  std::unique_ptr<task::Snapshots> snapshots;  // null: there are none
   std::unique_ptr<task::TaskEnvironment> environment;
   std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
   std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
@@ -246,6 +251,18 @@ void MakeWorkers(Runtime& run, const Config& config) {
   run.tails = std::make_unique<journal::Tails>(*run.log);
 }
 
+void MakeSnapshots(Runtime& run, const Config& config) {
+  run.blobs = OpenBlobs(config.Text("snapshots"));
+  if (run.blobs == nullptr) return;
+  task::SnapshotOptions options;
+  options.build = MAILY_BUILD;
+  options.journal_bytes = (static_cast<size_t>(config.Number("snapshot_journal_mb")) << 20) / run.log->settings().partition_count;
+  options.interval = Seconds(config.Number("snapshot_minutes") * 60);
+  run.snapshot_worker = std::make_unique<asio_net::Worker>("snapshots");
+  run.snapshots = std::make_unique<task::Snapshots>(*run.blobs, *run.log, run.clock, run.entropy, *run.snapshot_worker, options);
+  run.environment->snapshots = run.snapshots.get();
+}
+
 Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& live) {
   const auto workers = static_cast<size_t>(config.Number("workers"));
   const uint16_t partitions = run.log->settings().partition_count;
@@ -256,6 +273,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   run.environment->cache_bytes_max = (static_cast<size_t>(config.Number("state_cache_mb")) << 20) / partitions;
   run.environment->flush_journal_bytes = (static_cast<size_t>(config.Number("flush_journal_mb")) << 20) / partitions;
   run.environment->commands_retention = Days(config.Number("commands_retention_days"));
+  MakeSnapshots(run, config);
 
   MAILY_TRY(const Endpoint relay, ParseEndpoint(config.Text("relay")));
   const auto connections = static_cast<size_t>(config.Number("relay_connections"));
@@ -533,6 +551,7 @@ void StopWorkers(Runtime& run) {
   run.settings.Stop();
   if (run.public_topics) run.public_topics->Stop();
   run.workers->Stop();
+  if (run.snapshot_worker) run.snapshot_worker->Stop();
   run.views_worker->Stop();
   run.disk_worker->Stop();
   run.bulk_worker->Stop();

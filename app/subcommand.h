@@ -47,6 +47,7 @@ void AddTopology(CLI::App& app, Chosen& chosen);
 void AddSchema(CLI::App& app, Chosen& chosen);
 void AddStore(CLI::App& app, Chosen& chosen);
 void AddLog(CLI::App& app, Chosen& chosen);
+void AddSnapshots(CLI::App& app, Chosen& chosen);
 void AddTopics(CLI::App& app, Chosen& chosen);
 void AddDoctor(CLI::App& app, Chosen& chosen);
 void AddImport(CLI::App& app, Chosen& chosen);

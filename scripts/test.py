@@ -31,6 +31,7 @@ END_TO_END = [
     ("sigterm", ["python3", "tests/e2e/sigterm.py", "--maily", RELEASE]),
     ("two_tenants", ["python3", "tests/e2e/two_tenants.py", "--maily", RELEASE]),
     ("plaintext", ["python3", "tests/e2e/plaintext.py", "--maily", RELEASE]),
+    ("snapshot", ["python3", "tests/e2e/snapshot.py", "--maily", RELEASE]),
     ("full_disk", ["python3", "tests/e2e/full_disk.py", "--maily", RELEASE]),
     ("equivalence", ["python3", "tests/equivalence/suite.py", "--maily", RELEASE, "--short"]),
     ("torture simulate", ["build/release/tests/sim/sim_campaign", "--count", "200"]),

@@ -50,6 +50,7 @@ class TestKv : public Kv {
   Result<void> Scan(std::string_view, std::string_view, const std::function<bool(std::string_view, std::string_view)>&) override {
     return Ok();
   }
+  Result<std::unique_ptr<KvView>> View() override { return Fail(Code::kInvalid, "a keyring is not viewed"); }
   Result<void> Write(const KvBatch& batch) override {
     const std::scoped_lock lock(mutex_);
     if (full) return Fail(Code::kRetry, "disk full");

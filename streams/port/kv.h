@@ -20,6 +20,7 @@ struct KvBatch {
     std::optional<std::string_view> value;  // none = delete
   };
   std::vector<Change> changes;
+  bool lasting = false;  // most of it will stay for long: worth being packed well
 
   void Put(std::string_view key, std::string_view value) {
     const std::string_view kept = Keep(key);
@@ -55,6 +56,15 @@ struct KvBatch {
   std::shared_ptr<Pieces> pieces_;
 };
 
+// What a store held at one moment, read piece by piece while the store goes on. Thread: any, one at a time.
+class KvView {
+ public:
+  virtual ~KvView() = default;
+  // Calls `visit` for the entries that follow, in order, until it returns false (that entry is read, too). False: there are no more.
+  // kConflict: the store was closed meanwhile, which waits for a call that is under way.
+  virtual Result<bool> Next(const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
+};
+
 // Ordered by unsigned bytes. Thread: any; writes of one caller keep their order.
 class Kv {
  public:
@@ -66,6 +76,9 @@ class Kv {
   // Calls `visit` for every key in [from, to), in order, until it returns false. An empty `to` = to the end.
   virtual Result<void> Scan(std::string_view from, std::string_view to,
                             const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
+
+  // Everything that was written so far, flushed or not. Costs little; while it exists the store keeps what it shows, and may be closed.
+  virtual Result<std::unique_ptr<KvView>> View() = 0;
 
   // All of it or nothing, also over a crash. A store opened with kOnFlush forgets batches after the last Flush when the process
   // dies, always as a suffix; one opened with kOnWrite has synced them when this returns. A large batch in the order of its keys, each

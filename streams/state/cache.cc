@@ -9,6 +9,7 @@
 
 #include "streams/base/bytes.h"
 #include "streams/base/hash.h"
+#include "streams/state/digest.h"
 
 namespace maily::state {
 namespace {
@@ -559,18 +560,11 @@ void Cache::Undo() {
 
 Result<Hash128> Cache::Digest() {
   Impl& impl = *impl_;
-  Hash128 sum;
-  std::string row;
-  const auto add = [&](std::string_view kv_key, std::string_view value) {
-    row.assign(kv_key).append(1, '\0').append(value);
-    const Hash128 hash = Xxh3_128(row);
-    sum.low += hash.low;
-    sum.high += hash.high + (sum.low < hash.low ? 1 : 0);
-  };
+  DigestSum sum;
   MAILY_TRY_VOID(impl.kv.Scan(KvKey(1, ""), "", [&](std::string_view kv_key, std::string_view value) {
     const auto type = static_cast<TypeNumber>((static_cast<uint8_t>(kv_key[0]) << 8) | static_cast<uint8_t>(kv_key[1]));
     const Entry* entry = impl.slots.Find(HashOf(type, kv_key.substr(2)), type, kv_key.substr(2));
-    if (entry == nullptr || entry->clean()) add(kv_key, value);
+    if (entry == nullptr || entry->clean()) sum.Add(kv_key, value);
     return true;
   }));
   std::string bytes;
@@ -578,9 +572,9 @@ Result<Hash128> Cache::Digest() {
     if (entry->clean() || entry->value == nullptr) return;
     bytes.clear();
     MAILY_CHECK(entry->ops->append(entry->value, &bytes), "state of type {} cannot be serialized", entry->ops->type);
-    add(KvKey(entry->ops->type, entry->key()), bytes);
+    sum.Add(KvKey(entry->ops->type, entry->key()), bytes);
   });
-  return sum;
+  return sum.sum();
 }
 
 size_t Cache::dirty_bytes() const { return impl_->dirty_bytes; }

@@ -33,6 +33,20 @@ class MapKv : public Kv {
     }
     return Ok();
   }
+  Result<std::unique_ptr<KvView>> View() override {
+    class View : public KvView {
+     public:
+      explicit View(std::map<std::string, std::string> map) : map_(std::move(map)) {}
+      Result<bool> Next(const std::function<bool(std::string_view, std::string_view)>& visit) override {
+        for (bool more = true; more && !map_.empty(); map_.erase(map_.begin())) more = visit(map_.begin()->first, map_.begin()->second);
+        return !map_.empty();
+      }
+
+     private:
+      std::map<std::string, std::string> map_;
+    };
+    return std::unique_ptr<KvView>(std::make_unique<View>(map_));
+  }
   Result<void> Write(const KvBatch& batch) override {
     if (fail_writes) return Fail(Code::kRetry, "told to fail");
     for (const KvBatch::Change& change : batch.changes) {

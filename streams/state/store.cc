@@ -4,13 +4,11 @@
 #include <utility>
 
 #include "streams/base/bytes.h"
+#include "streams/state/store_internal.h"
 
 namespace maily::state {
 namespace {
 
-// Entries of messages begin with a type from 1 on, so nothing of them comes before "\0\1".
-const std::string kMetaKey("\0\0meta", 6);
-const std::string kPositionKey("\0\0position", 10);
 constexpr uint32_t kFormat = 1;
 constexpr size_t kEmptyBatch = 10'000;  // deletes in one batch, while a store is emptied
 
@@ -67,6 +65,8 @@ Result<journal::Position> PositionIn(Kv& kv, const LogId& log_id, PartitionId pa
   return position;
 }
 
+}  // namespace
+
 // The description goes first: a crash in between leaves a store that is emptied again.
 Result<void> Empty(Kv& kv) {
   KvBatch batch;
@@ -87,7 +87,20 @@ Result<void> Empty(Kv& kv) {
   return kv.Flush();
 }
 
-}  // namespace
+Result<void> Describe(Kv& kv, const LogId& log_id, PartitionId partition, const std::string& fold_version,
+                      const journal::Position* position) {
+  KvBatch batch;
+  batch.Put(kMetaKey, EncodeMeta({log_id, partition, fold_version}));
+  if (position != nullptr) batch.Put(kPositionKey, journal::EncodePosition(*position));
+  MAILY_TRY_VOID(kv.Write(batch));
+  return kv.Flush();
+}
+
+Result<std::string> FoldVersionOf(std::string_view meta_bytes, const LogId& log_id, PartitionId partition) {
+  MAILY_TRY(const Meta meta, DecodeMeta(meta_bytes));
+  MAILY_TRY_VOID(Belongs(meta, log_id, partition));
+  return meta.fold_version;
+}
 
 struct Store::Impl {
   Impl(std::unique_ptr<Kv> opened, size_t cache_bytes_max) : kv(std::move(opened)), cache(*kv, cache_bytes_max) {}
@@ -104,12 +117,20 @@ std::string StoreName(PartitionId partition) { return fmt::format("state-{}", pa
 Result<journal::Position> StoredPosition(Kv& kv, const LogId& log_id, PartitionId partition, const std::string& fold_version) {
   MAILY_TRY(const std::optional<std::string> meta_bytes, kv.Get(kMetaKey));
   if (!meta_bytes) return Fail(Code::kNotFound, "partition {} has no state store yet", partition.value());
-  MAILY_TRY(const Meta meta, DecodeMeta(*meta_bytes));
-  MAILY_TRY_VOID(Belongs(meta, log_id, partition));
-  if (meta.fold_version != fold_version) {
+  MAILY_TRY(const std::string stored_by, FoldVersionOf(*meta_bytes, log_id, partition));
+  if (stored_by != fold_version) {
     return Fail(Code::kDiverged, "the state store of partition {} was written by other folds than this build's", partition.value());
   }
   return PositionIn(kv, log_id, partition);
+}
+
+Result<bool> BeginsAnew(Kv& kv, const LogId& log_id, PartitionId partition, const std::string& fold_version) {
+  MAILY_TRY(const std::optional<std::string> meta_bytes, kv.Get(kMetaKey));
+  if (!meta_bytes) return true;
+  MAILY_TRY(const std::string stored_by, FoldVersionOf(*meta_bytes, log_id, partition));
+  if (stored_by != fold_version) return true;
+  MAILY_TRY(const journal::Position position, PositionIn(kv, log_id, partition));
+  return position.at_genesis;
 }
 
 Result<std::unique_ptr<Store>> Store::Open(std::unique_ptr<Kv> kv, const LogId& log_id, PartitionId partition, Options options) {
@@ -118,9 +139,8 @@ Result<std::unique_ptr<Store>> Store::Open(std::unique_ptr<Kv> kv, const LogId& 
   bool refolding = false;
   MAILY_TRY(const std::optional<std::string> meta_bytes, kv->Get(kMetaKey));
   if (meta_bytes) {
-    MAILY_TRY(const Meta meta, DecodeMeta(*meta_bytes));
-    MAILY_TRY_VOID(Belongs(meta, log_id, partition));
-    if (meta.fold_version == options.fold_version) {
+    MAILY_TRY(const std::string stored_by, FoldVersionOf(*meta_bytes, log_id, partition));
+    if (stored_by == options.fold_version) {
       fresh = false;
       MAILY_TRY(position, PositionIn(*kv, log_id, partition));
     } else {
@@ -129,10 +149,7 @@ Result<std::unique_ptr<Store>> Store::Open(std::unique_ptr<Kv> kv, const LogId& 
   }
   if (fresh) {
     MAILY_TRY_VOID(Empty(*kv));
-    KvBatch batch;
-    batch.Put(kMetaKey, EncodeMeta({log_id, partition, options.fold_version}));
-    MAILY_TRY_VOID(kv->Write(batch));
-    MAILY_TRY_VOID(kv->Flush());
+    MAILY_TRY_VOID(Describe(*kv, log_id, partition, options.fold_version, nullptr));
   }
   auto impl = std::make_unique<Impl>(std::move(kv), options.cache_bytes_max);
   impl->position = std::move(position);
@@ -169,5 +186,6 @@ Result<void> Store::WriteFrozen() {
 
 Result<Hash128> Store::Digest() { return impl_->cache.Digest(); }
 uint64_t Store::SizeOnDisk() { return impl_->kv->SizeOnDisk(); }
+Result<std::unique_ptr<KvView>> Store::View() { return impl_->kv->View(); }
 
 }  // namespace maily::state

@@ -19,6 +19,10 @@ std::string StoreName(PartitionId partition);
 // or fold version. kCorrupt.
 Result<journal::Position> StoredPosition(Kv& kv, const LogId& log_id, PartitionId partition, const std::string& fold_version);
 
+// True if Store::Open would begin at the beginning of the journal: the store is new, or of another fold version. Changes nothing. Errors as
+// Open's.
+Result<bool> BeginsAnew(Kv& kv, const LogId& log_id, PartitionId partition, const std::string& fold_version);
+
 class Store {
  public:
   struct Options {
@@ -48,6 +52,8 @@ class Store {
   // Sum mod 2^128 of XXH3_128 over all entries (type ‖ key ‖ 0 ‖ value), as they would be after a flush. Reads everything.
   Result<Hash128> Digest();
   uint64_t SizeOnDisk();
+  // What is written, its position with it: of an accepted frame, as all that is ever written.
+  Result<std::unique_ptr<KvView>> View();
 
  private:
   struct Impl;

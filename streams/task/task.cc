@@ -15,6 +15,8 @@
 #include "streams/task/flusher.h"
 #include "streams/task/follower.h"
 #include "streams/task/intake.h"
+#include "streams/task/snapshot_taker.h"
+#include "streams/task/snapshots.h"
 
 namespace maily::task {
 namespace {
@@ -140,13 +142,47 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     intake.reset();
     writer.reset();
     engine.reset();
+    snapshot_taker.reset();
     flusher.reset();
     store.reset();
   }
 
-  // The store as it was flushed, and what folds and decides on it.
-  Result<void> OpenState() {
-    MAILY_TRY(auto kv, environment.stores.Open(state::StoreName(partition), KvDurability::kOnFlush));
+  // Opens the store as it was flushed or, if it begins anew, fills it from a snapshot; then Opened() goes on.
+  void Open() {
+    auto kv = environment.stores.Open(state::StoreName(partition), KvDurability::kOnFlush);
+    if (!kv) return Fail(kv.error());
+    if (environment.snapshots == nullptr) return Opened(*std::move(kv));
+    const std::string fold_version = environment.pipeline.FoldVersion();
+    const auto anew = state::BeginsAnew(**kv, environment.log.settings().log_id, partition, fold_version);
+    if (!anew) return Fail(anew.error());
+    if (!*anew) return Opened(*std::move(kv));
+    filling = environment.snapshots->Fill(partition, *std::move(kv), fold_version, executor,
+                                          [weak = weak_from_this(), mine = generation](Snapshots::Filled filled) {
+                                            auto self = weak.lock();
+                                            if (self && self->generation == mine) self->Filled(std::move(filled));
+                                          });
+  }
+
+  void Filled(Snapshots::Filled filled) {
+    filling.reset();
+    if (stop_done) {
+      filled.kv.reset();
+      return StoppedEarly();
+    }
+    if (filled.error) {
+      filled.kv.reset();
+      return Fail(*filled.error);
+    }
+    Opened(std::move(filled.kv));
+  }
+
+  void Opened(std::unique_ptr<Kv> kv) {
+    if (auto used = UseStore(std::move(kv)); !used) return Fail(used.error());
+    state == TaskState::kFollowing ? StartFollower() : StartWriter();
+  }
+
+  // What folds and decides on the state.
+  Result<void> UseStore(std::unique_ptr<Kv> kv) {
     state::Store::Options options;
     options.cache_bytes_max = environment.cache_bytes_max;
     options.fold_version = environment.pipeline.FoldVersion();
@@ -164,7 +200,10 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (state != TaskState::kClosed) return;
     Enter(TaskState::kFollowing);
     ++generation;
-    if (auto opened = OpenState(); !opened) return Fail(opened.error());
+    Open();
+  }
+
+  void StartFollower() {
     // The follower is a part of this, and so is what it calls.
     auto started = Follower::Start(tail, executor, restored_from,
                                    {.fold = [this](const journal::AcceptedFrame& frame) { return Restore(frame); },
@@ -196,11 +235,16 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     const bool followed = state == TaskState::kFollowing;
     Enter(TaskState::kRestoring);
     if (!followed) {
-      if (auto opened = OpenState(); !opened) return Fail(opened.error());
-    } else {
-      restored_from = follower->position();
-      follower.reset();
+      ++generation;
+      return Open();
     }
+    if (filling) return;  // Opened goes on
+    restored_from = follower->position();
+    follower.reset();
+    StartWriter();
+  }
+
+  void StartWriter() {
     careful.emplace(environment.careful_slots, partition.value());
     if (environment.plain.inlet != nullptr) {
       careful_plain.emplace(environment.careful_slots, size_t{environment.log.settings().partition_count} + partition.value());
@@ -242,12 +286,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   void Led(Result<Epoch> led) {
     if (!led) return Fail(led.error());
-    if (stop_done) {  // stopped while restoring
-      Release();
-      Enter(TaskState::kClosed);
-      executor.Post(std::exchange(stop_done, nullptr));
-      return;
-    }
+    if (stop_done) return StoppedEarly();
     Enter(TaskState::kLeading);
     engine->work().Load();
     engine->TakeOutboxMarks();
@@ -280,9 +319,17 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     watch = environment.log.WatchTail({Topic::kCommands, partition}, to, StepSignal());
     clocks = {};
     clock_look = false;
+    snapshot_taker.emplace(environment, partition, executor, *store);
     FlushTimer();
     ClaimTimer();
     Step();
+  }
+
+  // Stopped while it restored, or while its store was filled.
+  void StoppedEarly() {
+    Release();
+    Enter(TaskState::kClosed);
+    executor.Post(std::exchange(stop_done, nullptr));
   }
 
   // What adapters call when there is something to take.
@@ -447,6 +494,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   void Append() {
     flying = std::exchange(current, {});
     flusher->Appended(flying.draft.bytes());
+    snapshot_taker->Appended(flying.draft.bytes());
     if (flusher->Due()) holding = true;
     // The body goes to the writer; what stays tells how many decisions the frame has, and what it consumed.
     writer->Append(std::move(flying.draft), [weak = weak_from_this(), mine = generation](Result<journal::Position> accepted) {
@@ -542,6 +590,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   Result<void> Flush(const journal::Position& at) {
     MAILY_TRY_VOID(flusher->Flush(at));
     holding = flusher->full();
+    if (state == TaskState::kLeading) snapshot_taker->Look();
     ShowCommandsBegin();
     if (!flusher->stalled() || std::exchange(flush_retried, true)) return Ok();
     executor.After(kRetryAfter, [weak = weak_from_this(), mine = generation] {
@@ -570,6 +619,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
       if (self->store->cache().dirty_bytes() > 0 && !self->flusher->stalled()) self->FlushSoon();
       if (!self->leading()) return;
       self->flusher->Trim();
+      self->snapshot_taker->Look();
       self->ShowCommandsBegin();
       self->FlushTimer();
     });
@@ -578,6 +628,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   void Stop(Job done) {
     wanted = false;
     stop_done = std::move(done);
+    if (filling) return filling->Stop();  // Filled goes on
     switch (state) {
       case TaskState::kRestoring:  // Led or Fail goes on
       case TaskState::kDraining:
@@ -623,7 +674,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   std::unique_ptr<Follower> follower;   // while following
   std::optional<Epoch> followed_epoch;  // the last one that the listener was told of
   std::unique_ptr<state::Store> store;
-  std::optional<Flusher> flusher;  // of the store
+  std::optional<Snapshots::Filling> filling;  // while the store is away, to be filled
+  std::optional<Flusher> flusher;             // of the store
+  std::optional<SnapshotTaker> snapshot_taker;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<journal::Writer> writer;
   std::unique_ptr<Intake> intake;

@@ -7,6 +7,7 @@
 //    └─Follow()─▶ following ◀── fenced (and Lead() again after 1-10 s, if it is still wanted here)
 //
 // A follower folds what the owner's frames say, so that it can lead at once; it writes its own store, claims nothing, decides nothing.
+// A store that begins anew is first filled from a snapshot, if there is one: elsewhere, while the task restores or follows.
 //
 // The loop, numbered in the body: 1 take external commands and the records of an inlet, for at most kDecideBudget of deciding or until the
 // frame is full; 2 one slice of one work item, round-robin over tenants, and due timers; 3 append the frame, one in flight, the next under
@@ -29,6 +30,8 @@
 #include "streams/task/pipeline.h"
 
 namespace maily::task {
+
+class Snapshots;
 
 enum class TaskState { kClosed, kFollowing, kRestoring, kLeading, kDraining, kFailed };
 const char* TaskStateName(TaskState state);
@@ -55,6 +58,8 @@ struct TaskEnvironment {
   PlainInlet plain = {};
   // Commands are kept for so long, and in any case until a flushed state stands behind their decision. Zero: for ever.
   Duration commands_retention = {};
+  // Null: none are taken, and a store that begins anew is folded from the journal alone.
+  Snapshots* snapshots = nullptr;
 };
 
 // What the host hears, on the task's executor.

@@ -30,6 +30,7 @@ struct FullableStores : KvStores {
                       const std::function<bool(std::string_view, std::string_view)>& visit) override {
       return kv_->Scan(from, to, visit);
     }
+    Result<std::unique_ptr<KvView>> View() override { return kv_->View(); }
     Result<void> Write(const KvBatch& batch) override { return full_ ? Fail(Code::kRetry, "no space left") : kv_->Write(batch); }
     Result<void> Flush() override { return kv_->Flush(); }
     uint64_t SizeOnDisk() override { return kv_->SizeOnDisk(); }

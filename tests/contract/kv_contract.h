@@ -178,8 +178,52 @@ TYPED_TEST_P(KvContract, ACrashForgetsWholeBatchesFromTheEnd) {
   }
 }
 
+TYPED_TEST_P(KvContract, AViewShowsOneMomentWhileTheStoreGoesOn) {
+  auto store = this->Open(KvDurability::kOnFlush);
+  KvBatch batch;
+  for (int i = 0; i < 20'000; ++i) batch.Put(std::to_string(100'000 + i), "before");
+  ASSERT_TRUE(store->Write(batch));
+  this->Put(*store, "unflushed", "too");
+  const auto before = this->ReadAll(*store);
+  auto view = store->View().value();
+  typename TestFixture::Content seen;
+  size_t left = 1'000;
+  const auto visit = [&](std::string_view key, std::string_view value) {
+    seen.emplace(key, value);
+    return --left > 0;
+  };
+  EXPECT_TRUE(view->Next(visit).value());
+  EXPECT_EQ(seen.size(), 1'000u);
+  for (KvBatch::Change& change : batch.changes) change.value = "after";
+  batch.changes[5'000].value.reset();
+  ASSERT_TRUE(store->Write(batch));
+  ASSERT_TRUE(store->Flush());
+  this->Put(*store, "150000", "later");
+  for (bool more = true; more;) {
+    left = 700;
+    more = view->Next(visit).value();
+  }
+  EXPECT_EQ(seen, before);
+  EXPECT_FALSE(view->Next(visit).value()) << "it stays at its end";
+}
+
+TYPED_TEST_P(KvContract, AViewEndsWhenItsStoreIsClosed) {
+  auto store = this->Open(KvDurability::kOnFlush);
+  for (const char* key : {"a", "b", "c"}) this->Put(*store, key, key);
+  auto view = store->View().value();
+  const auto one = [](std::string_view, std::string_view) { return false; };
+  ASSERT_TRUE(view->Next(one).value());
+  store.reset();
+  EXPECT_EQ(view->Next(one).error().code, Code::kConflict);
+  store = this->Open(KvDurability::kOnFlush);
+  EXPECT_EQ(view->Next(one).error().code, Code::kConflict);
+  view.reset();
+  this->Put(*store, "d", "d");
+}
+
 REGISTER_TYPED_TEST_SUITE_P(KvContract, WhatWasWrittenIsRead, ABatchPutsAndDeletesInItsOrder, AScanIsOrderedByUnsignedBytesAndBounded,
                             StoresAreApartAndOpenOnce, ADestroyedStoreIsEmptyWhenOpenedAgain, WhatWasFlushedSurvivesACrash,
-                            ASyncedWriteSurvivesACrash, ACrashForgetsWholeBatchesFromTheEnd);
+                            ASyncedWriteSurvivesACrash, ACrashForgetsWholeBatchesFromTheEnd, AViewShowsOneMomentWhileTheStoreGoesOn,
+                            AViewEndsWhenItsStoreIsClosed);
 
 }  // namespace maily::contract

@@ -2,7 +2,8 @@
 """No personal plaintext at rest but in the declared tables (invariant 12): a search of every byte of the data directory after kill -9.
 
 People with recognisable addresses and names come in by import, API, events, suppressions and refusals that echo the address. The server
-is killed while it sends. Then every file is searched as it is, and every entry of every RocksDB database unpacked (`stored_bytes`).
+is killed while it sends. Then every file is searched as it is, and every entry of every RocksDB database and every snapshot unpacked
+(`stored_bytes`).
 Personal words may stand in table contacts_pii alone, and in the files of the database that holds it. The search proves itself: the same
 words are found there, and words that are not personal are found inside compressed frames and blocks.
 """
@@ -93,6 +94,7 @@ def live(world):
     # A clean stop leaves flushed stores; the kill then leaves what was not.
     api.close()
     world.server.stop()
+    world.cli("snapshots", "take", "--data", world.data, "--snapshots", os.path.join(world.data, "snapshots"))
     world.start_server()
     before = mails()
     campaign("second")
@@ -122,7 +124,14 @@ def search(world, stored_bytes):
         if os.path.basename(store) == "log":
             frames = int(done.stderr.split()[-1])
             check(frames > 100, f"{frames} frames of the journal were unpacked")
-    check(reached == {"log", "state"}, f"'{PLAIN}' was found in {reached}")
+    for path in files(os.path.join(world.data, "snapshots")):
+        done = subprocess.run([stored_bytes, path], capture_output=True, timeout=120)
+        check(done.returncode == 0, done.stderr.decode())
+        if words := found_in(done.stdout):
+            hits[os.path.relpath(path, world.data) + " (unpacked)"] = words
+        if PLAIN.encode() in done.stdout and "/parts/" in path:
+            reached.add("snapshots")
+    check(reached == {"log", "state", "snapshots"}, f"'{PLAIN}' was found in {reached}")
     return hits
 
 

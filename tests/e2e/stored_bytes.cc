@@ -1,10 +1,13 @@
 // Prints what a store holds, unpacked, so that a test can search it: `stored_bytes DIRECTORY…`, each a RocksDB database that nobody has
 // open. For every entry of every column family: key, value, and each zstd frame that the value ends with, decompressed; to stderr, how many
-// such frames there were. Opens for reading only; what stands in the write-ahead log alone is printed too. Exits 1, naming the directory,
-// if one cannot be read.
+// such frames there were. Opens for reading only; what stands in the write-ahead log alone is printed too. An argument that is a file (part of
+// a snapshot) is taken as one value. Exits 1, naming the directory, if one cannot be read.
 #include <rocksdb/db.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,7 +36,17 @@ size_t PrintUnpacked(std::string_view value) {
   return frames;
 }
 
+rocksdb::Status PrintFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (!file) return rocksdb::Status::IOError("cannot be read");
+  Print(bytes);
+  std::fprintf(stderr, "%zu\n", PrintUnpacked(bytes));
+  return rocksdb::Status::OK();
+}
+
 rocksdb::Status PrintAll(const std::string& directory) {
+  if (std::filesystem::is_regular_file(directory)) return PrintFile(directory);
   rocksdb::Options options;
   std::vector<std::string> names;
   if (auto status = rocksdb::DB::ListColumnFamilies(options, directory, &names); !status.ok()) return status;

@@ -106,25 +106,30 @@ Result<void> Walk(const std::string& path, const std::function<void(const std::s
 
 }  // namespace
 
-Result<std::unique_ptr<FolderBlobs>> FolderBlobs::Open(const std::string& folder) {
-  std::error_code error;
-  const std::string absolute = fs::absolute(folder, error).lexically_normal().string();
-  const std::string beside = absolute + "/" + kBeside;
-  for (const std::string& path : {absolute, beside}) {
+FolderBlobs::FolderBlobs(const std::string& folder) : folder_(fs::absolute(folder).lexically_normal().string()) {}
+
+Result<void> FolderBlobs::Prepare() {
+  const std::lock_guard lock(mutex_);
+  if (prepared_) return Ok();
+  const std::string beside = folder_ + "/" + kBeside;
+  for (const std::string& path : {folder_, beside}) {
     if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Again(Failed("create", path));
   }
   if (access(beside.c_str(), R_OK | W_OK | X_OK) != 0) return Again(Failed("use", beside));
   const std::time_t now = std::time(nullptr);
+  std::error_code error;
   for (fs::directory_iterator each(beside, error), end; !error && each != end; each.increment(error)) {
     struct stat stat{};
     if (::stat(each->path().c_str(), &stat) == 0 && now - stat.st_mtime > kLeftoverSeconds) unlink(each->path().c_str());
   }
-  return std::unique_ptr<FolderBlobs>(new FolderBlobs(absolute));
+  prepared_ = true;
+  return Ok();
 }
 
 Result<void> FolderBlobs::Put(const std::string& name, std::string_view bytes) {
   MAILY_TRY_VOID(CheckBlobName(name));
   if (bytes.size() > kBytesMax) return Fail(Code::kInvalid, "the blob {} has {} bytes, of at most {}", name, bytes.size(), kBytesMax);
+  MAILY_TRY_VOID(Prepare());
   static std::atomic<uint64_t> count = 0;
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -138,6 +143,7 @@ Result<void> FolderBlobs::Put(const std::string& name, std::string_view bytes) {
 
 Result<std::string> FolderBlobs::Get(const std::string& name, uint64_t offset, size_t bytes_max) {
   MAILY_TRY_VOID(CheckBlobName(name));
+  MAILY_TRY_VOID(Prepare());
   const std::string path = folder_ + "/" + name;
   const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) return Failed("open", path);
@@ -158,6 +164,7 @@ Result<std::string> FolderBlobs::Get(const std::string& name, uint64_t offset, s
 
 Result<std::vector<BlobEntry>> FolderBlobs::List(const std::string& prefix, const std::string& after, size_t count_max) {
   MAILY_TRY_VOID(CheckBlobPrefix(prefix));
+  MAILY_TRY_VOID(Prepare());
   const size_t slash = prefix.rfind('/');
   const std::string deepest = slash == std::string::npos ? folder_ : folder_ + "/" + prefix.substr(0, slash);
   const auto less = [](const BlobEntry& a, const BlobEntry& b) { return a.name < b.name; };
@@ -173,6 +180,7 @@ Result<std::vector<BlobEntry>> FolderBlobs::List(const std::string& prefix, cons
 
 Result<void> FolderBlobs::Delete(const std::string& name) {
   MAILY_TRY_VOID(CheckBlobName(name));
+  MAILY_TRY_VOID(Prepare());
   const std::string path = folder_ + "/" + name;
   if (unlink(path.c_str()) != 0 && errno != ENOENT) return Failed("remove", path);
   // Folders that have become empty go too.

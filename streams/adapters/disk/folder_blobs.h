@@ -1,10 +1,10 @@
 // Blobs as files of a folder, which may be one that several machines share.
 //
 // A blob is written beside, in <folder>/.tmp, synced, renamed to its name, and the folders on its way are synced. What a killed process has
-// left in .tmp is removed an hour later, when the folder is next opened. Modes are 0600 and 0700.
+// left in .tmp is removed an hour later, when the next one begins. Modes are 0600 and 0700.
 #pragma once
 
-#include <memory>
+#include <mutex>
 #include <string>
 
 #include "streams/port/blobs.h"
@@ -14,8 +14,8 @@ namespace maily::disk {
 // Thread: any; several processes may use one folder.
 class FolderBlobs : public Blobs {
  public:
-  // The folder is made if it is absent, not what it stands in: a file system that is not mounted is an error. kRetry: it cannot be used.
-  static Result<std::unique_ptr<FolderBlobs>> Open(const std::string& folder);
+  // The folder is made when it is first used, if it is absent, but not what it stands in: a file system that is not mounted is kRetry.
+  explicit FolderBlobs(const std::string& folder);
 
   Result<void> Put(const std::string& name, std::string_view bytes) override;
   Result<std::string> Get(const std::string& name, uint64_t offset, size_t bytes_max) override;
@@ -24,8 +24,12 @@ class FolderBlobs : public Blobs {
   std::string place() const override { return "file://" + folder_; }
 
  private:
-  explicit FolderBlobs(std::string folder) : folder_(std::move(folder)) {}
+  // Makes the folder and sweeps it, once.
+  Result<void> Prepare();
+
   const std::string folder_;  // absolute
+  std::mutex mutex_;
+  bool prepared_ = false;
 };
 
 }  // namespace maily::disk

@@ -54,10 +54,41 @@ bool InOrder(const KvBatch& batch) {
   return std::ranges::adjacent_find(batch.changes, not_before) == batch.changes.end();
 }
 
+// An iterator holds the files and memtables of its moment. The store takes it away before it closes its database.
+struct Held {
+  std::mutex mutex;
+  std::unique_ptr<rocksdb::Iterator> iterator;  // null: the store was closed
+  bool begun = false;                           // it stands somewhere
+};
+
+class RocksView : public KvView {
+ public:
+  RocksView(std::shared_ptr<Held> held, std::string path) : held_(std::move(held)), path_(std::move(path)) {}
+  ~RocksView() override {
+    const std::lock_guard lock(held_->mutex);
+    held_->iterator.reset();
+  }
+
+  Result<bool> Next(const std::function<bool(std::string_view key, std::string_view value)>& visit) override {
+    const std::lock_guard lock(held_->mutex);
+    if (held_->iterator == nullptr) return Fail(Code::kConflict, "the store {} was closed while it was read", path_);
+    rocksdb::Iterator& at = *held_->iterator;
+    if (!std::exchange(held_->begun, true)) at.SeekToFirst();
+    for (bool more = true; more && at.Valid(); at.Next()) more = visit(ToView(at.key()), ToView(at.value()));
+    if (!at.status().ok()) return ToError(at.status(), "reading the store", path_);
+    return at.Valid();
+  }
+
+ private:
+  const std::shared_ptr<Held> held_;
+  const std::string path_;
+};
+
 class RocksKv : public Kv {
  public:
   RocksKv(std::string path, const Resources& resources, KvDurability durability)
       : path_(std::move(path)), resources_(resources.impl()), on_write_(durability == KvDurability::kOnWrite) {}
+  ~RocksKv() override { CloseViews(); }
 
   Result<void> OpenDatabase() {
     rocksdb::Options options = resources_.KvStore();
@@ -91,6 +122,19 @@ class RocksKv : public Kv {
     }
     if (!iterator->status().ok()) return ToError(iterator->status(), "reading the store", path_);
     return {};
+  }
+
+  Result<std::unique_ptr<KvView>> View() override {
+    const std::shared_lock lock(mutex_);
+    MAILY_TRY_VOID(IsOpen());
+    rocksdb::ReadOptions options;
+    options.fill_cache = false;
+    auto held = std::make_shared<Held>();
+    held->iterator.reset(db_->NewIterator(options));
+    const std::lock_guard views_lock(views_mutex_);
+    std::erase_if(views_, [](const std::weak_ptr<Held>& view) { return view.expired(); });
+    views_.push_back(held);
+    return std::unique_ptr<KvView>(std::make_unique<RocksView>(std::move(held), path_));
   }
 
   Result<void> Write(const KvBatch& changes) override {
@@ -135,8 +179,8 @@ class RocksKv : public Kv {
     MAILY_TRY_VOID(IsOpen());
     const std::string path = fmt::format("{}/{}", path_, kIngestName);
     rocksdb::Options options = db_->GetOptions(db_->DefaultColumnFamily());
-    options.compression_per_level.clear();  // it is compacted soon
-    options.compression = rocksdb::kNoCompression;
+    options.compression_per_level.clear();  // unless it lasts, it is compacted soon
+    options.compression = changes.lasting ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
     options.env->DeleteFile(path).PermitUncheckedError();  // what a crash has left
     rocksdb::SstFileWriter file(rocksdb::EnvOptions(), options, db_->DefaultColumnFamily());
     rocksdb::Status status = file.Open(path);
@@ -147,7 +191,7 @@ class RocksKv : public Kv {
     if (status.ok()) status = file.Finish();
     rocksdb::IngestExternalFileOptions ingest;
     ingest.move_files = true;
-    ingest.snapshot_consistency = false;  // nobody holds one
+    ingest.snapshot_consistency = false;  // nobody holds one: a view is an iterator, which keeps the files of its moment
     ingest.write_global_seqno = false;    // the file stays as it was synced
     if (status.ok()) status = db_->Flush(rocksdb::FlushOptions());
     if (status.ok()) status = flush_watch_->Wait(*db_);
@@ -182,11 +226,23 @@ class RocksKv : public Kv {
       if (const rocksdb::Status status = db_->Resume(); !status.ok()) return ToError(status, "resuming the store", path_);
     } else {
       // RocksDB 7.8 never writes again to a WAL file on which a write failed. Everything acknowledged is synced, so nothing is lost.
+      CloseViews();
       db_.Close();
       MAILY_TRY_VOID(OpenDatabase());
     }
     stalled_ = false;
     return {};
+  }
+
+  void CloseViews() {
+    const std::lock_guard lock(views_mutex_);
+    for (const std::weak_ptr<Held>& view : views_) {
+      const auto held = view.lock();
+      if (held == nullptr) continue;
+      const std::lock_guard held_lock(held->mutex);
+      held->iterator.reset();
+    }
+    views_.clear();
   }
 
   const std::string path_;
@@ -197,6 +253,8 @@ class RocksKv : public Kv {
   Database db_;
   std::atomic<bool> stalled_ = false;
   std::atomic<bool> failed_ = false;
+  std::mutex views_mutex_;  // after mutex_, before a view's
+  std::vector<std::weak_ptr<Held>> views_;
 };
 
 Result<void> CheckName(const std::string& name) {

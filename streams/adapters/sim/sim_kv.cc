@@ -33,6 +33,24 @@ struct SimKvStores::Disk {
   }
 };
 
+class SimKvStores::ViewOfDisk : public KvView {
+ public:
+  explicit ViewOfDisk(std::shared_ptr<Disk> disk) : disk_(std::move(disk)), opened_(disk_->opened), content_(disk_->current) {}
+
+  Result<bool> Next(const std::function<bool(std::string_view key, std::string_view value)>& visit) override {
+    if (disk_->opened != opened_ || !disk_->is_open) return Fail(Code::kConflict, "the store was closed while it was read");
+    for (bool more = true; more && !content_.empty(); content_.erase(content_.begin())) {
+      more = visit(content_.begin()->first, content_.begin()->second);
+    }
+    return !content_.empty();
+  }
+
+ private:
+  const std::shared_ptr<Disk> disk_;
+  const uint64_t opened_;
+  Content content_;
+};
+
 class SimKvStores::Store : public Kv {
  public:
   Store(std::shared_ptr<Disk> disk, KvDurability durability, std::shared_ptr<bool> full)
@@ -55,6 +73,10 @@ class SimKvStores::Store : public Kv {
       if (!visit(each->first, each->second)) break;
     }
     return {};
+  }
+  Result<std::unique_ptr<KvView>> View() override {
+    MAILY_TRY_VOID(IsAlive());
+    return std::unique_ptr<KvView>(std::make_unique<ViewOfDisk>(disk_));
   }
   Result<void> Write(const KvBatch& batch) override {
     MAILY_TRY_VOID(IsAlive());

@@ -28,6 +28,7 @@ class SimKvStores : public KvStores {
  private:
   struct Disk;
   class Store;
+  class ViewOfDisk;
   Scheduler& scheduler_;
   std::map<std::string, std::shared_ptr<Disk>> disks_;
   std::shared_ptr<bool> full_ = std::make_shared<bool>(false);
