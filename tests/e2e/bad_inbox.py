@@ -226,8 +226,11 @@ def mischief_with_topics(world, client):
         return {int(one[1]): int(one[2]) for one in found if one}
     wait_for("every partition noticed", lambda: len(ends()) == PARTITIONS, 40, world.server)
     check(ask(world, "anew@example.com") == 503, "a write into the new topic is answered as if it were decided")
-    status, answer, _ = api.call("GET", "/readyz")
-    check(status == 503 and "made anew" in answer["reason"], f"/readyz: {status} {answer}")
+
+    def unready():
+        status, answer, _ = api.call("GET", "/readyz")
+        return status == 503 and "made anew" in answer["reason"]
+    wait_for("not ready", unready, 20, world.server)
     wait_for("the metric", lambda: wrong(api, "maily.commands", "records", "fail"), 20, world.server)
     world.server.stop()
     world.start_server(wait=False)
