@@ -318,7 +318,7 @@ int Main(int argc, char** argv) {
   }
   observe::SetLevel(std::getenv("MAILY_SIM_LOG") == nullptr ? observe::Level::kOff : observe::Level::kDebug);
   const auto started = std::chrono::steady_clock::now();
-  size_t failures = 0, kills = 0, cuts = 0, stops = 0, unknown = 0;
+  size_t failures = 0, kills = 0, cuts = 0, stops = 0, lost = 0, unknown = 0;
   std::string failed_seeds;
   for (uint64_t seed = from; seed < from + count; ++seed) {
     Run run(seed);
@@ -326,6 +326,7 @@ int Main(int argc, char** argv) {
     kills += run.world().kills();
     cuts += run.world().power_cuts();
     stops += run.world().stops();
+    lost += run.world().stores_lost();
     unknown += run.unknown();
     if (failure.empty()) continue;
     ++failures;
@@ -337,11 +338,12 @@ int Main(int argc, char** argv) {
   std::filesystem::create_directories("build/torture");
   std::ofstream("build/torture/simulate.json") << fmt::format(
       "{{\"name\":\"simulate\",\"count\":{},\"failures\":{},\"seeds\":[{}],\"seconds\":{:.1f},\"kills\":{},\"power_cuts\":{},\"stops\":{},"
-      "\"unknown\":{}"
+      "\"stores_lost\":{},\"unknown\":{}"
       "}}\n",
-      count, failures, failed_seeds, seconds, kills, cuts, stops, unknown);
-  std::printf("%llu seeds, %zu failures; %zu kills, %zu power cuts, %zu stops, %zu sends unknown; %.1f s\n",
-              static_cast<unsigned long long>(count), failures, kills, cuts, stops, unknown, seconds);
+      count, failures, failed_seeds, seconds, kills, cuts, stops, lost, unknown);
+  std::printf(
+      "%llu seeds, %zu failures; %zu kills, %zu power cuts, %zu stops, %zu machines without their stores, %zu sends unknown; %.1f s\n",
+      static_cast<unsigned long long>(count), failures, kills, cuts, stops, lost, unknown, seconds);
   return failures == 0 ? 0 : 1;
 }
 

@@ -7,12 +7,14 @@
 #include "streams/journal/frame.h"
 #include "streams/state/cache.h"
 #include "streams/task/decide.h"
+#include "streams/task/snapshots.h"
 #include "tests/sim/stoppable.h"
 
 namespace maily::simulation {
 namespace {
 
 const Endpoint kRelay{"127.0.0.1", 2525};
+constexpr double kStoresLost = 0.2;  // of the deaths of a machine
 
 sim::SimLog::Options LogOptions(sim::Scheduler& scheduler, bool broker) {
   sim::SimLog::Options options;
@@ -30,10 +32,11 @@ sim::SimLog::Options LogOptions(sim::Scheduler& scheduler, bool broker) {
 struct Process {
   Process(sim::Scheduler& scheduler, sim::SimLog& real_log, const std::vector<PartitionId>& mine, sim::SimKvStores& stores,
           sim::SimSlots& careful_slots, sim::SimSlots& smtp_slots, sim::SimNet& net, const task::Pipeline& pipeline,
-          keyring::Keyring& keyring)
+          keyring::Keyring& keyring, Blobs& blobs)
       : log(real_log), attempt_slots(smtp_slots, kPartitions, scheduler.entropy()), caches(kPartitions, nullptr) {
     for (size_t w = 0; w < kWorkers; ++w) workers.push_back(std::make_unique<StoppableExecutor>(scheduler.MakeExecutor()));
     client = std::make_unique<StoppableExecutor>(scheduler.MakeExecutor());
+    background = std::make_unique<StoppableExecutor>(scheduler.MakeExecutor());
     sender = std::make_unique<command::Sender>(log, 1 << 20);
     replies = std::make_unique<command::Replies>(10'000);
     environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
@@ -42,6 +45,12 @@ struct Process {
     environment->flush_journal_bytes = 8 << 10;  // flush often: more places to die at
     environment->flush_interval = Seconds(5);
     environment->commands_retention = Milliseconds(50);  // short: a restart meets a trimmed head of commands
+    task::SnapshotOptions of_snapshots;
+    of_snapshots.journal_bytes = 32 << 10;
+    of_snapshots.interval = Seconds(20);
+    of_snapshots.part_bytes = 4 << 10;
+    snapshots = std::make_unique<task::Snapshots>(blobs, log, scheduler.clock(), scheduler.entropy(), *background, of_snapshots);
+    environment->snapshots = snapshots.get();
     for (size_t w = 0; w < kWorkers; ++w) {
       hosts.push_back(net.MakeHost(*workers[w]));
       smtp::SharedOptions options;
@@ -80,10 +89,12 @@ struct Process {
   void Stop() {
     for (const auto& worker : workers) worker->Stop();
     client->Stop();
+    background->Stop();
   }
   void Continue() {
     for (const auto& worker : workers) worker->Continue();
     client->Continue();
+    background->Continue();
   }
 
   sim::SimLogClient log;
@@ -91,8 +102,10 @@ struct Process {
   std::vector<state::Cache*> caches;
   std::vector<std::unique_ptr<StoppableExecutor>> workers;
   std::unique_ptr<StoppableExecutor> client;
+  std::unique_ptr<StoppableExecutor> background;  // of snapshots
   std::unique_ptr<command::Sender> sender;
   std::unique_ptr<command::Replies> replies;
+  std::unique_ptr<task::Snapshots> snapshots;
   std::unique_ptr<task::TaskEnvironment> environment;
   std::vector<std::unique_ptr<sim::SimHost>> hosts;
   std::vector<std::shared_ptr<smtp::Shared>> smtp;
@@ -109,6 +122,7 @@ World::World(uint64_t seed, size_t machines)
     : scheduler_(seed),
       log_(scheduler_, LogOptions(scheduler_, machines > 1)),
       shared_stores_(scheduler_),
+      blobs_(scheduler_),
       net_(scheduler_, {}),
       pipeline_(MakePipeline()) {
   for (size_t m = 0; m < machines; ++m) machines_.push_back(std::make_unique<Machine>(scheduler_));
@@ -149,7 +163,7 @@ void World::OpenKeyring() {
 void World::Start(size_t machine) {
   Machine& m = *machines_[machine];
   m.process = std::make_unique<Process>(scheduler_, log_, PartitionsOf(machine), m.stores, m.careful_slots, m.smtp_slots, net_, pipeline_,
-                                        *keyring_);
+                                        *keyring_, blobs_);
 }
 
 std::vector<PartitionId> World::PartitionsOf(size_t machine) const {
@@ -202,6 +216,10 @@ void World::Die(size_t machine, bool power) {
     m.careful_slots.Reboot();
   }
   m.stores.Crash();
+  if (scheduler_.Chance(kStoresLost)) {
+    ++stores_lost_;
+    for (uint16_t p = 0; p < kPartitions; ++p) m.stores.Destroy(state::StoreName(PartitionId(p))).value();
+  }
   if (machines() == 1) OpenKeyring();
 }
 

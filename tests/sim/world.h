@@ -11,6 +11,7 @@
 #include "app/sink.h"
 #include "processors/effects/runner.h"
 #include "processors/effects/smtp/delivery.h"
+#include "streams/adapters/sim/sim_blobs.h"
 #include "streams/adapters/sim/sim_env.h"
 #include "streams/adapters/sim/sim_kv.h"
 #include "streams/adapters/sim/sim_log.h"
@@ -64,6 +65,8 @@ class World {
   size_t kills() const { return kills_; }
   size_t power_cuts() const { return power_cuts_; }
   size_t stops() const { return stops_; }
+  // Deaths after which a machine had no state stores any more: it starts from snapshots, or from the journal alone.
+  size_t stores_lost() const { return stores_lost_; }
   // The state of a partition by whoever is to lead it and does; null if none does.
   state::Cache* cache(PartitionId partition);
   bool AllLeading() const;
@@ -100,6 +103,7 @@ class World {
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<size_t> assigned_ = std::vector<size_t>(kPartitions, 0);  // by partition
   sim::SimKvStores shared_stores_;                                      // of the keyring, beside several machines
+  sim::SimBlobs blobs_;                                                 // of snapshots
   sim::SimNet net_;
   task::Pipeline pipeline_;
   std::unique_ptr<keyring::Keyring> keyring_;
@@ -107,6 +111,7 @@ class World {
   std::unique_ptr<sim::SimHost> sink_host_;
   std::unique_ptr<app::Sink> sink_;
   size_t stops_ = 0;
+  size_t stores_lost_ = 0;
   size_t kills_ = 0;
   size_t power_cuts_ = 0;
 };
