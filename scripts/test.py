@@ -81,6 +81,13 @@ def unit(preset, *choice):
     return passed, failed
 
 
+def fetch_postgres():
+    """As fetch_kafka; before the build, which registers the tests on PostgreSQL only where it is."""
+    code, output, _ = run(["scripts/setup.sh", "--postgres"], 900)
+    if code != 0:
+        print("postgres: SKIPPED, it cannot be had here: " + (output.strip().splitlines() or ["no reason given"])[-1], flush=True)
+
+
 def fetch_kafka():
     """What the tests on a real broker need; without it they skip themselves, and say so."""
     for command in (["scripts/setup.sh", "--kafka"], ["scripts/kafka.sh", "fetch"]):
@@ -106,6 +113,7 @@ def main():
     arguments.preset = arguments.preset or "dev"
     steps = [("layers", ["python3", "scripts/layers.py"]), ("names", ["python3", "scripts/names.py"])]
     fetch_kafka()
+    fetch_postgres()
     if build(arguments.preset):
         ok, bad = unit(arguments.preset, "-LE", "broker")
         passed, failed = passed + ok, failed + bad

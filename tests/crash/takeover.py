@@ -388,7 +388,7 @@ def main():
     try:
         if cluster.missing:
             print(f"skipped: {cluster.missing}")
-            return 0
+            return 77
         run(cluster, arguments, result)
     except Failed as error:
         result["failures"].append(str(error))

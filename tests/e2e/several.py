@@ -114,7 +114,7 @@ def main():
     try:
         if cluster.missing:
             print(f"skipped: {cluster.missing}")
-            return 0
+            return 77
         print(f"ok: {run(cluster)}")
         return 0
     except Failed as error:
