@@ -2,14 +2,16 @@
 # A real Kafka (KRaft, one JVM a broker) on loopback, for tests and for people who try it.
 #
 #   scripts/kafka.sh fetch                                                 the broker's jars, once, into the cache
-#   scripts/kafka.sh start [--dir D] [--port P] [--secure] [--while PID]   one broker; prints its bootstrap address
+#   scripts/kafka.sh start [--dir D] [--port P] [--secure] [--full] [--while PID]   one broker; prints its bootstrap address
 #   scripts/kafka.sh cluster 3 [--dir D] [--while PID]                     three brokers; prints their addresses
 #   scripts/kafka.sh node K kill|start [--dir D]                           kill -9 of broker K, and its restart on the same port and data
 #   scripts/kafka.sh stop [--dir D]                                        ends the brokers that were started in D and removes D
 #
 # --while PID stops it when that process is gone. --secure adds a listener with TLS and SASL/PLAIN (users admin, writer, reader; the
 # password is the name) and switches authorisation on: D/secure holds its address and certificate, D/client.properties what a client needs
-# to connect as admin. Jars: ${XDG_CACHE_HOME:-~/.cache}/maily/kafka-<version>, by Maven. Java 17 or newer; 256 MB of heap a broker.
+# to connect as admin. Jars: ${XDG_CACHE_HOME:-~/.cache}/maily/kafka-<version>, by Maven. Java 17 or newer. A broker starts fast and has
+# 256 MB of heap, but runs slowly; --full gives it what Kafka's own start script does (1 GB, G1, all compilers, default threads): for
+# measurements.
 set -euo pipefail
 
 version=4.1.1
@@ -17,6 +19,7 @@ cache="${XDG_CACHE_HOME:-$HOME/.cache}/maily/kafka-$version"
 dir="${TMPDIR:-/tmp}/maily-kafka-$(id -u)"
 port=0
 secure=no
+full=no
 while_pid=
 say() { echo "kafka.sh: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -28,6 +31,7 @@ while [ $# -gt 0 ]; do
     --dir) dir=$2; shift 2 ;;
     --port) port=$2; shift 2 ;;
     --secure) secure=yes; shift ;;
+    --full) full=yes; shift ;;
     --while) while_pid=$2; shift 2 ;;
     *) words+=("$1"); shift ;;
   esac
@@ -98,14 +102,18 @@ share.coordinator.state.topic.replication.factor=$5
 share.coordinator.state.topic.min.isr=1
 offsets.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
-num.network.threads=2
-num.io.threads=2
-background.threads=2
-log.cleaner.dedupe.buffer.size=4194304
 replica.lag.time.max.ms=5000
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 PROPERTIES
+  if [ "$full" = no ]; then
+    cat >>"$home/server.properties" <<PROPERTIES
+num.network.threads=2
+num.io.threads=2
+background.threads=2
+log.cleaner.dedupe.buffer.size=4194304
+PROPERTIES
+  fi
   if [ -n "${6:-}" ]; then
     local users='user_admin="admin" user_writer="writer" user_reader="reader"'
     cat >>"$home/server.properties" <<PROPERTIES
@@ -132,8 +140,11 @@ PROPERTIES
 }
 
 launch() {  # launch NODE: in a session of its own, so that a terminal's Ctrl-C is not meant for it
-  local home=$dir/$1
-  setsid java -Xms128m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Dlog4j2.configurationFile="$home/log4j2.properties" \
+  local home=$dir/$1 machine=(-Xms128m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto)
+  if [ -e "$dir/full" ]; then
+    machine=(-server -Xms1g -Xmx1g -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent)
+  fi
+  setsid java "${machine[@]}" -Dlog4j2.configurationFile="$home/log4j2.properties" \
     -cp "$cache/jars/*" kafka.Kafka "$home/server.properties" >"$home/log" 2>&1 </dev/null &
   echo $! >"$home/pid"
 }
@@ -154,6 +165,7 @@ make() {  # make COUNT
   fetch
   [ -e "$dir" ] && fail "$dir exists: stop it first, or give --dir"
   mkdir -p "$dir"; chmod 700 "$dir"
+  [ "$full" = no ] || touch "$dir/full"
   read -ra ports <<<"$(free_ports $((2 * count + 1)))"
   [ "$port" != 0 ] && ports[0]=$port
   for node in $(seq "$count"); do
@@ -211,5 +223,5 @@ case $verb in
   cluster) make "${words[0]:-3}" ;;
   node) [ ${#words[@]} -eq 2 ] || fail "node K kill|start"; node "${words[@]}" ;;
   stop) stop ;;
-  *) sed -n '2,16s/^# \{0,1\}//p' "$0"; [ "$verb" = help ] || exit 2 ;;
+  *) sed -n '2,18s/^# \{0,1\}//p' "$0"; [ "$verb" = help ] || exit 2 ;;
 esac

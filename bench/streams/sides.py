@@ -30,12 +30,12 @@ def peak_bytes(pid):
 
 
 class Broker:
-    """One broker by scripts/kafka.sh, with everything that is in it; gone when this process is."""
+    """One broker by scripts/kafka.sh, set up as Kafka's own start script does, with everything that is in it; gone when this process is."""
 
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="maily-bench-streams-")
         self.home = os.path.join(self.directory, "kafka")
-        done = subprocess.run([os.path.join(ROOT, "scripts/kafka.sh"), "start", "--dir", self.home, "--while", str(os.getpid())],
+        done = subprocess.run([os.path.join(ROOT, "scripts/kafka.sh"), "start", "--full", "--dir", self.home, "--while", str(os.getpid())],
                               capture_output=True, text=True, check=False)
         if done.returncode != 0:
             shutil.rmtree(self.directory)

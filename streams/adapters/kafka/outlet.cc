@@ -106,7 +106,7 @@ Result<KafkaOutlet::Line> KafkaOutlet::Make() {
       {"enable.idempotence", "true"},
       {"enable.gapless.guarantee", "true"},  // a record that is refused ends the producer: none after it is taken
       {"max.in.flight.requests.per.connection", "5"},
-      {"linger.ms", "2"},  // the records of a batch come within that
+      {"linger.ms", "1"},  // the records of a batch come within that
       {"batch.num.messages", "100000"},
       {"compression.codec", outlet_.compression},
       {"message.max.bytes", std::to_string(kMessageBytesMax)},

@@ -87,7 +87,7 @@ public final class Latency {
   private static void send(String servers, String topic, int rate, int total, byte[][] names, long[][] sent) {
     final Map<String, Object> settings =
         Map.of(
-            "bootstrap.servers", servers, "acks", "1", "enable.idempotence", "false", "linger.ms", "0", "key.serializer",
+            "bootstrap.servers", servers, "acks", "1", "enable.idempotence", "false", "key.serializer",
             ByteArraySerializer.class.getName(), "value.serializer", ByteArraySerializer.class.getName());
     final int[] next = new int[names.length];
     final byte[] value = new byte[VALUE_BYTES];
