@@ -149,7 +149,7 @@ def main():
     parser.add_argument("--warm", type=int, default=1_500_000, help="streams: records before it is measured, so that a JVM is warm")
     parser.add_argument("--uniform-records", type=int, default=5_000_000, help="streams: of the uniform rows")
     parser.add_argument("--uniform-warm", type=int, default=2_000_000, help="streams: as --warm")
-    parser.add_argument("--beyond-records", type=int, default=8_000_000, help="streams: of the rows beyond the cache")
+    parser.add_argument("--beyond-records", type=int, default=12_500_000, help="streams: of the rows beyond the cache")
     parser.add_argument("--beyond-warm", type=int, default=6_500_000, help="streams: as --warm")
     parser.add_argument("--rate", type=int, default=40_000, help="streams: records a second of the latency rows")
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="build directory")

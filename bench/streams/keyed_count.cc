@@ -123,6 +123,7 @@ task::Pipeline CountPipeline() {
     counted.count = (before == nullptr ? 0 : before->count) + 1;
     context.Emit(counted);
   });
+  noun.LooksUp<Hit, Count>();
   noun.Evolves<Counted>(+[](task::Fold& fold, const Counted& counted) {
     fold.table<Count>().Edit(state::Key(fold.tenant(), counted.key)).count = counted.count;
   });

@@ -15,6 +15,7 @@ task::Noun Row() {
       .Reads<lists::v1::Subscriber>()
       .Decides<v1::UpsertContact>(Decide)
       .Decides<v1::ImportContacts>(Decide)
+      .LooksUp<v1::UpsertContact, v1::ContactRef>()
       .Evolves<v1::ContactCreated>(Evolve)
       .Evolves<v1::ContactChanged>(Evolve);
 }

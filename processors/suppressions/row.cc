@@ -13,6 +13,8 @@ task::Noun Row() {
       .Owns<v1::Suppression>()
       .Decides<v1::AddSuppression>(Decide)
       .Decides<v1::RemoveSuppression>(Decide)
+      .LooksUp<v1::AddSuppression, v1::Suppression>()
+      .LooksUp<v1::RemoveSuppression, v1::Suppression>()
       .Reacts<sends::v1::AttemptBounced>(React)
       .Evolves<v1::SuppressionAdded>(Evolve)
       .Evolves<v1::SuppressionRemoved>(Evolve);

@@ -1,6 +1,7 @@
 // See receiver.h.
 #include "streams/command/receiver.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -134,6 +135,11 @@ void Receiver::Pop() {
   }
   MAILY_CHECK(impl_->index < impl_->commands.size(), "Pop without a command");
   ++impl_->index;
+}
+
+std::span<const Command> Receiver::Upcoming(size_t max) const {
+  const std::span<const Command> all(impl_->commands);
+  return all.subspan(std::min(impl_->index, all.size())).first(std::min(max, all.size() - std::min(impl_->index, all.size())));
 }
 
 const Error* Receiver::error() const { return impl_->error ? &*impl_->error : nullptr; }

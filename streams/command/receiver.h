@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,8 @@ class Receiver {
   const Unreadable* unreadable() const;
   // Takes what Peek showed.
   void Pop();
+  // What Peek showed and those behind it in its record, up to `max`. Valid until Pop.
+  std::span<const Command> Upcoming(size_t max) const;
   // Why reading stopped, if it did: kNotFound (trimmed away: commands were lost before they were decided), kDiverged (`last` is beyond
   // the end or of a later generation), kCorrupt, kFatal.
   const Error* error() const;

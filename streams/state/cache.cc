@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -127,6 +128,9 @@ class Slots {
       if (slot.hash == hash && slot.entry->ops->type == type && slot.entry->key() == key) return slot.entry;
     }
   }
+  // Brings near what Find will look at: call the first for some hashes, then the second for them.
+  void FetchSlot(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask()]); }
+  void FetchEntry(uint64_t hash) const { __builtin_prefetch(slots_[hash & mask()].entry); }
   void Insert(Entry* entry) {
     if ((count_ + 1) * 4 > slots_.size() * 3) Grow();
     Place({entry->hash, entry});
@@ -197,6 +201,7 @@ struct Cache::Impl {
 
   // Entries in the cache.
   Entry* Load(const TypeOps& ops, std::string_view key, bool known_absent = false);
+  Entry* Enter(const TypeOps& ops, std::string_view key, uint64_t hash, std::optional<std::string_view> stored);
   void Drop(Entry* entry);
   void EvictBeyondLimit();
 
@@ -245,15 +250,20 @@ Entry* Cache::Impl::Load(const TypeOps& ops, std::string_view key, bool known_ab
     return entry;
   }
   if (!open && scans == 0) EvictBeyondLimit();
+  if (known_absent) return Enter(ops, key, hash, std::nullopt);
+  const auto stored = kv.Get(KvKey(ops.type, key));
+  if (!stored) KeepError(stored.error());
+  return Enter(ops, key, hash, stored && *stored ? std::optional<std::string_view>(**stored) : std::nullopt);
+}
+
+// An entry that is not in memory, as the store has it.
+Entry* Cache::Impl::Enter(const TypeOps& ops, std::string_view key, uint64_t hash, std::optional<std::string_view> stored) {
   Entry* entry = Entry::New(ops, key, hash);
-  auto stored = known_absent ? Result<std::optional<std::string>>(std::nullopt) : kv.Get(KvKey(ops.type, key));
-  if (!stored) {
-    KeepError(stored.error());
-  } else if (stored->has_value()) {
+  if (stored) {
     entry->value = entry->Create();
     entry->in_kv = true;
-    if (!ops.parse(entry->value, **stored)) {
-      KeepError(Fail(Code::kCorrupt, "state of type {}: {} stored bytes do not parse", ops.type, (*stored)->size()));
+    if (!ops.parse(entry->value, *stored)) {
+      KeepError(Fail(Code::kCorrupt, "state of type {}: {} stored bytes do not parse", ops.type, stored->size()));
       entry->Destroy(entry->value);
       entry->value = nullptr;
     }
@@ -421,6 +431,52 @@ Cache::Cache(Kv& kv, size_t bytes_max) : impl_(std::make_unique<Impl>(kv, bytes_
 Cache::~Cache() = default;
 
 const void* Cache::Find(const TypeOps& ops, std::string_view key) { return impl_->Load(ops, key)->value; }
+
+void Wanted::Add(const TypeOps& ops, std::string_view key) {
+  const size_t at = bytes_.size();
+  PutOrdered<uint16_t>(bytes_, ops.type);
+  bytes_.append(key);
+  items_.push_back({&ops, HashOf(ops.type, key), at, bytes_.size() - at});
+}
+
+void Wanted::Clear() {
+  items_.clear();
+  bytes_.clear();
+}
+
+void Cache::Bring(const Wanted& wanted) {
+  Impl& impl = *impl_;
+  MAILY_CHECK(!impl.open, "a decision is open");
+  // In three walks, so that memory is waited for by all together rather than by one after another.
+  for (const Wanted::Item& item : wanted.items_) impl.slots.FetchSlot(item.hash);
+  for (const Wanted::Item& item : wanted.items_) impl.slots.FetchEntry(item.hash);
+  struct Missing {
+    std::string_view kv_key;
+    const Wanted::Item* item;
+  };
+  std::vector<Missing> missing;
+  for (const Wanted::Item& item : wanted.items_) {
+    const std::string_view kv_key(wanted.bytes_.data() + item.at, item.size);
+    Entry* entry = impl.slots.Find(item.hash, item.ops->type, kv_key.substr(2));
+    if (entry != nullptr) {
+      entry->referenced = true;
+    } else {
+      missing.push_back({kv_key, &item});
+    }
+  }
+  if (missing.empty()) return;
+  if (impl.scans == 0) impl.EvictBeyondLimit();
+  std::ranges::sort(missing, {}, &Missing::kv_key);
+  const auto again = std::ranges::unique(missing, {}, &Missing::kv_key);
+  missing.erase(again.begin(), again.end());
+  std::vector<std::string_view> keys;
+  keys.reserve(missing.size());
+  for (const Missing& one : missing) keys.push_back(one.kv_key);
+  const auto read = impl.kv.GetMany(keys, [&](size_t i, std::optional<std::string_view> stored) {
+    impl.Enter(*missing[i].item->ops, keys[i].substr(2), missing[i].item->hash, stored);
+  });
+  if (!read) return;  // who asks for the rest meets it again
+}
 
 void Cache::KnowAbsent(const TypeOps& ops, std::string_view key) {
   const Entry* entry = impl_->Load(ops, key, /*known_absent=*/true);

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "streams/base/hash.h"
 #include "streams/base/result.h"
@@ -32,6 +33,25 @@ struct TypeOps {
   size_t (*bytes)(const void*);
 };
 
+// Entries that will be asked for: their tables and keys.
+class Wanted {
+ public:
+  void Add(const TypeOps& ops, std::string_view key);
+  size_t size() const { return items_.size(); }
+  void Clear();
+
+ private:
+  friend class Cache;
+  struct Item {
+    const TypeOps* ops;
+    uint64_t hash;
+    size_t at;  // of the key in the store, in bytes_
+    size_t size;
+  };
+  std::vector<Item> items_;
+  std::string bytes_;
+};
+
 // Lives on the task's executor. Not thread-safe. In the Kv an entry is stored under type (2 bytes, big-endian) ‖ key.
 class Cache {
  public:
@@ -49,6 +69,10 @@ class Cache {
   void KnowAbsent(const TypeOps& ops, std::string_view key);
   void Scan(const TypeOps& ops, std::string_view prefix, std::string_view from,
             const std::function<bool(std::string_view, const void*)>& visit);
+
+  // Reads those that are not in memory, together; the others are brought near. A hint: an entry may be evicted before it is asked for, and
+  // what cannot be read is met again by who asks for it. CHECK: no decision is open.
+  void Bring(const Wanted& wanted);
 
   // Opens a decision; at most one at a time, and no Freeze or Thaw before its end. Edits outside of a decision cannot be undone.
   void Begin();

@@ -76,6 +76,35 @@ TEST(Cache, WhatIsKnownToBeAbsentIsNotAskedFor) {
   EXPECT_DEATH(notes.KnowAbsent("a"), "after all");
 }
 
+TEST(Cache, WhatWasBroughtIsNotReadAgain) {
+  Disk disk;
+  MapKv kv(disk);
+  KvBatch batch;
+  for (const char* key : {"\0Za", "\0Zb", "\0Zc"}) batch.Put(std::string(key, 3), std::string("stored ") + key[2]);
+  ASSERT_TRUE(kv.Write(batch));
+  Cache cache(kv, 1 << 20);
+  Table<NoteA> notes(cache);
+  notes.Edit("b").text = "edited";
+  Wanted wanted;
+  for (const char* key : {"c", "b", "absent", "a", "c"}) wanted.Add(OpsOf<NoteA>(), key);
+  EXPECT_EQ(wanted.size(), 5u);
+  cache.Bring(wanted);
+  EXPECT_EQ(kv.gets, 4);  // b once, by Edit; c once
+  EXPECT_EQ(notes.Find("a")->text, "stored a");
+  EXPECT_EQ(notes.Find("b")->text, "edited");
+  EXPECT_EQ(notes.Find("c")->text, "stored c");
+  EXPECT_EQ(notes.Find("absent"), nullptr);
+  EXPECT_EQ(kv.gets, 4);
+  // What cannot be read is met by who asks for it.
+  wanted.Clear();
+  wanted.Add(OpsOf<NoteA>(), "d");
+  kv.fail_reads = true;
+  cache.Bring(wanted);
+  EXPECT_EQ(cache.error(), nullptr);
+  EXPECT_EQ(notes.Find("d"), nullptr);
+  EXPECT_NE(cache.error(), nullptr);
+}
+
 TEST(Cache, KeepsWhatWasCommittedAndUndoesWhatWasNot) {
   Disk disk;
   MapKv kv(disk);
@@ -245,7 +274,7 @@ void RunAgainstModel(uint64_t seed, int steps) {
     const bool first = pick(2) == 0;
     Model& model = first ? now.a : now.b;
     const std::string text(pick(30), static_cast<char>('a' + pick(26)));
-    switch (pick(12)) {
+    switch (pick(13)) {
       case 0:
       case 1:
       case 2: {
@@ -313,6 +342,16 @@ void RunAgainstModel(uint64_t seed, int steps) {
           kv->fail_writes = false;
         }
         break;
+      case 12: {
+        if (open) break;
+        Wanted wanted;
+        for (uint64_t left = pick(10); left > 0; --left) {
+          const std::string other = "ab\xFF"[pick(3)] + std::to_string(pick(keys));
+          pick(2) == 0 ? wanted.Add(OpsOf<NoteA>(), other) : wanted.Add(OpsOf<NoteB>(), other);
+        }
+        cache->Bring(wanted);
+        break;
+      }
       case 11:
         if (pick(20) == 0) {  // crash: what the Kv holds is what comes back
           kv->Flush().value();

@@ -26,6 +26,26 @@ concept StateMessage = std::default_initializable<T> && std::copyable<T> &&
 // Values up to this size are kept beside their keys.
 inline constexpr size_t kPlacedBytesMax = 32;
 
+// What the cache must know of M.
+template <StateMessage M>
+const TypeOps& OpsOf() {
+  static const TypeOps ops{
+      .type = TypeNumberOf<M>(),
+      .place_bytes = sizeof(M) <= kPlacedBytesMax && alignof(M) <= 8 ? (sizeof(M) + 7) / 8 * 8 : 0,
+      .create_at = [](void* place) -> void* { return new (place) M(); },
+      .destroy_at = [](void* entry) { static_cast<M*>(entry)->~M(); },
+      .create = []() -> void* { return new M(); },
+      .copy = [](const void* from) -> void* { return new M(*static_cast<const M*>(from)); },
+      .destroy = [](void* entry) { delete static_cast<M*>(entry); },
+      .append = [](const void* entry, std::string* out) { return static_cast<const M*>(entry)->AppendToString(out); },
+      .parse =
+          [](void* entry, std::string_view bytes) {
+            return static_cast<M*>(entry)->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+          },
+      .bytes = [](const void* entry) { return static_cast<size_t>(static_cast<const M*>(entry)->SpaceUsedLong()); }};
+  return ops;
+}
+
 // Read access to the table of T. Pointers stay valid until the next Edit, Erase or Find of any table of this partition's state
 // that is not a hit on the same key; copy what must live longer.
 template <StateMessage T>
@@ -33,33 +53,15 @@ class View {
  public:
   explicit View(Cache& cache) : cache_(&cache) {}
   // The entry, or null.
-  const T* Find(std::string_view key) const { return static_cast<const T*>(cache_->Find(Ops<T>(), key)); }
+  const T* Find(std::string_view key) const { return static_cast<const T*>(cache_->Find(OpsOf<T>(), key)); }
   // Every entry whose key begins with `prefix`, from `from` on (>= prefix; empty = from the first), in order of keys, until `visit`
   // returns false. `visit` must not touch the table.
   void Scan(std::string_view prefix, std::string_view from, const std::function<bool(std::string_view, const T&)>& visit) const {
-    cache_->Scan(Ops<T>(), prefix, from,
+    cache_->Scan(OpsOf<T>(), prefix, from,
                  [&](std::string_view key, const void* entry) { return visit(key, *static_cast<const T*>(entry)); });
   }
 
  protected:
-  template <StateMessage M>
-  static const TypeOps& Ops() {
-    static const TypeOps ops{
-        .type = TypeNumberOf<M>(),
-        .place_bytes = sizeof(M) <= kPlacedBytesMax && alignof(M) <= 8 ? (sizeof(M) + 7) / 8 * 8 : 0,
-        .create_at = [](void* place) -> void* { return new (place) M(); },
-        .destroy_at = [](void* entry) { static_cast<M*>(entry)->~M(); },
-        .create = []() -> void* { return new M(); },
-        .copy = [](const void* from) -> void* { return new M(*static_cast<const M*>(from)); },
-        .destroy = [](void* entry) { delete static_cast<M*>(entry); },
-        .append = [](const void* entry, std::string* out) { return static_cast<const M*>(entry)->AppendToString(out); },
-        .parse =
-            [](void* entry, std::string_view bytes) {
-              return static_cast<M*>(entry)->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-            },
-        .bytes = [](const void* entry) { return static_cast<size_t>(static_cast<const M*>(entry)->SpaceUsedLong()); }};
-    return ops;
-  }
   Cache* cache_;
 };
 
@@ -69,12 +71,12 @@ class Table : public View<T> {
  public:
   explicit Table(Cache& cache) : View<T>(cache) {}
   // The entry, made with default values if absent; marked dirty, and remembered for undo while a decision is open.
-  T& Edit(std::string_view key) { return *static_cast<T*>(this->cache_->Edit(View<T>::template Ops<T>(), key)); }
+  T& Edit(std::string_view key) { return *static_cast<T*>(this->cache_->Edit(OpsOf<T>(), key)); }
   // Spares the store a question: the caller knows that there is no entry, because its key was never given out before. CHECK: none is in
   // memory.
-  void KnowAbsent(std::string_view key) { this->cache_->KnowAbsent(View<T>::template Ops<T>(), key); }
+  void KnowAbsent(std::string_view key) { this->cache_->KnowAbsent(OpsOf<T>(), key); }
   // Removes the entry if it is there.
-  void Erase(std::string_view key) { this->cache_->Erase(View<T>::template Ops<T>(), key); }
+  void Erase(std::string_view key) { this->cache_->Erase(OpsOf<T>(), key); }
 };
 
 }  // namespace maily::state

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "streams/journal/rejected.h"
+#include "streams/state/key.h"
 #include "streams/task/intake.h"
 
 namespace maily::task {
@@ -319,6 +320,16 @@ Engine::Decided Engine::Command(const command::Received& received, Instant now, 
   }
   const std::string why = failure_;
   return RejectOpen(command, received.at, now, "failed", why, draft);
+}
+
+void Engine::Foresee(std::span<const command::Command> commands) {
+  wanted_.Clear();
+  for (const command::Command& command : commands) {
+    dedupe_.LookUp(command.tenant, command.natural_key, command.sequence, wanted_);
+    const Noun::LookUpRow* const row = pipeline_.decider(command.type).looks_up;
+    if (row != nullptr) wanted_.Add(*row->table, state::Key(command.tenant, command.key));
+  }
+  cache_.Bring(wanted_);
 }
 
 Engine::Decided Engine::Reject(const command::Received& received, std::string_view code, std::string_view reason,

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,9 @@ class Engine {
   Decided Reject(const command::Received& received, std::string_view code, std::string_view reason, journal::FrameDraft& draft);
   void Unreadable(const command::Unreadable& record, journal::FrameDraft& draft);
 
+  // Reads together what deciding these commands will look up. Only a hint.
+  void Foresee(std::span<const command::Command> commands);
+
   // One slice of the item whose turn it is. False: nothing to do now.
   bool Slice(Instant now, journal::FrameDraft& draft);
   // Fires up to `max` due timers; gives how many.
@@ -97,6 +101,7 @@ class Engine {
   Work work_;
   link::Outbox outbox_;
   Context context_;
+  state::Wanted wanted_;
 
   // Of the open decision.
   std::string arena_;

@@ -51,6 +51,10 @@ std::optional<Dedupe::Seen> Dedupe::Check(TenantId tenant, std::string_view natu
   return Seen{.outcome = journal::Outcome::kDuplicate, .answer = first->answer, .first = static_cast<journal::Outcome>(first->outcome)};
 }
 
+void Dedupe::LookUp(TenantId tenant, std::string_view natural_key, uint64_t sequence, state::Wanted& wanted) {
+  if (!natural_key.empty() && sequence == 0) wanted.Add(state::OpsOf<FirstCopy>(), state::Key(tenant, natural_key));
+}
+
 void Dedupe::Record(const journal::Decision& decision, Instant now) {
   if (decision.natural_key.empty() || LeavesNoTrace(decision.outcome)) return;
   if (decision.sequence > 0) {

@@ -77,6 +77,8 @@ class Dedupe {
  public:
   Dedupe(state::Cache& cache, state::Timers& timers) : cache_(&cache), timers_(&timers) {}
 
+  // Adds what Check will look up.
+  static void LookUp(TenantId tenant, std::string_view natural_key, uint64_t sequence, state::Wanted& wanted);
   // What a command that came before was answered, if this one may not be decided. The answer is JSON text.
   struct Seen {
     journal::Outcome outcome;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "streams/base/bytes.h"
 #include "streams/base/hash.h"
@@ -71,6 +72,16 @@ struct Intake::Plain {
     return true;
   }
 
+  std::span<const command::Command> Upcoming(size_t max) {
+    upcoming.clear();
+    for (const PlainRecord& record : records.subspan(taken).first(std::min(max, records.size() - taken))) {
+      upcoming.push_back(received.command);
+      upcoming.back().key = record.key;
+      upcoming.back().payload = record.value;
+    }
+    return upcoming;
+  }
+
   Clock& clock;
   std::unique_ptr<InletReader> reader{};
   std::span<const PlainRecord> records{};
@@ -78,6 +89,7 @@ struct Intake::Plain {
   Instant now{};  // when records were fetched
   bool current = false;
   command::Received received{};
+  std::vector<command::Command> upcoming{};
   std::optional<command::Unreadable> unreadable{};
   std::optional<Error> error{};
 };
@@ -137,6 +149,10 @@ void Intake::Pop() {
   plain_->current = false;
   plain_->unreadable.reset();
   ++plain_->taken;
+}
+
+std::span<const command::Command> Intake::Upcoming(size_t max) {
+  return from_plain_ ? plain_->Upcoming(max) : receiver_.Upcoming(max);
 }
 
 const Error* Intake::error() const {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "streams/command/receiver.h"
 #include "streams/journal/position.h"
@@ -49,6 +50,8 @@ class Intake {
   const command::Received* Peek();
   const command::Unreadable* unreadable() const;
   void Pop();
+  // What Peek showed and those of its source behind it, as far as they are at hand, up to `max`. Valid until Pop.
+  std::span<const command::Command> Upcoming(size_t max);
   const Error* error() const;
   // Of the commands topic, as of command::Receiver.
   Offset next_offset() const { return receiver_.next_offset(); }

@@ -33,7 +33,12 @@ Pipeline::Pipeline(std::vector<Noun> nouns, std::vector<Carry> carries, Partitio
     for (const auto& row : noun.decides()) {
       check_number(noun, row.type);
       MAILY_CHECK(deciders_[row.type].row == nullptr, "command {} is decided twice", row.type);
-      deciders_[row.type] = {i, &row};
+      deciders_[row.type] = {.noun = i, .row = &row};
+    }
+    for (const auto& row : noun.looks_up()) {
+      MAILY_CHECK(row.type < kTypeNumbersMax && deciders_[row.type].row != nullptr && deciders_[row.type].noun == i,
+                  "{} looks up for command {} that it does not decide", noun.name(), row.type);
+      deciders_[row.type].looks_up = &row;
     }
     for (const auto& row : noun.evolves()) {
       check_number(noun, row.type);

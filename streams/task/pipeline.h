@@ -34,6 +34,7 @@ class Pipeline {
   struct Decider {
     size_t noun = 0;
     const Noun::DecideRow* row = nullptr;
+    const Noun::LookUpRow* looks_up = nullptr;  // null: none
   };
   struct Evolver {
     size_t noun = 0;

@@ -169,6 +169,13 @@ class Noun {
                         }});
     return *this;
   }
+  // Deciding C looks up the entry of T under the command's tenant and key. A hint: those of the next commands are read together, ahead of
+  // their turn, and no decision depends on it.
+  template <class C, state::StateMessage T>
+  Noun& LooksUp() {
+    looks_up_.push_back({TypeNumberOf<C>(), &state::OpsOf<T>()});
+    return *this;
+  }
   template <class E>
   Noun& Evolves(void (*evolve)(Fold&, const E&)) {
     evolves_.push_back({TypeNumberOf<E>(), [evolve](Fold& fold, const void* event) { evolve(fold, *static_cast<const E*>(event)); },
@@ -199,6 +206,10 @@ class Noun {
     TypeNumber type;
     std::function<bool(Context&, std::string_view payload)> decide;  // false: the payload does not parse
   };
+  struct LookUpRow {
+    TypeNumber type;
+    const state::TypeOps* table;
+  };
   struct EvolveRow {
     TypeNumber type;
     std::function<void(Fold&, const void*)> evolve;
@@ -223,6 +234,7 @@ class Noun {
   const std::vector<TypeNumber>& owns() const { return owns_; }
   const std::vector<TypeNumber>& reads() const { return reads_; }
   const std::vector<DecideRow>& decides() const { return decides_; }
+  const std::vector<LookUpRow>& looks_up() const { return looks_up_; }
   const std::vector<EvolveRow>& evolves() const { return evolves_; }
   const std::vector<ReactRow>& reacts() const { return reacts_; }
   const std::vector<SliceRow>& slices() const { return slices_; }
@@ -234,6 +246,7 @@ class Noun {
   std::vector<TypeNumber> owns_;
   std::vector<TypeNumber> reads_;
   std::vector<DecideRow> decides_;
+  std::vector<LookUpRow> looks_up_;
   std::vector<EvolveRow> evolves_;
   std::vector<ReactRow> reacts_;
   std::vector<SliceRow> slices_;

@@ -24,6 +24,7 @@ namespace {
 constexpr Duration kDecideBudget = Milliseconds(5);
 // Commands that nobody waits for are taken once in so long: their frames become fewer and larger, and as all partitions count it from the
 // same moments, one sync of the log serves many of them.
+constexpr size_t kForesee = 128;  // commands whose lookups are read together
 constexpr Duration kGather = Milliseconds(4);
 constexpr size_t kCommandsBetweenClockReads = 32;
 constexpr size_t kTimersMax = 64;             // fired in one turn
@@ -312,6 +313,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     time_known = stirred = false;
     gathering = false;
     last_taken = {};
+    foreseen = 0;
     observe::Log(observe::Level::kInfo, "partition led",
                  {{"partition", partition.value()}, {"epoch", epoch.load()}, {"lsn", lsn.load()}, {"restored_bytes", restored_bytes}});
     if (listener.led) listener.led(*led, at, store->cache(), credits);
@@ -382,6 +384,10 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
       if (CarefulOf(received->at).active(received->at)) {
         if (!current.draft.empty() || !flying.draft.empty()) break;  // alone in its frame
         current.alone = true;
+      } else if (foreseen-- == 0) {  // not of those that may end the process
+        const auto upcoming = intake->Upcoming(kForesee);
+        engine->Foresee(upcoming);
+        foreseen = upcoming.empty() ? 0 : upcoming.size() - 1;
       }
       stirred = true;
       last_taken = start;
@@ -707,6 +713,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   // Self-synchronised: read by status() on any thread.
   std::atomic<bool> signalled = false;
+  size_t foreseen = 0;                  // commands left of those that were looked at ahead
   std::atomic<bool> gathering = false;  // a timer is set
   std::atomic<TaskState> shared_state = TaskState::kClosed;
   std::atomic<uint64_t> epoch = 0;

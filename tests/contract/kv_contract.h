@@ -3,6 +3,7 @@
 //   INSTANTIATE_TYPED_TEST_SUITE_P(Rocks, KvContract, RocksKvHarness);
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -67,6 +68,32 @@ TYPED_TEST_P(KvContract, WhatWasWrittenIsRead) {
   EXPECT_EQ(*store->Get("absent"), std::nullopt);
   this->Put(*store, "empty", "no more");
   EXPECT_EQ(**store->Get("empty"), "no more");
+}
+
+TYPED_TEST_P(KvContract, ManyAreReadAsEachOfThem) {
+  auto store = this->Open(KvDurability::kOnFlush);
+  KvBatch batch;
+  for (int i = 0; i < 500; i += 2) batch.Put(fmt::format("key{:03}", i), std::to_string(i));
+  batch.Put("key498", "");
+  ASSERT_TRUE(store->Write(batch));
+  ASSERT_TRUE(store->Flush());
+  KvBatch later;
+  later.Delete("key100");
+  later.Put("key101", "later");
+  ASSERT_TRUE(store->Write(later));
+  for (const size_t count : {0, 1, 64, 65, 500}) {
+    std::vector<std::string> keys;
+    for (size_t i = 0; i < count; ++i) keys.push_back(fmt::format("key{:03}", i));
+    const std::vector<std::string_view> views(keys.begin(), keys.end());
+    size_t next = 0;
+    ASSERT_TRUE(store->GetMany(views, [&](size_t index, std::optional<std::string_view> value) {
+      EXPECT_EQ(index, next++);
+      const auto alone = store->Get(keys[index]);
+      ASSERT_TRUE(alone);
+      EXPECT_EQ(value ? std::optional<std::string>(*value) : std::nullopt, *alone) << keys[index];
+    }));
+    EXPECT_EQ(next, count);
+  }
 }
 
 TYPED_TEST_P(KvContract, ABatchPutsAndDeletesInItsOrder) {
@@ -221,7 +248,7 @@ TYPED_TEST_P(KvContract, AViewEndsWhenItsStoreIsClosed) {
   this->Put(*store, "d", "d");
 }
 
-REGISTER_TYPED_TEST_SUITE_P(KvContract, WhatWasWrittenIsRead, ABatchPutsAndDeletesInItsOrder, AScanIsOrderedByUnsignedBytesAndBounded,
+REGISTER_TYPED_TEST_SUITE_P(KvContract, WhatWasWrittenIsRead, ManyAreReadAsEachOfThem, ABatchPutsAndDeletesInItsOrder, AScanIsOrderedByUnsignedBytesAndBounded,
                             StoresAreApartAndOpenOnce, ADestroyedStoreIsEmptyWhenOpenedAgain, WhatWasFlushedSurvivesACrash,
                             ASyncedWriteSurvivesACrash, ACrashForgetsWholeBatchesFromTheEnd, AViewShowsOneMomentWhileTheStoreGoesOn,
                             AViewEndsWhenItsStoreIsClosed);

@@ -1,7 +1,8 @@
 // The limits of all RocksDB databases of the process, in one place: memory, open files, the disk kept in reserve.
 //
 // Memory of all of them together, at most:
-//   block_cache_bytes                  blocks, indexes and filters of every database (never more, however many keys there are)
+//   block_cache_bytes                  blocks of every database, and what the log's index and filter take
+// + 1.5 bytes a key                    filters and indexes of the key-value stores' open files: at most 2 MiB * kv_open_files_max a store
 // + 3 * log_memtable_bytes             the log: one memtable generation being filled and two being flushed
 // + 2 * state_memtable_bytes           all key-value stores together, plus the batch being written
 // + about 1 MiB a database             file handles, column families, arenas

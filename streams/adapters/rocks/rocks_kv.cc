@@ -5,6 +5,7 @@
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/write_batch.h>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
@@ -48,6 +49,8 @@ class FlushWatch : public rocksdb::EventListener {
 // From here on a batch in order becomes a table file of its own: nothing is sorted again, and there is no memtable to write.
 constexpr const char* kIngestName = "next.sst";
 constexpr size_t kIngestChanges = 4'096;
+
+constexpr size_t kGetTogether = 64;
 
 bool InOrder(const KvBatch& batch) {
   const auto not_before = [](const KvBatch::Change& a, const KvBatch::Change& b) { return a.key >= b.key; };
@@ -106,6 +109,27 @@ class RocksKv : public Kv {
     if (status.ok()) return std::optional<std::string>(std::string(ToView(value)));
     if (status.IsNotFound()) return std::optional<std::string>();
     return ToError(status, "reading the store", path_);
+  }
+
+  Result<void> GetMany(std::span<const std::string_view> keys,
+                       const std::function<void(size_t index, std::optional<std::string_view> value)>& visit) override {
+    const std::shared_lock lock(mutex_);
+    MAILY_TRY_VOID(IsOpen());
+    std::array<rocksdb::Slice, kGetTogether> slices;
+    std::array<rocksdb::PinnableSlice, kGetTogether> values;
+    std::array<rocksdb::Status, kGetTogether> states;
+    for (size_t begin = 0; begin < keys.size(); begin += kGetTogether) {
+      const size_t count = std::min(kGetTogether, keys.size() - begin);
+      for (size_t i = 0; i < count; ++i) slices[i] = ToSlice(keys[begin + i]);
+      db_->MultiGet(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), count, slices.data(), values.data(), states.data(),
+                    /*sorted_input=*/true);
+      for (size_t i = 0; i < count; ++i) {
+        if (!states[i].ok() && !states[i].IsNotFound()) return ToError(states[i], "reading the store", path_);
+        visit(begin + i, states[i].ok() ? std::optional<std::string_view>(ToView(values[i])) : std::nullopt);
+        values[i].Reset();
+      }
+    }
+    return {};
   }
 
   Result<void> Scan(std::string_view from, std::string_view to,
