@@ -38,10 +38,8 @@ const TypeOps& OpsOf() {
       .copy = [](const void* from) -> void* { return new M(*static_cast<const M*>(from)); },
       .destroy = [](void* entry) { delete static_cast<M*>(entry); },
       .append = [](const void* entry, std::string* out) { return static_cast<const M*>(entry)->AppendToString(out); },
-      .parse =
-          [](void* entry, std::string_view bytes) {
-            return static_cast<M*>(entry)->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-          },
+      .parse = [](void* entry,
+                  std::string_view bytes) { return static_cast<M*>(entry)->ParseFromArray(bytes.data(), static_cast<int>(bytes.size())); },
       .bytes = [](const void* entry) { return static_cast<size_t>(static_cast<const M*>(entry)->SpaceUsedLong()); }};
   return ops;
 }

@@ -36,7 +36,8 @@ Result<void> Flusher::Restored(const journal::Position& at) {
 
 bool Flusher::Due() const {
   if (stalled_) return asked_ || full();
-  return asked_ || journal_bytes_ >= environment_.flush_journal_bytes || store_.cache().dirty_bytes() >= environment_.cache_bytes_max / 4 * 3;
+  return asked_ || journal_bytes_ >= environment_.flush_journal_bytes ||
+         store_.cache().dirty_bytes() >= environment_.cache_bytes_max / 4 * 3;
 }
 
 bool Flusher::full() const { return stalled_ && store_.cache().dirty_bytes() >= environment_.cache_bytes_max; }

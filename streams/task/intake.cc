@@ -151,9 +151,7 @@ void Intake::Pop() {
   ++plain_->taken;
 }
 
-std::span<const command::Command> Intake::Upcoming(size_t max) {
-  return from_plain_ ? plain_->Upcoming(max) : receiver_.Upcoming(max);
-}
+std::span<const command::Command> Intake::Upcoming(size_t max) { return from_plain_ ? plain_->Upcoming(max) : receiver_.Upcoming(max); }
 
 const Error* Intake::error() const {
   if (receiver_.error() != nullptr || plain_ == nullptr) return receiver_.error();

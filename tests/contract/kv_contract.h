@@ -248,9 +248,9 @@ TYPED_TEST_P(KvContract, AViewEndsWhenItsStoreIsClosed) {
   this->Put(*store, "d", "d");
 }
 
-REGISTER_TYPED_TEST_SUITE_P(KvContract, WhatWasWrittenIsRead, ManyAreReadAsEachOfThem, ABatchPutsAndDeletesInItsOrder, AScanIsOrderedByUnsignedBytesAndBounded,
-                            StoresAreApartAndOpenOnce, ADestroyedStoreIsEmptyWhenOpenedAgain, WhatWasFlushedSurvivesACrash,
-                            ASyncedWriteSurvivesACrash, ACrashForgetsWholeBatchesFromTheEnd, AViewShowsOneMomentWhileTheStoreGoesOn,
-                            AViewEndsWhenItsStoreIsClosed);
+REGISTER_TYPED_TEST_SUITE_P(KvContract, WhatWasWrittenIsRead, ManyAreReadAsEachOfThem, ABatchPutsAndDeletesInItsOrder,
+                            AScanIsOrderedByUnsignedBytesAndBounded, StoresAreApartAndOpenOnce, ADestroyedStoreIsEmptyWhenOpenedAgain,
+                            WhatWasFlushedSurvivesACrash, ASyncedWriteSurvivesACrash, ACrashForgetsWholeBatchesFromTheEnd,
+                            AViewShowsOneMomentWhileTheStoreGoesOn, AViewEndsWhenItsStoreIsClosed);
 
 }  // namespace maily::contract
