@@ -35,6 +35,7 @@ END_TO_END = [
     ("full_disk", ["python3", "tests/e2e/full_disk.py", "--maily", RELEASE]),
     ("equivalence", ["python3", "tests/equivalence/suite.py", "--maily", RELEASE, "--short"]),
     ("torture simulate", ["build/release/tests/sim/sim_campaign", "--count", "200"]),
+    ("torture power", ["build/release/tests/power/power_cut", "--count", "2000"]),
     ("torture crash", ["python3", "tests/crash/crash.py", "--maily", RELEASE, "--count", "20"]),
 ]
 
