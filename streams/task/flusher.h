@@ -1,7 +1,7 @@
 // When the state of a partition is written to its store, and what may be forgotten then.
 //
-// A flush is due after so many journal bytes, at half the memory, or when it is asked for. A full disk is waited out: what is dirty stays
-// so, the task asks again after a while, and decides nothing more once full() is true.
+// A flush is due after so many journal bytes, at three quarters of the memory, or when it is asked for. A full disk is waited out: what is
+// dirty stays so, the task asks again after a while, and decides nothing more once full() is true.
 #pragma once
 
 #include "streams/journal/position.h"

@@ -2,7 +2,7 @@
 //
 // Memory of all of them together, at most:
 //   block_cache_bytes                  blocks of every database, and what the log's index and filter take
-// + 1.5 bytes a key                    filters and indexes of the key-value stores' open files: at most 2 MiB * kv_open_files_max a store
+// + 1.5 bytes a key                    filters and indexes of stores: of kv_open_files_max files each, about 2 MiB a file
 // + 3 * log_memtable_bytes             the log: one memtable generation being filled and two being flushed
 // + 2 * state_memtable_bytes           all key-value stores together, plus the batch being written
 // + about 1 MiB a database             file handles, column families, arenas

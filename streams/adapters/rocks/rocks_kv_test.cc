@@ -144,7 +144,7 @@ TEST(RocksKv, ALargeBatchInOrderIsThereWholeWithWhatWasWrittenBefore) {
   ASSERT_TRUE(store->Write(batch_of("second")));
 }
 
-TEST(RocksKv, MemoryIsThatOfTheLimitsHoweverManyKeysThereAre) {
+TEST(RocksKv, BlocksAndMemtablesStayWithinTheirLimits) {
   RocksKvHarness harness({.block_cache_bytes = 1 << 20, .state_memtable_bytes = 2 << 20});
   auto store = *harness.stores().Open("store", KvDurability::kOnFlush);
   std::minstd_rand random(1);
