@@ -66,7 +66,8 @@ AgentClass ClassifyAgent(std::string_view user_agent) {
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   const std::string_view lower(bytes, size);
   if (lower == "mozilla/5.0") return AGENT_IMAGE_PROXY;  // Apple's Mail Privacy Protection says no more
-  const auto word = std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& each) { return lower.find(each.text) != lower.npos; });
+  const auto word =
+      std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& each) { return lower.find(each.text) != lower.npos; });
   if (word == std::end(kWords)) return AGENT_UNKNOWN;
   const bool browser = word->agent == AGENT_DESKTOP || word->agent == AGENT_MOBILE;
   return browser && IsAppleMail(lower) ? AGENT_MAIL : word->agent;

@@ -19,7 +19,8 @@
 namespace maily::journal {
 
 // Where a reader may stand that has not seen the decision `wanted`, near to it: after the last accepted frame before it that decided
-// something of every source that `known` names, or at genesis. `known`: where a reader stands; `wanted` is later than that: `known` itself. Errors, cost and thread as below.
+// something of every source that `known` names, or at genesis. `known`: where a reader stands; `wanted` is later than that: `known` itself.
+// Errors, cost and thread as below.
 Result<Position> PositionBefore(Log& log, const Position& known, Lsn wanted);
 
 struct FoundDecision {

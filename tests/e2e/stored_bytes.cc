@@ -1,7 +1,7 @@
 // Prints what a store holds, unpacked, so that a test can search it: `stored_bytes DIRECTORY…`, each a RocksDB database that nobody has
 // open. For every entry of every column family: key, value, and each zstd frame that the value ends with, decompressed; to stderr, how many
-// such frames there were. Opens for reading only; what stands in the write-ahead log alone is printed too. An argument that is a file (part of
-// a snapshot) is taken as one value. Exits 1, naming the directory, if one cannot be read.
+// such frames there were. Opens for reading only; what stands in the write-ahead log alone is printed too. An argument that is a file (part
+// of a snapshot) is taken as one value. Exits 1, naming the directory, if one cannot be read.
 #include <rocksdb/db.h>
 
 #include <cstdio>

@@ -34,13 +34,14 @@ class PostgresDatabases final : public Databases {
     MAILY_TRY(const ResultHandle there, Exec(control_.get(), fmt::format("SELECT to_regclass({})", Literal(own_ + ".holders"))));
     if (PQgetisnull(there.get(), 0, 0) == 0) return Ok();
     return Transaction(
-        fmt::format("SELECT pg_advisory_xact_lock(7165190410);"
-                    "CREATE SCHEMA IF NOT EXISTS {0};"
-                    "COMMENT ON SCHEMA {0} IS 'Which versions of the read models there are, and which of them answer';"
-                    "CREATE TABLE IF NOT EXISTS {0}.databases (name TEXT PRIMARY KEY, durable_at TIMESTAMPTZ);"
-                    "CREATE TABLE IF NOT EXISTS {0}.live (read_models TEXT PRIMARY KEY, live TEXT NOT NULL, previous TEXT NOT NULL);"
-                    "CREATE TABLE IF NOT EXISTS {0}.holders (read_models TEXT PRIMARY KEY, holder TEXT NOT NULL, until TIMESTAMPTZ NOT NULL);",
-                    own_) +
+        fmt::format(
+            "SELECT pg_advisory_xact_lock(7165190410);"
+            "CREATE SCHEMA IF NOT EXISTS {0};"
+            "COMMENT ON SCHEMA {0} IS 'Which versions of the read models there are, and which of them answer';"
+            "CREATE TABLE IF NOT EXISTS {0}.databases (name TEXT PRIMARY KEY, durable_at TIMESTAMPTZ);"
+            "CREATE TABLE IF NOT EXISTS {0}.live (read_models TEXT PRIMARY KEY, live TEXT NOT NULL, previous TEXT NOT NULL);"
+            "CREATE TABLE IF NOT EXISTS {0}.holders (read_models TEXT PRIMARY KEY, holder TEXT NOT NULL, until TIMESTAMPTZ NOT NULL);",
+            own_) +
         (roles_ ? postgres::GrantOwnSchema(own_) : ""));
   }
 
@@ -95,12 +96,11 @@ class PostgresDatabases final : public Databases {
 
   Result<Held> Hold(const std::string& group, const std::string& holder, Duration lease) override {
     const std::lock_guard lock(mutex_);
-    MAILY_TRY(
-        [[maybe_unused]] const auto taken,
-        Ask(fmt::format("INSERT INTO {0}.holders AS held VALUES ({1}, {2}, clock_timestamp() + interval '{3} ms') "
-                        "ON CONFLICT (read_models) DO UPDATE SET holder = excluded.holder, until = excluded.until "
-                        "WHERE held.holder = excluded.holder OR held.until < clock_timestamp()",
-                        own_, Literal(group), Literal(holder), lease.us / 1000)));
+    MAILY_TRY([[maybe_unused]] const auto taken,
+              Ask(fmt::format("INSERT INTO {0}.holders AS held VALUES ({1}, {2}, clock_timestamp() + interval '{3} ms') "
+                              "ON CONFLICT (read_models) DO UPDATE SET holder = excluded.holder, until = excluded.until "
+                              "WHERE held.holder = excluded.holder OR held.until < clock_timestamp()",
+                              own_, Literal(group), Literal(holder), lease.us / 1000)));
     MAILY_TRY(std::string found, HolderOf(group));
     return Held{found == holder, std::move(found)};
   }
