@@ -17,6 +17,7 @@ SKIPPED = 77  # a package or right that it needs is missing; its output says whi
 
 # What runs under release: name, command. Each is bounded and stops by itself.
 END_TO_END = [
+    ("torture table", ["python3", "scripts/torture.py", "table", "--check"]),
     ("reference", ["python3", "scripts/reference.py", "--maily", RELEASE, "--check"]),
     ("demo 2000", ["python3", "tests/e2e/hillstrom.py", "--maily", RELEASE, "--once", "--contacts", "2000"]),
     ("demo 2000 kafka", ["python3", "tests/e2e/hillstrom.py", "--maily", RELEASE, "--once", "--contacts", "2000", "--log", "kafka"]),
@@ -36,6 +37,7 @@ END_TO_END = [
     ("equivalence", ["python3", "tests/equivalence/suite.py", "--maily", RELEASE, "--short"]),
     ("torture simulate", ["build/release/tests/sim/sim_campaign", "--count", "200"]),
     ("torture power", ["build/release/tests/power/power_cut", "--count", "2000"]),
+    ("torture io", ["python3", "tests/faults/io.py", "--maily", RELEASE, "--count", "16"]),
     ("torture crash", ["python3", "tests/crash/crash.py", "--maily", RELEASE, "--count", "20"]),
 ]
 

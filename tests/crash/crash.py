@@ -10,10 +10,10 @@ Writes build/torture/crash.json.
 import argparse
 import csv
 import io
+import itertools
 import json
 import os
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -74,18 +74,11 @@ def tells(api, url, contact_id):
     return status == 200 and answer["status"] == "decided" and contact_id in (None, answer["answer"].get("id"))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
-    parser.add_argument("--count", type=int, default=20, help="kills")
-    parser.add_argument("--contacts", type=int, default=3000, help="recipients of the campaign")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    arguments = parser.parse_args()
-    print(f"seed {arguments.seed}", flush=True)
-    chance = random.Random(arguments.seed)
-    started = time.monotonic()
-    world = World(arguments.maily, "crash", settings={"partitions": 8})
-    failures = []
+def play(maily, seed, kills, contacts):
+    """One world: so many kills while a campaign goes out. Gives what went wrong, and figures."""
+    chance = random.Random(seed)
+    world = World(maily, "crash", settings={"partitions": 8})
+    failures, figures = [], {}
     try:
         world.start_sink()
         world.start_server()
@@ -95,7 +88,7 @@ def main():
         api.ok("POST", "/v1/lists", {"name": "all"})
         path = os.path.join(world.base, "contacts.csv")
         with open(path, "w", encoding="ascii") as file:
-            file.write("email,first_name\n" + "".join(f"r{i}@mail.test,R{i}\n" for i in range(arguments.contacts)))
+            file.write("email,first_name\n" + "".join(f"r{i}@mail.test,R{i}\n" for i in range(contacts)))
         token = json.loads(world.cli("import", path, "--list", "all", "--output", "json")[1])["token"]
         template = api.ok("POST", "/v1/templates", {"name": "t", "subject": "s", "html": HTML, "text": TEXT})["id"]
         lists = api.ok("GET", f"/v1/lists?min={quote(token)}&wait_ms=20000")["items"]
@@ -104,7 +97,7 @@ def main():
         for client in clients:
             client.start()
         api.ok("POST", f"/v1/campaigns/{campaign}:launch")
-        for cycle in range(arguments.count):
+        for cycle in range(kills):
             time.sleep(chance.uniform(0.005, 0.2))  # the moment of the kill is what is random
             world.server.kill()
             api.close()
@@ -117,7 +110,7 @@ def main():
 
         def settled():
             counts = api.ok("GET", f"/v1/campaigns/{campaign}")["counts"]
-            return counts["audience"] == arguments.contacts and counts["pending"] == 0
+            return counts["audience"] == contacts and counts["pending"] == 0
         wait_for("the campaign", settled, 300, world.server)
         unknown = api.ok("GET", f"/v1/sends/unknown?campaign_id={campaign}&page_size=1000")["items"]
         received = [row["recipient"] for row in sink_list(world)]
@@ -131,7 +124,7 @@ def main():
         received = [row["recipient"] for row in sink_list(world)]
         if len(received) != len(set(received)):
             failures.append(f"repeated after resolving: {len(received) - len(set(received))}")
-        lost = arguments.contacts - len(set(received))
+        lost = contacts - len(set(received))
         if lost:
             failures.append(f"lost mails: {lost}")
         # What was acknowledged is there.
@@ -151,19 +144,46 @@ def main():
         totals = api.ok("GET", "/v1/engagements/count?type=conversion")["count"]
         if totals < events:
             failures.append(f"lost acknowledged events: {events - totals} of {events}")
-        print(f"{arguments.count} kills, {len(acknowledged)} contacts and {events} events acknowledged, {len(received)} mails, {len(unknown)} unknown")
+        figures = {"contacts": len(acknowledged), "events": events, "mails": len(received), "unknown": len(unknown)}
     except Failed as error:
         failures.append(str(error))
     finally:
         world.close()
+    return failures, figures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
+    parser.add_argument("--count", type=int, default=20, help="kills; a new world and campaign after every --kills of them")
+    parser.add_argument("--kills", type=int, default=25, help="of one world")
+    parser.add_argument("--contacts", type=int, default=3000, help="recipients of a campaign")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", flush=True)
+    started = time.monotonic()
+    done, failed, total = 0, [], {}
+    for seed in itertools.count(arguments.seed):
+        kills = min(arguments.kills, arguments.count - done)
+        if kills <= 0:
+            break
+        failures, figures = play(arguments.maily, seed, kills, arguments.contacts)
+        done += kills
+        for name, value in figures.items():
+            total[name] = total.get(name, 0) + value
+        for failure in failures:
+            print(f"FAILED: {failure}\n  repeat: ./dev torture crash --count {kills} --seed {seed}", flush=True)
+        if failures:
+            failed.append(seed)
+            break  # its world is kept
+        if done < arguments.count:
+            print(f"  {done} kills, {time.monotonic() - started:.0f} s", flush=True)
     os.makedirs(os.path.join(ROOT, "build/torture"), exist_ok=True)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     with open(os.path.join(ROOT, "build/torture/crash.json"), "w", encoding="utf-8") as file:
-        json.dump({"name": "crash", "count": arguments.count, "failures": failures, "seeds": [arguments.seed],
-                   "seconds": round(time.monotonic() - started, 1), "commit": commit, "machine": os.uname().release}, file)
-    for failure in failures:
-        print("FAILED:", failure)
-    sys.exit(1 if failures else 0)
+        json.dump({"name": "crash", "count": done, "failures": len(failed), "seeds": failed, "seconds": round(time.monotonic() - started, 1), **total}, file)
+    print(f"{done} kills, {total.get('contacts', 0)} contacts and {total.get('events', 0)} events acknowledged, {total.get('mails', 0)} mails, "
+          f"{total.get('unknown', 0)} unknown")
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

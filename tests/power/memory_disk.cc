@@ -28,6 +28,8 @@ std::string Clean(const std::string& path) {
 // What RocksDB logs for people.
 bool IsRecorded(const std::string& path) { return !NameOf(path).starts_with("LOG"); }
 
+constexpr size_t kPageBytes = 4096;
+
 IOStatus None(const std::string& name) { return IOStatus::PathNotFound(name); }
 
 }  // namespace
@@ -37,7 +39,7 @@ IOStatus None(const std::string& name) { return IOStatus::PathNotFound(name); }
 Platter::Platter(const DiskImage& begin) : directories_(begin.directories) {
   uint32_t number = 0;
   for (const auto& [name, bytes] : begin.files) {
-    files_[++number] = {bytes, bytes.size()};
+    files_[++number] = {bytes.size(), bytes, {}};
     names_[name] = number;
   }
 }
@@ -61,17 +63,25 @@ void Platter::Change(Names& names, const DiskOp& op) {
 void Platter::Apply(const DiskOp& op) {
   switch (op.kind) {
     case DiskOp::Kind::kAppend:
-      files_[op.file].bytes += op.bytes;
-      return;
-    case DiskOp::Kind::kTruncate: {
+    case DiskOp::Kind::kWrite: {
       File& file = files_[op.file];
-      file.bytes.resize(op.size);
-      file.synced = std::min<size_t>(file.synced, op.size);
+      const uint64_t at = op.kind == DiskOp::Kind::kAppend ? file.size : op.size;
+      file.pending.push_back({at, op.bytes});
+      file.size = std::max(file.size, at + op.bytes.size());
       return;
     }
-    case DiskOp::Kind::kSync:
-      files_[op.file].synced = files_[op.file].bytes.size();
+    case DiskOp::Kind::kTruncate: {
+      File& file = files_[op.file];
+      file.pending.push_back({op.size, {}, true});
+      file.size = op.size;
       return;
+    }
+    case DiskOp::Kind::kSync: {
+      File& file = files_[op.file];
+      for (const Edit& edit : file.pending) Make(file.durable, edit);
+      file.pending.clear();
+      return;
+    }
     case DiskOp::Kind::kName:
     case DiskOp::Kind::kRename:
     case DiskOp::Kind::kRemove:
@@ -101,13 +111,45 @@ DiskImage Platter::Cut(std::minstd_rand& random) const {
       continue;
     }
     const File& file = found->second;
-    const size_t left = file.bytes.size() - file.synced;
-    const size_t more = left == 0 || random() % 4 == 0 ? 0 : random() % (left + 1);
-    std::string bytes = file.bytes.substr(0, file.synced + more);
-    if (name.ends_with(".log") && random() % 2 == 0) bytes.resize(file.bytes.size(), '\0');
-    image.files[name] = std::move(bytes);
+    image.files[name] = Remains(file, !NameOf(name).starts_with("MANIFEST"), random);
   }
   return image;
+}
+
+void Platter::Make(std::string& bytes, const Edit& edit) {
+  if (edit.truncates) return bytes.resize(edit.at);
+  if (bytes.size() < edit.at + edit.bytes.size()) bytes.resize(edit.at + edit.bytes.size());
+  std::ranges::copy(edit.bytes, bytes.begin() + static_cast<std::ptrdiff_t>(edit.at));
+}
+
+std::string Platter::Remains(const File& file, bool holes, std::minstd_rand& random) {
+  std::string bytes = file.durable;
+  if (file.pending.empty()) return bytes;
+  const uint64_t how = random() % (holes ? 4 : 2);
+  if (how == 0) return bytes;  // nothing of what was not synced
+  if (how < 3) {               // a beginning, and perhaps its size
+    const size_t count = random() % (file.pending.size() + 1);
+    for (size_t i = 0; i < count; ++i) Make(bytes, file.pending[i]);
+    if (count < file.pending.size() && !file.pending[count].truncates) {
+      const Edit& torn = file.pending[count];
+      Make(bytes, {torn.at, torn.bytes.substr(0, random() % (torn.bytes.size() + 1))});
+    }
+    if (how == 2) bytes.resize(std::max<size_t>(bytes.size(), file.size));
+    return bytes;
+  }
+  for (const Edit& edit : file.pending) {  // some pages
+    if (edit.truncates) {
+      bytes.resize(edit.at);
+      continue;
+    }
+    bytes.resize(std::max<size_t>(bytes.size(), edit.at + edit.bytes.size()));
+    for (size_t from = 0; from < edit.bytes.size();) {
+      const size_t end = std::min<size_t>(edit.bytes.size(), (edit.at + from) / kPageBytes * kPageBytes + kPageBytes - edit.at);
+      if (random() % 2 == 0) Make(bytes, {edit.at + from, edit.bytes.substr(from, end - from)});
+      from = end;
+    }
+  }
+  return bytes;
 }
 
 // ---- MemoryDisk ----
@@ -261,6 +303,26 @@ IOStatus MemoryDisk::NewWritableFile(const std::string& given, const rocksdb::Fi
   names_[name] = inode;
   Record(inode->recorded, {.kind = DiskOp::Kind::kName, .file = inode->number, .name = name});
   *file = std::make_unique<Writer>(*this, std::move(inode));
+  return IOStatus::OK();
+}
+
+IOStatus MemoryDisk::ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& /*options*/,
+                                        std::unique_ptr<rocksdb::FSWritableFile>* file, IODebugContext* /*debug*/) {
+  const std::lock_guard lock(mutex_);
+  auto inode = Find(name);
+  if (inode == nullptr) return None(name);
+  *file = std::make_unique<Writer>(*this, std::move(inode));
+  return IOStatus::OK();
+}
+
+IOStatus MemoryDisk::LinkFile(const std::string& given, const std::string& target, const IOOptions& /*options*/,
+                              IODebugContext* /*debug*/) {
+  const std::string to = Clean(target);
+  const std::lock_guard lock(mutex_);
+  auto inode = Find(given);
+  if (inode == nullptr) return None(given);
+  names_[to] = inode;
+  Record(inode->recorded, {.kind = DiskOp::Kind::kName, .file = inode->number, .name = to});
   return IOStatus::OK();
 }
 

@@ -1,8 +1,10 @@
 // A disk in memory that keeps a record of what was done to it, so that the power can go at any moment of it afterwards.
 //
-// What a loss of power leaves (after POSIX, and what journalling file systems do): of a file its synced bytes and any beginning of those
-// behind them, in WAL files followed by zeros, as after a size that was written before its blocks; of the entries of a directory those of
-// its last sync, and any beginning of the changes since, each change whole.
+// What a loss of power leaves (after POSIX, and what journalling file systems do): of a file what was synced, and of what was written since
+// any beginning, or any of its pages, in no order, with zeros or the old bytes in the place of the others, as after a size that was written
+// before its blocks; of the entries of a directory those of its last sync, and any beginning of the changes since, each change whole.
+// RocksDB takes a hole in what it has not synced of its MANIFEST for damage; ext4 (ordered) leaves none, so of that file only beginnings
+// remain here.
 #pragma once
 
 #include <rocksdb/file_system.h>
@@ -28,6 +30,7 @@ struct DiskImage {
 struct DiskOp {
   enum class Kind {
     kAppend,
+    kWrite,  // at `size`
     kTruncate,
     kSync,
     kName,    // `name` is `file` from now on
@@ -37,7 +40,7 @@ struct DiskOp {
   };
   Kind kind;
   uint32_t file = 0;
-  uint64_t size = 0;  // kTruncate
+  uint64_t size = 0;  // kTruncate; where a kWrite begins
   std::string name{};
   std::string other{};
   std::string bytes{};
@@ -52,11 +55,19 @@ class Platter {
   DiskImage Cut(std::minstd_rand& random) const;
 
  private:
-  struct File {
+  struct Edit {
+    uint64_t at = 0;
     std::string bytes;
-    size_t synced = 0;
+    bool truncates = false;  // to `at`
   };
+  struct File {
+    uint64_t size = 0;
+    std::string durable;
+    std::vector<Edit> pending;  // since the last sync
+  };
+  static void Make(std::string& bytes, const Edit& edit);
   using Names = std::map<std::string, uint32_t>;
+  static std::string Remains(const File& file, bool holes, std::minstd_rand& random);
   static void Change(Names& names, const DiskOp& op);
 
   std::map<uint32_t, File> files_;
@@ -82,6 +93,10 @@ class MemoryDisk : public rocksdb::FileSystem {
                                         std::unique_ptr<rocksdb::FSRandomAccessFile>* file, rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file, rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                       std::unique_ptr<rocksdb::FSWritableFile>* file, rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus LinkFile(const std::string& from, const std::string& to, const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
                                  std::unique_ptr<rocksdb::FSDirectory>* directory, rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus FileExists(const std::string& name, const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override;

@@ -1,58 +1,30 @@
-// The embedded log on a disk whose power goes: at every operation of a recorded run, one after the other.
-//
-// A story is a seed: appends of several sizes to several partitions, some waited for and some not, trims, and flushes of small memtables,
-// by the production adapter; what was acknowledged, and after which operation of the disk. Then the power goes after each operation, and
-// the log is opened again on what is left. What must hold:
-//   - it opens, and takes appends;
-//   - every record that was acknowledged before is there, with its bytes, at its offset;
-//   - of the others the youngest are missing: over all partitions together, what is there is a beginning of what was written;
-//   - nothing is missing at a partition's begin but what a trim was asked for.
+// Stores on a disk whose power goes: at every operation of a recorded run, one after the other. What must hold then stands in story.h.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <rocksdb/env.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <atomic>
+#include <array>
 #include <chrono>
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
-#include <future>
-#include <map>
-#include <mutex>
-#include <random>
 
-#include "streams/adapters/rocks/options_internal.h"
-#include "streams/adapters/rocks/rocks_log.h"
+#include "streams/base/result.h"
 #include "streams/observe/logging.h"
-#include "tests/power/memory_disk.h"
+#include "tests/power/story.h"
 
 namespace maily::power {
 namespace {
 
-constexpr uint16_t kPartitions = 3;
-constexpr size_t kAppends = 250;
-constexpr size_t kUnderWay = 16;
-constexpr size_t kMemtableBytes = 64 << 10;
+constexpr size_t kFailuresMax = 20;  // then it ends
 
-class CountingClock : public Clock {
- public:
-  Instant Now() override { return {now_us_ += 1'000}; }
-  Duration Steady() override { return {now_us_}; }
-
- private:
-  std::atomic<int64_t> now_us_ = 1'700'000'000'000'000;
+struct Kind {
+  const char* name;
+  std::unique_ptr<Story> (*record)(const std::string& directory, uint64_t seed);
+  uint64_t cuts = 0;
+  uint64_t stories = 0;
 };
 
-LogSettings Wanted() {
-  LogSettings wanted;
-  wanted.log_id.bytes.fill(7);
-  wanted.partition_count = kPartitions;
-  return wanted;
-}
-
-// A directory that exists: the adapter makes it outside of RocksDB. Nothing is ever in it.
+// A directory that is empty, and gone afterwards.
 class EmptyDirectory {
  public:
   EmptyDirectory() {
@@ -67,196 +39,60 @@ class EmptyDirectory {
   std::string path_;
 };
 
-// Record number `i` of a story: known by its bytes.
-std::string RecordOf(uint64_t seed, size_t i) {
-  std::minstd_rand random(static_cast<uint32_t>(seed * 1'000'003 + i));
-  std::string record = fmt::format("{}:", i);
-  const size_t size = random() % 8 == 0 ? random() % 20'000 : random() % 300;
-  for (size_t j = 0; j < size; ++j) record.push_back(static_cast<char>(random()));
-  return record;
-}
-
-struct Written {
-  TopicPartition at;
-  Offset offset;
-  size_t acknowledged_at = SIZE_MAX;  // operations of the disk by then
-};
-struct Trimmed {
-  TopicPartition at;
-  Offset before;
-  size_t asked_at;  // operations of the disk by then
-};
-
-struct Story {
-  std::vector<Written> records;
-  std::vector<Trimmed> trims;
-  std::vector<DiskOp> ops;
-};
-
-rocks::Limits SmallLimits() {
-  rocks::Limits limits;
-  limits.block_cache_bytes = 1 << 20;
-  limits.log_memtable_bytes = kMemtableBytes;
-  return limits;
-}
-
-// A log on a disk in memory.
-class Machine {
- public:
-  Machine(const std::string& path, const DiskImage& image)
-      : disk_(std::make_shared<MemoryDisk>(image)),
-        env_(rocksdb::NewCompositeEnv(disk_)),
-        resources_(std::make_unique<rocks::Resources::Impl>(SmallLimits(), env_.get())),
-        opened_(rocks::RocksLog::Open(path, Wanted(), resources_, clock_)) {}
-
-  MemoryDisk& disk() { return *disk_; }
-  const Error* error() const { return opened_ ? nullptr : &opened_.error(); }
-  Log& log() { return **opened_; }
-  void Close() { opened_ = Fail(Code::kFatal, "closed"); }
-
- private:
-  CountingClock clock_;
-  const std::shared_ptr<MemoryDisk> disk_;
-  const std::unique_ptr<rocksdb::Env> env_;
-  const rocks::Resources resources_;
-  Result<std::unique_ptr<Log>> opened_;
-};
-
-Story Record(const std::string& path, uint64_t seed) {
-  std::minstd_rand random(static_cast<uint32_t>(seed));
-  Story story;
-  Machine machine(path, {});
-  MAILY_CHECK(machine.error() == nullptr, "{}", machine.error()->ToString());
-  std::mutex mutex;
-  std::condition_variable changed;
-  size_t under_way = 0;
-  story.records.resize(kAppends);
-  for (size_t i = 0; i < kAppends; ++i) {
-    Written& written = story.records[i];
-    written.at = {random() % 2 == 0 ? Topic::kCommands : Topic::kJournal, PartitionId(static_cast<uint16_t>(random() % kPartitions))};
-    {
-      std::unique_lock lock(mutex);
-      const size_t most = random() % 5 == 0 ? 0 : kUnderWay;  // now and then all must be there
-      changed.wait(lock, [&] { return under_way <= most; });
-      ++under_way;
-    }
-    machine.log().Append(written.at, RecordOf(seed, i), random() % 3 == 0 ? Sync::kSoon : Sync::kNow, [&, i](Result<Appended> done) {
-      MAILY_CHECK(done.has_value() && done->offset, "a record is not appended: {}", done ? "no offset" : done.error().ToString());
-      const size_t ops = machine.disk().op_count();
-      const std::lock_guard lock(mutex);
-      story.records[i].offset = *done->offset;
-      story.records[i].acknowledged_at = ops;
-      --under_way;
-      changed.notify_all();
-    });
-    if (random() % 40 != 0) continue;
-    const TopicPartition at{Topic::kCommands, PartitionId(static_cast<uint16_t>(random() % kPartitions))};
-    const LogEnds ends = machine.log().Ends(at);
-    if (ends.durable <= ends.begin) continue;
-    const Offset before(ends.begin.value() + 1 + random() % (ends.durable.value() - ends.begin.value()));
-    story.trims.push_back({at, before, machine.disk().op_count()});
-    MAILY_CHECK(machine.log().Trim(at, before), "a trim failed");
-  }
-  {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return under_way == 0; });
-  }
-  machine.Close();
-  story.ops = machine.disk().TakeOps();
-  return story;
-}
-
-// What is wrong with the log that the power left after `ops` operations; empty: nothing.
-std::string Check(const std::string& path, uint64_t seed, const Story& story, size_t ops, const DiskImage& image) {
-  Machine machine(path, image);
-  if (machine.error() != nullptr) return "it does not open: " + machine.error()->ToString();
-  Log& log = machine.log();
-  std::vector<bool> there(story.records.size());
-  std::map<std::pair<Topic, uint16_t>, Offset> begins;
-  for (const Topic topic : {Topic::kCommands, Topic::kJournal}) {
-    for (uint16_t p = 0; p < kPartitions; ++p) {
-      const TopicPartition at{topic, PartitionId(p)};
-      const LogEnds ends = log.Ends(at);
-      begins[{topic, p}] = ends.begin;
-      for (Offset next = ends.begin; next < ends.durable;) {
-        const auto read = log.Read(at, next, 1 << 20, ReadTo::kDurable);
-        if (!read) return "it cannot be read: " + read.error().ToString();
-        if (read->empty()) return "it ends before its end";
-        for (const LogRecord& record : *read) {
-          const size_t i = std::strtoull(record.bytes.c_str(), nullptr, 10);
-          if (i >= story.records.size() || record.bytes != RecordOf(seed, i))
-            return fmt::format("a record at {} has other bytes", record.offset.value());
-          const Written& written = story.records[i];
-          if (written.at.topic != topic || written.at.partition != at.partition || written.offset != record.offset || there[i]) {
-            return fmt::format("record {} is in another place", i);
-          }
-          there[i] = true;
-          next = record.offset.Next();
-        }
-      }
-    }
-  }
-  size_t last = 0;  // one past the youngest that is there
-  for (size_t i = 0; i < there.size(); ++i) {
-    if (there[i]) last = i + 1;
-  }
-  for (size_t i = 0; i < there.size(); ++i) {
-    const Written& written = story.records[i];
-    if (there[i]) continue;
-    const Offset begin = begins[{written.at.topic, written.at.partition.value()}];
-    if (written.offset < begin) {
-      const bool asked = std::ranges::any_of(story.trims, [&](const Trimmed& trimmed) {
-        return trimmed.at.topic == written.at.topic && trimmed.at.partition == written.at.partition && trimmed.asked_at <= ops &&
-               written.offset < trimmed.before;
-      });
-      if (!asked) return fmt::format("record {} was trimmed by nobody", i);
-      continue;
-    }
-    if (written.acknowledged_at <= ops) return fmt::format("record {} was acknowledged and is lost", i);
-    if (i < last) return fmt::format("record {} is lost, and record {} behind it is there", i, last - 1);
-  }
-  std::promise<bool> appended;
-  log.Append({Topic::kJournal, PartitionId(0)}, "more", Sync::kNow,
-             [&](const Result<Appended>& done) { appended.set_value(done.has_value()); });
-  return appended.get_future().get() ? std::string() : "it takes no append any more";
-}
-
 int Main(int argc, char** argv) {
   uint64_t count = 5'000;
   uint64_t from = 1;
   int64_t only = -1;
-  CLI::App app("Power cuts of the embedded log: after every operation of recorded runs.");
+  std::string of;
+  CLI::App app("Power cuts of the log, the state stores, the keyring and the read models: after every operation of recorded runs.");
   app.add_option("--count", count, "cuts, about: stories are played to their end");
   app.add_option("--from", from, "the first story's seed");
+  app.add_option("--of", of, "only the stories of this: log, state, keyring or sqlite");
   app.add_option("--cut", only, "only the cut after so many operations, of one story");
   CLI11_PARSE(app, argc, argv);
   observe::SetLevel(std::getenv("MAILY_SIM_LOG") == nullptr ? observe::Level::kOff : observe::Level::kDebug);
   const auto started = std::chrono::steady_clock::now();
   const EmptyDirectory directory;
+  std::vector<Kind> kinds;
+  for (const Kind& kind :
+       {Kind{"log", RecordLog}, Kind{"state", RecordState}, Kind{"keyring", RecordKeyring}, Kind{"sqlite", RecordSqlite}}) {
+    if (of.empty() || of == kind.name) kinds.push_back(kind);
+  }
+  if (kinds.empty()) {
+    fmt::print(stderr, "there is no story of \"{}\": log, state, keyring, sqlite\n", of);
+    return 2;
+  }
   uint64_t cuts = 0;
   uint64_t seed = from;
   std::vector<std::string> failed;
-  for (; cuts < count && failed.size() < 20; ++seed) {
-    const Story story = Record(directory.path(), seed);
+  // Of each kind in turn, so that a short run has met all.
+  for (; cuts < count && failed.size() < kFailuresMax; ++seed) {
+    Kind& kind = kinds[seed % kinds.size()];
+    const auto story = kind.record(directory.path(), seed);
+    ++kind.stories;
     Platter platter({});
-    for (size_t ops = 0; ops <= story.ops.size() && failed.size() < 20; ++ops) {
-      if (ops > 0) platter.Apply(story.ops[ops - 1]);
+    for (size_t ops = 0; ops <= story->ops().size() && failed.size() < kFailuresMax; ++ops) {
+      if (ops > 0) platter.Apply(story->ops()[ops - 1]);
       if (only >= 0 && ops != static_cast<size_t>(only)) continue;
       std::minstd_rand random(static_cast<uint32_t>(seed * 7'919 + ops));
       ++cuts;
-      const std::string failure = Check(directory.path(), seed, story, ops, platter.Cut(random));
+      ++kind.cuts;
+      const std::string failure = story->Check(ops, platter.Cut(random));
       if (failure.empty()) continue;
-      failed.push_back(fmt::format("\"{}/{}\"", seed, ops));
-      fmt::print("story {}, after {} operations of {}: {}\n", seed, ops, story.ops.size(), failure);
+      failed.push_back(fmt::format("\"{}/{}/{}\"", kind.name, seed, ops));
+      fmt::print("{} {}, after {} operations of {}: {}\n  repeat: ./dev torture power --of {} --from {} --cut {}\n", kind.name, seed, ops,
+                 story->ops().size(), failure, kind.name, seed, ops);
     }
     if (only >= 0) break;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  std::vector<std::string> of_kinds;
+  for (const Kind& kind : kinds) of_kinds.push_back(fmt::format("\"{}\":{}", kind.name, kind.cuts));
   std::filesystem::create_directories("build/torture");
   std::ofstream("build/torture/power.json") << fmt::format(
-      "{{\"name\":\"power\",\"count\":{},\"failures\":{},\"seeds\":[{}],\"seconds\":{:.1f},\"stories\":{}}}\n", cuts, failed.size(),
-      fmt::join(failed, ","), seconds, seed - from);
-  fmt::print("{} cuts in {} stories, {} failures; {:.1f} s\n", cuts, seed - from, failed.size(), seconds);
+      "{{\"name\":\"power\",\"count\":{},\"failures\":{},\"seeds\":[{}],\"seconds\":{:.1f},\"stories\":{},\"cuts\":{{{}}}}}\n", cuts,
+      failed.size(), fmt::join(failed, ","), seconds, seed - from, fmt::join(of_kinds, ","));
+  fmt::print("{} cuts in {} stories ({}), {} failures; {:.1f} s\n", cuts, seed - from, fmt::join(of_kinds, ", "), failed.size(), seconds);
   return failed.empty() ? 0 : 1;
 }
 
