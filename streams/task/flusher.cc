@@ -17,6 +17,7 @@ Flusher::Flusher(const TaskEnvironment& environment, PartitionId partition, stat
     : environment_(environment),
       partition_(partition),
       store_(store),
+      quarters_(partition.value() % 4 + 1),
       restore_dirty_max_(environment.cache_bytes_max / 2),
       // The first flush of a leadership looks: a process may be restarted every hour.
       last_trim_(environment.clock.Steady() - kTrimIntervalMax) {}
@@ -36,8 +37,8 @@ Result<void> Flusher::Restored(const journal::Position& at) {
 
 bool Flusher::Due() const {
   if (stalled_) return asked_ || full();
-  return asked_ || journal_bytes_ >= environment_.flush_journal_bytes ||
-         store_.cache().dirty_bytes() >= environment_.cache_bytes_max / 4 * 3;
+  return asked_ || journal_bytes_ >= environment_.flush_journal_bytes / 4 * quarters_ ||
+         store_.cache().dirty_bytes() >= environment_.cache_bytes_max / 16 * 3 * quarters_;
 }
 
 bool Flusher::full() const { return stalled_ && store_.cache().dirty_bytes() >= environment_.cache_bytes_max; }
@@ -52,6 +53,7 @@ Result<void> Flusher::Flush(const journal::Position& at) {
                  {{"partition", partition_.value()}, {"error", written.error().message}});
   }
   stalled_ = !written;
+  quarters_ = 4;
   if (!stalled_) Trim();
   return Ok();
 }

@@ -41,6 +41,9 @@ class Flusher {
   const PartitionId partition_;
   state::Store& store_;
   size_t journal_bytes_ = 0;  // since the last flush
+  // Of the sizes at which a flush is due, until the first: the partitions of a process that were begun together are flushed at different
+  // times, so that a kill finds one that was flushed lately, which is restored first.
+  size_t quarters_;
   size_t restore_dirty_max_;  // at which Restored writes
   bool asked_ = false;
   bool stalled_ = false;

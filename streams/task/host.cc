@@ -1,19 +1,10 @@
 // See host.h.
 #include "streams/task/host.h"
 
-#include <algorithm>
 #include <atomic>
-#include <deque>
 #include <map>
 
 namespace maily::task {
-namespace {
-
-// How long a partition that is restored holds up the others of its executor.
-constexpr Duration kTurn = Seconds(1);
-
-}  // namespace
-
 struct Host::Impl {
   struct Place {
     Executor* executor = nullptr;
@@ -22,49 +13,11 @@ struct Host::Impl {
     bool mine = false;
     bool stopping = false;  // it is being handed over
   };
-  // The places of an executor whose tasks are to lead, and have yet to be opened: one after the other, so that the first decides while the
-  // others are restored. On the executor.
-  struct Turns {
-    std::deque<Place*> waiting;
-    Place* now = nullptr;
-    uint64_t number = 0;
-  };
-  static void TakeTurn(const std::shared_ptr<Impl>& impl, Place& place) {
-    Turns& turns = impl->turns.at(place.executor);
-    if (std::ranges::find(turns.waiting, &place) == turns.waiting.end()) turns.waiting.push_back(&place);
-    if (turns.now == nullptr) NextTurn(impl, turns);
-  }
-  static void NextTurn(const std::shared_ptr<Impl>& impl, Turns& turns) {
-    turns.now = nullptr;
-    while (!turns.waiting.empty() && !impl->stopped) {
-      Place& place = *turns.waiting.front();
-      turns.waiting.pop_front();
-      if (!place.mine || place.stopping) continue;
-      turns.now = &place;
-      place.executor->After(kTurn, [weak = std::weak_ptr(impl), &turns, mine = ++turns.number] {
-        const auto self = weak.lock();
-        if (self && turns.now != nullptr && turns.number == mine) NextTurn(self, turns);
-      });
-      return place.task->Lead();
-    }
-  }
-  // It was restored, or cannot be.
-  static void EndTurn(const std::weak_ptr<Impl>& weak, Place& place) {
-    const auto impl = weak.lock();
-    if (!impl || impl->turns.at(place.executor).now != &place) return;
-    // From a job of its own: what calls this has not ended.
-    place.executor->Post([weak, &place] {
-      const auto self = weak.lock();
-      if (!self) return;
-      Turns& turns = self->turns.at(place.executor);
-      if (turns.now == &place) NextTurn(self, turns);
-    });
-  }
   // Lets the task do what the place wants; again when a hand-over has ended.
   static void Steer(const std::shared_ptr<Impl>& impl, Place& place) {
     if (place.stopping || impl->stopped) return;
     const TaskState state = place.task->status().state;
-    if (place.mine) return state == TaskState::kClosed ? TakeTurn(impl, place) : place.task->Lead();
+    if (place.mine) return place.task->Lead();
     if (state == TaskState::kClosed || state == TaskState::kFollowing) return place.task->Follow();
     place.stopping = true;
     // The task is a part of this: what it holds must not hold this.
@@ -76,7 +29,6 @@ struct Host::Impl {
     });
   }
   std::vector<Place> places;
-  std::map<const Executor*, Turns> turns;
   std::atomic<size_t> running = 0;
   std::atomic<bool> stopped = false;
 };
@@ -85,16 +37,17 @@ Host::Host(const TaskEnvironment& environment, journal::Tails& tails, std::vecto
     : impl_(std::make_shared<Impl>()) {
   const uint16_t count = environment.log.settings().partition_count;
   impl_->places.resize(count);
+  std::map<const Executor*, std::shared_ptr<Turns>> turns;
   for (uint16_t p = 0; p < count; ++p) {
     Impl::Place& place = impl_->places[p];
     place.executor = executors[p % executors.size()];
-    impl_->turns[place.executor];
+    std::shared_ptr<Turns>& its_turns = turns[place.executor];
+    if (its_turns == nullptr) its_turns = std::make_shared<Turns>(*place.executor);
     journal::Tail& tail = tails.at(PartitionId(p));
     TaskListener hears;
-    hears.led = [listener, p, weak = std::weak_ptr(impl_), &place, &tail](Epoch epoch, const journal::Position& position,
-                                                                          state::Cache& cache, Credits& credits) {
-      Impl::EndTurn(weak, place);
-      if (listener.led) listener.led(PartitionId(p), *place.executor, epoch, position, cache, credits, tail);
+    hears.led = [listener, p, executor = place.executor, &tail](Epoch epoch, const journal::Position& position, state::Cache& cache,
+                                                                Credits& credits) {
+      if (listener.led) listener.led(PartitionId(p), *executor, epoch, position, cache, credits, tail);
     };
     hears.stopped = [listener, p] {
       if (listener.stopped) listener.stopped(PartitionId(p));
@@ -102,11 +55,10 @@ Host::Host(const TaskEnvironment& environment, journal::Tails& tails, std::vecto
     hears.followed = [listener, p](state::Cache& cache) {
       if (listener.followed) listener.followed(PartitionId(p), cache);
     };
-    hears.failed = [listener, p, weak = std::weak_ptr(impl_), &place](const Error& error) {
-      Impl::EndTurn(weak, place);
+    hears.failed = [listener, p](const Error& error) {
       if (listener.failed) listener.failed(PartitionId(p), error);
     };
-    place.task = std::make_unique<Task>(PartitionId(p), environment, tail, *place.executor, std::move(hears));
+    place.task = std::make_unique<Task>(PartitionId(p), environment, tail, *place.executor, its_turns, std::move(hears));
   }
 }
 

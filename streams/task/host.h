@@ -24,9 +24,9 @@ class Host {
   Host(const TaskEnvironment& environment, journal::Tails& tails, std::vector<Executor*> executors, Listener listener);
   ~Host();
 
-  // Leads these partitions and follows all others, which it can lead the sooner when it is told to; those that are closed are restored one
-  // after the other on an executor (the next begins after a second at the latest), so that the first decide early. What it led and is not
-  // told to lead any more is handed over. Assignment is a hint, the claim is the fence: two processes that are told the same do no harm.
+  // Leads these partitions and follows all others, which it can lead the sooner when it is told to; those of an executor are restored one
+  // after the other (turns.h). What it led and is not told to lead any more is handed over. Assignment is a hint, the claim is the fence:
+  // two processes that are told the same do no harm.
   void Assign(const std::vector<PartitionId>& mine);
   // All of them.
   void Start();

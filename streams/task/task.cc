@@ -68,8 +68,13 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   };
 
   Impl(PartitionId partition_in, const TaskEnvironment& environment_in, journal::Tail& tail_in, Executor& executor_in,
-       TaskListener listener_in)
-      : partition(partition_in), environment(environment_in), tail(tail_in), executor(executor_in), listener(std::move(listener_in)) {
+       std::shared_ptr<Turns> turns_in, TaskListener listener_in)
+      : partition(partition_in),
+        environment(environment_in),
+        tail(tail_in),
+        executor(executor_in),
+        turns(std::move(turns_in)),
+        listener(std::move(listener_in)) {
     auto& metrics = observe::Metrics::Process();
     const observe::Labels labels = {{"partition", std::to_string(partition.value())}};
     lag_records = metrics.AddGauge("maily_task_lag_records", "Records of the commands topic that are not decided yet.", labels);
@@ -128,6 +133,8 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   // Drops everything that is not accepted, and all that hangs on leadership.
   void Release(Waiters waiters = Waiters::kAbandon) {
     ++generation;
+    waits_for_turn = false;
+    turns->Leave(ticket);
     watch.reset();
     follower.reset();
     if (links) links->Stop();
@@ -179,7 +186,19 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   void Opened(std::unique_ptr<Kv> kv) {
     if (auto used = UseStore(std::move(kv)); !used) return Fail(used.error());
-    state == TaskState::kFollowing ? StartFollower() : StartWriter();
+    state == TaskState::kFollowing ? StartFollower() : AwaitTurn();
+  }
+
+  void AwaitTurn() {
+    const uint64_t end = environment.log.Ends({Topic::kJournal, partition}).durable.value();
+    const uint64_t begin = restored_from.at_genesis ? 0 : restored_from.offset_hint.value();
+    waits_for_turn = true;
+    ticket = turns->Ask(end - std::min(begin, end), [weak = weak_from_this(), mine = generation] {
+      auto self = weak.lock();
+      if (!self || self->generation != mine || !self->waits_for_turn) return;
+      self->waits_for_turn = false;
+      self->StartWriter();
+    });
   }
 
   // What folds and decides on the state.
@@ -287,6 +306,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   void Led(Result<Epoch> led) {
     if (!led) return Fail(led.error());
+    turns->Leave(ticket);
     if (stop_done) return StoppedEarly();
     Enter(TaskState::kLeading);
     engine->work().Load();
@@ -635,6 +655,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     wanted = false;
     stop_done = std::move(done);
     if (filling) return filling->Stop();  // Filled goes on
+    if (waits_for_turn) return StoppedEarly();
     switch (state) {
       case TaskState::kRestoring:  // Led or Fail goes on
       case TaskState::kDraining:
@@ -671,6 +692,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   const TaskEnvironment& environment;
   journal::Tail& tail;
   Executor& executor;
+  const std::shared_ptr<Turns> turns;
+  Turns::Ticket ticket = 0;
+  bool waits_for_turn = false;
   TaskListener listener;
 
   TaskState state = TaskState::kClosed;
@@ -730,8 +754,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   std::string error_text;
 };
 
-Task::Task(PartitionId partition, const TaskEnvironment& environment, journal::Tail& tail, Executor& executor, TaskListener listener)
-    : impl_(std::make_shared<Impl>(partition, environment, tail, executor, std::move(listener))) {}
+Task::Task(PartitionId partition, const TaskEnvironment& environment, journal::Tail& tail, Executor& executor, std::shared_ptr<Turns> turns,
+           TaskListener listener)
+    : impl_(std::make_shared<Impl>(partition, environment, tail, executor, std::move(turns), std::move(listener))) {}
 
 Task::~Task() = default;
 void Task::Follow() { impl_->Follow(); }

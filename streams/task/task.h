@@ -28,6 +28,7 @@
 #include "streams/task/credits.h"
 #include "streams/task/intake.h"
 #include "streams/task/pipeline.h"
+#include "streams/task/turns.h"
 
 namespace maily::task {
 
@@ -76,7 +77,9 @@ struct TaskListener {
 // Lives on `executor`: all calls there, but for the inquiries marked so.
 class Task {
  public:
-  Task(PartitionId partition, const TaskEnvironment& environment, journal::Tail& tail, Executor& executor, TaskListener listener);
+  // `turns` are those of `executor`.
+  Task(PartitionId partition, const TaskEnvironment& environment, journal::Tail& tail, Executor& executor, std::shared_ptr<Turns> turns,
+       TaskListener listener);
   ~Task();
 
   // Opens the store and follows the journal, and does not lead again by itself after it was fenced. Call it when it is closed or follows:
