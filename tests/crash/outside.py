@@ -7,7 +7,8 @@ import collections
 
 from evil_sink import BY_NAME, read_log
 
-AFTER_KILL = 3.0  # seconds in which the sink sees that the program's connections are gone
+AFTER_KILL = 3.0   # seconds in which the sink sees that the program's connections are gone
+BEFORE_KILL = 2.0  # seconds for which a busy program may not have read what the sink said last
 LOST_TEXT = "the reply's text was lost when the program ended"  # its code is kept
 
 
@@ -32,7 +33,7 @@ class Outside:
         self.path, self.offset = path, 0
         self.sessions = collections.defaultdict(list)  # recipient -> lines
         self.last = {}                                 # connection -> the last line of a mail
-        self.ends = {}                                 # connection -> when the client ended it
+        self.ends = {}                                 # connection -> the line of its end
         self.counts = collections.Counter()            # by kind
         self.kills = []                                # (begin, end)
 
@@ -44,8 +45,8 @@ class Outside:
                 self.sessions[line.recipient].append(line)
                 self.last[line.connection] = line
                 self.counts[line.what] += 1
-            elif line.what == "end_client":
-                self.ends[line.connection] = line.time
+            else:
+                self.ends[line.connection] = line
         return bool(lines)
 
     def taken(self):
@@ -56,9 +57,13 @@ class Outside:
         return sum(line.what in BY_NAME and BY_NAME[line.what].kept for line in self.sessions[recipient])
 
     def killed(self, line):
-        """A kill cut the connection off while this was the last mail on it."""
+        """A kill cut the connection off while this was the last mail on it, or came before the program can have read the last words of a
+        sink that ended it."""
         end = self.ends.get(line.connection)
-        return self.last[line.connection] is line and end is not None and any(begin <= end <= until + AFTER_KILL for begin, until in self.kills)
+        if end is None or self.last[line.connection] is not line:
+            return False
+        before = BEFORE_KILL if end.what == "end_sink" else 0
+        return any(begin - before <= end.time <= until + AFTER_KILL for begin, until in self.kills)
 
     def judge(self, lines, send, may_wait):
         """What is wrong with this send, as a list; `send`: (status, attempts, reply code, reply text). And whether a kill made it unknown."""
