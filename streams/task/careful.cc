@@ -60,6 +60,11 @@ bool Careful::Enter(const CommandAt& at) {
   return crashes_ > 2;
 }
 
+void Careful::Waits() {
+  crashes_ = 0;
+  Save();
+}
+
 void Careful::Passed(const CommandAt& last) {
   if (unclean_ && last.offset > was_at_.offset) unclean_ = false;
   if (!unclean_) was_at_ = last;

@@ -522,11 +522,13 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     flusher->Appended(flying.draft.bytes());
     snapshot_taker->Appended(flying.draft.bytes());
     if (flusher->Due()) holding = true;
+    Careful* const entered = !flying.alone ? nullptr : flying.draft.last(kCommandsSource) != nullptr ? &*careful : &*careful_plain;
     // The body goes to the writer; what stays tells how many decisions the frame has, and what it consumed.
     writer->Append(std::move(flying.draft), [weak = weak_from_this(), mine = generation](Result<journal::Position> accepted) {
       auto self = weak.lock();
       if (self && self->generation == mine) self->Accepted(std::move(accepted));
     });
+    if (entered != nullptr) entered->Waits();
   }
 
   // Step 4.

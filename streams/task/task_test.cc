@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <future>
+#include <thread>
 
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/disk/mmap_slots.h"
@@ -13,6 +14,7 @@
 #include "streams/adapters/rocks/rocks_kv.h"
 #include "streams/adapters/rocks/rocks_log.h"
 #include "streams/journal/rejected.h"
+#include "streams/task/careful.h"
 #include "streams/task/counters.h"
 #include "streams/task/host.h"
 #include "streams/task/verify.h"
@@ -52,6 +54,37 @@ struct FullableStores : KvStores {
   std::atomic<int> refusals = 0;  // of Open
 };
 
+// A log on a disk that stalls: each partition of it gets one record of its journal in, the claim, and hears no more of others.
+class StallingLog : public Log {
+ public:
+  StallingLog(std::unique_ptr<Log> log, bool stalls_in) : stalls(stalls_in), log_(std::move(log)) {}
+  void Append(TopicPartition at, std::string record, Sync sync, AppendDone done) override {
+    if (at.topic == Topic::kJournal && claims_[at.partition.value()]++ > 0 && stalls) {
+      ++stalled;
+    } else {
+      log_->Append(at, std::move(record), sync, std::move(done));
+    }
+  }
+  const LogSettings& settings() const override { return log_->settings(); }
+  Result<std::vector<LogRecord>> Read(TopicPartition at, Offset from, size_t bytes_max, ReadTo to) override {
+    return log_->Read(at, from, bytes_max, to);
+  }
+  LogEnds Ends(TopicPartition at) override { return log_->Ends(at); }
+  std::unique_ptr<TailWatch> WatchTail(TopicPartition at, ReadTo to, std::function<void()> signal) override {
+    return log_->WatchTail(at, to, std::move(signal));
+  }
+  Result<void> Trim(TopicPartition at, Offset before) override { return log_->Trim(at, before); }
+  bool ordered_across_partitions() const override { return log_->ordered_across_partitions(); }
+  std::string durability_class() const override { return log_->durability_class(); }
+
+  std::atomic<bool> stalls;
+  std::atomic<int> stalled = 0;  // frames that nobody hears of
+
+ private:
+  const std::unique_ptr<Log> log_;
+  std::array<std::atomic<int>, 4> claims_{};
+};
+
 class TaskTest : public ::testing::Test {
  protected:
   TaskTest() : directory_(std::filesystem::temp_directory_path() / fmt::format("maily-task-{}", ::getpid())) {
@@ -62,11 +95,11 @@ class TaskTest : public ::testing::Test {
 
   // A process: everything that dies with it.
   struct Running {
-    explicit Running(const std::filesystem::path& directory, Duration commands_retention = {}, int refusals = 0)
+    explicit Running(const std::filesystem::path& directory, Duration commands_retention = {}, int refusals = 0, bool stalls = false)
         : resources(rocks::Limits{}),
           workers("task", 2),
           pipeline(CounterPipeline()),
-          log(OpenLog(directory, resources, clock)),
+          log(std::make_unique<StallingLog>(OpenLog(directory, resources, clock), stalls)),
           disk_stores((directory / "state").string(), resources),
           stores(disk_stores),
           slots(std::move(disk::MmapSlots::Open((directory / "careful").string(), 4)).value()),
@@ -114,11 +147,14 @@ class TaskTest : public ::testing::Test {
       });
       return value.get_future().get();
     }
-    command::Reply Send(const std::string& name, uint64_t n, const std::string& natural_key = "", TypeNumber type = TypeNumberOf<Add>()) {
+    static std::string Payload(const std::string& name, uint64_t n) {
       Add add;
       add.name = name;
       add.n = n;
-      const std::string payload = type == TypeNumberOf<Add>() ? add.SerializeAsString() : "";
+      return add.SerializeAsString();
+    }
+    // Views what it is given.
+    command::Command MakeCommand(const std::string& name, const std::string& payload, const std::string& natural_key, TypeNumber type) {
       command::Command command;
       command.id = entropy.NextId<CommandId>();
       command.type = type;
@@ -127,6 +163,17 @@ class TaskTest : public ::testing::Test {
       command.actor = "test";
       command.natural_key = natural_key;
       command.payload = payload;
+      return command;
+    }
+    // Waits for no answer.
+    void Post(const std::string& name, uint64_t n) {
+      const std::string payload = Payload(name, n);
+      sender.Send(PartitionOf(name, log->settings().partition_count), MakeCommand(name, payload, "", TypeNumberOf<Add>()), Sync::kSoon,
+                  [](const Result<CommandAt>&) {});
+    }
+    command::Reply Send(const std::string& name, uint64_t n, const std::string& natural_key = "", TypeNumber type = TypeNumberOf<Add>()) {
+      const std::string payload = type == TypeNumberOf<Add>() ? Payload(name, n) : "";
+      const command::Command command = MakeCommand(name, payload, natural_key, type);
       std::promise<command::Reply> reply;
       replies.Await(command.id, workers.at(0), Seconds(20), [&](Result<command::Reply> answer) { reply.set_value(answer.value()); });
       sender.Send(PartitionOf(name, log->settings().partition_count), command, Sync::kSoon, [](const Result<CommandAt>&) {});
@@ -138,7 +185,7 @@ class TaskTest : public ::testing::Test {
     asio_net::SystemClock clock;
     asio_net::SystemEntropy entropy;
     Pipeline pipeline;
-    std::unique_ptr<Log> log;
+    std::unique_ptr<StallingLog> log;
     rocks::RocksKvStores disk_stores;
     FullableStores stores;
     std::unique_ptr<disk::MmapSlots> slots;
@@ -316,6 +363,40 @@ TEST_F(TaskTest, AFullDiskIsWaitedOut) {
   Running running(directory_);
   EXPECT_EQ(running.Send("a", 0).answer, answer());
   running.Stop();
+}
+
+TEST_F(TaskTest, ACommandThatWaitedForTheLogAtThreeKillsIsDecidedAllTheSame) {
+  {
+    Running running(directory_);
+    EXPECT_EQ(running.Send("a", 2).answer, "{\"total\":2}");
+    running.log->stalls = true;
+    running.Post("a", 3);
+    while (running.log->stalled == 0) std::this_thread::yield();
+    running.workers.Stop();
+  }
+  for (int kill = 0; kill < 3; ++kill) {
+    Running running(directory_, {}, 0, true);
+    while (running.log->stalled == 0) std::this_thread::yield();
+    running.workers.Stop();
+  }
+  Running running(directory_);
+  EXPECT_EQ(running.Send("a", 4).answer, "{\"total\":9}");
+  running.Stop();
+}
+
+TEST_F(TaskTest, OnlyDecidingACommandCountsAgainstItAtTheThirdCrash) {
+  const auto slots = std::move(disk::MmapSlots::Open((directory_ / "slots").string(), 2)).value();
+  for (size_t slot = 0; slot < 2; ++slot) {
+    const bool waits = slot == 1;
+    Careful(*slots, slot).Passed({.partition = PartitionId(0), .generation = 1, .offset = Offset(5)});
+    for (int crash = 1; crash <= 4; ++crash) {
+      Careful careful(*slots, slot);
+      const CommandAt next{.partition = PartitionId(0), .generation = 1, .offset = Offset(6)};
+      ASSERT_TRUE(careful.active(next));
+      EXPECT_EQ(careful.Enter(next), !waits && crash > 2);
+      if (waits) careful.Waits();
+    }
+  }
 }
 
 TEST(Pipeline, PrintsWhoDecidesWhat) {
