@@ -210,7 +210,7 @@ class Checker {
     if (offset > kOffsetMax) return Found(Anomaly::kForeignRead, &track, "{} at {}: out of all bounds", Named(value), offset);
     Append& append = *Find(value);
     if (!append.placed()) {
-      append.place_plus_one = offset + 1;
+      append.place_plus_one = (offset + 1) & Event::kDetailMax;
     } else if (append.place() != offset) {
       Found(Anomaly::kDuplicate, &track, "{} {} at {} of partition {}, and it is at {}", Named(value), how, offset, partition,
             append.place());
