@@ -160,11 +160,12 @@ def play(log, binaries, seed, number, appends):
     os.makedirs(history)
     progress = Progress(history)
     kills = sorted(chance.randrange(appends) for _ in range(log.kills()))
+    target = appends + 3 * len(kills)  # a killed producer may have counted one that it did not begin
     session = 0
 
     def command(*extra):
         return [os.path.join(binaries, "record_history"), "--history", history, "--session", str(session), "--seed", str(seed * 1000 + number),
-                "--appends", str(appends), *log.arguments(directory, appends), *extra]
+                "--appends", str(target), *log.arguments(directory, appends), *extra]
     with open(os.path.join(directory, "output"), "w", encoding="utf-8") as output:
         begin = time.monotonic()
         log.begin_load()

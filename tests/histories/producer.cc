@@ -12,7 +12,7 @@ namespace maily::histories {
 namespace {
 
 constexpr uint64_t kTooLarge = 1'000'001;
-constexpr uint64_t kWindows[] = {1, 16, 64, 512, 512, 2048};
+constexpr uint64_t kWindows[] = {1, 16, 64, 512, 2048, 4096, 4096};
 
 uint64_t SizeOf(std::minstd_rand& random) {
   const uint64_t dice = random() % 100'000;
