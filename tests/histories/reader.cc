@@ -17,6 +17,7 @@ constexpr uint64_t kBackMax = 2'000;     // records
 constexpr size_t kFinalBytes = 1 << 20;
 constexpr std::chrono::milliseconds kTailPatience{100};
 constexpr std::chrono::milliseconds kFailurePatience{20};
+constexpr int kEndFailuresMax = 1'000;    // turns that fail when nothing is appended any more: at least 20 s
 constexpr int kFinalFailuresMax = 3'000;  // in a row: about a minute
 
 size_t PortionOf(std::minstd_rand& random) {
@@ -126,7 +127,7 @@ void Reader::Run() {
       wake_.notify_one();
     }));
   }
-  for (;;) {
+  for (int failures = 0;;) {
     bool finishing = false;
     {
       const std::lock_guard lock(mutex_);
@@ -138,6 +139,7 @@ void Reader::Run() {
     if (more) continue;
     if (finishing && !failed_) return;
     if (finishing) {
+      if (++failures == kEndFailuresMax) return;      // the final read will tell what is missing
       std::this_thread::sleep_for(kFailurePatience);  // the log asks for patience
     } else {
       Wait(failed_);
