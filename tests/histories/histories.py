@@ -167,6 +167,8 @@ def play(log, binaries, seed, number, appends):
         return [os.path.join(binaries, "record_history"), "--history", history, "--session", str(session), "--seed", str(seed * 1000 + number),
                 "--appends", str(target), *log.arguments(directory, appends), *extra]
     with open(os.path.join(directory, "output"), "w", encoding="utf-8") as output:
+        if log.name == "kafka":
+            live(command("--make"), progress, None, chance, output)
         begin = time.monotonic()
         log.begin_load()
         try:
@@ -178,8 +180,7 @@ def play(log, binaries, seed, number, appends):
             log.end_load()
         loaded = time.monotonic() - begin
         session += 1
-        if not live(command("--final"), progress, None, chance, output):
-            raise Failed("unreachable")
+        live(command("--final"), progress, None, chance, output)
     begin = time.monotonic()
     checked = subprocess.run([os.path.join(binaries, "check_history"), history], capture_output=True, text=True)
     if checked.returncode not in (0, 1):

@@ -28,6 +28,7 @@ struct Arguments {
   std::string history;  // directory
   uint64_t session = 0;
   uint64_t seed = 1;
+  bool make = false;
   bool final_read = false;
   uint64_t appends = 100'000;
   uint64_t rate = 0;
@@ -54,16 +55,22 @@ auto Patiently(Ask ask) {
   }
 }
 
-Result<std::unique_ptr<Log>> OpenKafka(const Arguments& arguments) {
+Result<kafka::Options> OptionsOf(const Arguments& arguments) {
   MAILY_TRY(kafka::Options options, kafka::ParseAddress(arguments.log));
   options.append_timeout = Milliseconds(arguments.append_timeout_ms);
-  const auto open = [&] { return Patiently([&] { return kafka::KafkaLog::Open(options, kPartitionsEach); }); };
-  auto opened = open();
-  if (opened || opened.error().code != Code::kNotFound || arguments.final_read) return opened;
+  return options;
+}
+
+Result<void> MakeTopics(const Arguments& arguments) {
+  MAILY_TRY(const kafka::Options options, OptionsOf(arguments));
   MAILY_TRY(const auto plans, Patiently([&] { return kafka::PlanTopics(options, kPartitionsEach, 0); }));
-  MAILY_TRY(const LogSettings made, Patiently([&] { return kafka::CreateTopics(options, plans, Wanted()); }));
-  static_cast<void>(made);
-  return open();
+  const auto made = Patiently([&] { return kafka::CreateTopics(options, plans, Wanted()); });
+  return made ? Ok() : Result<void>(made.error());
+}
+
+Result<std::unique_ptr<Log>> OpenKafka(const Arguments& arguments) {
+  MAILY_TRY(const kafka::Options options, OptionsOf(arguments));
+  return Patiently([&] { return kafka::KafkaLog::Open(options, kPartitionsEach); });
 }
 
 // A record in each partition, behind all that was acknowledged; then everything up to there.
@@ -130,6 +137,7 @@ int Main(int argc, char** argv) {
   app.add_option("--history", arguments.history, "directory of the history")->required();
   app.add_option("--session", arguments.session, "number of this life, from 0");
   app.add_option("--seed", arguments.seed);
+  app.add_flag("--make", arguments.make, "only make the topics of a log on Kafka");
   app.add_flag("--final", arguments.final_read, "append nothing but a mark, read everything");
   app.add_option("--appends", arguments.appends, "of all lives");
   app.add_option("--rate", arguments.rate, "appends a second, at most; 0 = as fast as it goes");
@@ -137,7 +145,10 @@ int Main(int argc, char** argv) {
   app.add_option("--append-timeout-ms", arguments.append_timeout_ms, "of the log on Kafka");
   CLI11_PARSE(app, argc, argv);
   observe::SetLevel(std::getenv("MAILY_SIM_LOG") == nullptr ? observe::Level::kError : observe::Level::kDebug);
-  return Record(arguments);
+  if (!arguments.make) return Record(arguments);
+  const auto made = MakeTopics(arguments);
+  if (!made) fmt::print(stderr, "{}\n", made.error().ToString());
+  return made ? 0 : 1;
 }
 
 }  // namespace
