@@ -37,11 +37,12 @@ std::string Escaped(const std::string& text) {
 std::string ToJson(const Report& report) {
   std::string out = fmt::format(
       "{{\"appends\":{},\"acknowledged\":{},\"acknowledged_somewhere\":{},\"refused\":{},\"unknown\":{},\"unanswered\":{},\"polls\":{},"
-      "\"polls_empty\":{},\"polls_failed\":{},\"records_read\":{},\"seeks\":{},\"trims\":{},\"taken_back\":{},\"not_verifiable\":{},"
+      "\"polls_empty\":{},\"polls_failed\":{},\"records_read\":{},\"seeks\":{},\"trims\":{},\"taken_back\":{},\"stored_twice\":{},\"not_"
+      "verifiable\":{},"
       "\"sessions\":{},\"anomalies\":{{",
       report.appends, report.acknowledged, report.acknowledged_somewhere, report.refused, report.unknown, report.unanswered, report.polls,
-      report.polls_empty, report.polls_failed, report.records_read, report.seeks, report.trims, report.taken_back, report.not_verifiable,
-      report.sessions);
+      report.polls_empty, report.polls_failed, report.records_read, report.seeks, report.trims, report.taken_back, report.stored_twice,
+      report.not_verifiable, report.sessions);
   for (size_t i = 0; i < kAnomalyNames.size(); ++i) {
     out += fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", kAnomalyNames[i], report.anomalies[i]);
   }

@@ -19,14 +19,19 @@ constexpr size_t kExamplesMax = 20;
 // What is known of one append, in 8 bytes.
 struct Append {
   enum class Outcome : uint8_t { kNotInvoked, kNone, kOk, kRefused, kUnknown };
+  static constexpr uint8_t kCopied = 0x80;
   uint64_t place_plus_one : 48 = 0;  // its offset; 0 = not seen anywhere
   uint64_t outcome_bits : 8 = 0;
   uint64_t partition : 8 = 0;
 
-  Outcome outcome() const { return static_cast<Outcome>(outcome_bits); }
-  void set(Outcome outcome) { outcome_bits = static_cast<uint8_t>(outcome); }
+  Outcome outcome() const { return static_cast<Outcome>(outcome_bits & ~kCopied); }
+  void set(Outcome outcome) { outcome_bits = static_cast<uint8_t>(outcome) | (outcome_bits & kCopied); }
+  // It stands at several offsets; `place` is the last one.
+  bool copied() const { return (outcome_bits & kCopied) != 0; }
+  void set_copied() { outcome_bits |= kCopied; }
   bool placed() const { return place_plus_one != 0; }
   uint64_t place() const { return place_plus_one - 1; }
+  void set_place(uint64_t offset) { place_plus_one = (offset + 1) & Event::kDetailMax; }
 };
 static_assert(sizeof(Append) == 8);
 
@@ -37,7 +42,9 @@ struct Client {
 
 struct Session {
   bool ordered = false;  // one order over all partitions
+  bool once = false;     // every record is stored once, whatever happens
   bool ended = false;    // in order
+  uint64_t unknown = 0;  // appends of unknown outcome
   // By partition, for reads to the written end:
   std::array<uint64_t, kPartitionsMax> durable{};         // one past the last offset that it knew to be durable
   std::array<uint64_t, kPartitionsMax> taken_plus_one{};  // the first offset whose record was gone afterwards
@@ -59,6 +66,9 @@ struct Partition {
 
 std::string Named(uint64_t value) { return fmt::format("value {}/{}/{}", PartitionOfValue(value), ClientOf(value), NumberOf(value)); }
 
+enum class How { kAcknowledged, kRead };
+std::string_view Words(How how) { return how == How::kAcknowledged ? "was acknowledged" : "was read"; }
+
 class Checker {
  public:
   explicit Checker(std::span<const Track> tracks) : tracks_(tracks), clients_(size_t{1} << 16), partitions_(kPartitionsMax) {}
@@ -66,6 +76,9 @@ class Checker {
   Report Run() {
     Each(Role::kSession, [this](const Track& track, Session& session) { TakeSession(track, session); });
     Each(Role::kProducer, [this](const Track& track, Session&) { TakeInvocations(track); });
+    Each(Role::kOutcomes, [](const Track& track, Session& session) {
+      EachEvent(track, [&](const Event& event) { session.unknown += event.kind() == Kind::kUnknown; });
+    });
     Each(Role::kFinal, [this](const Track& track, Session& session) { TakeDurable(track, session, /*last=*/true); });
     Each(Role::kOutcomes, [this](const Track& track, Session& session) { TakeOutcomes(track, session); });
     Each(Role::kDurable, [this](const Track& track, Session& session) { TakeDurable(track, session, /*last=*/false); });
@@ -134,7 +147,8 @@ class Checker {
   // ---- what was invoked, and how it ended ----
 
   void TakeSession(const Track& track, Session& session) {
-    session.ordered = track.events[0].detail() != 0;
+    session.ordered = (track.events[0].detail() & kOrdered) != 0;
+    session.once = (track.events[0].detail() & kOnce) != 0;
     EachEvent(track, [&](const Event& event) { session.ended |= event.kind() == Kind::kEnded; });
   }
 
@@ -160,9 +174,9 @@ class Checker {
       switch (event.kind()) {
         case Kind::kOk: {
           ++report_.acknowledged;
-          append->set(Outcome::kOk);
           const uint8_t partition = static_cast<uint8_t>(append->partition);
-          Place(track, event.subject, partition, event.detail(), "was acknowledged");
+          Place(track, event.subject, partition, event.detail(), How::kAcknowledged);
+          append->set(Outcome::kOk);
           session.durable[partition] = std::max(session.durable[partition], event.detail() + 1);
           break;
         }
@@ -206,27 +220,37 @@ class Checker {
   }
 
   // A value is at an offset, for good.
-  void Place(const Track& track, uint64_t value, uint8_t partition, uint64_t offset, const char* how) {
+  void Place(const Track& track, uint64_t value, uint8_t partition, uint64_t offset, How how) {
     if (offset > kOffsetMax) return Found(Anomaly::kForeignRead, &track, "{} at {}: out of all bounds", Named(value), offset);
-    Append& append = *Find(value);
-    if (!append.placed()) {
-      append.place_plus_one = (offset + 1) & Event::kDetailMax;
-    } else if (append.place() != offset) {
-      Found(Anomaly::kDuplicate, &track, "{} {} at {} of partition {}, and it is at {}", Named(value), how, offset, partition,
-            append.place());
-    }
+    TakePlace(track, value, *Find(value), partition, offset, how);
     Partition& there = partitions_[partition];
     const uint64_t other = there.ValueAt(offset);
     if (other == value) return;
     if (other != 0) {
-      return Found(Anomaly::kInconsistentOffset, &track, "{} {} at {} of partition {}, where {} is", Named(value), how, offset, partition,
-                   Named(other));
+      return Found(Anomaly::kInconsistentOffset, &track, "{} {} at {} of partition {}, where {} is", Named(value), Words(how), offset,
+                   partition, Named(other));
     }
     if (final_taken_ && offset >= there.begin) {
-      Found(Anomaly::kLostWrite, &track, "{} {} at {} of partition {}; the final read, from {} on, does not have it", Named(value), how,
-            offset, partition, there.begin);
+      Found(Anomaly::kLostWrite, &track, "{} {} at {} of partition {}; the final read, from {} on, does not have it", Named(value),
+            Words(how), offset, partition, there.begin);
     }
     Set(there, offset, value);
+  }
+
+  // Where the log does not promise to store a record once, copies are explained by an append of that process whose outcome is unknown, and
+  // the last one is acknowledged.
+  void TakePlace(const Track& track, uint64_t value, Append& append, uint8_t partition, uint64_t offset, How how) {
+    if (!append.placed()) return append.set_place(offset);
+    if (append.place() == offset) return;
+    const Session& session = sessions_[clients_[ClientOf(value)]->session];
+    const bool behind = how == How::kAcknowledged ? offset < append.place() : offset > append.place() && append.outcome() == Outcome::kOk;
+    if (session.once || session.unknown == 0 ? !append.copied() : behind) {
+      Found(Anomaly::kDuplicate, &track, "{} {} at {} of partition {}, and it is at {}", Named(value), Words(how), offset, partition,
+            append.place());
+    }
+    report_.stored_twice += !append.copied();
+    append.set_copied();
+    append.set_place(std::max(append.place(), offset));
   }
 
   static void Set(Partition& partition, uint64_t offset, uint64_t value) {
@@ -246,7 +270,7 @@ class Checker {
       }
       for (const Event& record : records) {
         if (!Known(track, record, p)) continue;
-        Place(track, record.subject, p, record.detail(), "was read");
+        Place(track, record.subject, p, record.detail(), How::kRead);
         session.durable[p] = std::max(session.durable[p], record.detail() + 1);
       }
     });
@@ -342,10 +366,8 @@ class Checker {
         if (!Known(track, record, p)) continue;
         const uint64_t offset = record.detail();
         const uint64_t value = record.subject;
-        const Append& append = *Find(value);
-        if (append.placed() && append.place() != offset) {
-          Found(Anomaly::kDuplicate, &track, "{} was read at {} of partition {}, and it is at {}", Named(value), offset, p, append.place());
-        }
+        Append& append = *Find(value);
+        if (append.placed()) TakePlace(track, value, append, p, offset, How::kRead);
         const uint64_t other = there.ValueAt(offset);
         if (other == value) {
           session.stayed[p] = std::max(session.stayed[p], offset + 1);
@@ -373,7 +395,8 @@ class Checker {
   // ---- producers ----
 
   void CheckProducer(uint16_t id, const Client& client) {
-    const bool ordered = sessions_[client.session].ordered;
+    const Session& session = sessions_[client.session];
+    const bool ordered = session.ordered;
     std::array<uint64_t, kPartitionsMax> next{};
     size_t missing = SIZE_MAX;  // the first one that is not there, of an ordered log
     for (size_t i = 0; i < client.appends.size(); ++i) {
@@ -399,7 +422,7 @@ class Checker {
               Named(ValueOf(static_cast<uint8_t>(client.appends[missing].partition), id, missing + 1)));
         missing = SIZE_MAX;
       }
-      if (!ok && !ordered) continue;
+      if ((!ok && !ordered) || (append.copied() && session.once)) continue;  // a copy was counted already
       if (append.place() + 1 < next[p]) {
         Found(Anomaly::kNonmonotonicSend, nullptr, "{} is at {} of partition {}, behind it stands what its thread appended before, at {}",
               Named(value), append.place(), p, next[p] - 1);

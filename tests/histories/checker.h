@@ -17,7 +17,7 @@ namespace maily::histories {
 
 enum class Anomaly : uint8_t {
   kLostWrite,           // acknowledged, or shown by a durable read, and not in the final read
-  kDuplicate,           // one value at two offsets
+  kDuplicate,           // one value at two offsets, and the log promises otherwise or nothing explains it
   kInconsistentOffset,  // two values at one offset
   kAbortedRead,         // a value is read whose append was refused
   kNonmonotonicPoll,    // a reader's offsets go back, and it did not seek
@@ -54,6 +54,7 @@ struct Report {
   uint64_t seeks = 0;
   uint64_t trims = 0;
   uint64_t taken_back = 0;      // reads to the written end of what a crash took back then, as it may
+  uint64_t stored_twice = 0;    // values at two offsets, where that is explained
   uint64_t not_verifiable = 0;  // acknowledged without an offset, and trimmed before anybody read it
   uint64_t sessions = 0;
   bool complete = false;  // there is a final read

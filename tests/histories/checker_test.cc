@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <list>
 
 namespace maily::histories {
@@ -41,7 +42,8 @@ void Poll(History::Events& reader, uint64_t from, const std::vector<Event>& reco
 // Values 1 to 5 acknowledged at 10 to 14, 6 refused, 7 of unknown outcome at 15; read by one reader and in the end. Session 0 was killed:
 // it had written 8 to 16 and 9 to 17, unanswered, and a crash took both back.
 struct Story {
-  explicit Story(uint64_t ordered = 1) : session(history.Open(Role::kSession, 0, ordered)), last(history.Open(Role::kSession, 1, ordered)) {
+  explicit Story(uint64_t promises = kOrdered | kOnce)
+      : session(history.Open(Role::kSession, 0, promises)), last(history.Open(Role::kSession, 1, promises)) {
     for (uint64_t i = 1; i <= 9; ++i) producer.push_back(Invoked(V(i)));
     for (uint64_t i = 1; i <= 5; ++i) outcomes.push_back(Ok(V(i), 9 + i));
     outcomes.push_back(Event::Of(Kind::kRefused, V(6), static_cast<uint8_t>(Answer::kInvalid), 0));
@@ -146,8 +148,36 @@ TEST(HistoryChecker, FindsADuplicate) {
   story.Expect(Anomaly::kDuplicate);
 }
 
+// Value 10 at 18 and 19, acknowledged at `acknowledged`.
+struct Twice : Story {
+  Twice(uint64_t promises, uint64_t acknowledged) : Story(promises) {
+    producer.push_back(Invoked(V(10)));
+    outcomes.push_back(Ok(V(10), acknowledged));
+    AtTheEnd(Record(V(10), 18));
+    AtTheEnd(Record(V(10), 19));
+    written.clear();
+  }
+};
+
+TEST(HistoryChecker, ARecordMayStandTwiceWhereAnAppendTimedOutOnALogThatAsksAgain) {
+  const Twice story(0, 19);
+  const Report report = story.history.Checked();
+  EXPECT_EQ(report.found(), 0u);
+  EXPECT_EQ(report.stored_twice, 1u);
+}
+
+TEST(HistoryChecker, FindsARecordThatStandsTwiceOnALogThatNeverAsksAgain) { Twice(kOnce, 19).Expect(Anomaly::kDuplicate); }
+
+TEST(HistoryChecker, FindsARecordThatStandsTwiceThoughNoAppendTimedOut) {
+  Twice story(0, 19);
+  story.outcomes[7] = Ok(V(7), 15);
+  story.Expect(Anomaly::kDuplicate);
+}
+
+TEST(HistoryChecker, FindsACopyBehindTheAcknowledgedOne) { Twice(0, 18).Expect(Anomaly::kDuplicate); }
+
 TEST(HistoryChecker, FindsTwoValuesAtOneOffset) {
-  Story story(/*ordered=*/0);
+  Story story(kOnce);
   story.producer.push_back(Invoked(V(10)));
   story.outcomes.push_back(Ok(V(10), 15));
   story.Expect(Anomaly::kInconsistentOffset);
@@ -199,7 +229,7 @@ TEST(HistoryChecker, AnOffsetThatHoldsNoRecordIsNotSkipped) {
 }
 
 TEST(HistoryChecker, FindsAppendsOfOneThreadInAnotherOrder) {
-  Story story(/*ordered=*/0);
+  Story story(kOnce);
   story.producer.push_back(Invoked(V(10)));
   story.producer.push_back(Invoked(V(11)));
   story.outcomes.push_back(Ok(V(10), 19));
@@ -211,7 +241,7 @@ TEST(HistoryChecker, FindsAppendsOfOneThreadInAnotherOrder) {
 }
 
 TEST(HistoryChecker, AnAppendOfUnknownOutcomeMayComeBehindYoungerOnes) {
-  Story story(/*ordered=*/0);
+  Story story(kOnce);
   story.producer.push_back(Invoked(V(10)));
   story.outcomes.push_back(Ok(V(10), 18));
   story.AtTheEnd(Record(V(10), 18));

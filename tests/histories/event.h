@@ -31,13 +31,17 @@ enum class Kind : uint8_t {
 };
 
 enum class Role : uint8_t {
-  kSession = 0,   // about the life itself; detail = 1 if the log keeps one order over all partitions
+  kSession = 0,   // about the life itself; detail: kOrdered, kOnce
   kProducer = 1,  // detail = client: part of its values
   kOutcomes = 2,  // of all producers of a session
   kDurable = 3,   // a reader to the durable end; detail = number of the reader
   kWritten = 4,   // a reader to the written end
   kFinal = 5,     // reads every partition once, when nothing else happens any more
 };
+
+// What a log promises beyond others.
+inline constexpr uint64_t kOrdered = 1;  // one order over all partitions
+inline constexpr uint64_t kOnce = 2;     // every record is stored once, whatever happens
 
 struct Event {
   uint64_t subject = 0;

@@ -118,7 +118,8 @@ int Record(const Arguments& arguments) {
   }
   std::unique_ptr<Log> log = *std::move(opened);
   Session session(arguments.history, arguments.session, arguments.seed, *log);
-  const auto track = session.Track("session", Role::kSession, log->ordered_across_partitions() ? 1 : 0);
+  const uint64_t promises = (log->ordered_across_partitions() ? kOrdered : 0) | (arguments.IsKafka() ? 0 : kOnce);
+  const auto track = session.Track("session", Role::kSession, promises);
   Outcomes outcomes(session);
   if (arguments.final_read) {
     if (!ReadTheEnd(session, outcomes)) return 1;
