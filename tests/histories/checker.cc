@@ -247,8 +247,9 @@ class Checker {
     if (session.once || session.unknown == 0 ? !append.copied() : behind) {
       Found(Anomaly::kDuplicate, &track, "{} {} at {} of partition {}, and it is at {}", Named(value), Words(how), offset, partition,
             append.place());
+    } else {
+      report_.stored_twice += !append.copied();
     }
-    report_.stored_twice += !append.copied();
     append.set_copied();
     append.set_place(std::max(append.place(), offset));
   }
