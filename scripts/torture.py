@@ -24,6 +24,7 @@ KINDS = {
     "power": (["build/release/tests/power/power_cut"], "cuts", 3000),
     "io": (["python3", "tests/faults/io.py", "--maily", MAILY], "faults", 30),
     "crash": (["python3", "tests/crash/crash.py", "--maily", MAILY], "kills", 60),
+    "histories": (["python3", "tests/histories/histories.py"], "operations", 500_000),
 }
 BEGIN, END = "<!-- results: ./dev torture keep -->", "<!-- end of results -->"
 

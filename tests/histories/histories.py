@@ -160,7 +160,7 @@ def play(log, binaries, seed, number, appends):
     os.makedirs(history)
     progress = Progress(history)
     kills = sorted(chance.randrange(appends) for _ in range(log.kills()))
-    target = appends + 3 * len(kills)  # a killed producer may have counted one that it did not begin
+    target = appends + 6 * len(kills)  # killed producers have counted appends that they did not begin
     session = 0
 
     def command(*extra):
@@ -205,7 +205,7 @@ def run(log, arguments, failures):
         try:
             report, loaded, checked, directory = play(log, arguments.binaries, arguments.seed, number, appends)
         except Failed as error:
-            failures.append(f"{log.name}, seed {arguments.seed}, round {number}: {error}; {BASE}/{log.name}-{arguments.seed}-{number}")
+            failures.append((f"{log.name}-{arguments.seed}-{number}", str(error)))
             break
         add(total, report)
         load_seconds, check_seconds = load_seconds + loaded, check_seconds + checked
@@ -213,8 +213,7 @@ def run(log, arguments, failures):
         print(f"{log.name} round {number}: {report['appends']:,} appends in {loaded:.1f} s, {report['polls']:,} polls, "
               f"{report['records_read']:,} records read, {report['sessions']} lives, checked in {checked:.1f} s: {found} anomalies", flush=True)
         if found:
-            failures.append(f"{log.name}, seed {arguments.seed}, round {number}: "
-                            f"{ {k: v for k, v in report['anomalies'].items() if v} }; {os.path.relpath(directory, ROOT)}")
+            failures.append((os.path.basename(directory), str({k: v for k, v in report["anomalies"].items() if v})))
             print("\n".join(report["examples"]), flush=True)
         elif not arguments.keep:
             shutil.rmtree(directory)
@@ -254,9 +253,9 @@ def main():
     for part in logs.values():
         add(anomalies, part.get("anomalies", {}))
     appends, polls = (sum(part.get(what, 0) for part in logs.values()) for what in ("appends", "polls"))
-    result = {"name": "histories", "count": appends + polls, "failures": len(failures), "seeds": [arguments.seed],
+    result = {"name": "histories", "count": appends + polls, "failures": len(failures), "seeds": [where for where, _ in failures], "seed": arguments.seed,
               "seconds": round(time.monotonic() - started, 1), "commit": commit, "appends": appends, "polls": polls, "anomalies": anomalies,
-              "logs": logs, "why": failures}
+              "logs": logs, "why": [why for _, why in failures]}
     if skipped:
         result["skipped"] = skipped
     with open(os.path.join(ROOT, "build/torture/histories.json"), "w", encoding="utf-8") as file:
@@ -266,8 +265,8 @@ def main():
         faults.update(part["faults"])
     print(f"{appends + polls:,} operations ({appends:,} appends, {polls:,} polls), {sum(anomalies.values())} anomalies; faults: "
           f"{', '.join(f'{count} {what}' for what, count in sorted(faults.items()))}; {result['seconds']} s", flush=True)
-    for failure in failures:
-        print("FAILED:", failure)
+    for where, why in failures:
+        print(f"FAILED: {where}: {why}; --log {where.split('-')[0]} --seed {arguments.seed}, build/torture/histories/{where}")
     return 1 if failures else 0
 
 
