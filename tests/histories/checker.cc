@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kPartitionsMax = 256;
 constexpr uint64_t kOffsetMax = uint64_t{1} << 32;  // beyond: nobody appended so much
 constexpr uint64_t kNumberMax = uint64_t{1} << 32;
+constexpr uint64_t kBytesMax = 1'000'000;  // of a record; a larger one is refused
 constexpr size_t kExamplesMax = 20;
 
 // What is known of one append, in 8 bytes.
@@ -161,7 +162,7 @@ class Checker {
       if (event.kind() != Kind::kInvoked || number == 0 || number > kNumberMax) return;
       if (number > client->appends.size()) client->appends.resize(number);
       Append& append = client->appends[number - 1];
-      append.set(Outcome::kNone);
+      append.set(event.detail() > kBytesMax ? Outcome::kRefused : Outcome::kNone);  // whether it was answered or not
       append.partition = PartitionOfValue(event.subject);
       ++report_.appends;
     });

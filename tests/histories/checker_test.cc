@@ -256,6 +256,16 @@ TEST(HistoryChecker, FindsThatACrashTookBackTheMiddle) {
   story.Expect(Anomaly::kHole, 2);  // to who read both, and to who appended both
 }
 
+TEST(HistoryChecker, ATooLargeRecordIsNotMissedThoughNobodyHeardOfItsRefusal) {
+  Story story;
+  story.written.clear();
+  story.producer[8] = Event::Of(Kind::kInvoked, V(8), 0, 1'000'001);
+  story.AtTheEnd(Record(V(9), 17));
+  EXPECT_EQ(story.history.Checked().found(), 0u);
+  story.AtTheEnd(Record(V(8), 18));
+  story.Expect(Anomaly::kAbortedRead);
+}
+
 TEST(HistoryChecker, FindsARecordThatNobodyAppended) {
   Story story;
   story.AtTheEnd(Record(V(77), 18));
