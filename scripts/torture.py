@@ -25,6 +25,7 @@ KINDS = {
     "io": (["python3", "tests/faults/io.py", "--maily", MAILY], "faults", 30),
     "crash": (["python3", "tests/crash/crash.py", "--maily", MAILY], "kills", 60),
     "ambiguous": (["python3", "tests/crash/ambiguous.py", "--maily", MAILY], "sends", 15000),
+    "histories": (["python3", "tests/histories/histories.py"], "operations", 500_000),
 }
 BEGIN, END = "<!-- results: ./dev torture keep -->", "<!-- end of results -->"
 

@@ -7,6 +7,7 @@
 //  4. Read(kDurable) never shows a record that a crash can still take back.
 //  5. Of what was written and not synced, a crash takes back a suffix, over all partitions of a log together (adapters with
 //     one order, `ordered_across_partitions()`), or of each partition alone.
+// A record can stand there twice, on an adapter that asks again after a time-out (kafka): acknowledged is the last copy.
 #pragma once
 
 #include <functional>

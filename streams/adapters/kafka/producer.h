@@ -1,8 +1,9 @@
 // Appends: an idempotent producer, replaced by a new one when an error has ended it. Internal to the adapter.
 //
 // acks=all and enable.idempotence: the broker takes each record once and in order per partition, with up to five requests in flight. A
-// record that is not acknowledged in time ends in an error and may be stored all the same, also after younger ones. The broker can
-// acknowledge a record that it had already: then without its offset.
+// record that is not acknowledged in time ends in an error and may be stored all the same, also after younger ones. librdkafka then begins
+// a new epoch and sends again what was in flight, to any partition: such records can stand there twice, one after the other as a whole
+// batch, acknowledged with the last offset. The broker can acknowledge a record that it had already: then without its offset.
 #pragma once
 
 #include <atomic>
