@@ -12,6 +12,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "streams/adapters/rocks/damage.h"
 #include "streams/adapters/rocks/handles.h"
 #include "streams/adapters/rocks/options_internal.h"
 
@@ -91,11 +92,17 @@ class RocksKv : public Kv {
  public:
   RocksKv(std::string path, const Resources& resources, KvDurability durability)
       : path_(std::move(path)), resources_(resources.impl()), on_write_(durability == KvDurability::kOnWrite) {}
-  ~RocksKv() override { CloseViews(); }
+  ~RocksKv() override {
+    CloseViews();
+    // Table files have checksums to their last byte; the last record of a WAL, if it rots, looks torn.
+    if (on_write_ && db_.is_open() && !stalled_ && !failed_) db_->Flush(rocksdb::FlushOptions()).PermitUncheckedError();
+  }
 
   Result<void> OpenDatabase() {
     rocksdb::Options options = resources_.KvStore();
     options.listeners.push_back(flush_watch_);
+    MAILY_TRY_VOID(CheckManifest(*options.env, path_));
+    if (on_write_) MAILY_TRY_VOID(CheckWals(*options.env, path_, Later::kDurable));
     const rocksdb::Status status = db_.Open(options, path_, {{rocksdb::kDefaultColumnFamilyName, options}});
     if (!status.ok()) return ToError(status, "opening the store", path_);
     return {};
