@@ -74,10 +74,12 @@ Header HeaderAt(std::string_view block, size_t at) {
   return header;
 }
 
+enum class Marks { kNone, kRead };
+
 // One file, block by block.
 class Scan {
  public:
-  explicit Scan(std::optional<Later> later) : later_(later) {}
+  explicit Scan(Marks marks) : marks_(marks) {}
 
   void Block(std::string_view block, uint64_t offset, bool last) {
     for (size_t at = 0; at + kHeaderBytes <= block.size() && !damaged_;) {
@@ -110,8 +112,7 @@ class Scan {
   }
 
   void Fragment(const Header& header, std::string_view bytes) {
-    if (bad_ && later_ == Later::kDurable) damaged_ = true;
-    if (later_ != Later::kDurableAsMarked || (header.type != kFull && header.type != kFirst) || bytes.size() < kBatchHeaderBytes) return;
+    if (marks_ == Marks::kNone || (header.type != kFull && header.type != kFirst) || bytes.size() < kBatchHeaderBytes) return;
     Cursor cursor(bytes);
     const auto sequence = cursor.Fixed<uint64_t>();
     next_sequence_ = sequence + cursor.Fixed<uint32_t>();
@@ -122,17 +123,17 @@ class Scan {
     if (cursor.ok() && mark >= *bad_->sequence) damaged_ = true;
   }
 
-  const std::optional<Later> later_;
+  const Marks marks_;
   std::optional<uint64_t> next_sequence_;
   std::optional<Bad> bad_;
   bool damaged_ = false;
 };
 
-Result<void> Check(rocksdb::Env& env, const std::string& path, std::optional<Later> later) {
+Result<void> Check(rocksdb::Env& env, const std::string& path, Marks marks) {
   std::unique_ptr<rocksdb::SequentialFile> file;
   rocksdb::Status status = env.NewSequentialFile(path, &file, rocksdb::EnvOptions());
   if (!status.ok()) return Ok();  // Open says what is wrong
-  Scan scan(later);
+  Scan scan(marks);
   std::string room(kBlockBytes, '\0'), block, next;
   const auto fill = [&](std::string& to) {
     rocksdb::Slice bytes;
@@ -155,12 +156,12 @@ Result<void> Check(rocksdb::Env& env, const std::string& path, std::optional<Lat
 
 }  // namespace
 
-Result<void> CheckWals(rocksdb::Env& env, const std::string& directory, Later later) {
+Result<void> CheckWals(rocksdb::Env& env, const std::string& directory) {
   std::vector<std::string> names;
   if (!env.GetChildren(directory, &names).ok()) return Ok();
   std::ranges::sort(names);
   for (const std::string& name : names) {
-    if (name.ends_with(".log")) MAILY_TRY_VOID(Check(env, directory + "/" + name, later));
+    if (name.ends_with(".log")) MAILY_TRY_VOID(Check(env, directory + "/" + name, Marks::kRead));
   }
   return Ok();
 }
@@ -169,13 +170,19 @@ Result<void> CheckManifest(rocksdb::Env& env, const std::string& directory) {
   std::string name;
   if (!rocksdb::ReadFileToString(&env, directory + "/CURRENT", &name).ok()) return Ok();
   while (name.ends_with('\n')) name.pop_back();
-  return Check(env, directory + "/" + name, std::nullopt);
+  return Check(env, directory + "/" + name, Marks::kNone);
 }
 
 std::string SyncedMark(uint64_t sequence) {
   std::string mark;
   PutFixed(mark, sequence);
   return mark;
+}
+
+void MakeMark(rocksdb::WriteBatch& batch, uint64_t sequence) {
+  batch.Clear();
+  const rocksdb::Status status = batch.PutLogData(SyncedMark(sequence));
+  MAILY_CHECK(status.ok(), "{}", status.ToString());
 }
 
 }  // namespace maily::rocks

@@ -2,12 +2,14 @@
 //
 // Recovery ends silently at the first record that does not fit, since that is what a crash leaves where nothing was synced yet: all that
 // follows is gone, and RocksDB removes the file. So the files are looked at before. A record that does not fit is damaged, and no torn one,
-//   - if another one follows in its file that was written when it was durable already;
+//   - if another one follows in its file that was written when it was durable already: batches say how far all was (SyncedMark);
 //   - if only its length is wrong: its checksum, in which the length is not, fits the rest of the file.
-// What is neither counts as torn, also if it is rotten: the last record, and those of the last syncs.
+// What is neither counts as torn, also if it is rotten: a record after which nothing was written, and those that shared the last syncs.
+// So a batch of nothing but its mark is written after the last record.
 #pragma once
 
 #include <rocksdb/env.h>
+#include <rocksdb/write_batch.h>
 
 #include <cstdint>
 #include <string>
@@ -17,15 +19,9 @@
 
 namespace maily::rocks {
 
-// What a record that follows in the same file proves of one before it.
-enum class Later {
-  kDurable,          // it was durable: every record is synced before the next one is written
-  kDurableAsMarked,  // it was durable if its sequence number is not above that of the later one's SyncedMark
-};
-
 // kCorrupt: a write-ahead file of the database in `directory` is damaged; names it and the offset of the record. A directory without any,
 // or that is not there, is in order.
-Result<void> CheckWals(rocksdb::Env& env, const std::string& directory, Later later);
+Result<void> CheckWals(rocksdb::Env& env, const std::string& directory);
 // kCorrupt: the length of the last record of the manifest is damaged. RocksDB sees to the others.
 Result<void> CheckManifest(rocksdb::Env& env, const std::string& directory);
 
@@ -33,5 +29,7 @@ Result<void> CheckManifest(rocksdb::Env& env, const std::string& directory);
 // [format]
 inline constexpr size_t kSyncedMarkBytes = 8;
 std::string SyncedMark(uint64_t sequence);
+// Makes `batch` one of nothing but its mark.
+void MakeMark(rocksdb::WriteBatch& batch, uint64_t sequence);
 
 }  // namespace maily::rocks

@@ -38,7 +38,7 @@ Result<void> RocksLogImpl::OpenDatabase() {
   std::vector<std::string> names;
   const rocksdb::DBOptions options = resources_.LogDatabase();
   MAILY_TRY_VOID(CheckManifest(*options.env, path_));
-  MAILY_TRY_VOID(CheckWals(*options.env, path_, Later::kDurableAsMarked));
+  MAILY_TRY_VOID(CheckWals(*options.env, path_));
   const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(options, path_, &names);
   if (!listed.ok()) names = {rocksdb::kDefaultColumnFamilyName};  // there is no database yet, or Open says what is wrong
   std::vector<rocksdb::ColumnFamilyDescriptor> families;

@@ -124,6 +124,7 @@ class RocksLogImpl : public Log {
   uint64_t free_bytes_ = 0;
   bool full_ = false;                          // by the last look
   std::atomic<uint64_t> synced_sequence_ = 0;  // of RocksDB: all up to here is durable
+  std::atomic<bool> mark_due_ = false;         // nothing was written since the last sync
   bool stalled_ = false;                       // RocksDB takes no writes after a full disk, until it is reopened
   std::optional<Error> broken_;                // a sync failed
   bool stopping_ = false;
