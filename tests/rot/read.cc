@@ -176,8 +176,9 @@ class Reader {
 
   Result<void> State() {
     MAILY_TRY_VOID(files_.OpenCareful());
-    const task::Pipeline pipeline = MakePipeline();
-    Leader leader(files_, pipeline, parts_.snapshots ? Leader::Snapshots::kYes : Leader::Snapshots::kNo);
+    // Lives as long as the process: it may be at work.
+    auto& leader =
+        *new Leader(files_, *new task::Pipeline(MakePipeline()), parts_.snapshots ? Leader::Snapshots::kYes : Leader::Snapshots::kNo);
     MAILY_TRY_VOID(leader.Start());
     MAILY_TRY(const Hash128 digest, leader.Digest());
     Answer("state: {} {:016x}{:016x}", leader.lsn(), digest.high, digest.low);

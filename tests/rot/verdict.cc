@@ -38,6 +38,9 @@ std::vector<std::string> PlacesOf(const File& file) {
   if (file.area == Area::kLog || file.area == Area::kState || file.area == Area::kCareful) {
     places.insert(places.end(), {"partition 0", "\"partition\":0"});
   }
+  if (file.area == Area::kLog) places.emplace_back("journal 0: ");
+  if (file.area == Area::kInstance) places.emplace_back("held: ");  // says which data, and why
+  if (file.kind == "keys root.key") places.emplace_back("root key");
   if (file.area == Area::kSnapshots) places.emplace_back("\"snapshot\":");
   return places;
 }
