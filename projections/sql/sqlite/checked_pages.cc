@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kPageBytesMin = 512;
 constexpr int kPageBytesMax = 65536;
+constexpr std::string_view kMagic = "SQLite format 3";
 constexpr size_t kReservedAt = 20;  // of the header: bytes reserved at the end of each page
 constexpr size_t kPageSizeAt = 16;  // of the header: big-endian; 1 = 65536
 
@@ -56,7 +57,7 @@ bool HasSums(sqlite3_file* below) {
   char header[kReservedAt + 1];
   if (below->pMethods->xFileSize(below, &size) != SQLITE_OK || size == 0) return true;
   if (below->pMethods->xRead(below, header, sizeof(header), 0) != SQLITE_OK) return true;
-  if (header[kReservedAt] != 0) return true;
+  if (std::string_view(header, kMagic.size()) != kMagic || header[kReservedAt] != 0) return true;
   int page_size = static_cast<uint8_t>(header[kPageSizeAt]) << 8 | static_cast<uint8_t>(header[kPageSizeAt + 1]);
   if (page_size == 1) page_size = kPageBytesMax;
   if (!IsPage(page_size, 0)) return true;
