@@ -69,8 +69,9 @@ Leader::Leader(Files& files, const task::Pipeline& pipeline, Snapshots with)
     cache_ = &cache;
     epoch_ = epoch.value();
   };
-  listener.stopped = [](PartitionId) {};
+  listener.stopped = [this](PartitionId) { cache_ = nullptr; };
   listener.failed = [this](PartitionId partition, const Error& error) {
+    cache_ = nullptr;
     const std::lock_guard lock(mutex_);
     if (!failed_) failed_ = Fail(error.code, "partition {}: {}", partition.value(), error.message);
   };
@@ -110,7 +111,11 @@ command::Reply Leader::Ask(const command::Command& command) {
 
 Result<Hash128> Leader::Digest() {
   std::promise<Result<Hash128>> digest;
-  worker_->Post([this, &digest] { digest.set_value(cache_.load()->Digest()); });
+  worker_->Post([this, &digest] {
+    if (state::Cache* const cache = cache_) return digest.set_value(cache->Digest());
+    const std::lock_guard lock(mutex_);
+    digest.set_value(failed_ ? *failed_ : Fail(Code::kFenced, "partition {} is not led any more", kPartition.value()));
+  });
   return digest.get_future().get();
 }
 
