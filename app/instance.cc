@@ -89,6 +89,9 @@ Result<Mode> Instance::DecideMode(const Place& place, uint64_t epoch) {
   place_ = place;
   const LogId& log_id = place.log_id;
   const std::string mode = ReadWhole(data_ + "/MODE");
+  if (!mode.empty() && mode != "live\n" && mode != "sandbox\n") {
+    return Fail(Code::kCorrupt, "{}/MODE says neither live nor sandbox; set it anew: maily arm", data_);
+  }
   const std::string identity = ReadWhole(IdentityPath(log_id));
   if (identity.empty()) {
     // Nobody here knows this log. An embedded one that was led before and comes without its record is a copy.

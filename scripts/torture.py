@@ -22,6 +22,7 @@ MAILY = "build/release/app/maily"
 KINDS = {
     "simulate": (["build/release/tests/sim/sim_campaign"], "seeds", 3000),
     "power": (["build/release/tests/power/power_cut"], "cuts", 3000),
+    "rot": (["build/release/tests/rot/bit_rot"], "flips", 1200),
     "io": (["python3", "tests/faults/io.py", "--maily", MAILY], "faults", 30),
     "crash": (["python3", "tests/crash/crash.py", "--maily", MAILY], "kills", 60),
     "ambiguous": (["python3", "tests/crash/ambiguous.py", "--maily", MAILY], "sends", 15000),

@@ -17,6 +17,8 @@ class Slots {
   virtual size_t count() const = 0;
   // What the slot held when last written by this or an earlier process; empty if never, cleared or torn.
   virtual std::string Read(size_t slot) const = 0;
+  // True if bytes of the slot were damaged when it was opened: what Read gives may be older than what was written last.
+  virtual bool Doubtful(size_t /*slot*/) const { return false; }
   virtual void Write(size_t slot, std::string_view bytes) = 0;
   // Changes with every boot of the machine: slots written under another boot id prove nothing.
   virtual std::string boot_id() const = 0;

@@ -55,12 +55,14 @@ AttemptSlots::AttemptSlots(Slots& slots, uint16_t partition_count, Entropy& entr
     PutFixed(made, boot_);
     PutFixed(made, place);
     PutFixed(made, opener_);
-    slots.Write(0, made);
+    for (int copy = 0; copy < 2; ++copy) slots.Write(0, made);  // a slot keeps its last two writes: damage to one leaves the other
   }
   entries_.resize(slots.count() - partition_count);
   for (size_t slot = slots.count(); slot-- > partition_count;) {
     auto entry = Parse(slots.Read(slot));
     if (entry) {
+      // What was written last may have been that the dot was sent.
+      if (slots.Doubtful(slot) && entry->stage == Stage::kBegun) entry->stage = Stage::kDotSent;
       by_key_[entry->key] = slot;
       entries_[slot - partition_count] = std::move(entry);
     } else {

@@ -6,6 +6,7 @@
 // A slot is freed only once the command that reports the result is durable, so an attempt without a slot either never began or its result
 // is in the log ahead of whatever is appended later. Every attempt says whose slots it belongs to (opener). What an open one comes to:
 //   opened here: no slot, or begun = never sent · dot sent = unknown · replied = that result
+//   opened here, and its slot is damaged: as if the dot was sent, unless a result stands there
 //   opened elsewhere: these slots say nothing. That is another process; or this one before the machine booted again, or before the slots
 //   were copied or lost, for then they go by another opener
 //

@@ -48,6 +48,24 @@ TEST(AttemptSlots, AKilledProcessLeavesHowFarItCame) {
   }
 }
 
+// What was written last may be gone: that the dot was sent.
+TEST(AttemptSlots, OfADamagedSlotItIsNotSaidThatNothingWasSent) {
+  for (int stage = 1; stage <= 3; ++stage) {
+    MemorySlots slots(24);
+    Keys keys;
+    uint64_t opener = 0;
+    {
+      AttemptSlots dying(slots, 16, keys.entropy);
+      opener = dying.opener();
+      slots.doubtful = *dying.Open(kKey, Epoch(4));
+      if (stage >= 2) dying.DotSent(slots.doubtful);
+      if (stage >= 3) dying.Replied(slots.doubtful, kReply);
+    }
+    const AttemptSlots next(slots, 16, keys.entropy);
+    EXPECT_EQ(next.Find(kKey, opener).last, stage == 3 ? Last::kReplied : Last::kUnknown) << stage;
+  }
+}
+
 // Of what was opened under another boot, in the file that this one is a copy of, or by another process, these slots know nothing.
 TEST(AttemptSlots, AnotherBootOrPlaceIsAnotherOpener) {
   for (const bool boots : {true, false}) {

@@ -31,8 +31,10 @@ class MemorySlots : public Slots {
     ASSERT_LE(bytes.size(), kSlotBytesMax);
     slots_[slot] = bytes;
   }
+  bool Doubtful(size_t slot) const override { return slot == doubtful; }
   std::string boot_id() const override { return boot; }
   std::string place() const override { return at; }
+  size_t doubtful = SIZE_MAX;
   std::string boot = "boot";
   std::string at = "here";
 

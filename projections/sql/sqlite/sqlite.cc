@@ -12,6 +12,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "projections/sql/sqlite/checked_pages.h"
 #include "projections/sql/text.h"
 
 namespace maily::sql {
@@ -30,6 +31,7 @@ using StatementHandle = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
 Code CodeOf(int extended) {
   if (extended == SQLITE_IOERR_FSYNC || extended == SQLITE_IOERR_DIR_FSYNC) return Code::kFatal;
+  if (extended == SQLITE_IOERR_DATA) return Code::kCorrupt;
   switch (extended & 0xFF) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -54,7 +56,8 @@ Error ErrorOf(sqlite3* db, const std::string& file, std::string_view what) {
   const char* hint = "";
   if (code == Code::kCorrupt) hint = "; the read models can be rebuilt from the journal";
   if ((extended & 0xFF) == SQLITE_FULL) hint = "; the disk is full";
-  return Fail(code, "{}: {} ({}, code {}){}", file, sqlite3_errmsg(db), what.substr(0, 200), extended, hint);
+  const char* message = extended == SQLITE_IOERR_DATA ? LastDamage().c_str() : sqlite3_errmsg(db);
+  return Fail(code, "{}: {} ({}, code {}){}", file, message, what.substr(0, 200), extended, hint);
 }
 
 class SqliteStatement final : public Statement {
@@ -265,13 +268,14 @@ class SqliteDatabases final : public Databases {
     sqlite3* raw = nullptr;
     // A reader opens for writing too: in write-ahead mode it has to keep its read mark in shared memory. query_only guards it.
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (purpose == Purpose::kRead ? 0 : SQLITE_OPEN_CREATE);
-    const int code = sqlite3_open_v2(file.c_str(), &raw, flags, nullptr);
+    const int code = sqlite3_open_v2(file.c_str(), &raw, flags, CheckedPages());
     DatabaseHandle db(raw);
     if (code != SQLITE_OK) {
       if (raw == nullptr) return Fail(Code::kRetry, "{}: no memory", file);
       return ErrorOf(raw, file, "open");
     }
     sqlite3_extended_result_codes(raw, 1);
+    if (purpose != Purpose::kRead) ReservePageChecksums(raw);
     sqlite3_busy_timeout(raw, static_cast<int>(options_.busy_wait.us / 1000));
     const size_t cache = purpose == Purpose::kRead ? options_.reader_cache_bytes : options_.writer_cache_bytes;
     // A build needs no second copy of its pages: it can be rolled back from memory, and after a crash it is thrown away.

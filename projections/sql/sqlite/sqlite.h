@@ -1,4 +1,4 @@
-// The SQL port on SQLite: one file a database, in write-ahead mode.
+// The SQL port on SQLite: one file a database, in write-ahead mode, a checksum in every page (checked_pages.h).
 #pragma once
 
 #include <memory>

@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "streams/base/hash.h"
+#include "streams/observe/logging.h"
 
 namespace maily::disk {
 namespace {
@@ -30,6 +31,8 @@ constexpr char kMagic[9] = "MAILYSL1";
 
 size_t FileSize(size_t count) { return sizeof(Header) + count * 2 * sizeof(Copy); }
 
+size_t OffsetOf(size_t slot, size_t which) { return sizeof(Header) + (slot * 2 + which) * sizeof(Copy); }
+
 uint64_t Checksum(const Copy& copy, size_t slot) {
   const char* from = reinterpret_cast<const char*>(&copy) + sizeof(copy.checksum);
   return Xxh3_64Chain(0, {from, sizeof(copy) - sizeof(copy.checksum)}, slot);
@@ -37,7 +40,7 @@ uint64_t Checksum(const Copy& copy, size_t slot) {
 
 Copy Load(const char* memory, size_t slot, size_t which) {
   Copy copy;
-  std::memcpy(&copy, memory + sizeof(Header) + (slot * 2 + which) * sizeof(Copy), sizeof(copy));
+  std::memcpy(&copy, memory + OffsetOf(slot, which), sizeof(copy));
   return copy;
 }
 
@@ -100,8 +103,23 @@ Result<std::unique_ptr<MmapSlots>> MmapSlots::Open(const std::string& path, size
     munmap(memory, size);
     return Fail(Code::kFatal, "the kernel tells no boot id");
   }
-  return std::unique_ptr<MmapSlots>(new MmapSlots(static_cast<char*>(memory), size, count, std::move(boot_id),
-                                                  std::to_string(stat.st_dev) + ":" + std::to_string(stat.st_ino)));
+  std::unique_ptr<MmapSlots> slots(new MmapSlots(static_cast<char*>(memory), size, count, std::move(boot_id),
+                                                 std::to_string(stat.st_dev) + ":" + std::to_string(stat.st_ino)));
+  slots->FindDoubtful(path);
+  return slots;
+}
+
+void MmapSlots::FindDoubtful(const std::string& path) {
+  const Copy empty{};
+  for (size_t slot = 0; slot < count_; ++slot) {
+    for (size_t which = 0; which < 2; ++which) {
+      const Copy copy = Load(memory_, slot, which);
+      if (Holds(copy, slot) || std::memcmp(&copy, &empty, sizeof(copy)) == 0) continue;
+      doubtful_.insert(slot);
+      observe::Log(observe::Level::kWarn, "a slot is damaged: what it held before is taken",
+                   {{"file", path}, {"slot", slot}, {"offset", OffsetOf(slot, which)}});
+    }
+  }
 }
 
 MmapSlots::~MmapSlots() { munmap(memory_, size_); }
@@ -123,7 +141,7 @@ void MmapSlots::Write(size_t slot, std::string_view bytes) {
   if (!bytes.empty()) std::memcpy(made.bytes, bytes.data(), bytes.size());  // memcpy takes no null, not even for nothing
   made.checksum = Checksum(made, slot);
   const size_t which = holds == 0 ? 1 : 0;
-  std::memcpy(memory_ + sizeof(Header) + (slot * 2 + which) * sizeof(Copy), &made, sizeof(made));
+  std::memcpy(memory_ + OffsetOf(slot, which), &made, sizeof(made));
 }
 
 }  // namespace maily::disk

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "streams/observe/logging.h"
+
 namespace maily::disk {
 namespace {
 
@@ -72,8 +74,27 @@ TEST_F(MmapSlotsTest, ATornCopyLeavesTheWriteBefore) {
   file.close();
   const auto slots = Open(1);
   EXPECT_EQ(slots->Read(0), "begun");
+  EXPECT_TRUE(slots->Doubtful(0));
   slots->Write(0, "reply 250");
   EXPECT_EQ(slots->Read(0), "reply 250");
+  EXPECT_FALSE(Open(1)->Doubtful(0));
+}
+
+TEST_F(MmapSlotsTest, ADamagedSlotIsToldWithItsPlace) {
+  Open(3)->Write(1, "begun");
+  std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(16 + 2 * 80 + 10);
+  file.put('?');
+  file.close();
+  std::string told;
+  observe::SetSinkForTesting([&](std::string_view line) { told += line; });
+  const auto slots = Open(3);
+  observe::SetSinkForTesting({});
+  EXPECT_NE(told.find(path_.string()), std::string::npos) << told;
+  EXPECT_NE(told.find("\"offset\":176"), std::string::npos) << told;
+  EXPECT_TRUE(slots->Doubtful(1));
+  EXPECT_FALSE(slots->Doubtful(0));
+  EXPECT_FALSE(slots->Doubtful(2));
 }
 
 TEST_F(MmapSlotsTest, FewerSlotsThanTheFileHasKeepsThemAllAndMoreGrows) {

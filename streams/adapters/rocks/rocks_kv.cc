@@ -12,6 +12,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "streams/adapters/rocks/damage.h"
 #include "streams/adapters/rocks/handles.h"
 #include "streams/adapters/rocks/options_internal.h"
 
@@ -91,13 +92,20 @@ class RocksKv : public Kv {
  public:
   RocksKv(std::string path, const Resources& resources, KvDurability durability)
       : path_(std::move(path)), resources_(resources.impl()), on_write_(durability == KvDurability::kOnWrite) {}
-  ~RocksKv() override { CloseViews(); }
+  ~RocksKv() override {
+    CloseViews();
+    // Table files have checksums to their last byte; the last record of a WAL, if it rots, looks torn.
+    if (on_write_ && db_.is_open() && !stalled_ && !failed_) db_->Flush(rocksdb::FlushOptions()).PermitUncheckedError();
+  }
 
   Result<void> OpenDatabase() {
     rocksdb::Options options = resources_.KvStore();
     options.listeners.push_back(flush_watch_);
+    MAILY_TRY_VOID(CheckManifest(*options.env, path_));
+    if (on_write_) MAILY_TRY_VOID(CheckWals(*options.env, path_));
     const rocksdb::Status status = db_.Open(options, path_, {{rocksdb::kDefaultColumnFamilyName, options}});
     if (!status.ok()) return ToError(status, "opening the store", path_);
+    synced_sequence_ = db_->GetLatestSequenceNumber();
     return {};
   }
 
@@ -167,6 +175,7 @@ class RocksKv : public Kv {
     size_t bytes = 64;
     for (const KvBatch::Change& change : changes.changes) bytes += change.key.size() + (change.value ? change.value->size() : 0) + 16;
     rocksdb::WriteBatch batch(bytes);
+    if (on_write_) MakeMark(batch, synced_sequence_);
     for (const KvBatch::Change& change : changes.changes) {
       const rocksdb::Status status =
           change.value ? batch.Put(ToSlice(change.key), ToSlice(*change.value)) : batch.Delete(ToSlice(change.key));
@@ -177,7 +186,9 @@ class RocksKv : public Kv {
     options.disableWAL = !on_write_;
     const std::shared_lock lock(mutex_);
     MAILY_TRY_VOID(IsOpen());
-    return Done(db_->Write(options, &batch), "writing to the store");
+    MAILY_TRY_VOID(Done(db_->Write(options, &batch), "writing to the store"));
+    if (on_write_) MarkSynced();
+    return {};
   }
 
   Result<void> Flush() override {
@@ -197,6 +208,14 @@ class RocksKv : public Kv {
   }
 
  private:
+  // Everything is durable: what stands in the WAL is no torn record, should it rot.
+  void MarkSynced() {
+    synced_sequence_ = db_->GetLatestSequenceNumber();
+    rocksdb::WriteBatch mark;
+    MakeMark(mark, synced_sequence_);
+    Done(db_->Write(rocksdb::WriteOptions(), &mark), "writing to the store").IgnoreError("the store recovers before its next write");
+  }
+
   // One sorted file that becomes part of the store in one step, synced with what was written before it.
   Result<void> Ingest(const KvBatch& changes) {
     const std::shared_lock lock(mutex_);
@@ -275,6 +294,7 @@ class RocksKv : public Kv {
   const std::shared_ptr<FlushWatch> flush_watch_ = std::make_shared<FlushWatch>();
   std::shared_mutex mutex_;  // exclusive only while the store recovers
   Database db_;
+  std::atomic<uint64_t> synced_sequence_ = 0;  // of RocksDB, kOnWrite: all up to here is durable
   std::atomic<bool> stalled_ = false;
   std::atomic<bool> failed_ = false;
   std::mutex views_mutex_;  // after mutex_, before a view's

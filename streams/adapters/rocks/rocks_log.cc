@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "streams/adapters/rocks/damage.h"
 #include "streams/adapters/rocks/rocks_log_internal.h"
 
 namespace maily::rocks {
@@ -36,12 +37,15 @@ std::string EncodeSettings(const LogSettings& settings) {
 Result<void> RocksLogImpl::OpenDatabase() {
   std::vector<std::string> names;
   const rocksdb::DBOptions options = resources_.LogDatabase();
+  MAILY_TRY_VOID(CheckManifest(*options.env, path_));
+  MAILY_TRY_VOID(CheckWals(*options.env, path_));
   const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(options, path_, &names);
   if (!listed.ok()) names = {rocksdb::kDefaultColumnFamilyName};  // there is no database yet, or Open says what is wrong
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (const std::string& name : names) families.emplace_back(name, resources_.LogFamily());
   if (const rocksdb::Status status = db_.Open(options, path_, families); !status.ok()) return ToError(status, "opening the log", path_);
   if (const rocksdb::Status status = FirstSync(); !status.ok()) return ToError(status, "opening the log", path_);
+  synced_sequence_ = db_->GetLatestSequenceNumber();
   return {};
 }
 
@@ -145,6 +149,9 @@ RocksLogImpl::~RocksLogImpl() {
   }
   wake_.notify_one();
   thread_.join();
+  if (broken_ || stalled_ || !db_.is_open()) return;
+  // Table files have checksums to their last byte; the last records of a WAL, if they rot, look torn.
+  db_->Flush(rocksdb::FlushOptions(), db_.families()).PermitUncheckedError();
 }
 
 Partition* RocksLogImpl::Find(TopicPartition at) const {

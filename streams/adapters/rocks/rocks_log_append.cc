@@ -1,6 +1,7 @@
 // Group commit over one WAL: appenders write under one lock, one thread syncs and acknowledges.
 #include <rocksdb/file_system.h>
 
+#include "streams/adapters/rocks/damage.h"
 #include "streams/adapters/rocks/rocks_log_internal.h"
 
 namespace maily::rocks {
@@ -12,6 +13,7 @@ constexpr std::chrono::milliseconds kSoonMax{5};  // Sync::kSoon
 // a hundred commands, and who comes one by one never waits.
 constexpr size_t kCrowd = 8;
 constexpr std::chrono::microseconds kCrowdWait{100};
+constexpr std::chrono::milliseconds kMarkAfter{20};    // without an append: the last records are marked as durable, see damage.h
 constexpr std::chrono::milliseconds kSpaceRetry{100};  // between two looks at a full disk
 constexpr std::chrono::seconds kSpaceLook{1};          // between two looks at one that is not, or after kSpaceLookBytes
 constexpr size_t kSpaceLookBytes = 4 << 20;
@@ -40,8 +42,8 @@ void RocksLogImpl::Append(TopicPartition at, std::string record, Sync sync, Appe
     const OffsetKey key(offset);
     const rocksdb::Slice key_parts[] = {key.slice()};
     const rocksdb::Slice value_parts[] = {{reinterpret_cast<const char*>(&time_us), sizeof(time_us)}, {record.data(), record.size()}};
-    batch_.Clear();
-    rocksdb::Status put =
+    MakeMark(batch_, synced_sequence_.load(std::memory_order_relaxed));
+    const rocksdb::Status put =
         batch_.Put(db_.families()[partition->family], rocksdb::SliceParts(key_parts, 1), rocksdb::SliceParts(value_parts, 2));
     MAILY_CHECK(put.ok(), "{}", put.ToString());
     if (auto wrote = WriteLocked(batch_); !wrote) return Refuse(std::move(done), wrote.error());
@@ -105,7 +107,7 @@ Result<void> RocksLogImpl::WriteLocked(rocksdb::WriteBatch& batch) {
 // A new WAL file begins here, so the old one is synced first: see LogDatabase().
 void RocksLogImpl::SwitchMemtables() {
   memtable_bytes_ = 0;
-  rocksdb::Status status = db_->SyncWAL();
+  rocksdb::Status status = SyncWal();
   if (!status.ok()) return SyncFailed(status);
   pending_synced_ = pending_.size();
   rocksdb::FlushOptions flush;
@@ -121,6 +123,15 @@ void RocksLogImpl::SwitchMemtables() {
   } else {
     broken_ = Fail(Code::kFatal, "flushing the log {} failed: {}; nothing is acknowledged any more", path_, status.ToString());
   }
+}
+
+rocksdb::Status RocksLogImpl::SyncWal() {
+  const uint64_t written = db_->GetLatestSequenceNumber();
+  rocksdb::Status status = db_->SyncWAL();
+  if (!status.ok()) return status;
+  synced_sequence_ = std::max(written, synced_sequence_.load());
+  mark_due_ = true;
+  return status;
 }
 
 // After a write that failed for lack of space RocksDB refuses to touch that file, which is no failed sync.
@@ -156,8 +167,12 @@ void RocksLogImpl::Run() {
         if (stalled_) wake_.wait_for(lock, kSpaceRetry);
       } else if (!pending_.empty()) {
         wake_.wait_until(lock, now_waiting_ > 0 ? crowd_until_ : soon_deadline_);
-      } else {
+      } else if (!mark_due_ || stopping_ || broken_) {
         wake_.wait(lock);
+      } else if (wake_.wait_for(lock, kMarkAfter) == std::cv_status::timeout && pending_.empty()) {
+        MakeMark(batch_, synced_sequence_);
+        WriteLocked(batch_).IgnoreError("it is noted for the next append");
+        mark_due_ = false;
       }
       continue;
     }
@@ -179,7 +194,7 @@ void RocksLogImpl::Run() {
     for (Refused& each : refused) each.done(std::move(each.why));
     if (!batch.empty()) {
       rocksdb::Status status;
-      if (!broken && !synced) status = db_->SyncWAL();
+      if (!broken && !synced) status = SyncWal();
       if (!status.ok()) {
         const std::lock_guard relock(mutex_);
         SyncFailed(status);

@@ -86,6 +86,8 @@ class RocksLogImpl : public Log {
   // Of a new WAL file, before anything is written to it. Debian builds RocksDB with its assertions: a sync after a failed write is an
   // error only if the file was synced before, else it aborts the process.
   rocksdb::Status FirstSync() { return db_->SyncWAL(); }
+  // Syncs the WAL, and notes how far it is durable then.
+  rocksdb::Status SyncWal();
   void SyncFailed(const rocksdb::Status& status);
   void Refuse(AppendDone done, Error why);
 
@@ -120,9 +122,11 @@ class RocksLogImpl : public Log {
   size_t bytes_since_look_ = 0;  // at the free space
   SteadyTime next_look_;
   uint64_t free_bytes_ = 0;
-  bool full_ = false;            // by the last look
-  bool stalled_ = false;         // RocksDB takes no writes after a full disk, until it is reopened
-  std::optional<Error> broken_;  // a sync failed
+  bool full_ = false;                          // by the last look
+  std::atomic<uint64_t> synced_sequence_ = 0;  // of RocksDB: all up to here is durable
+  std::atomic<bool> mark_due_ = false;         // nothing was written since the last sync
+  bool stalled_ = false;                       // RocksDB takes no writes after a full disk, until it is reopened
+  std::optional<Error> broken_;                // a sync failed
   bool stopping_ = false;
   std::thread thread_;
 };

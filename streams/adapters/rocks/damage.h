@@ -1,0 +1,35 @@
+// Tells a file in RocksDB's log format (write-ahead files, MANIFEST) that is damaged from one that a crash has cut short.
+//
+// Recovery ends silently at the first record that does not fit, since that is what a crash leaves where nothing was synced yet: all that
+// follows is gone, and RocksDB removes the file. So the files are looked at before. A record that does not fit is damaged, and no torn one,
+//   - if another one follows in its file that was written when it was durable already: batches say how far all was (SyncedMark);
+//   - if only its length is wrong: its checksum, in which the length is not, fits the rest of the file.
+// What is neither counts as torn, also if it is rotten: a record after which nothing was written, and those that shared the last syncs.
+// So a batch of nothing but its mark is written after the last record.
+#pragma once
+
+#include <rocksdb/env.h>
+#include <rocksdb/write_batch.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "streams/base/result.h"
+
+namespace maily::rocks {
+
+// kCorrupt: a write-ahead file of the database in `directory` is damaged; names it and the offset of the record. A directory without any,
+// or that is not there, is in order.
+Result<void> CheckWals(rocksdb::Env& env, const std::string& directory);
+// kCorrupt: the length of the last record of the manifest is damaged. RocksDB sees to the others.
+Result<void> CheckManifest(rocksdb::Env& env, const std::string& directory);
+
+// What a batch carries in the WAL, first of all, as rocksdb::WriteBatch::PutLogData: the sequence number up to which all is durable.
+// [format]
+inline constexpr size_t kSyncedMarkBytes = 8;
+std::string SyncedMark(uint64_t sequence);
+// Makes `batch` one of nothing but its mark.
+void MakeMark(rocksdb::WriteBatch& batch, uint64_t sequence);
+
+}  // namespace maily::rocks
