@@ -38,6 +38,9 @@ END_TO_END = [
     ("torture simulate", ["build/release/tests/sim/sim_campaign", "--count", "200"]),
     ("torture power", ["build/release/tests/power/power_cut", "--count", "2000"]),
     ("torture io", ["python3", "tests/faults/io.py", "--maily", RELEASE, "--count", "16"]),
+    ("torture rot", ["build/release/tests/rot/bit_rot", "--count", "300"]),
+    ("torture histories", ["python3", "tests/histories/histories.py", "--count", "100000", "--log", "rocks"]),
+    ("torture ambiguous", ["python3", "tests/crash/ambiguous.py", "--maily", RELEASE, "--count", "1500", "--kills", "4", "--short"]),
     ("torture crash", ["python3", "tests/crash/crash.py", "--maily", RELEASE, "--count", "20"]),
 ]
 
