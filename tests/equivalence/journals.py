@@ -65,17 +65,16 @@ class Folded:
 
 
 def notices(live, folded):
-    """That a changed row is noticed, and shown: in read models in SQLite that were equal before. They are of no use afterwards."""
+    """That a changed row is noticed, as damage of its page: in read models in SQLite that were equal before. They are of no use afterwards."""
     with open(os.path.join(folded.data, "views", "campaigns.live"), encoding="ascii") as pointer:
         connection = sqlite3.connect(os.path.join(folded.data, "views", pointer.readline().strip() + ".db"))
     connection.execute("UPDATE sends SET attempts = attempts + 7 WHERE contact_id = (SELECT min(contact_id) FROM sends)")
     connection.commit()
     connection.close()
-    changed = Folded(live.services, f"{folded.name} with a changed row", folded.data, folded.log, folded.url)
     try:
-        live.compare(changed)
-    except Failed as error:
-        check("campaigns.sends" in str(error) and f"only {changed.name}: 1|" in str(error), f"a changed row was noticed, and not shown: {error}")
+        Folded(live.services, f"{folded.name} with a changed row", folded.data, folded.log, folded.url)
+    except Failed as error:  # whoever writes past the checksums of pages leaves damage
+        check("views/campaigns" in str(error) and "has a wrong checksum" in str(error), f"a changed row was noticed, and not as damage: {error}")
     else:
         raise Failed("a changed row was not noticed")
 
