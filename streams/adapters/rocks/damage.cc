@@ -74,12 +74,13 @@ Header HeaderAt(std::string_view block, size_t at) {
   return header;
 }
 
-enum class Marks { kNone, kRead };
+// Which later record of a file proves that one before it was durable: in a MANIFEST any, as RocksDB itself has it.
+enum class Proof { kAny, kMark };
 
 // One file, block by block.
 class Scan {
  public:
-  explicit Scan(Marks marks) : marks_(marks) {}
+  explicit Scan(Proof proof) : proof_(proof) {}
 
   void Block(std::string_view block, uint64_t offset, bool last) {
     for (size_t at = 0; at + kHeaderBytes <= block.size() && !damaged_;) {
@@ -91,7 +92,7 @@ class Scan {
         continue;
       }
       if (!bad_) bad_ = Bad{offset + at, next_sequence_};
-      if (last && header.Fits(block.substr(at + kHeaderBytes))) damaged_ = true;
+      if (OnlyHeaderWrong(header, block, at, last)) damaged_ = true;
       // Where the next one begins may be what is damaged.
       for (++at; at + kHeaderBytes <= block.size(); ++at) {
         const Header next = HeaderAt(block, at);
@@ -111,8 +112,18 @@ class Scan {
     return at + kHeaderBytes + header.size <= block.size() && header.Fits(block.substr(at + kHeaderBytes, header.size));
   }
 
+  // No crash leaves bytes whose checksum fits but for their size, or their type.
+  static bool OnlyHeaderWrong(Header header, std::string_view block, size_t at, bool last) {
+    if (last && header.Fits(block.substr(at + kHeaderBytes))) return true;
+    for (header.type = kFull; header.type <= kLast; ++header.type) {
+      if (Whole(header, block, at)) return true;
+    }
+    return false;
+  }
+
   void Fragment(const Header& header, std::string_view bytes) {
-    if (marks_ == Marks::kNone || (header.type != kFull && header.type != kFirst) || bytes.size() < kBatchHeaderBytes) return;
+    if (bad_ && proof_ == Proof::kAny) damaged_ = true;
+    if (proof_ == Proof::kAny || (header.type != kFull && header.type != kFirst) || bytes.size() < kBatchHeaderBytes) return;
     Cursor cursor(bytes);
     const auto sequence = cursor.Fixed<uint64_t>();
     next_sequence_ = sequence + cursor.Fixed<uint32_t>();
@@ -123,17 +134,17 @@ class Scan {
     if (cursor.ok() && mark >= *bad_->sequence) damaged_ = true;
   }
 
-  const Marks marks_;
+  const Proof proof_;
   std::optional<uint64_t> next_sequence_;
   std::optional<Bad> bad_;
   bool damaged_ = false;
 };
 
-Result<void> Check(rocksdb::Env& env, const std::string& path, Marks marks) {
+Result<void> Check(rocksdb::Env& env, const std::string& path, Proof proof) {
   std::unique_ptr<rocksdb::SequentialFile> file;
   rocksdb::Status status = env.NewSequentialFile(path, &file, rocksdb::EnvOptions());
   if (!status.ok()) return Ok();  // Open says what is wrong
-  Scan scan(marks);
+  Scan scan(proof);
   std::string room(kBlockBytes, '\0'), block, next;
   const auto fill = [&](std::string& to) {
     rocksdb::Slice bytes;
@@ -161,7 +172,7 @@ Result<void> CheckWals(rocksdb::Env& env, const std::string& directory) {
   if (!env.GetChildren(directory, &names).ok()) return Ok();
   std::ranges::sort(names);
   for (const std::string& name : names) {
-    if (name.ends_with(".log")) MAILY_TRY_VOID(Check(env, directory + "/" + name, Marks::kRead));
+    if (name.ends_with(".log")) MAILY_TRY_VOID(Check(env, directory + "/" + name, Proof::kMark));
   }
   return Ok();
 }
@@ -170,7 +181,7 @@ Result<void> CheckManifest(rocksdb::Env& env, const std::string& directory) {
   std::string name;
   if (!rocksdb::ReadFileToString(&env, directory + "/CURRENT", &name).ok()) return Ok();
   while (name.ends_with('\n')) name.pop_back();
-  return Check(env, directory + "/" + name, Marks::kNone);
+  return Check(env, directory + "/" + name, Proof::kAny);
 }
 
 std::string SyncedMark(uint64_t sequence) {

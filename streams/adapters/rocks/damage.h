@@ -3,7 +3,7 @@
 // Recovery ends silently at the first record that does not fit, since that is what a crash leaves where nothing was synced yet: all that
 // follows is gone, and RocksDB removes the file. So the files are looked at before. A record that does not fit is damaged, and no torn one,
 //   - if another one follows in its file that was written when it was durable already: batches say how far all was (SyncedMark);
-//   - if only its length is wrong: its checksum, in which the length is not, fits the rest of the file.
+//   - if only its length or its type is wrong: its checksum, in which the length is not, fits the rest of the file, or another type.
 // What is neither counts as torn, also if it is rotten: a record after which nothing was written, and those that shared the last syncs.
 // So a batch of nothing but its mark is written after the last record.
 #pragma once
@@ -22,7 +22,8 @@ namespace maily::rocks {
 // kCorrupt: a write-ahead file of the database in `directory` is damaged; names it and the offset of the record. A directory without any,
 // or that is not there, is in order.
 Result<void> CheckWals(rocksdb::Env& env, const std::string& directory);
-// kCorrupt: the length of the last record of the manifest is damaged. RocksDB sees to the others.
+// kCorrupt: a record of the manifest is damaged; names it and the offset. Here any record that follows proves it, as RocksDB has it, but
+// that takes one whose length is too large, or whose type is another, for the file's end.
 Result<void> CheckManifest(rocksdb::Env& env, const std::string& directory);
 
 // What a batch carries in the WAL, first of all, as rocksdb::WriteBatch::PutLogData: the sequence number up to which all is durable.
