@@ -84,7 +84,7 @@ std::string NewRoot() {
 }
 
 // The directory is made by a process of its own, so that this one has one thread, and can fork.
-void Make(const std::string& root, size_t contacts) {
+bool Make(const std::string& root, size_t contacts) {
   const pid_t pid = fork();
   if (pid == 0) {
     const std::string made = root + "/made";
@@ -96,7 +96,7 @@ void Make(const std::string& root, size_t contacts) {
     _exit(0);
   }
   int status = 0;
-  MAILY_CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0, "the data directory could not be made");
+  return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 std::vector<Flip> Plan(const std::vector<Image>& images, const Wanted& wanted) {
@@ -236,7 +236,10 @@ int Only(const std::string& root, const Known& known, const std::vector<Image>& 
 
 int Run(const std::string& root, const Wanted& wanted) {
   const std::string data = wanted.data.empty() ? root : wanted.data;
-  if (wanted.data.empty()) Make(root, wanted.contacts);
+  if (wanted.data.empty() && !Make(root, wanted.contacts)) {
+    fmt::print(stderr, "the data directory could not be made\n");
+    return 2;
+  }
   const Known known = Known::Load(data + "/known.json");
   const std::vector<Image> images = {Image("killed", data + "/killed", known.made), Image("stopped", data + "/stopped", known.made)};
   if (!wanted.only.empty()) return Only(root, known, images, wanted.only);
@@ -290,6 +293,10 @@ int Main(int argc, char** argv) {
   app.add_option("--jobs", wanted.jobs, "processes at a time; default: one a processor");
   CLI11_PARSE(app, argc, argv);
   if (wanted.full && count->count() == 0) wanted.count = 10'000;
+  if (!wanted.data.empty() && !fs::exists(wanted.data + "/known.json")) {
+    fmt::print(stderr, "there are no images in {}\n", wanted.data);
+    return 2;
+  }
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
   const std::string root = NewRoot();

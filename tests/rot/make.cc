@@ -113,6 +113,13 @@ void FillSlots(disk::MmapSlots& slots, Entropy& entropy, Epoch epoch, Known& kno
   }
 }
 
+// Until plans, flushes and snapshots have ended.
+void WaitUntilQuiet(const Leader& leader) {
+  for (uint64_t seen = 0; std::exchange(seen, leader.lsn()) != leader.lsn() || seen == 0;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+}
+
 }  // namespace
 
 Known MakeData(const std::string& data, size_t contacts, const std::function<void()>& killed) {
@@ -137,10 +144,9 @@ Known MakeData(const std::string& data, size_t contacts, const std::function<voi
     story.Prepare();
     for (size_t i = 0; i < contacts; ++i) story.AddContact(i, known);
     story.Launch();
+    WaitUntilQuiet(leader);
     for (size_t i = 0; i < contacts / 4; ++i) story.Click(i + 1);
-    for (uint64_t seen = 0; std::exchange(seen, leader.lsn()) != leader.lsn() || seen == 0;) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(500));  // plans, flushes, snapshots end
-    }
+    WaitUntilQuiet(leader);
     folder.Reach(Lsn(leader.lsn())).value();
     killed();
     leader.Stop();
