@@ -22,7 +22,8 @@ inline constexpr uint16_t kReaders = 3;  // the first two to the durable end, th
 
 // A history numbers the partitions of both topics through.
 inline TopicPartition At(uint8_t partition) {
-  return {partition < kPartitionsEach ? Topic::kCommands : Topic::kJournal, PartitionId(partition % kPartitionsEach)};
+  return {partition < kPartitionsEach ? Topic::kCommands : Topic::kJournal,
+          PartitionId(static_cast<uint16_t>(partition % kPartitionsEach))};
 }
 
 // In a shared mapping of the file "progress": outlives a kill -9, and the driver looks at it.
