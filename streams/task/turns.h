@@ -16,8 +16,9 @@ class Turns : public std::enable_shared_from_this<Turns> {
 
   explicit Turns(Executor& executor) : executor_(executor) {}
 
-  // `go` runs once it is its turn, in a job of its own: those that ask before that are compared by what they have to read.
-  Ticket Ask(uint64_t bytes_or_records, Job go);
+  // `go` runs once it is its turn, in a job of its own: those that ask before that are compared by `work`, the offsets of the journal that
+  // they have to read.
+  Ticket Ask(uint64_t work, Job go);
   // It was restored, or will not be. Harmless for 0, and when it left before.
   void Leave(Ticket ticket);
 
