@@ -16,7 +16,7 @@ Result<kafka::Examination> ExamineLogSettings(const Config& config) {
     examined.findings.insert(examined.findings.end(), found.begin(), found.end());
     return Ok();
   };
-  if (WantsPublicTopics(config)) MAILY_TRY_VOID(add(PublicTopicsOf(options), examined.partitions));
+  if (WantsPublicTopics(config)) MAILY_TRY_VOID(add(PublicTopicsOf(options), examined.settings ? examined.settings->partition_count : 0));
   MAILY_TRY(const auto inbox, TopicsOfInbox(config, options));
   if (!inbox.empty()) MAILY_TRY_VOID(add(inbox, 0));
   return examined;

@@ -21,7 +21,7 @@ class SettingsWatchTest : public ::testing::Test {
     return {level, topic, setting, found, "-1", level == Level::kOk ? "" : "kafka-configs.sh mend"};
   }
   static kafka::Examination Seen(std::vector<kafka::Finding> findings, bool found = true) {
-    return {.findings = std::move(findings), .durability = "", .found = found, .partitions = 4};
+    return {.findings = std::move(findings), .durability = "", .found = found, .settings = {}};
   }
   // How many lines were said since the last call that hold `text`.
   size_t Said(const std::string& text) {

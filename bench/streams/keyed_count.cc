@@ -99,7 +99,7 @@ struct Arguments {
   std::string directory;
   uint16_t partitions = 4;
   size_t cache_mb = 256;
-  size_t flush_mb = 64;
+  size_t flush_mb = 16;
   size_t block_cache_mb = 32;
   uint64_t load = 0;
   uint64_t keys = 1'000;
@@ -262,7 +262,7 @@ void Run(const Arguments& arguments, Log& log, Clock& clock, Entropy& entropy) {
   std::thread reporter([&] {
     bool leading = false;
     bool deciding = false;
-    for (uint64_t turn = 0; !stopping; ++turn, std::this_thread::sleep_for(std::chrono::milliseconds(20))) {
+    for (uint64_t turn = 0; !stopping; ++turn, std::this_thread::sleep_for(std::chrono::milliseconds(deciding ? 20 : 2))) {
       if (!leading && host.AllLeading()) {
         leading = true;
         Say("state", "leading");

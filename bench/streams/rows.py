@@ -230,11 +230,12 @@ class Rows:
         self.open()
         try:
             topic = self.topic("restart", records, keys, "in-order")
-            ours = self.killed(self.ours, topic, keys, records, lambda side, before: side.say("deciding", SECONDS_MAX))
-            theirs = self.killed(lambda *names: self.theirs(*names, "count0", EOS, *KNOWN_AGAIN), topic, keys, records, self.next_commit)
             name = f"Kafka Streams {self.peer.version} {EOS}, {SHAPES['count0']}, static membership"
-            self.samples.add(f"first_decision_{row}", "s", ours[0], theirs[0], name)
-            self.samples.add(f"caught_up_{row}", "s", ours[1], theirs[1], name)
+            for _ in range(self.arguments.rounds):
+                ours = self.killed(self.ours, topic, keys, records, lambda side, before: side.say("deciding", SECONDS_MAX))
+                theirs = self.killed(lambda *names: self.theirs(*names, "count0", EOS, *KNOWN_AGAIN), topic, keys, records, self.next_commit)
+                self.samples.add(f"first_decision_{row}", "s", ours[0], theirs[0], name)
+                self.samples.add(f"caught_up_{row}", "s", ours[1], theirs[1], name)
         finally:
             self.close()
 

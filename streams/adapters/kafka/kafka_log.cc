@@ -1,7 +1,10 @@
 // See kafka_log.h.
 #include "streams/adapters/kafka/kafka_log.h"
 
+#include <algorithm>
+#include <atomic>
 #include <future>
+#include <optional>
 
 #include "streams/adapters/kafka/counters.h"
 #include "streams/adapters/kafka/kafka_log_internal.h"
@@ -10,6 +13,8 @@
 
 namespace maily::kafka {
 namespace {
+
+constexpr size_t kEndsAtOnce = 8;
 
 std::string NoPartition(TopicPartition at) {
   return fmt::format("there is no partition {} in {}", at.partition.value(), TopicName(at.topic));
@@ -36,7 +41,7 @@ Result<void> KafkaLogImpl::CheckTopics(uint16_t partition_count) {
                  {{"where", finding.where}, {"setting", finding.setting}, {"found", finding.found}, {"wanted", finding.wanted}});
   }
   durability_ = examination.durability;
-  MAILY_TRY(settings_, ReadSettings(*admin_));
+  settings_ = *examination.settings;  // else that was found to fail
   if (partition_count != 0 && partition_count != settings_.partition_count) {
     return Fail(Code::kConflict, "the log at {} has {} partitions and {} were asked for: the number is fixed when a log is made",
                 options_.servers, settings_.partition_count, partition_count);
@@ -45,13 +50,27 @@ Result<void> KafkaLogImpl::CheckTopics(uint16_t partition_count) {
 }
 
 Result<void> KafkaLogImpl::FindEnds() {
-  const size_t recent_bytes = options_.recent_bytes_max / (2 * size_t{settings_.partition_count});
-  for (const Topic topic : kTopics) {
-    const std::string name = topic == Topic::kCommands ? CommandsTopic(options_) : JournalTopic(options_);
-    for (uint16_t i = 0; i < settings_.partition_count; ++i) {
-      MAILY_TRY(const Watermarks marks, admin_->QueryWatermarks(name, i, admin_->timeout_ms()));
-      partitions_.push_back(std::make_unique<Partition>(TopicPartition{topic, PartitionId(i)}, name, marks, recent_bytes));
-    }
+  const size_t count = 2 * size_t{settings_.partition_count};
+  const size_t recent_bytes = options_.recent_bytes_max / count;
+  const auto at = [this](size_t i) {
+    return TopicPartition{kTopics[i / settings_.partition_count], PartitionId(static_cast<uint16_t>(i % settings_.partition_count))};
+  };
+  const auto name = [this](Topic topic) { return topic == Topic::kCommands ? CommandsTopic(options_) : JournalTopic(options_); };
+  // The broker answers one question after the other, and so many are on their way.
+  std::vector<std::optional<Result<Watermarks>>> found(count);
+  std::atomic<size_t> next = 0;
+  std::vector<std::future<void>> asking;
+  for (size_t i = 0; i < std::min(count, kEndsAtOnce); ++i) {
+    asking.push_back(std::async(std::launch::async, [&] {
+      for (size_t mine = next++; mine < count; mine = next++) {
+        found[mine] = admin_->QueryWatermarks(name(at(mine).topic), at(mine).partition.value(), admin_->timeout_ms());
+      }
+    }));
+  }
+  for (const auto& one : asking) one.wait();
+  for (size_t i = 0; i < count; ++i) {
+    MAILY_TRY(const Watermarks marks, *std::move(found[i]));
+    partitions_.push_back(std::make_unique<Partition>(at(i), name(at(i).topic), marks, recent_bytes));
   }
   return Ok();
 }

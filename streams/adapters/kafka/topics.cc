@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -76,6 +77,13 @@ Result<Settings> DescribeSettings(Admin& admin, rd_kafka_ResourceType_t type, co
     settings[rd_kafka_ConfigEntry_name(entries[i])] = value == nullptr ? "" : value;
   }
   return settings;
+}
+
+// Of the first broker that is named.
+Result<Settings> SettingsOfABroker(Admin& admin) {
+  MAILY_TRY(const MetadataPtr metadata, admin.Metadata(""));
+  if (metadata->broker_cnt == 0) return Fail(Code::kNotFound, "no broker is named");
+  return DescribeSettings(admin, RD_KAFKA_RESOURCE_BROKER, std::to_string(metadata->brokers[0].id));
 }
 
 // With its settings, if it exists and they can be read.
@@ -455,9 +463,13 @@ Result<Examination> ExamineTopics(Admin& admin) {
   Examination out;
   Examiner examiner(options, out);
   const std::string names[] = {CommandsTopic(options), JournalTopic(options), SettingsTopic(options)};
+  // A start waits for nothing else: what can be asked at once is.
+  std::future<Result<Found>> asked[3];
+  for (size_t i = 0; i < 3; ++i)
+    asked[i] = std::async(std::launch::async, [&admin, name = names[i]] { return DescribeWhole(admin, name); });
   Found found[3];
   for (size_t i = 0; i < 3; ++i) {
-    MAILY_TRY(found[i], DescribeWhole(admin, names[i]));
+    MAILY_TRY(found[i], asked[i].get());
     if (!found[i].exists) {
       out.findings.push_back(Missing(options, names[i]));
       return out;
@@ -465,19 +477,17 @@ Result<Examination> ExamineTopics(Admin& admin) {
   }
   out.found = true;
   for (size_t i = 0; i < 3; ++i) examiner.Topic(names[i], found[i]);
-  const auto settings = ReadSettings(admin);
+  auto reading = std::async(std::launch::async, [&admin] { return ReadSettings(admin); });
+  const auto broker = SettingsOfABroker(admin);
+  const auto settings = reading.get();
   if (!settings) {
     out.findings.push_back({Level::kFail, names[2], "settings of the log", settings.error().message, "there", "maily topics create"});
   } else {
-    out.partitions = settings->partition_count;
+    out.settings = *settings;
     examiner.Partitions(names[0], found[0].partitions, settings->partition_count);
     examiner.Partitions(names[1], found[1].partitions, settings->partition_count);
   }
-  MAILY_TRY(const MetadataPtr metadata, admin.Metadata(names[2]));
-  if (metadata->broker_cnt > 0) {
-    if (const auto broker = DescribeSettings(admin, RD_KAFKA_RESOURCE_BROKER, std::to_string(metadata->brokers[0].id)))
-      examiner.Brokers(*broker);
-  }
+  if (broker) examiner.Brokers(*broker);
   out.durability = DurabilityOf(found[0], found[1]);
   return out;
 }

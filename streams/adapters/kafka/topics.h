@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,9 @@ struct Finding {
 
 struct Examination {
   std::vector<Finding> findings;
-  std::string durability;   // the class: what an acknowledged record survives
-  bool found = false;       // the topics are there
-  uint16_t partitions = 0;  // that the log was made with, if its settings can be read
+  std::string durability;               // the class: what an acknowledged record survives
+  bool found = false;                   // the topics are there
+  std::optional<LogSettings> settings;  // that the log was made with; none: a finding says why
 };
 
 // A topic as `maily topics create` makes it.
