@@ -411,7 +411,8 @@ void Cache::Impl::DropUndo() {
 
 // The frozen generation ends for this entry.
 void Cache::Impl::Settle(Entry* entry, bool written) {
-  if (written) entry->in_kv = entry->frozen_value() != nullptr;
+  // What was not said to be written may be there all the same.
+  entry->in_kv = entry->frozen_value() != nullptr || (!written && entry->in_kv);
   if (entry->frozen_state == Frozen::kSeparate) {
     if (entry->frozen != nullptr) entry->Destroy(entry->frozen);
     entry->frozen = nullptr;

@@ -336,9 +336,9 @@ void RunAgainstModel(uint64_t seed, int steps) {
           kv->fail_writes = pick(4) == 0;
           KvBatch batch;
           cache->CollectFrozen(batch);
-          const bool ok = kv->Write(batch).has_value();
-          cache->Thaw(ok);
-          if (ok) written = frozen;
+          const bool there = kv->Write(batch).has_value();
+          cache->Thaw(there && pick(4) != 0);  // or it is not known, as its flush failed
+          if (there) written = frozen;
           kv->fail_writes = false;
         }
         break;

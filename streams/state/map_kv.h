@@ -59,7 +59,7 @@ class MapKv : public Kv {
     return Ok();
   }
   Result<void> Flush() override {
-    if (fail_writes) return Fail(Code::kRetry, "told to fail");
+    if (fail_writes || fail_flushes) return Fail(Code::kRetry, "told to fail");
     disk_.flushed = map_;
     return Ok();
   }
@@ -69,6 +69,7 @@ class MapKv : public Kv {
   int scans = 0;
   bool fail_reads = false;
   bool fail_writes = false;
+  bool fail_flushes = false;
 
  private:
   Disk& disk_;

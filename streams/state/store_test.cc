@@ -80,6 +80,26 @@ TEST(Store, AFailedWriteLosesNothing) {
   EXPECT_EQ(Timers(store->cache()).Next(), Instant{100});
 }
 
+TEST(Store, WhatIsErasedAfterAFailedFlushStaysErased) {
+  Disk disk;
+  auto kv = std::make_unique<MapKv>(disk);
+  MapKv& faulty = *kv;
+  {
+    auto store = Store::Open(std::move(kv), kLog, PartitionId(3), {.fold_version = "a=1"}).value();
+    Arm(*store, 100);
+    store->Freeze(At(1));
+    faulty.fail_flushes = true;
+    EXPECT_FALSE(store->WriteFrozen());  // it was written, and nobody knows
+    faulty.fail_flushes = false;
+    Timers(store->cache()).Disarm(Instant{100}, TenantId(1), 1, "x");
+    store->Freeze(At(2));
+    store->WriteFrozen().value();
+  }
+  auto store = OpenStore(disk).value();
+  EXPECT_EQ(store->position(), At(2));
+  EXPECT_EQ(Timers(store->cache()).Next(), std::nullopt);
+}
+
 TEST(Store, AnotherFoldEmptiesIt) {
   Disk disk;
   {
