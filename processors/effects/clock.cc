@@ -27,9 +27,9 @@ struct ClockEffect::Impl : std::enable_shared_from_this<Impl> {
       if (!self || self->stopped) return;
       const auto next = state::Timers(*self->cache).Next();  // afresh: the task's own instance arms them
       const Instant now = self->clock.Now();
-      // Journal time is what counts: once it has reached the timer, the task fires it without another Tick.
+      // Also when journal time has reached it: the task holds its timers as long as the last Tick that it saw found the clocks apart.
+      if (next && *next <= now) self->Tick();
       if (next && *next <= now && self->journal_time < *next) {
-        self->Tick();
         if (!self->owed || self->due != *next) self->owed = self->lag->Begin(now - *next);
         self->due = *next;
       } else {
