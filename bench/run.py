@@ -153,7 +153,7 @@ def main():
     parser.add_argument("--beyond-warm", type=int, default=6_500_000, help="streams: as --warm")
     parser.add_argument("--rate", type=int, default=40_000, help="streams: records a second of the latency rows")
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="build directory")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     arguments.build = os.path.abspath(arguments.build)
     sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart}[arguments.bench](arguments) else 0)
 

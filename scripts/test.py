@@ -35,7 +35,7 @@ END_TO_END = [
     ("snapshot", ["python3", "tests/e2e/snapshot.py", "--maily", RELEASE]),
     ("full_disk", ["python3", "tests/e2e/full_disk.py", "--maily", RELEASE]),
     ("equivalence", ["python3", "tests/equivalence/suite.py", "--maily", RELEASE, "--short"]),
-    ("torture simulate", ["build/release/tests/sim/sim_campaign", "--count", "200"]),
+    ("torture simulate", ["build/release/tests/sim/simulate", "--count", "40"]),
     ("torture power", ["build/release/tests/power/power_cut", "--from", "4", "--count", "2500"]),
     ("torture io", ["python3", "tests/faults/io.py", "--maily", RELEASE, "--count", "16"]),
     ("torture rot", ["build/release/tests/rot/bit_rot", "--count", "300"]),

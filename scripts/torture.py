@@ -20,7 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAILY = "build/release/app/maily"
 # Kind: its program, what a count counts, and about how many a minute of two cores does.
 KINDS = {
-    "simulate": (["build/release/tests/sim/sim_campaign"], "seeds", 3000),
+    "simulate": (["build/release/tests/sim/simulate"], "seeds", 100),
     "power": (["build/release/tests/power/power_cut"], "cuts", 3000),
     "rot": (["build/release/tests/rot/bit_rot"], "flips", 1200),
     "io": (["python3", "tests/faults/io.py", "--maily", MAILY], "faults", 30),

@@ -99,7 +99,7 @@ struct Arguments {
   std::string directory;
   uint16_t partitions = 4;
   size_t cache_mb = 256;
-  size_t flush_mb = 16;
+  size_t flush_mb = 64;
   size_t block_cache_mb = 32;
   uint64_t load = 0;
   uint64_t keys = 1'000;

@@ -1,6 +1,10 @@
 // See world.h.
 #include "tests/sim/world.h"
 
+#include <stdlib.h>
+
+#include <filesystem>
+
 #include "processors/effects/clock.h"
 #include "processors/pipeline.h"
 #include "streams/adapters/sim/sim_log_client.h"
@@ -27,16 +31,25 @@ sim::SimLog::Options LogOptions(sim::Scheduler& scheduler, bool broker) {
   return options;
 }
 
+// In memory, where there is such a place: nothing here is about the disk below SQLite.
+std::string MakeDirectory() {
+  std::error_code ignored;
+  std::string name = std::filesystem::is_directory("/dev/shm", ignored) ? "/dev/shm" : std::filesystem::temp_directory_path().string();
+  name += "/maily-sim-XXXXXX";
+  MAILY_CHECK(::mkdtemp(name.data()) != nullptr, "no directory {}", name);
+  return name;
+}
+
 }  // namespace
 
 struct Process {
   Process(sim::Scheduler& scheduler, sim::SimLog& real_log, const std::vector<PartitionId>& mine, sim::SimKvStores& stores,
           sim::SimSlots& careful_slots, sim::SimSlots& smtp_slots, sim::SimNet& net, const task::Pipeline& pipeline,
-          keyring::Keyring& keyring, Blobs& blobs)
+          keyring::Keyring& keyring, Blobs& blobs, const std::string& site_directory)
       : log(real_log), attempt_slots(smtp_slots, kPartitions, scheduler.entropy()), caches(kPartitions, nullptr) {
     for (size_t w = 0; w < kWorkers; ++w) workers.push_back(std::make_unique<StoppableExecutor>(scheduler.MakeExecutor()));
-    client = std::make_unique<StoppableExecutor>(scheduler.MakeExecutor());
-    background = std::make_unique<StoppableExecutor>(scheduler.MakeExecutor());
+    for (auto* executor : {&client, &background, &read_models, &api, &disk, &bulk})
+      *executor = std::make_unique<StoppableExecutor>(scheduler.MakeExecutor());
     sender = std::make_unique<command::Sender>(log, 1 << 20);
     replies = std::make_unique<command::Replies>(10'000);
     environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
@@ -85,16 +98,21 @@ struct Process {
     tails = std::make_unique<journal::Tails>(log);
     host = std::make_unique<task::Host>(*environment, *tails, executors, listener);
     host->Assign(mine);
+    if (site_directory.empty()) return;
+    site = std::make_unique<Site>(Site::Parts{log, *tails, *sender, *replies, keyring, scheduler.clock(), scheduler.entropy(), *read_models,
+                                              *api, *disk, *bulk, site_directory});
+  }
+  ~Process() {
+    for (const auto& worker : workers) worker->Die();
+    for (const auto* executor : {&client, &background, &read_models, &api, &disk, &bulk}) (*executor)->Die();
   }
   void Stop() {
     for (const auto& worker : workers) worker->Stop();
-    client->Stop();
-    background->Stop();
+    for (const auto* executor : {&client, &background, &read_models, &api, &disk, &bulk}) (*executor)->Stop();
   }
   void Continue() {
     for (const auto& worker : workers) worker->Continue();
-    client->Continue();
-    background->Continue();
+    for (const auto* executor : {&client, &background, &read_models, &api, &disk, &bulk}) (*executor)->Continue();
   }
 
   sim::SimLogClient log;
@@ -103,6 +121,7 @@ struct Process {
   std::vector<std::unique_ptr<StoppableExecutor>> workers;
   std::unique_ptr<StoppableExecutor> client;
   std::unique_ptr<StoppableExecutor> background;  // of snapshots
+  std::unique_ptr<StoppableExecutor> read_models, api, disk, bulk;
   std::unique_ptr<command::Sender> sender;
   std::unique_ptr<command::Replies> replies;
   std::unique_ptr<task::Snapshots> snapshots;
@@ -112,6 +131,7 @@ struct Process {
   std::unique_ptr<journal::Tails> tails;
   std::unique_ptr<task::Host> host;
   std::unique_ptr<effects::Runner> runner;  // its effects hold what the host owns
+  std::unique_ptr<Site> site;
 };
 
 World::Machine::Machine(sim::Scheduler& scheduler)
@@ -124,7 +144,8 @@ World::World(uint64_t seed, size_t machines)
       shared_stores_(scheduler_),
       blobs_(scheduler_),
       net_(scheduler_, {}),
-      pipeline_(MakePipeline()) {
+      pipeline_(MakePipeline()),
+      directory_(MakeDirectory()) {
   for (size_t m = 0; m < machines; ++m) machines_.push_back(std::make_unique<Machine>(scheduler_));
   for (uint16_t p = 0; p < kPartitions; ++p) assigned_[p] = p % machines;
   for (uint16_t p = 0; p < kPartitions; ++p) {
@@ -141,16 +162,49 @@ World::World(uint64_t seed, size_t machines)
   }
   OpenKeyring();
   keyring_->Tenant(kTenant).value();
-  sink_executor_ = scheduler_.MakeExecutor();
-  sink_host_ = net_.MakeHost(*sink_executor_);
-  app::SinkOptions options;
-  options.listen = kRelay;
-  sink_ = app::Sink::Start(*sink_host_, *sink_executor_, scheduler_.clock(), options).value();
+  ChangeReceiver({}, {}, 0);
 }
 
 World::~World() {
   for (const auto& machine : machines_) machine->process.reset();
   sink_.reset();
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+void World::ChangeReceiver(std::vector<app::SinkRule> rules, Duration delay, double drop_after_dot) {
+  net_.CrashAll();
+  if (sink_) replies_dropped_ += sink_->counts().dropped;
+  sink_.reset();
+  sink_host_.reset();
+  sink_executor_ = scheduler_.MakeExecutor();
+  sink_host_ = net_.MakeHost(*sink_executor_);
+  app::SinkOptions options;
+  options.listen = kRelay;
+  options.log_path = directory_ + "/received.csv";
+  options.keep_path = directory_ + "/mails";
+  options.rules = std::move(rules);
+  options.delay = delay;
+  options.drop_after_dot = drop_after_dot;
+  options.seed = scheduler_.Random(UINT64_MAX);
+  sink_ = app::Sink::Start(*sink_host_, *sink_executor_, scheduler_.clock(), options).value();
+}
+
+Site* World::site() const {
+  const Machine& first = *machines_[0];
+  if (first.process == nullptr || first.stopped || first.process->site == nullptr || !first.process->site->ready()) return nullptr;
+  return first.process->site.get();
+}
+
+void World::SetFull(bool full) {
+  log_.SetFull(full);
+  shared_stores_.SetFull(full);
+  for (const auto& machine : machines_) machine->stores.SetFull(full);
+}
+
+void World::SetNet(double refuse, double blackhole) {
+  net_.options().refuse = refuse;
+  net_.options().blackhole = blackhole;
 }
 
 void World::OpenKeyring() {
@@ -163,7 +217,7 @@ void World::OpenKeyring() {
 void World::Start(size_t machine) {
   Machine& m = *machines_[machine];
   m.process = std::make_unique<Process>(scheduler_, log_, PartitionsOf(machine), m.stores, m.careful_slots, m.smtp_slots, net_, pipeline_,
-                                        *keyring_, blobs_);
+                                        *keyring_, blobs_, machine == 0 ? directory_ + "/read-models" : "");
 }
 
 std::vector<PartitionId> World::PartitionsOf(size_t machine) const {
@@ -299,12 +353,17 @@ World::Decided World::Ask(TypeNumber type, const std::string& payload, Partition
         },
         Seconds(60));
     if (waiting->reply) return {waiting->reply->outcome, waiting->reply->answer};
+    const auto pause = [&] {  // a full disk refuses at once
+      before();
+      return false;
+    };
+    scheduler_.RunUntil(pause, Milliseconds(20));
   }
 }
 
 Hash128 World::LiveDigest(PartitionId partition) { return cache(partition)->Digest().value(); }
 
-Result<Hash128> World::FoldedDigest(PartitionId partition) {
+Result<World::Folded> World::Fold(PartitionId partition) {
   const std::string name = "fold";
   MAILY_TRY_VOID(shared_stores_.Destroy(name));
   MAILY_TRY(auto kv, shared_stores_.Open(name, KvDurability::kOnFlush));
@@ -312,12 +371,15 @@ Result<Hash128> World::FoldedDigest(PartitionId partition) {
   task::Engine engine(pipeline_, cache, {partition, kPartitions, "sim", nullptr, nullptr});
   journal::Tail tail(log_, partition, 1 << 20);
   MAILY_TRY(auto reader, tail.Open(journal::Position{}));
+  Folded folded;
   for (;;) {
     MAILY_TRY(const journal::FramePtr frame, reader->Next());
     if (frame == nullptr) break;
     MAILY_TRY_VOID(engine.Restore(*frame));
+    for (const journal::Decision& decision : frame->decisions) folded.commands += decision.cause.kind == journal::CauseKind::kCommand;
   }
-  return cache.Digest();
+  MAILY_TRY(folded.digest, cache.Digest());
+  return folded;
 }
 
 }  // namespace maily::simulation

@@ -1,4 +1,5 @@
-// A simulated world: the production code of log client, tasks, links, effects and sink in one seeded thread, on disks and wires that fail.
+// A simulated world: the production code of log client, tasks, links, effects, read models, API and sink in one seeded thread, on disks and
+// wires that fail.
 #pragma once
 
 #include <functional>
@@ -19,6 +20,7 @@
 #include "streams/adapters/sim/sim_slots.h"
 #include "streams/keyring/keyring.h"
 #include "streams/task/host.h"
+#include "tests/sim/site.h"
 
 namespace maily::simulation {
 
@@ -32,7 +34,7 @@ struct Process;
 
 class World {
  public:
-  // One machine with the log on it; or several, each with a process, and the log on none of them, as a broker.
+  // One machine with the log on it; or several, each with a process, and the log on none of them, as a broker. The first has a site.
   explicit World(uint64_t seed, size_t machines = 1);
   ~World();
 
@@ -58,13 +60,26 @@ class World {
   Decided Ask(TypeNumber type, const std::string& payload, PartitionId partition, const std::string& key, const std::string& natural_key,
               const std::function<void()>& before);
 
+  // The read models and the API, on machine 0; null while nobody answers there.
+  Site* site() const;
+  // The receiver of mails ends and begins again with other manners; what it took before it still knows.
+  void ChangeReceiver(std::vector<app::SinkRule> rules, Duration delay, double drop_after_dot);
+  // Full disks, of all machines and of the log.
+  void SetFull(bool full);
+  // Every connection breaks.
+  void BreakWires() { net_.CrashAll(); }
+  // Chances of a dial, from now on.
+  void SetNet(double refuse, double blackhole);
+
   sim::Scheduler& scheduler() { return scheduler_; }
   keyring::Keyring& keyring() { return *keyring_; }
-  app::Sink& sink() { return *sink_; }
+  const app::Sink& sink() const { return *sink_; }
   const task::Pipeline& pipeline() const { return pipeline_; }
   size_t kills() const { return kills_; }
   size_t power_cuts() const { return power_cuts_; }
   size_t stops() const { return stops_; }
+  // Mails that the receiver took and hung up on.
+  size_t replies_dropped() const { return replies_dropped_ + sink_->counts().dropped; }
   // Deaths after which a machine had no state stores any more: it starts from snapshots, or from the journal alone.
   size_t stores_lost() const { return stores_lost_; }
   // The state of a partition by whoever is to lead it and does; null if none does.
@@ -79,7 +94,11 @@ class World {
 
   // Digest of a partition's state, live and folded afresh from the journal. Only while all lead and nothing is under way.
   Hash128 LiveDigest(PartitionId partition);
-  Result<Hash128> FoldedDigest(PartitionId partition);
+  struct Folded {
+    Hash128 digest;
+    uint64_t commands = 0;  // that were decided
+  };
+  Result<Folded> Fold(PartitionId partition);
 
  private:
   // What outlives a process, and the process.
@@ -110,7 +129,9 @@ class World {
   std::unique_ptr<Executor> sink_executor_;
   std::unique_ptr<sim::SimHost> sink_host_;
   std::unique_ptr<app::Sink> sink_;
+  const std::string directory_;  // of what is kept in real files; gone with this
   size_t stops_ = 0;
+  size_t replies_dropped_ = 0;  // of receivers before this one
   size_t stores_lost_ = 0;
   size_t kills_ = 0;
   size_t power_cuts_ = 0;
