@@ -319,6 +319,9 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     auto opened = Intake::Open(environment.log, environment.clock, partition, at, environment.plain, StepSignal());
     if (!opened) return Fail(opened.error());
     intake = std::move(*opened);
+    // The first command that is decided may be the one that ends the process.
+    careful->Passed(StandsAt(at, kCommandsSource));
+    if (careful_plain) careful_plain->Passed(StandsAt(at, kInletSource));
     credits = Credits();
     credits.OnGranted([weak = weak_from_this()] {
       if (auto task = weak.lock(); task && task->leading()) {
@@ -345,6 +348,14 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     FlushTimer();
     ClaimTimer();
     Step();
+  }
+
+  // The last command that was decided of a source; before the first one, where it will stand.
+  CommandAt StandsAt(const journal::Position& at, uint16_t source) const {
+    const journal::SourcePosition* const stands = at.Source(source);
+    if (stands != nullptr && stands->any) return {partition, stands->generation, stands->offset, stands->index};
+    if (source == kInletSource) return {partition, kInletGeneration | environment.plain.generation, Offset(), 0};
+    return {partition, environment.log.settings().generation, environment.log.Ends({Topic::kCommands, partition}).begin, 0};
   }
 
   // Stopped while it restored, or while its store was filled.

@@ -384,6 +384,31 @@ TEST_F(TaskTest, ACommandThatWaitedForTheLogAtThreeKillsIsDecidedAllTheSame) {
   running.Stop();
 }
 
+TEST_F(TaskTest, TheFirstCommandAfterACleanStopIsDecidedCarefullyAfterACrash) {
+  const PartitionId of_a = PartitionOf("a", 4);
+  CommandAt next;
+  next.partition = of_a;
+  for (const bool first : {true, false}) {
+    {
+      Running running(directory_);
+      if (!first) {
+        for (int i = 0; i < 200; ++i) running.Send("a", 1);  // far beyond what is not noted
+      }
+      running.Stop();
+    }
+    {
+      Running running(directory_);
+      next.generation = running.log->settings().generation;
+      next.offset = running.log->Ends({Topic::kCommands, of_a}).written;
+      running.workers.Stop();  // as a process that dies of the first command it gets
+    }
+    const auto slots = disk::MmapSlots::Open((directory_ / "careful").string(), 4).value();
+    Careful careful(*slots, of_a.value());
+    EXPECT_TRUE(careful.active(next)) << next.offset.value();
+    careful.Clean();
+  }
+}
+
 TEST_F(TaskTest, OnlyDecidingACommandCountsAgainstItAtTheThirdCrash) {
   const auto slots = std::move(disk::MmapSlots::Open((directory_ / "slots").string(), 2)).value();
   for (size_t slot = 0; slot < 2; ++slot) {
