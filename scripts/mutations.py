@@ -39,7 +39,7 @@ BUGS = {
                      "    flying = std::exchange(current, {});\n    for (const Answer& answer : flying.answers) environment.replies.Answer(answer.id, answer.reply);\n"),
     "re-decided command": ("streams/task/intake.cc",
                            "LastDecided(partition, from, kCommandsSource).get()) {}",
-                           "LastDecided(partition, journal::Position(), kCommandsSource).get()) {}"),
+                           "LastDecided(partition, from.at_genesis ? from : journal::Position(), kCommandsSource).get()) {}"),
     "dropped dead letter": ("projections/dead_letters/fold.cc",
                             "    const journal::Decision& decision = *at.decision;\n",
                             "    const journal::Decision& decision = *at.decision;\n    if (e.type >= 60'000) return Ok();\n"),
