@@ -1,4 +1,4 @@
-// The exhaustive model of the journal: two processes that both believe that they own a partition, over the production reader rules
+// The exhaustive model of the journal: two or three processes that all believe that they own a partition, over the production reader rules
 // (journal/reader) and the production writer (journal/writer_core). Every interleaving up to the bounds is visited once.
 //
 // What can happen, in any order: a process reads and claims, decides a frame, gets a report, reads back, crashes and comes back without
@@ -29,11 +29,11 @@ using Do = WriterCore::Do;
 using Phase = WriterCore::Phase;
 
 const ReaderRules kRules{.log_id = LogId::FromHex("000102030405060708090a0b0c0d0e0f"), .partition = PartitionId(0), .partition_count = 1};
-constexpr int kProcesses = 2;
 
 struct Bounds {
-  int claims = 3;               // by both processes together
-  int frames = 3;               // decided, by both together
+  size_t processes = 2;
+  int claims = 3;               // by all processes together
+  int frames = 3;               // decided, by all together
   int faults = 2;               // lost, delayed, doubled or unreported appends, and crashes
   int commands_a_frame = 1;     // at most; a writer may take as many as it likes
   uint64_t liveness_every = 1;  // checked in every n-th state
@@ -101,7 +101,7 @@ struct Air {
 struct World {
   std::vector<RecordId> log;
   std::vector<Air> air;  // sorted
-  std::array<Process, kProcesses> processes;
+  std::vector<Process> processes;
   int claims = 0;
   int frames = 0;
   int faults = 0;
@@ -149,6 +149,7 @@ class Model {
   explicit Model(Bounds bounds) : bounds_(bounds) {
     records_.push_back({});  // 0: none
     World world;
+    world.processes.resize(bounds.processes);
     for (Process& process : world.processes) process.core = WriterCore(kRules, bounds_.judge);
     Land(world, Intern({.bytes = BuildGenesis(kRules.log_id, kRules.partition, {kRules.partition_count})}));
     Visit(world);
@@ -282,7 +283,8 @@ class Model {
   void Claim(World& world, size_t index) {
     Process& process = world.processes[index];
     if (Read(world, index, false)) return;
-    const auto action = process.core.Claim(process.at, static_cast<uint64_t>(++world.claims), 1, index == 0 ? "a" : "b", "");
+    const auto action =
+        process.core.Claim(process.at, static_cast<uint64_t>(++world.claims), 1, std::string(1, static_cast<char>('a' + index)), "");
     process.record = Intern({.bytes = process.core.record()});
     Act(world, index, action);
   }
@@ -359,7 +361,7 @@ class Model {
   std::vector<Move> Moves(const World& world) const {
     std::vector<Move> moves;
     const bool fault = world.faults < bounds_.faults;
-    for (size_t i = 0; i < kProcesses; ++i) {
+    for (size_t i = 0; i < world.processes.size(); ++i) {
       const Process& process = world.processes[i];
       const Phase phase = process.core.phase();
       if (process.reads) {
@@ -462,7 +464,7 @@ class Model {
   // first, land once it leads, or never, it gets a frame accepted.
   void CheckLiveness(const World& world) {
     ++liveness_checks_;
-    for (size_t owner = 0; owner < kProcesses; ++owner) {
+    for (size_t owner = 0; owner < world.processes.size(); ++owner) {
       for (const int strays : {0, 1, 2}) {
         if (!Progresses(world, owner, strays)) {
           path_.push_back(fmt::format("from here process {} alone gets no frame accepted (appends of others land {})", owner,
@@ -479,7 +481,9 @@ class Model {
 
   bool Progresses(World world, size_t owner, int strays) {
     constexpr int kStepsMax = 60;
-    Crash(world, 1 - owner);
+    for (size_t i = 0; i < world.processes.size(); ++i) {
+      if (i != owner) Crash(world, i);
+    }
     violated_ = false;
     const auto land_strays = [&] {
       for (size_t i = world.air.size(); i-- > 0;) {
@@ -539,6 +543,14 @@ void ExpectSound(const char* name, Bounds bounds) {
 TEST(JournalModel, EveryStateIsSoundAndLive) { ExpectSound("small", {.claims = 2, .frames = 2, .faults = 2, .liveness_every = 16}); }
 TEST(JournalModel, EveryStateIsSoundWithMoreTakeovers) {
   ExpectSound("takeovers", {.claims = 3, .frames = 3, .faults = 1, .liveness_every = 64});
+}
+TEST(JournalModel, EveryStateIsSoundWithThreeWriters) {
+  ExpectSound("three", {.processes = 3, .claims = 3, .frames = 2, .faults = 0, .liveness_every = 16});
+  ExpectSound("three, a fault", {.processes = 3, .claims = 3, .frames = 1, .faults = 1, .liveness_every = 64});
+}
+// Minutes under sanitizers: --gtest_also_run_disabled_tests.
+TEST(JournalModel, DISABLED_EveryStateIsSoundWithThreeWritersAndMoreFrames) {
+  ExpectSound("three, more frames", {.processes = 3, .claims = 3, .frames = 2, .faults = 1, .liveness_every = 64});
 }
 TEST(JournalModel, EveryStateIsSoundWithFramesOfDifferentSizes) {
   ExpectSound("sizes", {.claims = 2, .frames = 2, .faults = 1, .commands_a_frame = 2, .liveness_every = 8});
