@@ -140,7 +140,7 @@ TEST_F(InletTest, EachRecordIsDecidedOnceWhateverDiesInBetween) {
   for (process = std::make_unique<Process>(*this); sent < kRecords;) {
     for (size_t i = scheduler.Random(40); i > 0 && sent < kRecords; --i) send();
     scheduler.RunFor(scheduler.RandomDuration(Microseconds(1), Milliseconds(20)));
-    if (!scheduler.Chance(0.1)) continue;
+    if (!scheduler.Chance(0.25)) continue;
     Kill();
     ++kills;
     process = std::make_unique<Process>(*this);
