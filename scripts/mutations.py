@@ -73,7 +73,7 @@ def prepare():
 
 
 def find(bug, seeds):
-    """(seed, what it said) of the first seed that fails; None: none did. A crash or a run without an end is a find, too."""
+    """(seed, what it said) of the first seed that fails; None: none did, or not in time. A crash is a find, too, of seed 0."""
     path, there, planted = BUGS[bug]
     file = os.path.join(TREE, path)
     with open(file, encoding="utf-8") as source:

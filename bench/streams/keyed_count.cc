@@ -261,7 +261,7 @@ void Run(const Arguments& arguments, Log& log, Clock& clock, Entropy& entropy) {
   std::atomic<bool> stopping = false;
   std::thread reporter([&] {
     bool leading = false;
-    bool deciding = false;
+    bool deciding = false;  // until then it is looked often: how long a restart takes is measured by this line
     for (uint64_t turn = 0; !stopping; ++turn, std::this_thread::sleep_for(std::chrono::milliseconds(deciding ? 20 : 2))) {
       if (!leading && host.AllLeading()) {
         leading = true;

@@ -320,8 +320,7 @@ void Story::ReadMails() {
     const std::string open = Between(text, "http://track.test/o/", "\" \r\n>");
     const std::string out = Between(text, "http://track.test/u/", "\" \r\n>");
     if (click.empty() || open.empty() || out.empty()) return Fail("a mail came without its links: " + text);
-    for (size_t i = 0; i < size_.signals_a_mail; ++i, ++signals_)
-      client_.Tell({Method::kGet, i % 4 == 0 ? "/o/" + open : "/c/" + click, ""});
+    for (size_t i = 0; i < size_.signals_a_mail; ++i) client_.Tell({Method::kGet, i % 4 == 0 ? "/o/" + open : "/c/" + click, ""});
     if (mail.number % kOptOutEvery != 0) continue;
     people_[by_address_.at(mail.recipient)].refuses = true;
     client_.Ask({Method::kPost, "/u/" + out, "List-Unsubscribe=One-Click"}, [this, address = mail.recipient](const Answer& answer) {

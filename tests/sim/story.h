@@ -93,7 +93,6 @@ class Story {
   uint64_t launched_ = 0;  // campaigns
   uint64_t completed_ = 0;
   uint64_t mails_read_ = 0;
-  size_t signals_ = 0;  // told; how many of them came is not known
   size_t rebuilds_ = 0;
   uint64_t commands_ = 0;
   size_t unknown_ = 0;

@@ -28,12 +28,10 @@ void Trouble::AfterJob() {
   }
   if (!begun_ || left_ == 0 || jobs_ < next_) return;
   next_ = jobs_ + 1 + world_.scheduler().Random(2 * every_);
+  while (!Play()) continue;
   --left_;
   ++played_;
-  Play();
 }
-
-void Trouble::Count(const std::string& kind) { ++kinds_[kind]; }
 
 void Trouble::Later(Duration after, std::function<void()> what) {
   later_.emplace((world_.scheduler().clock().Steady() + after).us, std::move(what));
@@ -52,7 +50,9 @@ void Trouble::Revive(size_t machine) {
 
 size_t Trouble::AnyMachine() { return world_.scheduler().Random(world_.machines()); }
 
-void Trouble::Play() {
+void Trouble::Count(const std::string& kind) { ++kinds_[kind]; }
+
+bool Trouble::Play() {
   sim::Scheduler& scheduler = world_.scheduler();
   const size_t machine = AnyMachine();
   // Shorter and longer than a lease.
@@ -62,29 +62,34 @@ void Trouble::Play() {
     case 0:
     case 1:
     case 2:
-      if (!world_.running(machine)) return Count("machine already down");
+      if (!world_.running(machine)) return false;
       Count("kill");
       world_.Kill(machine);
-      return Later(pause, [this, machine] { Revive(machine); });
+      Later(pause, [this, machine] { Revive(machine); });
+      return true;
     case 3:
     case 4:
-      if (!world_.running(machine)) return Count("machine already down");
+      if (!world_.running(machine)) return false;
       Count("power cut");
       world_.CutPower(machine);
-      return Later(pause, [this, machine] { Revive(machine); });
+      Later(pause, [this, machine] { Revive(machine); });
+      return true;
     case 5:
-      if (!world_.running(machine)) return Count("machine already down");
+      if (!world_.running(machine)) return false;
       Count("stop");
       world_.Stop(machine);
-      return Later(pause, [this, machine] { world_.Continue(machine); });
+      Later(pause, [this, machine] { world_.Continue(machine); });
+      return true;
     case 6:
       Count("wires break");
       lost_replies_ += kWorkers * kConnectionsPerWorker * world_.machines();
-      return world_.BreakWires();
+      world_.BreakWires();
+      return true;
     case 7:
       Count("disks full");
       world_.SetFull(true);
-      return Later(brief, [this] { world_.SetFull(false); });
+      Later(brief, [this] { world_.SetFull(false); });
+      return true;
     case 8: {
       Count("receiver changes");
       const uint64_t manner = scheduler.Random(4);
@@ -93,22 +98,30 @@ void Trouble::Play() {
       if (manner == 1) rules.push_back({"@soft.test", "452 4.3.1 full", app::SinkRule::Stage::kDot});
       const Duration delay = manner == 2 ? scheduler.RandomDuration(Milliseconds(10), Seconds(20)) : Duration{};
       Receive(std::move(rules), delay, manner == 3 ? 0.05 : 0);
-      return Later(pause, [this] { Receive({}, {}, 0); });
+      Later(pause, [this] { Receive({}, {}, 0); });
+      return true;
     }
     case 9:
       Count("nobody answers dials");
       world_.SetNet(0.5, 0.3);
-      return Later(brief, [this] { world_.SetNet(0, 0); });
+      Later(brief, [this] { world_.SetNet(0, 0); });
+      return true;
     case 10:
       Count("clocks jump");
-      if (scheduler.Chance(0.5)) return scheduler.JumpWallClock(scheduler.RandomDuration(Duration{} - kJumpMax, kJumpMax));
+      if (scheduler.Chance(0.5)) {
+        scheduler.JumpWallClock(scheduler.RandomDuration(Duration{} - kJumpMax, kJumpMax));
+        return true;
+      }
       world_.SkewLog(scheduler.RandomDuration(Duration{} - kSkewMax, kSkewMax));
-      return Later(Seconds(300), [this] { world_.SkewLog({}); });
+      Later(Seconds(300), [this] { world_.SkewLog({}); });
+      return true;
     default:
+      if (world_.machines() == 1) return false;
       Count("partitions change hands");
       for (uint16_t p = 0; p < kPartitions; ++p) {
         if (scheduler.Chance(0.5)) world_.Assign(PartitionId(p), AnyMachine());
       }
+      return true;
   }
 }
 

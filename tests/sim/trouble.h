@@ -28,7 +28,8 @@ class Trouble {
   size_t lost_replies() const { return lost_replies_; }
 
  private:
-  void Play();
+  // One fault by chance. False: not here and now, nothing was done.
+  bool Play();
   void Count(const std::string& kind);
   void Later(Duration after, std::function<void()> what);
   // The receiver begins anew with these manners; who does not exist there never does.

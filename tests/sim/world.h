@@ -74,7 +74,6 @@ class World {
   sim::Scheduler& scheduler() { return scheduler_; }
   keyring::Keyring& keyring() { return *keyring_; }
   const app::Sink& sink() const { return *sink_; }
-  const task::Pipeline& pipeline() const { return pipeline_; }
   size_t kills() const { return kills_; }
   size_t power_cuts() const { return power_cuts_; }
   size_t stops() const { return stops_; }
