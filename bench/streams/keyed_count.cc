@@ -125,7 +125,7 @@ task::Pipeline CountPipeline() {
   });
   noun.LooksUp<Hit, Count>();
   noun.Evolves<Counted>(+[](task::Fold& fold, const Counted& counted) {
-    fold.table<Count>().Edit(state::Key(fold.tenant(), counted.key)).count = counted.count;
+    fold.table<Count>().Replace(state::Key(fold.tenant(), counted.key)).count = counted.count;
   });
   std::vector<task::Noun> nouns;
   nouns.push_back(std::move(noun));

@@ -8,7 +8,7 @@
 namespace maily::contacts {
 
 void Evolve(task::Fold& fold, const v1::ContactCreated& event) {
-  fold.table<v1::ContactRef>().Edit(state::Key(fold.tenant(), event.contact_key())).set_ordinal(event.ordinal());
+  fold.table<v1::ContactRef>().Replace(state::Key(fold.tenant(), event.contact_key())).set_ordinal(event.ordinal());
   fold.table<v1::ContactCounter>().Edit(state::Key(fold.tenant())).set_last_ordinal(event.ordinal());
   const std::string key = state::Key(fold.tenant(), event.ordinal());
   fold.table<v1::Contact>().KnowAbsent(key);

@@ -44,7 +44,7 @@ struct Entry {
   uint16_t edits = 0;         // since it became dirty; saturates
   Frozen frozen_state = Frozen::kNone;
   bool dirty = false;
-  bool in_kv = false;
+  bool in_kv = false;  // or it may be
   bool referenced = true;  // since the ring's hand came by
   bool touched = false;    // in the open decision
   bool placed = false;     // a value is in the place for it
@@ -200,7 +200,8 @@ struct Cache::Impl {
   }
 
   // Entries in the cache.
-  Entry* Load(const TypeOps& ops, std::string_view key, bool known_absent = false);
+  enum class Ask { kStore, kKnownAbsent, kUnread };
+  Entry* Load(const TypeOps& ops, std::string_view key, Ask ask = Ask::kStore);
   Entry* Enter(const TypeOps& ops, std::string_view key, uint64_t hash, std::optional<std::string_view> stored);
   void Drop(Entry* entry);
   void EvictBeyondLimit();
@@ -243,14 +244,18 @@ struct Cache::Impl {
   std::unique_ptr<Error> error;
 };
 
-Entry* Cache::Impl::Load(const TypeOps& ops, std::string_view key, bool known_absent) {
+Entry* Cache::Impl::Load(const TypeOps& ops, std::string_view key, Ask ask) {
   const uint64_t hash = HashOf(ops.type, key);
   if (Entry* entry = slots.Find(hash, ops.type, key); entry != nullptr) [[likely]] {
     entry->referenced = true;
     return entry;
   }
   if (!open && scans == 0) EvictBeyondLimit();
-  if (known_absent) return Enter(ops, key, hash, std::nullopt);
+  if (ask != Ask::kStore) {
+    Entry* entry = Enter(ops, key, hash, std::nullopt);
+    entry->in_kv = ask == Ask::kUnread;
+    return entry;
+  }
   const auto stored = kv.Get(KvKey(ops.type, key));
   if (!stored) KeepError(stored.error());
   return Enter(ops, key, hash, stored && *stored ? std::optional<std::string_view>(**stored) : std::nullopt);
@@ -385,6 +390,8 @@ void Cache::Impl::Touch(Entry* entry, bool edit) {
   if (entry->frozen_state == Frozen::kShared) {
     record.kind = UndoKind::kUnshare;
     Unshare(entry, edit && entry->value != nullptr ? entry->ops->copy(entry->value) : nullptr);
+  } else if (entry->value == nullptr && entry->in_kv && !entry->dirty) {
+    record.kind = UndoKind::kReload;  // Replace has not read it
   } else if (remember && entry->value != nullptr) {
     if (!edit) {
       record.old_value = entry->value;  // erased: the value moves here
@@ -480,7 +487,7 @@ void Cache::Bring(const Wanted& wanted) {
 }
 
 void Cache::KnowAbsent(const TypeOps& ops, std::string_view key) {
-  const Entry* entry = impl_->Load(ops, key, /*known_absent=*/true);
+  const Entry* entry = impl_->Load(ops, key, Impl::Ask::kKnownAbsent);
   MAILY_CHECK(entry->value == nullptr, "an entry of type {} is there after all", ops.type);
 }
 
@@ -489,6 +496,18 @@ void* Cache::Edit(const TypeOps& ops, std::string_view key) {
   impl_->Touch(entry, /*edit=*/true);
   if (entry->value == nullptr) entry->value = entry->Create();
   // Outside of a decision nobody comes back to measure it.
+  if (!impl_->open) impl_->Measure(entry);
+  return entry->value;
+}
+
+void* Cache::Replace(const TypeOps& ops, std::string_view key) {
+  Entry* entry = impl_->Load(ops, key, Impl::Ask::kUnread);
+  impl_->Touch(entry, /*edit=*/true);
+  if (entry->value == nullptr) {
+    entry->value = entry->Create();
+  } else {
+    ops.reset(entry->value);
+  }
   if (!impl_->open) impl_->Measure(entry);
   return entry->value;
 }

@@ -28,6 +28,7 @@ struct TypeOps {
   void* (*create)();
   void* (*copy)(const void*);
   void (*destroy)(void*);
+  void (*reset)(void*);
   bool (*append)(const void*, std::string*);
   bool (*parse)(void*, std::string_view);
   size_t (*bytes)(const void*);
@@ -59,12 +60,13 @@ class Cache {
   Cache(Kv& kv, size_t bytes_max);
   ~Cache();
 
-  // See Table and View. Pointers stay valid while a decision is open, except that Edit and Erase replace the value of their own key; no
+  // See Table and View. Pointers stay valid while a decision is open, except that Edit, Replace and Erase replace the value of their own key; no
   // entry is evicted before its end. Absence is remembered like a value, so asking twice for what is not there reads once. A read error of
   // the Kv, or bytes that do not parse, is kept in error() and the entry counts as absent: the task looks at error() before it journals
   // anything, and stops.
   const void* Find(const TypeOps& ops, std::string_view key);
   void* Edit(const TypeOps& ops, std::string_view key);
+  void* Replace(const TypeOps& ops, std::string_view key);
   void Erase(const TypeOps& ops, std::string_view key);
   void KnowAbsent(const TypeOps& ops, std::string_view key);
   void Scan(const TypeOps& ops, std::string_view prefix, std::string_view from,

@@ -76,6 +76,34 @@ TEST(Cache, WhatIsKnownToBeAbsentIsNotAskedFor) {
   EXPECT_DEATH(notes.KnowAbsent("a"), "after all");
 }
 
+TEST(Cache, WhatIsReplacedIsNotAskedFor) {
+  Disk disk;
+  MapKv kv(disk);
+  KvBatch batch;
+  batch.Put(std::string("\0Za", 3), "unreadable");
+  batch.Put(std::string("\0Zb", 3), "stored b");
+  ASSERT_TRUE(kv.Write(batch));
+  Cache cache(kv, 1 << 20);
+  Table<NoteA> notes(cache);
+  notes.Replace("a").text = "one";
+  EXPECT_EQ(notes.Find("a")->text, "one");
+  EXPECT_EQ(kv.gets, 0);
+  EXPECT_EQ(notes.Replace("a").text, "");
+  // Undone, it is what the store has.
+  cache.Begin();
+  notes.Replace("b").text = "other";
+  notes.Erase("b");
+  cache.Undo();
+  EXPECT_EQ(notes.Find("b")->text, "stored b");
+  // Erased, it is erased in the store, too.
+  notes.Replace("b");
+  notes.Erase("b");
+  cache.Freeze();
+  WriteFrozen(cache, kv);
+  EXPECT_FALSE(kv.Get(std::string("\0Zb", 3)).value());
+  EXPECT_EQ(cache.error(), nullptr);
+}
+
 TEST(Cache, WhatWasBroughtIsNotReadAgain) {
   Disk disk;
   MapKv kv(disk);
@@ -274,7 +302,7 @@ void RunAgainstModel(uint64_t seed, int steps) {
     const bool first = pick(2) == 0;
     Model& model = first ? now.a : now.b;
     const std::string text(pick(30), static_cast<char>('a' + pick(26)));
-    switch (pick(13)) {
+    switch (pick(14)) {
       case 0:
       case 1:
       case 2: {
@@ -282,6 +310,12 @@ void RunAgainstModel(uint64_t seed, int steps) {
         ASSERT_EQ(entry, model.contains(key) ? model[key] : "");
         entry += text;
         model[key] = entry;
+        break;
+      }
+      case 13: {
+        std::string& entry = first ? Table<NoteA>(*cache).Replace(key).text : Table<NoteB>(*cache).Replace(key).text;
+        ASSERT_EQ(entry, "");
+        entry = model[key] = text;
         break;
       }
       case 3:

@@ -37,6 +37,7 @@ const TypeOps& OpsOf() {
       .create = []() -> void* { return new M(); },
       .copy = [](const void* from) -> void* { return new M(*static_cast<const M*>(from)); },
       .destroy = [](void* entry) { delete static_cast<M*>(entry); },
+      .reset = [](void* entry) { *static_cast<M*>(entry) = M(); },
       .append = [](const void* entry, std::string* out) { return static_cast<const M*>(entry)->AppendToString(out); },
       .parse = [](void* entry,
                   std::string_view bytes) { return static_cast<M*>(entry)->ParseFromArray(bytes.data(), static_cast<int>(bytes.size())); },
@@ -70,6 +71,8 @@ class Table : public View<T> {
   explicit Table(Cache& cache) : View<T>(cache) {}
   // The entry, made with default values if absent; marked dirty, and remembered for undo while a decision is open.
   T& Edit(std::string_view key) { return *static_cast<T*>(this->cache_->Edit(OpsOf<T>(), key)); }
+  // The entry with default values, whatever it was before: the store is not asked for what is to be overwritten.
+  T& Replace(std::string_view key) { return *static_cast<T*>(this->cache_->Replace(OpsOf<T>(), key)); }
   // Spares the store a question: the caller knows that there is no entry, because its key was never given out before. CHECK: none is in
   // memory.
   void KnowAbsent(std::string_view key) { this->cache_->KnowAbsent(OpsOf<T>(), key); }

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
+#include <charconv>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -85,14 +86,13 @@ class Scan {
   void Block(std::string_view block, uint64_t offset, bool last) {
     for (size_t at = 0; at + kHeaderBytes <= block.size() && !damaged_;) {
       const Header header = HeaderAt(block, at);
-      if (header.empty()) return;  // RocksDB passes over the rest of the block, too
-      if (Whole(header, block, at)) {
+      if (!header.empty() && Whole(header, block, at)) {
         Fragment(header, block.substr(at + kHeaderBytes, header.size));
         at += kHeaderBytes + header.size;
         continue;
       }
       if (!bad_) bad_ = Bad{offset + at, next_sequence_};
-      if (OnlyHeaderWrong(header, block, at, last)) damaged_ = true;
+      if (!header.empty() && OnlyHeaderWrong(header, block, at, last)) damaged_ = true;
       // Where the next one begins may be what is damaged.
       for (++at; at + kHeaderBytes <= block.size(); ++at) {
         const Header next = HeaderAt(block, at);
@@ -102,6 +102,8 @@ class Scan {
   }
   // Where the first damaged record begins, if it is proved that it is damaged.
   std::optional<uint64_t> damaged() const { return damaged_ ? std::optional(bad_->offset) : std::nullopt; }
+  // The sequence number of the first batch behind what does not fit.
+  std::optional<uint64_t> stranded() const { return stranded_; }
 
  private:
   struct Bad {
@@ -128,6 +130,7 @@ class Scan {
     const auto sequence = cursor.Fixed<uint64_t>();
     next_sequence_ = sequence + cursor.Fixed<uint32_t>();
     if (!bad_) return;
+    if (!stranded_) stranded_ = sequence;
     if (!bad_->sequence) bad_->sequence = sequence == 0 ? 0 : sequence - 1;  // at most
     if (cursor.Fixed<uint8_t>() != kLogData || cursor.Varint() != kSyncedMarkBytes) return;
     const auto mark = cursor.Fixed<uint64_t>();
@@ -137,13 +140,32 @@ class Scan {
   const Proof proof_;
   std::optional<uint64_t> next_sequence_;
   std::optional<Bad> bad_;
+  std::optional<uint64_t> stranded_;
   bool damaged_ = false;
 };
 
-Result<void> Check(rocksdb::Env& env, const std::string& path, Proof proof) {
+// Ends a replay at the first batch behind a hole.
+class EndAtHole final : public rocksdb::WalFilter {
+ public:
+  explicit EndAtHole(std::map<uint64_t, uint64_t> stranded) : stranded_(std::move(stranded)) {}
+
+  WalProcessingOption LogRecordFound(unsigned long long wal, const std::string&, const rocksdb::WriteBatch& batch, rocksdb::WriteBatch*,
+                                     bool*) override {
+    const auto found = stranded_.find(wal);
+    const bool ends = found != stranded_.end() && Cursor(batch.Data()).Fixed<uint64_t>() >= found->second;
+    return ends ? WalProcessingOption::kStopReplay : WalProcessingOption::kContinueProcessing;
+  }
+  const char* Name() const override { return "maily.EndAtHole"; }
+
+ private:
+  const std::map<uint64_t, uint64_t> stranded_;  // by the number of the WAL file: the sequence number of the first one
+};
+
+// Where the first batch is that a hole has cut off, in a WAL: its sequence number.
+Result<std::optional<uint64_t>> Check(rocksdb::Env& env, const std::string& path, Proof proof) {
   std::unique_ptr<rocksdb::SequentialFile> file;
   rocksdb::Status status = env.NewSequentialFile(path, &file, rocksdb::EnvOptions());
-  if (!status.ok()) return Ok();  // Open says what is wrong
+  if (!status.ok()) return std::optional<uint64_t>();  // Open says what is wrong
   Scan scan(proof);
   std::string room(kBlockBytes, '\0'), block, next;
   const auto fill = [&](std::string& to) {
@@ -159,7 +181,7 @@ Result<void> Check(rocksdb::Env& env, const std::string& path, Proof proof) {
   }
   if (!status.ok()) return ToError(status, "reading", path);
   const auto damaged = scan.damaged();
-  if (!damaged) return Ok();
+  if (!damaged) return scan.stranded();
   return Fail(Code::kCorrupt,
               "{}: the record at offset {} is damaged, and it was durable; restore the file, or the data directory, from a backup", path,
               *damaged);
@@ -167,21 +189,29 @@ Result<void> Check(rocksdb::Env& env, const std::string& path, Proof proof) {
 
 }  // namespace
 
-Result<void> CheckWals(rocksdb::Env& env, const std::string& directory) {
+Result<std::unique_ptr<rocksdb::WalFilter>> CheckWals(rocksdb::Env& env, const std::string& directory) {
+  std::unique_ptr<rocksdb::WalFilter> filter;
   std::vector<std::string> names;
-  if (!env.GetChildren(directory, &names).ok()) return Ok();
+  if (!env.GetChildren(directory, &names).ok()) return filter;
   std::ranges::sort(names);
+  std::map<uint64_t, uint64_t> stranded;
   for (const std::string& name : names) {
-    if (name.ends_with(".log")) MAILY_TRY_VOID(Check(env, directory + "/" + name, Proof::kMark));
+    if (!name.ends_with(".log")) continue;
+    uint64_t number = 0;
+    if (std::from_chars(name.data(), name.data() + name.size(), number).ec != std::errc()) continue;  // none of RocksDB's
+    MAILY_TRY(const auto first, Check(env, directory + "/" + name, Proof::kMark));
+    if (first) stranded.emplace(number, *first);
   }
-  return Ok();
+  if (!stranded.empty()) filter = std::make_unique<EndAtHole>(std::move(stranded));
+  return filter;
 }
 
 Result<void> CheckManifest(rocksdb::Env& env, const std::string& directory) {
   std::string name;
   if (!rocksdb::ReadFileToString(&env, directory + "/CURRENT", &name).ok()) return Ok();
   while (name.ends_with('\n')) name.pop_back();
-  return Check(env, directory + "/" + name, Proof::kAny);
+  MAILY_TRY_VOID(Check(env, directory + "/" + name, Proof::kAny));
+  return Ok();
 }
 
 std::string SyncedMark(uint64_t sequence) {

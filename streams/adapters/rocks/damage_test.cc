@@ -9,8 +9,11 @@
 #include <fstream>
 #include <future>
 
+#include "streams/adapters/rocks/fault_file_system.h"
+#include "streams/adapters/rocks/options_internal.h"
 #include "streams/adapters/rocks/rocks_kv.h"
 #include "streams/adapters/rocks/rocks_log.h"
+#include "streams/base/bytes.h"
 
 namespace maily::rocks {
 namespace {
@@ -43,11 +46,14 @@ class Damage : public testing::Test {
     fs::copy(path_ + "/made/keyring", path_ + "/kept", fs::copy_options::recursive);
   }
   // The same of a log with these records, each durable before the next one.
-  void KeepLog(int records) {
+  static std::string ShortRecord(int i) { return std::string(100, static_cast<char>('a' + i % 26)); }
+  // Eight of them fill a block of the WAL; in the first one the settings stand before them.
+  static std::string AlignedRecord(int i) { return std::string(i < 8 ? 4'039 : 4'046, static_cast<char>('a' + i % 26)); }
+  void KeepLog(int records, std::string (*record)(int) = ShortRecord) {
     auto log = RocksLog::Open(path_ + "/made-log", Settings(), resources_, clock_).value();
     for (int i = 0; i < records; ++i) {
       std::promise<void> done;
-      log->Append({Topic::kJournal, PartitionId(0)}, std::string(100, static_cast<char>('a' + i % 26)), Sync::kNow,
+      log->Append({Topic::kJournal, PartitionId(0)}, record(i), Sync::kNow,
                   [&](const Result<Appended>&) { done.set_value(); });
       done.get_future().wait();
     }
@@ -73,6 +79,28 @@ class Damage : public testing::Test {
     const int was = file.get();
     file.seekp(static_cast<std::streamoff>(byte));
     file.put(static_cast<char>(was ^ 1 << bit));
+  }
+  static constexpr size_t kBlockBytes = 32 << 10;
+  // Where the records of a log's first WAL begin, and how many there are before each; without its settings, which stand before all.
+  static std::vector<std::pair<size_t, uint64_t>> Starts(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    std::vector<std::pair<size_t, uint64_t>> starts;
+    uint64_t records = 0;
+    for (size_t at = 0; at + 7 <= bytes.size();) {
+      if (kBlockBytes - at % kBlockBytes < 7) at += kBlockBytes - at % kBlockBytes;
+      Cursor header(std::string_view(bytes).substr(at + 4, 3));
+      const auto size = header.Fixed<uint16_t>();
+      const auto type = header.Fixed<uint8_t>();
+      if (at > 0 && (type == 1 || type == 2)) starts.emplace_back(at, records++);  // whole, or the first part
+      at += 7 + size;
+    }
+    return starts;
+  }
+  static void Clear(const std::string& path, size_t from, size_t to) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(from));
+    file << std::string(to - from, '\0');
   }
   // How many keys are there, or why the store does not open.
   Result<int> Keys() {
@@ -177,6 +205,55 @@ TEST_F(Damage, ARecordThatWasNotDurableYetMayBeTornBeforeOneThatIsWhole) {
   LayOut();
   Flip(wal, fs::file_size(wal) - 1'000, 1);
   EXPECT_TRUE(Records());
+}
+
+// The rest of a page that was synced half full may be missing where later pages are there.
+TEST_F(Damage, WhatWasNeverWrittenIsTheEndOfWhatWasNotDurable) {
+  constexpr TopicPartition kAt{Topic::kJournal, PartitionId(0)};
+  {
+    const auto disk = std::make_shared<FaultFileSystem>();
+    const auto env = rocksdb::NewCompositeEnv(disk);
+    const Resources resources(std::make_unique<Resources::Impl>(Limits{}, env.get()));
+    auto log = RocksLog::Open(path_ + "/made-log", Settings(), resources, clock_).value();
+    std::atomic<bool> held = true;
+    disk->before_wal_sync = [&] { held.wait(true); };
+    for (int i = 0; i < 30; ++i) log->Append(kAt, AlignedRecord(i), Sync::kSoon, [](const Result<Appended>&) {});
+    fs::copy(path_ + "/made-log", path_ + "/kept", fs::copy_options::recursive);
+    held = false;
+    held.notify_all();
+  }
+  LayOut();
+  const auto starts = Starts(Now("", ".log"));
+  ASSERT_TRUE(std::ranges::find(starts, kBlockBytes, &std::pair<size_t, uint64_t>::first) != starts.end()) << "a block begins with a record";
+  for (const auto& [from, records] : starts) {
+    LayOut();
+    const size_t block_end = (from / kBlockBytes + 1) * kBlockBytes;
+    if (block_end > fs::file_size(Now("", ".log"))) break;
+    Clear(Now("", ".log"), from, block_end);
+    for (const char* when : {"first", "again"}) {
+      auto log = RocksLog::Open(path_ + "/now/keyring", Settings(), resources_, clock_).value();
+      EXPECT_EQ(log->Ends(kAt).durable.value(), records) << from << " " << when;
+      EXPECT_EQ(log->Read(kAt, Offset(0), 1 << 20, ReadTo::kDurable)->size(), records) << from << " " << when;
+    }
+  }
+}
+
+TEST_F(Damage, WhatWasDurableAndReadsAsZerosIsDamaged) {
+  KeepLog(30, AlignedRecord);
+  LayOut();
+  const auto starts = Starts(Now("", ".log"));
+  ASSERT_TRUE(std::ranges::find(starts, kBlockBytes, &std::pair<size_t, uint64_t>::first) != starts.end()) << "a block begins with a record";
+  for (const auto& [from, records] : starts) {
+    LayOut();
+    const std::string wal = Now("", ".log");
+    const size_t block_end = (from / kBlockBytes + 1) * kBlockBytes;
+    if (block_end > fs::file_size(wal)) break;
+    Clear(wal, from, block_end);
+    const auto there = Records();
+    ASSERT_FALSE(there) << from << ": " << *there;
+    EXPECT_EQ(there.error().code, Code::kCorrupt) << there.error().ToString();
+    EXPECT_NE(there.error().message.find(wal), std::string::npos) << there.error().ToString();
+  }
 }
 
 // RocksDB takes a length that is too large, or a type of files that it uses again, for the end of the manifest: what was flushed is not

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <rocksdb/db.h>
+#include <rocksdb/wal_filter.h>
 
 #include <memory>
 #include <string>
@@ -21,10 +22,12 @@ class Database {
   Database& operator=(const Database&) = delete;
   ~Database() { Close(); }
 
-  // Opens, taking the place of what was open.
-  rocksdb::Status Open(const rocksdb::DBOptions& options, const std::string& path,
-                       const std::vector<rocksdb::ColumnFamilyDescriptor>& families) {
+  // Opens, taking the place of what was open. `filter`: of the replay, or null; it lives as long as the database.
+  rocksdb::Status Open(rocksdb::DBOptions options, const std::string& path, const std::vector<rocksdb::ColumnFamilyDescriptor>& families,
+                       std::unique_ptr<rocksdb::WalFilter> filter) {
     Close();
+    filter_ = std::move(filter);
+    options.wal_filter = filter_.get();
     rocksdb::DB* db = nullptr;
     const rocksdb::Status status = rocksdb::DB::Open(options, path, families, &families_, &db);
     db_.reset(db);
@@ -46,6 +49,7 @@ class Database {
   void Add(rocksdb::ColumnFamilyHandle* family) { families_.push_back(family); }
 
  private:
+  std::unique_ptr<rocksdb::WalFilter> filter_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
 };

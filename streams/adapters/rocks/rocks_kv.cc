@@ -102,8 +102,11 @@ class RocksKv : public Kv {
     rocksdb::Options options = resources_.KvStore();
     options.listeners.push_back(flush_watch_);
     MAILY_TRY_VOID(CheckManifest(*options.env, path_));
-    if (on_write_) MAILY_TRY_VOID(CheckWals(*options.env, path_));
-    const rocksdb::Status status = db_.Open(options, path_, {{rocksdb::kDefaultColumnFamilyName, options}});
+    std::unique_ptr<rocksdb::WalFilter> filter;
+    if (on_write_) {
+      MAILY_TRY(filter, CheckWals(*options.env, path_));
+    }
+    const rocksdb::Status status = db_.Open(options, path_, {{rocksdb::kDefaultColumnFamilyName, options}}, std::move(filter));
     if (!status.ok()) return ToError(status, "opening the store", path_);
     synced_sequence_ = db_->GetLatestSequenceNumber();
     return {};

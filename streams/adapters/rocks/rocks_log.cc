@@ -38,12 +38,13 @@ Result<void> RocksLogImpl::OpenDatabase() {
   std::vector<std::string> names;
   const rocksdb::DBOptions options = resources_.LogDatabase();
   MAILY_TRY_VOID(CheckManifest(*options.env, path_));
-  MAILY_TRY_VOID(CheckWals(*options.env, path_));
+  MAILY_TRY(auto filter, CheckWals(*options.env, path_));
   const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(options, path_, &names);
   if (!listed.ok()) names = {rocksdb::kDefaultColumnFamilyName};  // there is no database yet, or Open says what is wrong
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (const std::string& name : names) families.emplace_back(name, resources_.LogFamily());
-  if (const rocksdb::Status status = db_.Open(options, path_, families); !status.ok()) return ToError(status, "opening the log", path_);
+  const rocksdb::Status opened = db_.Open(options, path_, families, std::move(filter));
+  if (!opened.ok()) return ToError(opened, "opening the log", path_);
   if (const rocksdb::Status status = FirstSync(); !status.ok()) return ToError(status, "opening the log", path_);
   synced_sequence_ = db_->GetLatestSequenceNumber();
   return {};
