@@ -38,8 +38,10 @@ def machine():
 
 
 def commit():
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    """The last one that changed more than words, so that results which are kept in between stay one tally."""
+    but_words = ["--", ".", ":!docs", ":!*.md"]
+    head = subprocess.run(["git", "log", "-1", "--format=%h", *but_words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no", *but_words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     return head + ("+" if changed else "")
 
 

@@ -25,8 +25,8 @@
 namespace maily::rocks {
 
 // kCorrupt: a write-ahead file of the database in `directory` is damaged; names it and the offset of the record. A directory without any,
-// or that is not there, is in order. Else what rocksdb::DBOptions::wal_filter has to be while that database is opened: null, or what ends the
-// replay where a power cut has left a hole in what was not durable, so that what is lost is a suffix.
+// or that is not there, is in order. Else what rocksdb::DBOptions::wal_filter has to be while that database is opened: null, or what ends
+// the replay where a power cut has left a hole in what was not durable, so that what is lost is a suffix.
 Result<std::unique_ptr<rocksdb::WalFilter>> CheckWals(rocksdb::Env& env, const std::string& directory);
 // kCorrupt: a record of the manifest is damaged; names it and the offset. Here any record that follows proves it, as RocksDB has it, but
 // that takes one whose length is too large, or whose type is another, for the file's end.

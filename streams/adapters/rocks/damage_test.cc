@@ -53,8 +53,7 @@ class Damage : public testing::Test {
     auto log = RocksLog::Open(path_ + "/made-log", Settings(), resources_, clock_).value();
     for (int i = 0; i < records; ++i) {
       std::promise<void> done;
-      log->Append({Topic::kJournal, PartitionId(0)}, record(i), Sync::kNow,
-                  [&](const Result<Appended>&) { done.set_value(); });
+      log->Append({Topic::kJournal, PartitionId(0)}, record(i), Sync::kNow, [&](const Result<Appended>&) { done.set_value(); });
       done.get_future().wait();
     }
     log->Append({Topic::kCommands, PartitionId(0)}, "marks what is before it", Sync::kSoon, [](const Result<Appended>&) {});
@@ -224,7 +223,8 @@ TEST_F(Damage, WhatWasNeverWrittenIsTheEndOfWhatWasNotDurable) {
   }
   LayOut();
   const auto starts = Starts(Now("", ".log"));
-  ASSERT_TRUE(std::ranges::find(starts, kBlockBytes, &std::pair<size_t, uint64_t>::first) != starts.end()) << "a block begins with a record";
+  ASSERT_TRUE(std::ranges::find(starts, kBlockBytes, &std::pair<size_t, uint64_t>::first) != starts.end())
+      << "a block begins with a record";
   for (const auto& [from, records] : starts) {
     LayOut();
     const size_t block_end = (from / kBlockBytes + 1) * kBlockBytes;
@@ -242,7 +242,8 @@ TEST_F(Damage, WhatWasDurableAndReadsAsZerosIsDamaged) {
   KeepLog(30, AlignedRecord);
   LayOut();
   const auto starts = Starts(Now("", ".log"));
-  ASSERT_TRUE(std::ranges::find(starts, kBlockBytes, &std::pair<size_t, uint64_t>::first) != starts.end()) << "a block begins with a record";
+  ASSERT_TRUE(std::ranges::find(starts, kBlockBytes, &std::pair<size_t, uint64_t>::first) != starts.end())
+      << "a block begins with a record";
   for (const auto& [from, records] : starts) {
     LayOut();
     const std::string wal = Now("", ".log");
