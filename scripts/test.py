@@ -30,6 +30,7 @@ END_TO_END = [
     ("second_serve", ["python3", "tests/e2e/second_serve.py", "--maily", RELEASE]),
     ("several", ["python3", "tests/e2e/several.py", "--maily", RELEASE]),
     ("sigterm", ["python3", "tests/e2e/sigterm.py", "--maily", RELEASE]),
+    ("relay_tls", ["python3", "tests/e2e/relay_tls.py", "--maily", RELEASE]),
     ("two_tenants", ["python3", "tests/e2e/two_tenants.py", "--maily", RELEASE]),
     ("plaintext", ["python3", "tests/e2e/plaintext.py", "--maily", RELEASE]),
     ("snapshot", ["python3", "tests/e2e/snapshot.py", "--maily", RELEASE]),
