@@ -95,6 +95,13 @@ def fetch_postgres():
         print("postgres: SKIPPED, it cannot be had here: " + (output.strip().splitlines() or ["no reason given"])[-1], flush=True)
 
 
+def fetch_mail():
+    """As fetch_kafka: a mail server that is not ours."""
+    code, output, _ = run(["scripts/setup.sh", "--mail"], 900)
+    if code != 0:
+        print("mail: SKIPPED, no mail server can be had here: " + (output.strip().splitlines() or ["no reason given"])[-1], flush=True)
+
+
 def fetch_kafka():
     """What the tests on a real broker need; without it they skip themselves, and say so."""
     for command in (["scripts/setup.sh", "--kafka"], ["scripts/kafka.sh", "fetch"]):
@@ -114,6 +121,7 @@ def main():
     if arguments.suite == "kafka":
         preset = arguments.preset or "release"
         fetch_kafka()
+    fetch_mail()
         passed, failed = unit(preset, "-R", "kafka") if build(preset) else (0, 1)
         print(f"{passed} passed, {failed} failed")
         sys.exit(1 if failed else 0)
