@@ -11,9 +11,7 @@ Result<smtp::SharedOptions> RelayOptions(const Config& config) {
   MAILY_TRY(options.relay, ParseEndpoint(config.Text("relay")));
   options.session.helo = config.Text("helo_name");
   const std::string& tls = config.Text("relay_tls");
-  options.session.tls = tls == "off"             ? smtp::TlsUse::kNever
-                        : tls == "opportunistic" ? smtp::TlsUse::kIfOffered
-                                                 : smtp::TlsUse::kRequired;
+  options.session.tls = tls == "off" ? smtp::TlsUse::kNever : tls == "opportunistic" ? smtp::TlsUse::kIfOffered : smtp::TlsUse::kRequired;
   if (tls == "verified") options.verify = tls::Verify::kRequire;
   if (options.session.tls != smtp::TlsUse::kNever) {
     MAILY_TRY(options.tls, tls::Context::Client(config.Text("relay_roots")));

@@ -121,13 +121,13 @@ def main():
     if arguments.suite == "kafka":
         preset = arguments.preset or "release"
         fetch_kafka()
-    fetch_mail()
         passed, failed = unit(preset, "-R", "kafka") if build(preset) else (0, 1)
         print(f"{passed} passed, {failed} failed")
         sys.exit(1 if failed else 0)
     arguments.preset = arguments.preset or "dev"
     steps = [("layers", ["python3", "scripts/layers.py"]), ("names", ["python3", "scripts/names.py"])]
     fetch_kafka()
+    fetch_mail()
     fetch_postgres()
     if build(arguments.preset):
         ok, bad = unit(arguments.preset, "-LE", "broker")

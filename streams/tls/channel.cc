@@ -68,10 +68,11 @@ Context::~Context() = default;
 
 Result<std::shared_ptr<const Context>> Context::Client(const std::string& roots) {
   ContextPtr context = MakeContext(TLS_client_method());
-  const int loaded = roots.empty() ? SSL_CTX_set_default_verify_paths(context.get())
-                                   : SSL_CTX_load_verify_file(context.get(), roots.c_str());
+  const int loaded =
+      roots.empty() ? SSL_CTX_set_default_verify_paths(context.get()) : SSL_CTX_load_verify_file(context.get(), roots.c_str());
   if (loaded != 1) {
-    return Fail(Code::kInvalid, "trusted certificates: {}: {}; give a file of PEM certificates", roots.empty() ? "the system's" : roots, Why());
+    return Fail(Code::kInvalid, "trusted certificates: {}: {}; give a file of PEM certificates", roots.empty() ? "the system's" : roots,
+                Why());
   }
   return std::shared_ptr<const Context>(new Context(std::make_unique<Impl>(std::move(context))));
 }

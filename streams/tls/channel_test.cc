@@ -156,7 +156,8 @@ TEST_F(Tls, WhatDoesNotParseIsSaid) {
   EXPECT_EQ(Context::Client(directory_ + "/none.pem").error().code, Code::kInvalid);
   EXPECT_EQ(Context::Server("no certificate", certificate.key).error().code, Code::kInvalid);
   EXPECT_EQ(Context::Server(certificate.chain, "no key").error().code, Code::kInvalid);
-  EXPECT_NE(Context::Server(certificate.chain, MakeTestCertificate("relay.test").key).error().message.find("does not belong"), std::string::npos);
+  EXPECT_NE(Context::Server(certificate.chain, MakeTestCertificate("relay.test").key).error().message.find("does not belong"),
+            std::string::npos);
 }
 
 }  // namespace

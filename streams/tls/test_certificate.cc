@@ -32,7 +32,8 @@ std::string Pem(Write write) {
   return {bytes, static_cast<size_t>(size)};
 }
 
-CertificatePtr Make(EVP_PKEY* key, const std::string& name, long from, long to, X509* issuer, EVP_PKEY* issuer_key, const std::string& names) {
+CertificatePtr Make(EVP_PKEY* key, const std::string& name, long from, long to, X509* issuer, EVP_PKEY* issuer_key,
+                    const std::string& names) {
   CertificatePtr made(X509_new());
   X509_set_version(made.get(), X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(made.get()), issuer == nullptr ? 1 : 2);

@@ -114,8 +114,8 @@ class FakeRelay : public Dialer {
   int secured = 0;                          // handshakes that were made
   int dials = 0;
   int open = 0;  // connections
-  // Asked for each command ("connect", "EHLO", "STAR", "AUTH", "MAIL", "RCPT", "DATA", "dot", "RSET", "QUIT"), with what follows it: a reply
-  // instead of the usual one, "close" to close without a reply, "hang" for no reply, or empty.
+  // Asked for each command ("connect", "EHLO", "STAR", "AUTH", "MAIL", "RCPT", "DATA", "dot", "RSET", "QUIT"), with what follows it: a
+  // reply instead of the usual one, "close" to close without a reply, "hang" for no reply, or empty.
   std::function<std::string(const std::string& command, const std::string& rest)> hook;
 
   void Dial(const Endpoint&, Duration, std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override {

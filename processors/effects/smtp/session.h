@@ -41,9 +41,9 @@ struct Verdict {
   };
   Kind kind = Kind::kDeferred;
   Stage stage = Stage::kConnect;
-  uint16_t code = 0;          // of the reply that decided; 0 = there was none
-  std::string enhanced = {};  // "5.1.1", or empty
-  std::string text = {};      // the reply's lines without codes, joined by a space, at most kReplyTextBytesMax
+  uint16_t code = 0;                   // of the reply that decided; 0 = there was none
+  std::string enhanced = {};           // "5.1.1", or empty
+  std::string text = {};               // the reply's lines without codes, joined by a space, at most kReplyTextBytesMax
   std::optional<tls::Facts> tls = {};  // how the connection was secured; none: it was not
 };
 
