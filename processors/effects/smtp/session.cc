@@ -5,6 +5,7 @@
 #include <charconv>
 #include <vector>
 
+#include "streams/base/base64.h"
 #include "streams/base/result.h"
 
 namespace maily::smtp {
@@ -39,19 +40,6 @@ bool FitsEnvelope(std::string_view address) {
 }
 bool IsAscii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
-}
-
-// RFC 4648 §4.
-std::string Base64(std::string_view bytes) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t at = 0; at < bytes.size(); at += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - at);
-    uint32_t group = 0;
-    for (size_t i = 0; i < 3; ++i) group = group << 8 | (i < count ? static_cast<uint8_t>(bytes[at + i]) : 0U);
-    for (size_t i = 0; i < 4; ++i) out.push_back(i <= count ? kDigits[group >> (18 - 6 * i) & 63] : '=');
-  }
-  return out;
 }
 
 // The message with lines that begin with a dot doubled, and the final dot (RFC 5321 §4.5.2).
@@ -289,7 +277,7 @@ void Session::Greeted(bool may_start_tls) {
   }
   if (!secured_) return stop(Stage::kAuth, "the relay offers no STARTTLS, and a password is not sent without TLS");
   if (offers_.plain) {
-    output_ += "AUTH PLAIN " + Base64('\0' + options_.login->user + '\0' + options_.login->password) + "\r\n";
+    output_ += "AUTH PLAIN " + ToBase64('\0' + options_.login->user + '\0' + options_.login->password) + "\r\n";
     auth_step_ = 2;
   } else if (offers_.login) {
     output_ += "AUTH LOGIN\r\n";
@@ -323,7 +311,7 @@ void Session::OnAuth(const Reply& reply) {
     return;
   }
   if (reply.code != 334 || auth_step_ == 2) return Die(Describe(reply, Verdict::Kind::kDeferred, Stage::kAuth));
-  output_ += Base64(auth_step_++ == 0 ? options_.login->user : options_.login->password) + "\r\n";
+  output_ += ToBase64(auth_step_++ == 0 ? options_.login->user : options_.login->password) + "\r\n";
 }
 
 void Session::Start(const Envelope& envelope, std::string_view data) {
