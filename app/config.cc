@@ -10,8 +10,8 @@
 #include <set>
 
 #include "app/database.h"
-#include "app/held.h"
 #include "app/endpoint.h"
+#include "app/held.h"
 #include "app/open_blobs.h"
 #include "streams/observe/logging.h"
 
