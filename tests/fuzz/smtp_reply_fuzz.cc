@@ -1,5 +1,5 @@
 // Replies of an SMTP server: whatever it says, each mail gets at most one verdict, texts stay within their limits, and the same bytes in
-// other pieces say the same. The first byte chooses the pieces and the mail.
+// other pieces say the same. The first byte chooses the pieces and the mail, and whether TLS and a login are wanted.
 #include "maily/sends/v1/commands.pb.h"
 #include "processors/effects/smtp/redact.h"
 #include "processors/effects/smtp/session.h"
@@ -10,8 +10,13 @@ namespace maily::fuzz {
 namespace {
 
 // One conversation; gives what came of it as text.
-std::string Talk(std::string_view bytes, size_t piece, bool utf8) {
-  smtp::Session session("localhost", {});
+std::string Talk(std::string_view bytes, size_t piece, bool utf8, bool secure) {
+  smtp::SessionOptions options;
+  if (secure) {
+    options.tls = smtp::TlsUse::kIfOffered;
+    options.login = smtp::Login{"user", "password"};
+  }
+  smtp::Session session(options);
   const std::string mail = "Subject: x\r\n\r\n.dot\r\n";
   const std::string address = utf8 ? "ann\xC3\xA4@example.com" : "ann@example.com";
   std::string said;
@@ -35,6 +40,10 @@ std::string Talk(std::string_view bytes, size_t piece, bool utf8) {
                           verdict->enhanced, verdict->text);
     }
     if (session.state() == smtp::Session::State::kDead) break;
+    if (session.state() == smtp::Session::State::kTls) {
+      session.Secured();
+      continue;
+    }
     if (session.state() == smtp::Session::State::kReady && !started && said.size() < 10'000) {
       session.Start({.mail_from = "news@example.com", .rcpt_to = address}, mail);
       started = true;
@@ -60,7 +69,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view input = fuzz::View(data, size);
   const uint8_t choice = fuzz::TakeByte(input);
   // Byte by byte a mail starts as soon as the session is ready; a large piece may hold replies to what was not asked yet.
-  fuzz::Talk(input, 1, choice % 2 == 1);
-  fuzz::Talk(input, 1 + choice / 2, choice % 2 == 1);
+  const bool utf8 = choice % 2 == 1;
+  const bool secure = choice / 64 == 1;
+  fuzz::Talk(input, 1, utf8, secure);
+  fuzz::Talk(input, 1 + choice / 2, utf8, secure);
   return 0;
 }
