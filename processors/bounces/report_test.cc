@@ -1,0 +1,2 @@
+// Stub.
+#include <gtest/gtest.h>
