@@ -127,17 +127,24 @@ struct Known {
   uint8_t conditions = 0;
 };
 
-uint8_t ConditionsOf(const Known& known, const Reply& reply) {
+// Whether any enhanced code of the text is X.7.x: servers quote each other, and the inner one may be the true one.
+bool HasPolicyCode(std::string_view text) {
+  for (size_t i = text.find(".7."); i != text.npos; i = text.find(".7.", i + 1)) {
+    if (i > 0 && (i < 2 || (!IsWord(text[i - 2]) && text[i - 2] != '.')) && EnhancedAt(text.substr(i - 1, 13)) != 0) return true;
+  }
+  return false;
+}
+
+uint8_t ConditionsOf(const Known& known, const Reply& reply, std::string_view text) {
   uint8_t conditions = 0;
   const char digit = !known.enhanced.empty() ? known.enhanced[0] : !known.basic.empty() ? known.basic[0] : '\0';
-  const bool transient = digit == '4';
-  const bool coded = digit == '5';
-  if (!transient) conditions |= kPermanent;
-  const bool policy = known.enhanced.size() > 2 && known.enhanced[2] == '7';
-  if (coded && reply.command != Command::kData && (!policy || reply.command == Command::kRcpt)) conditions |= kOfAddress;
+  if (digit != '4') conditions |= kPermanent;
+  const bool coded = digit == '5' && (!known.basic.empty() || !known.enhanced.ends_with(".0.0"));
+  const bool policy = (known.enhanced.size() > 2 && known.enhanced[2] == '7') || HasPolicyCode(text);
+  if (!policy || reply.command == Command::kRcpt) conditions |= kNoPolicy;
+  if (coded && reply.command != Command::kData && (conditions & kNoPolicy) != 0) conditions |= kOfAddress;
   if (reply.command == Command::kConnect || reply.command == Command::kHello || reply.command == Command::kMail) conditions |= kOfSender;
   if (SameText(reply.diagnostic_type, "x-unix")) conditions |= kProgram;
-  if (reply.command == Command::kData) conditions |= kAfterData;
   return conditions;
 }
 
@@ -153,19 +160,33 @@ bool Fits(const Rule& rule, const Known& known, const Reply& reply) {
 
 }  // namespace
 
-int FindBasicCode(std::string_view text) {
+namespace {
+
+bool IsBasicAt(std::string_view text, size_t i) {
+  if (i + 3 > text.size() || !IsDigit(text[i]) || !IsDigit(text[i + 1]) || !IsDigit(text[i + 2])) return false;
+  if (i > 0 && (IsWord(text[i - 1]) || text[i - 1] == '.' || text[i - 1] == '-' || text[i - 1] == '/')) return false;
+  if (text[i + 1] > '5') return false;  // RFC 5321 has second digits up to 5
+  static constexpr std::string_view kAfter = " -:,\r\n\t";
+  return i + 3 == text.size() || kAfter.find(text[i + 3]) != kAfter.npos;
+}
+
+}  // namespace
+
+size_t FindRefusal(std::string_view text) {
   for (size_t i = 0; i + 3 <= text.size(); ++i) {
-    if (i > 0 && (IsWord(text[i - 1]) || text[i - 1] == '.' || text[i - 1] == '-' || text[i - 1] == '/')) continue;
-    if (!IsDigit(text[i + 1]) || !IsDigit(text[i + 2])) continue;
-    if (text[i] != '4' && text[i] != '5' && !(text[i] == '2' && i == 0)) continue;
-    if (text[i + 1] > '5') continue;  // RFC 5321 has second digits up to 5
-    if (i + 3 < text.size() && text[i + 3] != ' ' && text[i + 3] != '-' && text[i + 3] != ':' && text[i + 3] != ',' && text[i + 3] != '\r' &&
-        text[i + 3] != '\n') {
-      continue;
-    }
-    return (text[i] - '0') * 100 + (text[i + 1] - '0') * 10 + (text[i + 2] - '0');
+    if ((text[i] == '4' || text[i] == '5') && IsBasicAt(text, i)) return i;
   }
-  return 0;
+  return text.npos;
+}
+
+int FindBasicCode(std::string_view text) {
+  const size_t at = !text.empty() && text[0] == '2' && IsBasicAt(text, 0) ? 0 : FindRefusal(text);
+  return at == text.npos ? 0 : (text[at] - '0') * 100 + (text[at + 1] - '0') * 10 + (text[at + 2] - '0');
+}
+
+bool SaysMailboxFull(std::string_view text) {
+  const std::string plain = Plain(text.substr(0, kTextBytesMax));
+  return AnyOf(Rules().front().phrases, [&](std::string_view one) { return HasPhrase(plain, one); });
 }
 
 std::string FindEnhancedCode(std::string_view text) {
@@ -194,7 +215,7 @@ Verdict Classify(const Reply& reply) {
   if (known.enhanced.starts_with("2.") || (known.enhanced.empty() && known.code / 100 == 2)) {
     return {.cls = Class::kDelivered, .reason = Reason::kNone, .rule = "delivered"};
   }
-  known.conditions = ConditionsOf(known, reply);
+  known.conditions = ConditionsOf(known, reply, text);
   for (const Rule& rule : Rules()) {
     if (Fits(rule, known, reply)) return {.cls = rule.cls, .reason = rule.reason, .rule = rule.id};
   }

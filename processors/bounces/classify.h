@@ -72,5 +72,9 @@ Verdict Classify(const Reply& reply);
 // The first basic code (421 … 599, or a 2xx if `code` begins the text) and the first enhanced code that is not X.0.0, if there is any other.
 int FindBasicCode(std::string_view text);
 std::string FindEnhancedCode(std::string_view text);
+// Where the first 4xx or 5xx stands; npos if there is none.
+size_t FindRefusal(std::string_view text);
+// Whether the text says that a mailbox is full, in whatever words the rules know.
+bool SaysMailboxFull(std::string_view text);
 
 }  // namespace maily::bounces

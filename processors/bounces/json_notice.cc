@@ -10,7 +10,7 @@ namespace maily::bounces {
 namespace {
 
 // The message inside the envelope: backslashes before quotes off, line breaks out.
-std::string Unquoted(std::string_view text) {
+std::string Unescaped(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\r' || text[i] == '\n') continue;
@@ -40,7 +40,7 @@ std::string_view StringOf(std::string_view json, std::string_view name, size_t f
 bool ReadJsonNotice(std::string_view text, Report& report) {
   const std::string_view body = Trim(text);
   if (!body.starts_with('{') || !Contains(body.substr(0, 4096), "notificationtype")) return false;
-  const std::string json = Unquoted(body);
+  const std::string json = Unescaped(body);
   const std::string_view type = StringOf(json, "notificationType");
   report.original_message_id = StringOf(json, "messageId", std::min(json.find("\"mail\""), json.size()));
   report.original_return_path = StringOf(json, "source");

@@ -162,6 +162,20 @@ std::vector<Said> ReadStatus(std::string_view text) {
   return all;
 }
 
+std::string Unquoted(std::string_view text) {
+  std::string out;
+  for (std::string_view rest = text; !rest.empty();) {
+    std::string_view line = TakeLine(rest);
+    if (line.starts_with("> ")) {
+      line.remove_prefix(2);
+    } else if (line.starts_with(">")) {
+      line.remove_prefix(1);
+    }
+    out.append(line).push_back('\n');
+  }
+  return out;
+}
+
 Notice SplitNotice(std::string_view text) {
   std::string_view rest = text;
   while (!rest.empty()) {
@@ -282,11 +296,13 @@ std::vector<Said> ReadProse(std::string_view prose, const std::vector<std::strin
     const std::string_view address = HeadAddress(line);
     if (address.empty() || IsOneOf(not_these, address)) continue;
     if (!known.empty() && !IsOneOf(known, address)) continue;
-    if (std::ranges::any_of(paragraphs, [&](const Paragraph& one) { return SameText(one.address, address); })) continue;
-    paragraphs.push_back({std::string(address), at});
+    if (!paragraphs.empty() && SameText(paragraphs.back().address, address)) continue;
+    const bool again = std::ranges::any_of(paragraphs, [&](const Paragraph& one) { return SameText(one.address, address); });
+    paragraphs.push_back({again ? std::string() : std::string(address), at});  // told twice: it ends the paragraph before
   }
   std::vector<Said> all;
-  if (paragraphs.size() <= 1) {
+  const auto told = std::ranges::count_if(paragraphs, [](const Paragraph& one) { return !one.address.empty(); });
+  if (told <= 1) {
     Said one;
     one.diagnostic = Collapse(prose);
     if (!paragraphs.empty()) one.address = paragraphs[0].address;
@@ -305,6 +321,7 @@ std::vector<Said> ReadProse(std::string_view prose, const std::vector<std::strin
     return all;
   }
   for (size_t i = 0; i < paragraphs.size(); ++i) {
+    if (paragraphs[i].address.empty()) continue;
     const size_t end = i + 1 < paragraphs.size() ? paragraphs[i + 1].begin : prose.size();
     Said one{.address = paragraphs[i].address, .diagnostic = Collapse(prose.substr(paragraphs[i].begin, end - paragraphs[i].begin))};
     one.command = CommandIn(one.diagnostic);

@@ -34,6 +34,8 @@ struct Notice {
   std::string_view copy;
 };
 Notice SplitNotice(std::string_view text);
+// A notice that a person forwarded, without the '>' before its lines.
+std::string Unquoted(std::string_view text);
 
 // Recipients of the prose, each with its paragraph. `known` are addresses that other headers name (X-Failed-Recipients), `not_these` are
 // addresses that are no recipients (our own).

@@ -232,6 +232,12 @@ bool IsAutoReply(const Fields& headers, std::string_view subject) {
   return HasAny(subject, kAutoSubjects) && !StartsWith(subject, "re: ");
 }
 
+// RFC 2369: a mail program wrote to the mailto of our List-Unsubscribe.
+bool IsUnsubscribe(const Fields& headers, std::string_view subject) {
+  if (!FieldOf(headers, "x-apple-unsubscribe").empty()) return true;
+  return Trim(subject) == "unsubscribe" && !FromDaemon(headers);
+}
+
 void TakeOriginal(Report& report, std::string_view header) {
   std::string_view rest = header;
   const Fields fields = TakeFields(rest);
@@ -327,9 +333,13 @@ Recipient Judge(const Said& said, std::string_view prose) {
     if (said.status.size() >= 5 && (enhanced.empty() || !said.status.ends_with(".0.0"))) enhanced = said.status;
   }
   if (out.status.empty()) out.status = enhanced;
-  Reply reply{.enhanced = enhanced, .text = said.diagnostic, .remote_mta = said.remote_mta, .diagnostic_type = said.diagnostic_type,
+  // Prose is judged by what it quotes, if it quotes a reply.
+  const size_t refusal = said.status.empty() && said.action.empty() ? FindRefusal(said.diagnostic) : 0;
+  const std::string_view quoted = std::string_view(said.diagnostic).substr(refusal == std::string_view::npos ? 0 : refusal);
+  Reply reply{.enhanced = enhanced, .text = quoted, .remote_mta = said.remote_mta, .diagnostic_type = said.diagnostic_type,
               .command = said.command};
   out.verdict = Classify(reply);
+  if (out.verdict.cls == Class::kHard && SaysMailboxFull(prose)) out.verdict = {Class::kSoft, Reason::kMailboxFull, "full.prose"};
   if (IsVague(out.verdict) && !prose.empty()) {
     const std::string more = said.diagnostic + "\n" + std::string(prose.substr(0, 4096));
     reply.text = more;
@@ -380,7 +390,8 @@ Report Read(std::string_view mail, const Limits& limits) {
   Report report;
   const std::string_view kept = WithinLimits(mail, limits);
   report.truncated = kept.size() < mail.size();
-  const Parts parts = TakeApart(kept);
+  Parts parts = TakeApart(kept);
+  if (Contains(parts.text, "\n> final-recipient:") || Contains(parts.text, "\n>    ----- transcript")) parts.text = Unquoted(parts.text);
   for (const std::string_view name : {"delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to"}) {
     const std::string_view address = FindAddress(FieldOf(parts.headers, name));
     if (!address.empty()) report.addressed_to.emplace_back(address);
@@ -400,6 +411,13 @@ Report Read(std::string_view mail, const Limits& limits) {
   }
   if (ReadJsonNotice(parts.text, report)) return report;
 
+  const std::string subject = DecodedSubject(parts.headers);
+  if (IsUnsubscribe(parts.headers, subject)) {
+    report.kind = Kind::kFeedback;
+    report.feedback = Feedback::kOptOut;
+    report.recipients.push_back({.address = std::string(from), .verdict = VerdictOf(report.feedback)});
+    return report;
+  }
   std::vector<Said> status = ReadStatus(parts.status);
   report.standard = !status.empty();
   if (!parts.status.empty()) {
@@ -411,7 +429,6 @@ Report Read(std::string_view mail, const Limits& limits) {
   }
   if (status.empty() && Contains(parts.text, "action:")) status = ReadStatus(parts.text);
 
-  const std::string subject = DecodedSubject(parts.headers);
   const bool daemon = FromDaemon(parts.headers);
   const bool failed = !FieldOf(parts.headers, "x-failed-recipients").empty();
   const bool machine = daemon || failed || !status.empty() || SameText(parts.report_type, "delivery-status");

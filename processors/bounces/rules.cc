@@ -21,7 +21,7 @@ constexpr Rule kRules[] = {
                 "no space left in * mailbox|not enough space in|not enough space on|does not have enough space|doesn't have enough * space|"
                 "too many messages in * mailbox|mail folder is full|mail quota|account is full|account is over|boite pleine|boite du destinataire pleine|"
                 "mailfolder is full|mail drop * full|maildrop * full|mailbox has reached|reached * storage|over the maximum allowed mailbox size|"
-                "over the storage|space limit|maildir over|mapiexceptionshutoffquotaexceeded"},
+                "over the storage|space limit|enough disk space|maildir over|mapiexceptionshutoffquotaexceeded"},
     {.id = "relay.phrase", .cls = kSoft, .reason = Reason::kRelay,
      .phrases = "relaying denied|relay denied|relay access denied|relaying not allowed|relaying not permitted|relaying is not|relay not permitted|"
                 "relay not allowed|not permitted to relay|not allowed to relay|unable to relay|cannot relay|can't relay|not configured to relay|"
@@ -129,7 +129,15 @@ constexpr Rule kRules[] = {
     // Providers whose words mean something of their own.
     {.id = "microsoft.directory", .cls = kHard, .reason = Reason::kInvalidAddress, .enhanced = "5.4.1",
      .phrases = "recipient address rejected: access denied", .provider = "protection.outlook.com"},
-    {.id = "carrier.filter", .cls = kSoft, .reason = Reason::kFiltered, .phrases = "550 : user unknown|: user unknown in data"},
+    {.id = "carrier.filter", .cls = kSoft, .reason = Reason::kFiltered, .phrases = "550 : user unknown"},
+
+    // A server that looked into its own directory, and quotes nobody.
+    {.id = "address.directory", .cls = kHard, .reason = Reason::kInvalidAddress,
+     .phrases = "recipient name is not recognized|invalid final delivery userid|not listed in * directory|not listed in * address book|"
+                "not listed in public name|unknown recipient|resolver.adr.recipnotfound|recipnotfound|no such user here|couldn't find any user|"
+                "no matches to nameserver query|e-mail address could not be found|email address could not be found|address you entered couldn't be found|"
+                "wasn't found at|couldn't be found",
+     .when = kPermanent | kNoPolicy},
 
     // Phrases of no such address or domain: only with a permanent code, and not said of the mail.
     {.id = "address.phrase", .cls = kHard, .reason = Reason::kInvalidAddress,
@@ -162,10 +170,10 @@ constexpr Rule kRules[] = {
                 "unknown domain|nonexistent domain|non-existent domain|no such domain name|invalid domain name|bad domain|bad destination system|"
                 "host not found|host or domain name not found|name or service not known|unrouteable mail domain|unroutable mail domain|"
                 "couldn't find any host|could not find any host|find any host|domain * not exist|domain * does not exist|domain is not valid|"
-                "domain must exist|domain is invalid|recipient domain|hostname does not exist|dns.nonexistentdomain|smtpsend.dns.nonexistentdomain|"
+                "domain must exist|domain is invalid|recipient domain * not|hostname does not exist|dns.nonexistentdomain|smtpsend.dns.nonexistentdomain|"
                 "no such address here|nxdomain|destination server not found in dns|unable to find * domain|not find your recipient's domain|"
                 "domain lookup failed|all relevant mx records point to non-existent hosts",
-     .when = kPermanent},
+     .when = kPermanent | kNoPolicy},
     // An unknown user that a filter or a program told, or nobody knows who: suspicion, not proof.
     {.id = "address.doubtful", .cls = kSoft, .reason = Reason::kFiltered,
      .phrases = "user unknown|unknown user|no such user|does not exist|invalid recipient|user not found|mailbox unavailable|unknown recipient|"

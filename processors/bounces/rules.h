@@ -12,10 +12,10 @@ namespace maily::bounces {
 enum Condition : uint8_t {
   kAlways = 0,
   kPermanent = 1,  // neither the enhanced code nor, without one, the basic code is a transient one
-  kOfAddress = 2,  // some 5xx or 5.x.x was given, and it was not said of the mail: not after DATA, and X.7.x only after RCPT
+  kOfAddress = 2,  // a 5xx or a 5.x.x but 5.0.0 was given, and it was not said of the mail: not after DATA; and kNoPolicy
   kOfSender = 4,   // said before any recipient was named: greeting, HELO, MAIL FROM
   kProgram = 8,    // said by a local program (Diagnostic-Code: x-unix), not by SMTP
-  kAfterData = 16,
+  kNoPolicy = 16,  // no code of the text is X.7.x, or it was said after RCPT
 };
 
 struct Rule {
