@@ -140,7 +140,8 @@ uint8_t ConditionsOf(const Known& known, const Reply& reply, std::string_view te
   const char digit = !known.enhanced.empty() ? known.enhanced[0] : !known.basic.empty() ? known.basic[0] : '\0';
   if (digit != '4') conditions |= kPermanent;
   const bool coded = digit == '5' && (!known.basic.empty() || !known.enhanced.ends_with(".0.0"));
-  const bool policy = (known.enhanced.size() > 2 && known.enhanced[2] == '7') || HasPolicyCode(text);
+  // X.2.x says that the mailbox is there.
+  const bool policy = (known.enhanced.size() > 2 && (known.enhanced[2] == '7' || known.enhanced[2] == '2')) || HasPolicyCode(text);
   if (!policy || reply.command == Command::kRcpt) conditions |= kNoPolicy;
   if (coded && reply.command != Command::kData && (conditions & kNoPolicy) != 0) conditions |= kOfAddress;
   if (reply.command == Command::kConnect || reply.command == Command::kHello || reply.command == Command::kMail) conditions |= kOfSender;

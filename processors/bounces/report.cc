@@ -195,7 +195,7 @@ bool HasAny(std::string_view text, std::span<const std::string_view> words) {
 }
 
 bool FromDaemon(const Fields& headers) {
-  static constexpr std::string_view kNames[] = {"mailer-daemon", "postmaster",  "mail delivery", "mail deliver system", "mailerdaemon",
+  static constexpr std::string_view kNames[] = {"mailer-daemon", "postmaster",  "post_master", "mail delivery", "mail deliver system", "mailerdaemon",
                                                 "mdaemon",       "mail-daemon", "mailsystem",    "poostmaster",         "system administrator"};
   return HasAny(FieldOf(headers, "from"), kNames) || Trim(FieldOf(headers, "from")) == "<>";
 }
@@ -210,7 +210,7 @@ constexpr std::string_view kBounceWords[] = {
     "did not reach the following", "delivery to the following", "unable to deliver", "wasn't able to deliver", "undeliverable", "delivery failed",
     "delivery error", "delivery failure", "had permanent fatal errors", "had delivery problems", "had delivery errors", "could not be sent",
     "failed to deliver", "permanent error", "transcript of session", "error delivering your mail", "invalid final delivery", "could not deliver",
-    "was rejected by a remote", "duplicated message-id", "following recipients was rejected", "returned to sender", "message was not delivered"};
+    "was rejected by a remote", "duplicated message-id", "following recipients was rejected", "returned to sender", "message was not delivered", "error message below", "requested action not taken"};
 constexpr std::string_view kAutoSubjects[] = {"automatic reply", "out of office", "out of the office", "auto reply", "autoreply", "auto-reply",
                                               "auto response", "autoresponse", "auto:", "vacation", "abwesenheit", "absence", "automatische antwort",
                                               "r\xc3\xa9ponse automatique", "respuesta autom", "risposta automatica", "away from", "on holiday"};
@@ -410,6 +410,15 @@ Report Read(std::string_view mail, const Limits& limits) {
     return report;
   }
   if (ReadJsonNotice(parts.text, report)) return report;
+  // Microsoft's feedback loop before it spoke ARF: the mail itself, with the recipient in a field of its own.
+  std::string_view original = returned;
+  const Fields original_fields = TakeFields(original);
+  if (const std::string_view to = FieldOf(original_fields, "x-hmxmroriginalrecipient"); !to.empty()) {
+    report.kind = Kind::kFeedback;
+    report.feedback = Feedback::kAbuse;
+    report.recipients.push_back({.address = std::string(FindAddress(to)), .verdict = VerdictOf(report.feedback)});
+    return report;
+  }
 
   const std::string subject = DecodedSubject(parts.headers);
   if (IsUnsubscribe(parts.headers, subject)) {

@@ -129,6 +129,8 @@ constexpr Rule kRules[] = {
     // Providers whose words mean something of their own.
     {.id = "microsoft.directory", .cls = kHard, .reason = Reason::kInvalidAddress, .enhanced = "5.4.1",
      .phrases = "recipient address rejected: access denied", .provider = "protection.outlook.com"},
+    // Orange, Wanadoo, La Poste number their replies; 416 is a recipient that is not there.
+    {.id = "orange.recipient", .cls = kHard, .reason = Reason::kInvalidAddress, .phrases = "ofr*_416|lpn*_416", .when = kPermanent},
     {.id = "carrier.filter", .cls = kSoft, .reason = Reason::kFiltered, .phrases = "550 : user unknown"},
 
     // A server that looked into its own directory, and quotes nobody.
@@ -136,7 +138,7 @@ constexpr Rule kRules[] = {
      .phrases = "recipient name is not recognized|invalid final delivery userid|not listed in * directory|not listed in * address book|"
                 "not listed in public name|unknown recipient|resolver.adr.recipnotfound|recipnotfound|no such user here|couldn't find any user|"
                 "no matches to nameserver query|e-mail address could not be found|email address could not be found|address you entered couldn't be found|"
-                "wasn't found at|couldn't be found",
+                "wasn't found at|couldn't be found|unrouteable address|unroutable address",
      .when = kPermanent | kNoPolicy},
 
     // Phrases of no such address or domain: only with a permanent code, and not said of the mail.
@@ -168,7 +170,7 @@ constexpr Rule kRules[] = {
     {.id = "domain.phrase", .cls = kHard, .reason = Reason::kBadDomain,
      .phrases = "host unknown|unknown host|no such domain|no such host|domain not found|domain does not exist|domain doesn't exist|domain unknown|"
                 "unknown domain|nonexistent domain|non-existent domain|no such domain name|invalid domain name|bad domain|bad destination system|"
-                "host not found|host or domain name not found|name or service not known|unrouteable mail domain|unroutable mail domain|"
+                "host not found|host * not found|host or domain name not found|name or service not known|unrouteable mail domain|unroutable mail domain|"
                 "couldn't find any host|could not find any host|find any host|domain * not exist|domain * does not exist|domain is not valid|"
                 "domain must exist|domain is invalid|recipient domain * not|hostname does not exist|dns.nonexistentdomain|smtpsend.dns.nonexistentdomain|"
                 "no such address here|nxdomain|destination server not found in dns|unable to find * domain|not find your recipient's domain|"

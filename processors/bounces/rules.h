@@ -15,7 +15,7 @@ enum Condition : uint8_t {
   kOfAddress = 2,  // a 5xx or a 5.x.x but 5.0.0 was given, and it was not said of the mail: not after DATA; and kNoPolicy
   kOfSender = 4,   // said before any recipient was named: greeting, HELO, MAIL FROM
   kProgram = 8,    // said by a local program (Diagnostic-Code: x-unix), not by SMTP
-  kNoPolicy = 16,  // no code of the text is X.7.x, or it was said after RCPT
+  kNoPolicy = 16,  // no code of the text is X.7.x, and its own is not X.2.x; or it was said after RCPT
 };
 
 struct Rule {
