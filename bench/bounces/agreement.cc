@@ -1,12 +1,12 @@
 // Measures the rules of bounces by a folder of labelled mails: a JSON object on stdout, tables on stderr.
 //
-// agreement = labels whose class we give too / labels. false_hard = labels that are not hard and that we call hard / labels that are not hard.
+// agreement = labels whose class we give too / labels. false_hard = labels that are not hard and that we call hard / labels that are not
+// hard.
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "tests/bounces/corpus.h"

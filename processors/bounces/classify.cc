@@ -9,7 +9,7 @@
 namespace maily::bounces {
 namespace {
 
-constexpr size_t kTextBytesMax = 8192;
+constexpr size_t kTextBytesMax = 4096;
 constexpr size_t kGapBytesMax = 60;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -30,8 +30,8 @@ size_t EnhancedAt(std::string_view text) {
   return at;
 }
 
-// The text in the form that phrases are written for: lower case, single spaces, without basic and enhanced codes but for the first basic one,
-// without addresses and URLs, and without what looks like a host name. Names that Exchange gives its errors ("resolver.adr…") stay.
+// The text in the form that phrases are written for: lower case, single spaces, without basic and enhanced codes but for the first basic
+// one, without addresses and URLs, and without what looks like a host name. Names that Exchange gives its errors ("resolver.adr…") stay.
 std::string Plain(std::string_view text) {
   std::string plain;
   plain.reserve(text.size());
@@ -71,6 +71,7 @@ std::string Plain(std::string_view text) {
 
 // Whether one alternative stands in `text` from a word's beginning to a word's end; a '*' at its end leaves the end open.
 bool HasPhrase(std::string_view text, std::string_view phrase) {
+  if (phrase.ends_with('$')) return text.ends_with(phrase.substr(0, phrase.size() - 1));
   std::string_view rest = phrase;
   const bool open_end = rest.ends_with('*');
   const std::string_view head = rest.substr(0, rest.find('*'));
@@ -143,7 +144,9 @@ uint8_t ConditionsOf(const Known& known, const Reply& reply, std::string_view te
   // X.2.x says that the mailbox is there.
   const bool policy = (known.enhanced.size() > 2 && (known.enhanced[2] == '7' || known.enhanced[2] == '2')) || HasPolicyCode(text);
   if (!policy || reply.command == Command::kRcpt) conditions |= kNoPolicy;
-  if (coded && reply.command != Command::kData && (conditions & kNoPolicy) != 0) conditions |= kOfAddress;
+  // Prose that does not say at which command it was said may tell of a filter.
+  const bool hearsay = reply.command == Command::kData || (reply.command == Command::kUnknown && SameText(reply.diagnostic_type, "prose"));
+  if (coded && !hearsay && (conditions & kNoPolicy) != 0) conditions |= kOfAddress;
   if (reply.command == Command::kConnect || reply.command == Command::kHello || reply.command == Command::kMail) conditions |= kOfSender;
   if (SameText(reply.diagnostic_type, "x-unix")) conditions |= kProgram;
   return conditions;
@@ -153,7 +156,8 @@ bool Fits(const Rule& rule, const Known& known, const Reply& reply) {
   if ((rule.when & known.conditions) != rule.when) return false;
   if (!rule.enhanced.empty() && !AnyOf(rule.enhanced, [&](std::string_view one) { return FitsCode(known.enhanced, one); })) return false;
   if (!rule.basic.empty() && !AnyOf(rule.basic, [&](std::string_view one) { return FitsCode(known.basic, one); })) return false;
-  if (!rule.provider.empty() && !Contains(reply.remote_mta, rule.provider) && !Contains(reply.text.substr(0, kTextBytesMax), rule.provider)) {
+  if (!rule.provider.empty() && !Contains(reply.remote_mta, rule.provider) &&
+      !Contains(reply.text.substr(0, kTextBytesMax), rule.provider)) {
     return false;
   }
   return rule.phrases.empty() || AnyOf(rule.phrases, [&](std::string_view one) { return HasPhrase(known.plain, one); });
@@ -181,7 +185,8 @@ size_t FindRefusal(std::string_view text) {
 }
 
 int FindBasicCode(std::string_view text) {
-  const size_t at = !text.empty() && text[0] == '2' && IsBasicAt(text, 0) ? 0 : FindRefusal(text);
+  size_t at = FindRefusal(text);
+  if (at == text.npos && text.starts_with('2') && IsBasicAt(text, 0)) at = 0;
   return at == text.npos ? 0 : (text[at] - '0') * 100 + (text[at + 1] - '0') * 10 + (text[at + 2] - '0');
 }
 
@@ -197,8 +202,8 @@ std::string FindEnhancedCode(std::string_view text) {
     const size_t size = EnhancedAt(text.substr(i, 13));
     if (size == 0) continue;
     const std::string_view code = text.substr(i, size);
-    if (code.substr(1) != ".0.0") return std::string(code);
-    if (vague.empty()) vague = code;
+    if (code.substr(1) != ".0.0" && code[0] != '2') return std::string(code);
+    if (vague.empty() || vague[0] == '2') vague = code;
   }
   return vague;
 }
@@ -213,7 +218,7 @@ Verdict Classify(const Reply& reply) {
     if (std::string found = FindEnhancedCode(text); !found.empty()) known.enhanced = std::move(found);
   }
   if (known.code >= 200 && known.code < 600) known.basic = std::to_string(known.code);
-  if (known.enhanced.starts_with("2.") || (known.enhanced.empty() && known.code / 100 == 2)) {
+  if (known.code / 100 == 2 || (known.enhanced.starts_with("2.") && known.code == 0)) {
     return {.cls = Class::kDelivered, .reason = Reason::kNone, .rule = "delivered"};
   }
   known.conditions = ConditionsOf(known, reply, text);
@@ -229,9 +234,10 @@ const char* ClassName(Class value) {
 }
 
 const char* ReasonName(Reason value) {
-  static constexpr const char* kNames[] = {"none",     "invalid_address", "bad_domain", "no_mail", "moved",   "inactive", "mailbox_full", "filtered",
-                                           "sender",   "auth_failure",    "reputation", "policy",  "relay",   "content",  "size",         "rate",
-                                           "routing",  "expired",         "system",     "protocol", "complaint", "opt_out", "auto_reply", "undetermined"};
+  static constexpr const char* kNames[] = {"none",         "invalid_address", "bad_domain", "no_mail",      "moved",      "inactive",
+                                           "mailbox_full", "filtered",        "sender",     "auth_failure", "reputation", "policy",
+                                           "relay",        "content",         "size",       "rate",         "routing",    "expired",
+                                           "system",       "protocol",        "complaint",  "opt_out",      "auto_reply", "undetermined"};
   static_assert(std::size(kNames) == static_cast<size_t>(Reason::kUndetermined) + 1);
   return kNames[static_cast<size_t>(value)];
 }

@@ -26,19 +26,19 @@ enum class Reason : uint8_t {
   kMoved,           // moved without a forwarding address
   kInactive,        // suspended, disabled, expired
   kMailboxFull,
-  kFiltered,      // "unknown user" said of a mail, not of an address: a filter of the recipient (see rules.cc)
-  kSender,        // our address, envelope or HELO name is not liked
-  kAuthFailure,   // SPF, DKIM, DMARC, or a log-in
-  kReputation,    // our host or domain is listed
-  kPolicy,        // X.7.x without anything more precise
-  kRelay,         // relaying denied
-  kContent,       // spam, virus, or what the mail is made of
-  kSize,          // too large
-  kRate,          // too many, too fast
-  kRouting,       // DNS, connections, loops
-  kExpired,       // the time in the queue is over, or is not yet: delayed
-  kSystem,        // the receiving system is at fault or a program of it
-  kProtocol,      // bad syntax or sequence
+  kFiltered,     // "unknown user" said of a mail, not of an address: a filter of the recipient (see rules.cc)
+  kSender,       // our address, envelope or HELO name is not liked
+  kAuthFailure,  // SPF, DKIM, DMARC, or a log-in
+  kReputation,   // our host or domain is listed
+  kPolicy,       // X.7.x without anything more precise
+  kRelay,        // relaying denied
+  kContent,      // spam, virus, or what the mail is made of
+  kSize,         // too large
+  kRate,         // too many, too fast
+  kRouting,      // DNS, connections, loops
+  kExpired,      // the time in the queue is over, or is not yet: delayed
+  kSystem,       // the receiving system is at fault or a program of it
+  kProtocol,     // bad syntax or sequence
   kComplaint,
   kOptOut,
   kAutoReply,
@@ -53,10 +53,11 @@ const char* ReasonName(Reason value);  // "invalid_address", …
 
 struct Reply {
   int code = 0;                      // basic code; 0: none is known
-  std::string_view enhanced = {};         // RFC 3463, "5.1.1"; empty: none is known
-  std::string_view text = {};             // what was said, as it was said, codes included or not; only the first 8 KiB are looked at
-  std::string_view remote_mta = {};       // host that said it, for rules of one provider; may be empty
-  std::string_view diagnostic_type = {};  // of a Diagnostic-Code field: "smtp", "x-unix"; empty is taken for smtp
+  std::string_view enhanced = {};    // RFC 3463, "5.1.1"; empty: none is known
+  std::string_view text = {};        // what was said, as it was said, codes included or not; only the first 4 KiB are looked at
+  std::string_view remote_mta = {};  // host that said it, for rules of one provider; may be empty
+  // Of a Diagnostic-Code field: "smtp", "x-unix"; "prose" of what a person was to read; empty is taken for smtp.
+  std::string_view diagnostic_type = {};
   Command command = Command::kUnknown;
 };
 
@@ -69,7 +70,8 @@ struct Verdict {
 // Codes that are not given are looked for in the text.
 Verdict Classify(const Reply& reply);
 
-// The first basic code (421 … 599, or a 2xx if `code` begins the text) and the first enhanced code that is not X.0.0, if there is any other.
+// The first basic code (421 … 599, or a 2xx if `code` begins the text) and the first enhanced code that is not X.0.0, if there is any
+// other.
 int FindBasicCode(std::string_view text);
 std::string FindEnhancedCode(std::string_view text);
 // Where the first 4xx or 5xx stands; npos if there is none.

@@ -9,6 +9,8 @@
 namespace maily::bounces {
 namespace {
 
+constexpr size_t kStringBytesMax = 4096;
+
 // The message inside the envelope: backslashes before quotes off, line breaks out.
 std::string Unescaped(std::string_view text) {
   std::string out;
@@ -32,7 +34,7 @@ std::string_view StringOf(std::string_view json, std::string_view name, size_t f
   size_t begin = json.find_first_not_of(" :", at + key.size());
   if (begin == json.npos || json[begin] != '"') return {};
   const size_t end = json.find('"', ++begin);
-  return end == json.npos ? std::string_view() : json.substr(begin, end - begin);
+  return end == json.npos ? std::string_view() : json.substr(begin, std::min(end - begin, kStringBytesMax));
 }
 
 }  // namespace
@@ -61,7 +63,8 @@ bool ReadJsonNotice(std::string_view text, Report& report) {
     // Fields of one recipient stand in any order around the address, inside its braces.
     const size_t begin = json.rfind('{', at) == std::string::npos ? at : json.rfind('{', at);
     const size_t close = std::min(json.find('}', at), end);
-    Recipient one{.address = std::string(StringOf(json, "emailAddress", begin, close)), .action = std::string(StringOf(json, "action", begin, close)),
+    Recipient one{.address = std::string(StringOf(json, "emailAddress", begin, close)),
+                  .action = std::string(StringOf(json, "action", begin, close)),
                   .status = std::string(StringOf(json, "status", begin, close)),
                   .diagnostic = std::string(StringOf(json, "diagnosticCode", begin, close))};
     if (report.kind == Kind::kBounce) {
@@ -73,7 +76,8 @@ bool ReadJsonNotice(std::string_view text, Report& report) {
     report.recipients.push_back(std::move(one));
     at = next;
   }
-  if (report.recipients.empty() && report.kind == Kind::kFeedback) report.recipients.push_back({.verdict = {Class::kComplaint, Reason::kComplaint, "feedback.abuse"}});
+  if (report.recipients.empty() && report.kind == Kind::kFeedback)
+    report.recipients.push_back({.verdict = {Class::kComplaint, Reason::kComplaint, "feedback.abuse"}});
   return true;
 }
 

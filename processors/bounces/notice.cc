@@ -22,7 +22,9 @@ std::string TakeType(std::string_view& value) {
 }
 
 // "5.1.1 (bad destination)": the code alone.
-std::string StatusOf(std::string_view value) { return std::string(value.substr(0, std::min(value.find_first_not_of("0123456789."), size_t{12}))); }
+std::string StatusOf(std::string_view value) {
+  return std::string(value.substr(0, std::min(value.find_first_not_of("0123456789."), size_t{12})));
+}
 
 std::string Collapse(std::string_view text) {
   std::string out;
@@ -89,9 +91,9 @@ std::string_view HeadAddress(std::string_view line) {
   for (const std::string_view lead : {"<<<", "(reason:", ">>>"}) {
     if (line.starts_with(lead)) return {};
   }
-  for (const std::string_view lead : {"final-recipient:", "original-recipient:", "recipient address:", "recipient:", "addressed to:", "undeliverable to ",
-                                      "could not be delivered to:", "to:", "did not reach the following recipient:", "failed recipient:",
-                                      "invalid final delivery userid:", "user:", "delivery to ", "rfc822;", "***"}) {
+  for (const std::string_view lead : {"final-recipient:", "original-recipient:", "recipient address:", "recipient:", "addressed to:",
+                                      "undeliverable to ", "could not be delivered to:", "did not reach the following recipient:",
+                                      "failed recipient:", "invalid final delivery userid:", "user:", "delivery to ", "rfc822;", "***"}) {
     if (StartsWith(line, lead)) {
       line = Trim(line.substr(lead.size()));
       break;
@@ -121,7 +123,8 @@ std::vector<Said> ReadStatus(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = TakeLine(text);
     if (!line.empty() && (line[0] == ' ' || line[0] == '\t')) {
-      if (last != nullptr && last->size() < kDiagnosticBytesMax) last->append(" ").append(Trim(line));
+      if (last != nullptr && last->size() < kDiagnosticBytesMax)
+        last->append(" ").append(Trim(line).substr(0, kDiagnosticBytesMax - last->size()));
       continue;
     }
     last = nullptr;
@@ -132,7 +135,8 @@ std::vector<Said> ReadStatus(std::string_view text) {
       TakeType(value);
       std::string_view address = FindAddress(value);
       if (address.empty()) address = value.substr(0, 320);
-      const bool repeats = open && !now.address.empty() && final && !now.action.empty() && !now.status.empty() && !SameText(now.address, address);
+      const bool repeats =
+          open && !now.address.empty() && final && !now.action.empty() && !now.status.empty() && !SameText(now.address, address);
       if (repeats && !now.diagnostic.empty()) close();
       open = true;
       if (final || now.address.empty()) now.address = address;
@@ -200,24 +204,47 @@ Command CommandIn(std::string_view text) {
   };
   // Precise ones first: a text about a reply to DATA may name RCPT as well.
   static constexpr Words kWords[] = {
-      {"in reply to rcpt to", Command::kRcpt},          {"in reply to end of data", Command::kData},
-      {"in reply to data", Command::kData},             {"in reply to mail from", Command::kMail},
-      {"in reply to helo", Command::kHello},            {"in reply to ehlo", Command::kHello},
-      {"after end of data", Command::kData},            {"after rcpt", Command::kRcpt},
-      {"after mail from", Command::kMail},              {"after data", Command::kData},
-      {"after initial connection", Command::kConnect},  {"after helo", Command::kHello},
-      {"after ehlo", Command::kHello},                  {"after pipelined data", Command::kData},
-      {"after pipelined rcpt", Command::kRcpt},         {"for text command", Command::kData},
-      {"for rcpt command", Command::kRcpt},             {"for mail command", Command::kMail},
-      {"did not like our rcpt to", Command::kRcpt},     {"did not like our final data", Command::kData},
-      {"did not like our data", Command::kData},        {"did not like our mail from", Command::kMail},
-      {"does not like recipient", Command::kRcpt},      {"failed after i sent the message", Command::kData},
-      {"failed on data command", Command::kData},       {"but sender was rejected", Command::kMail},
-      {"my name was rejected", Command::kHello},        {"[rcpt_to]", Command::kRcpt},
-      {"[mail_from]", Command::kMail},                  {"in rcpt to", Command::kRcpt},
-      {"in mail from", Command::kMail},                 {"in data", Command::kData},
-      {"rejected during data", Command::kData},         {"smtp command data", Command::kData},
-      {"body of message generated response", Command::kData}, {"mail from:<> response", Command::kMail},
+      {"in reply to rcpt to", Command::kRcpt},
+      {"in reply to end of data", Command::kData},
+      {"in reply to data", Command::kData},
+      {"in reply to mail from", Command::kMail},
+      {"in reply to helo", Command::kHello},
+      {"in reply to ehlo", Command::kHello},
+      {"after end of data", Command::kData},
+      {"after rcpt", Command::kRcpt},
+      {"after mail from", Command::kMail},
+      {"after data", Command::kData},
+      {"after initial connection", Command::kConnect},
+      {"after helo", Command::kHello},
+      {"after ehlo", Command::kHello},
+      {"after pipelined data", Command::kData},
+      {"after pipelined rcpt", Command::kRcpt},
+      {"for text command", Command::kData},
+      {"for rcpt command", Command::kRcpt},
+      {"for mail command", Command::kMail},
+      {"did not like our rcpt to", Command::kRcpt},
+      {"did not like our final data", Command::kData},
+      {"did not like our data", Command::kData},
+      {"did not like our mail from", Command::kMail},
+      {"does not like recipient", Command::kRcpt},
+      {"failed after i sent the message", Command::kData},
+      {"failed on data command", Command::kData},
+      {"but sender was rejected", Command::kMail},
+      {"my name was rejected", Command::kHello},
+      {"[rcpt_to]", Command::kRcpt},
+      {"(state 14)", Command::kRcpt},
+      {"(state 13)", Command::kMail},  // Gmail
+      {"(state 15)", Command::kData},
+      {"(state 17)", Command::kData},
+      {"(state 18)", Command::kData},
+      {"[mail_from]", Command::kMail},
+      {"in rcpt to", Command::kRcpt},
+      {"in mail from", Command::kMail},
+      {"in data", Command::kData},
+      {"rejected during data", Command::kData},
+      {"smtp command data", Command::kData},
+      {"body of message generated response", Command::kData},
+      {"mail from:<> response", Command::kMail},
   };
   for (const auto& [words, command] : kWords) {
     if (Contains(text, words)) return command;
@@ -233,11 +260,11 @@ Command CommandInTranscript(std::string_view prose, std::string_view diagnostic)
     const std::string_view line = Trim(TakeLine(prose));
     if (line.starts_with(">>>")) {
       const std::string_view sent = Trim(line.substr(3));
-      command = StartsWith(sent, "rcpt")                                ? Command::kRcpt
-                : StartsWith(sent, "mail")                              ? Command::kMail
-                : StartsWith(sent, "ehlo") || StartsWith(sent, "helo")  ? Command::kHello
+      command = StartsWith(sent, "rcpt")                                              ? Command::kRcpt
+                : StartsWith(sent, "mail")                                            ? Command::kMail
+                : StartsWith(sent, "ehlo") || StartsWith(sent, "helo")                ? Command::kHello
                 : StartsWith(sent, "data") || sent == "." || StartsWith(sent, "bdat") ? Command::kData
-                                                                        : Command::kUnknown;
+                                                                                      : Command::kUnknown;
     } else if (line.starts_with("<<<")) {
       const std::string_view reply = Trim(line.substr(3));
       if (!said.empty() && SameText(reply.substr(0, said.size()), said)) return command;
@@ -264,10 +291,13 @@ std::vector<Said> ReadTranscript(std::string_view prose) {
       heard_at = command;
     } else if (StartsWith(line, "while talking to") || StartsWith(line, "... while talking to")) {
       heard.clear();
-    } else if (line.size() > 5 && IsDigit(line[0]) && IsDigit(line[1]) && IsDigit(line[2]) && line[3] == ' ' && line.find("...") != line.npos) {
+    } else if (line.size() > 5 && IsDigit(line[0]) && IsDigit(line[1]) && IsDigit(line[2]) && line[3] == ' ' &&
+               line.find("...") != line.npos) {
       const std::string_view address = HeadAddress(line);
       if (address.empty()) continue;
-      all.push_back({.address = std::string(address), .diagnostic = heard.empty() ? std::string(line.substr(0, kDiagnosticBytesMax)) : heard,
+      all.push_back({.address = std::string(address),
+                     .diagnostic_type = "prose",
+                     .diagnostic = heard.empty() ? std::string(line.substr(0, kDiagnosticBytesMax)) : heard,
                      .command = heard.empty() ? Command::kUnknown : heard_at});
       heard.clear();
     }
@@ -303,8 +333,7 @@ std::vector<Said> ReadProse(std::string_view prose, const std::vector<std::strin
   std::vector<Said> all;
   const auto told = std::ranges::count_if(paragraphs, [](const Paragraph& one) { return !one.address.empty(); });
   if (told <= 1) {
-    Said one;
-    one.diagnostic = Collapse(prose);
+    Said one{.diagnostic_type = "prose", .diagnostic = Collapse(prose)};
     if (!paragraphs.empty()) one.address = paragraphs[0].address;
     if (one.address.empty() && !known.empty()) one.address = known[0];
     for (std::string_view rest = prose; one.address.empty() && !rest.empty();) {
@@ -323,7 +352,9 @@ std::vector<Said> ReadProse(std::string_view prose, const std::vector<std::strin
   for (size_t i = 0; i < paragraphs.size(); ++i) {
     if (paragraphs[i].address.empty()) continue;
     const size_t end = i + 1 < paragraphs.size() ? paragraphs[i + 1].begin : prose.size();
-    Said one{.address = paragraphs[i].address, .diagnostic = Collapse(prose.substr(paragraphs[i].begin, end - paragraphs[i].begin))};
+    Said one{.address = paragraphs[i].address,
+             .diagnostic_type = "prose",
+             .diagnostic = Collapse(prose.substr(paragraphs[i].begin, end - paragraphs[i].begin))};
     one.command = CommandIn(one.diagnostic);
     all.push_back(std::move(one));
   }

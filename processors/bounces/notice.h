@@ -16,10 +16,10 @@ namespace maily::bounces {
 inline constexpr size_t kRecipientsMax = 100;
 
 struct Said {
-  std::string address = {};  // as it is written; may be empty
-  std::string action = {};   // "failed", "delayed", … in lower case; empty in prose
-  std::string status = {};   // "5.1.1"; empty if there is none
-  std::string diagnostic_type = {};
+  std::string address = {};          // as it is written; may be empty
+  std::string action = {};           // "failed", "delayed", … in lower case; empty in prose
+  std::string status = {};           // "5.1.1"; empty if there is none
+  std::string diagnostic_type = {};  // in lower case; "prose" where there is no field
   std::string diagnostic = {};
   std::string remote_mta = {};
   Command command = Command::kUnknown;

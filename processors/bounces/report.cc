@@ -81,7 +81,8 @@ std::string TextOfHtml(std::string_view html) {
       ++i;
       continue;
     }
-    static constexpr std::pair<std::string_view, char> kEntities[] = {{"&lt;", '<'}, {"&gt;", '>'}, {"&amp;", '&'}, {"&quot;", '"'}, {"&nbsp;", ' '}};
+    static constexpr std::pair<std::string_view, char> kEntities[] = {
+        {"&lt;", '<'}, {"&gt;", '>'}, {"&amp;", '&'}, {"&quot;", '"'}, {"&nbsp;", ' '}};
     const auto* entity = std::ranges::find_if(kEntities, [&](const auto& one) { return StartsWith(html.substr(i), one.first); });
     text.push_back(entity != std::end(kEntities) ? entity->second : html[i]);
     i += entity != std::end(kEntities) ? entity->first.size() : 1;
@@ -104,7 +105,8 @@ void Walk(GMimeObject* object, Parts& parts) {
   if (GMIME_IS_MULTIPART(object)) {
     GMimeMultipart* multipart = GMIME_MULTIPART(object);
     GMimeContentType* type = g_mime_object_get_content_type(object);
-    if (parts.report_type.empty() && type != nullptr) parts.report_type = ToLower(View(g_mime_content_type_get_parameter(type, "report-type")));
+    if (parts.report_type.empty() && type != nullptr)
+      parts.report_type = ToLower(View(g_mime_content_type_get_parameter(type, "report-type")));
     const int count = g_mime_multipart_get_count(multipart);
     const bool alternative = type != nullptr && g_mime_content_type_is_type(type, "multipart", "alternative");
     for (int i = 0; i < count; ++i) {
@@ -127,7 +129,9 @@ void Walk(GMimeObject* object, Parts& parts) {
   if (!GMIME_IS_PART(object)) return;
   GMimePart* part = GMIME_PART(object);
   GMimeContentType* type = g_mime_object_get_content_type(object);
-  const auto is = [&](const char* media, const char* subtype) { return type != nullptr && g_mime_content_type_is_type(type, media, subtype); };
+  const auto is = [&](const char* media, const char* subtype) {
+    return type != nullptr && g_mime_content_type_is_type(type, media, subtype);
+  };
   if (is("message", "delivery-status") || is("message", "global-delivery-status")) {
     Append(parts.status, ContentOf(part));
   } else if (is("message", "feedback-report")) {
@@ -195,36 +199,119 @@ bool HasAny(std::string_view text, std::span<const std::string_view> words) {
 }
 
 bool FromDaemon(const Fields& headers) {
-  static constexpr std::string_view kNames[] = {"mailer-daemon", "postmaster",  "post_master", "mail delivery", "mail deliver system", "mailerdaemon",
-                                                "mdaemon",       "mail-daemon", "mailsystem",    "poostmaster",         "system administrator"};
+  static constexpr std::string_view kNames[] = {"mailer-daemon",       "postmaster", "post_master", "mail delivery", "mail deliver system",
+                                                "mailerdaemon",        "mdaemon",    "mail-daemon", "mailsystem",    "poostmaster",
+                                                "system administrator"};
   return HasAny(FieldOf(headers, "from"), kNames) || Trim(FieldOf(headers, "from")) == "<>";
 }
 
-constexpr std::string_view kBounceSubjects[] = {
-    "undeliver", "delivery failure", "delivery failed", "delivery status", "failure notice", "returned mail", "returning message", "mail delivery",
-    "delivery notification", "failed delivery", "non-delivery", "nondeliverable", "mail failure", "delivery report", "mail system error",
-    "could not send", "delivery problem", "delayed mail", "not delivered", "message delivery", "loop alert", "mail error", "can't be delivered",
-    "cannot be delivered", "delivery has failed", "rejected mail", "undeliv", "unzustellbar", "non remis", "non recapitabile"};
-constexpr std::string_view kBounceWords[] = {
-    "could not be delivered", "couldn't be delivered", "cannot be delivered", "can't be delivered", "was not delivered", "not be delivered to",
-    "did not reach the following", "delivery to the following", "unable to deliver", "wasn't able to deliver", "undeliverable", "delivery failed",
-    "delivery error", "delivery failure", "had permanent fatal errors", "had delivery problems", "had delivery errors", "could not be sent",
-    "failed to deliver", "permanent error", "transcript of session", "error delivering your mail", "invalid final delivery", "could not deliver",
-    "was rejected by a remote", "duplicated message-id", "following recipients was rejected", "returned to sender", "message was not delivered", "error message below", "requested action not taken"};
-constexpr std::string_view kAutoSubjects[] = {"automatic reply", "out of office", "out of the office", "auto reply", "autoreply", "auto-reply",
-                                              "auto response", "autoresponse", "auto:", "vacation", "abwesenheit", "absence", "automatische antwort",
-                                              "r\xc3\xa9ponse automatique", "respuesta autom", "risposta automatica", "away from", "on holiday"};
-constexpr std::string_view kChallengeWords[] = {"spamarrest",          "challenge/response",  "challenge-response",      "to confirm that you are human",
-                                                "verify that you are", "sender verification", "confirm your message",    "please confirm that you sent",
-                                                "boxbe",               "bluebottle",          "prove you are a human",   "verify your email by clicking",
-                                                "approve your address", "my spam filter requires", "requires verification"};
-constexpr std::string_view kDelayWords[] = {"warning message only", "this is a warning only", "has been delayed", "is delayed for more than", "still being retried",
-                                            "will keep trying", "do not need to resend", "notification about a delay", "temporary failure report"};
+constexpr std::string_view kBounceSubjects[] = {"undeliver",
+                                                "delivery failure",
+                                                "delivery failed",
+                                                "delivery status",
+                                                "failure notice",
+                                                "returned mail",
+                                                "returning message",
+                                                "mail delivery",
+                                                "delivery notification",
+                                                "failed delivery",
+                                                "non-delivery",
+                                                "nondeliverable",
+                                                "mail failure",
+                                                "delivery report",
+                                                "mail system error",
+                                                "could not send",
+                                                "delivery problem",
+                                                "delayed mail",
+                                                "not delivered",
+                                                "message delivery",
+                                                "loop alert",
+                                                "mail error",
+                                                "can't be delivered",
+                                                "cannot be delivered",
+                                                "delivery has failed",
+                                                "are not member",
+                                                "rejected mail",
+                                                "undeliv",
+                                                "unzustellbar",
+                                                "non remis",
+                                                "non recapitabile"};
+constexpr std::string_view kBounceWords[] = {"could not be delivered",
+                                             "couldn't be delivered",
+                                             "cannot be delivered",
+                                             "can't be delivered",
+                                             "was not delivered",
+                                             "not be delivered to",
+                                             "did not reach the following",
+                                             "delivery to the following",
+                                             "unable to deliver",
+                                             "wasn't able to deliver",
+                                             "undeliverable",
+                                             "delivery failed",
+                                             "delivery error",
+                                             "delivery failure",
+                                             "had permanent fatal errors",
+                                             "had delivery problems",
+                                             "had delivery errors",
+                                             "could not be sent",
+                                             "failed to deliver",
+                                             "permanent error",
+                                             "transcript of session",
+                                             "error delivering your mail",
+                                             "invalid final delivery",
+                                             "could not deliver",
+                                             "was rejected by a remote",
+                                             "duplicated message-id",
+                                             "following recipients was rejected",
+                                             "returned to sender",
+                                             "message was not delivered",
+                                             "error message below",
+                                             "requested action not taken",
+                                             "not a member of",
+                                             "are not member"};
+constexpr std::string_view kAutoSubjects[] = {"automatic reply",
+                                              "out of office",
+                                              "out of the office",
+                                              "auto reply",
+                                              "autoreply",
+                                              "auto-reply",
+                                              "auto response",
+                                              "autoresponse",
+                                              "auto:",
+                                              "vacation",
+                                              "abwesenheit",
+                                              "absence",
+                                              "automatische antwort",
+                                              "r\xc3\xa9ponse automatique",
+                                              "respuesta autom",
+                                              "risposta automatica",
+                                              "away from",
+                                              "on holiday"};
+constexpr std::string_view kChallengeWords[] = {"spamarrest",
+                                                "challenge/response",
+                                                "challenge-response",
+                                                "to confirm that you are human",
+                                                "verify that you are",
+                                                "sender verification",
+                                                "confirm your message",
+                                                "please confirm that you sent",
+                                                "boxbe",
+                                                "bluebottle",
+                                                "prove you are a human",
+                                                "verify your email by clicking",
+                                                "approve your address",
+                                                "my spam filter requires",
+                                                "requires verification"};
+constexpr std::string_view kDelayWords[] = {"warning message only",     "this is a warning only",     "has been delayed",
+                                            "is delayed for more than", "still being retried",        "will keep trying",
+                                            "do not need to resend",    "notification about a delay", "temporary failure report"};
 
 bool IsAutoReply(const Fields& headers, std::string_view subject) {
   const std::string_view submitted = FieldOf(headers, "auto-submitted");
-  if (StartsWith(submitted, "auto-replied") || StartsWith(submitted, "auto-generated") || StartsWith(submitted, "auto-notified")) return true;
-  for (const std::string_view name : {"x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply", "x-auto-reply-from", "x-mail-autoreply"}) {
+  if (StartsWith(submitted, "auto-replied") || StartsWith(submitted, "auto-generated") || StartsWith(submitted, "auto-notified"))
+    return true;
+  for (const std::string_view name :
+       {"x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply", "x-auto-reply-from", "x-mail-autoreply"}) {
     if (!FieldOf(headers, name).empty()) return true;
   }
   if (SameText(FieldOf(headers, "precedence"), "auto_reply") || SameText(FieldOf(headers, "x-precedence"), "auto_reply")) return true;
@@ -265,9 +352,9 @@ std::string Unindented(std::string_view text) {
 
 Feedback FeedbackOf(std::string_view type) {
   static constexpr std::pair<std::string_view, Feedback> kTypes[] = {
-      {"abuse", Feedback::kAbuse},        {"complaint", Feedback::kAbuse},        {"fraud", Feedback::kFraud},     {"virus", Feedback::kVirus},
-      {"not-spam", Feedback::kNotSpam},   {"auth-failure", Feedback::kAuthFailure}, {"opt-out", Feedback::kOptOut}, {"opt-out-list", Feedback::kOptOut},
-      {"miscategorized", Feedback::kOther}};
+      {"abuse", Feedback::kAbuse},    {"complaint", Feedback::kAbuse},     {"fraud", Feedback::kFraud},
+      {"virus", Feedback::kVirus},    {"not-spam", Feedback::kNotSpam},    {"auth-failure", Feedback::kAuthFailure},
+      {"opt-out", Feedback::kOptOut}, {"opt-out-list", Feedback::kOptOut}, {"miscategorized", Feedback::kOther}};
   for (const auto& [name, feedback] : kTypes) {
     if (SameText(Trim(type), name)) return feedback;
   }
@@ -314,15 +401,20 @@ void ReadFeedback(Report& report, std::string_view text) {
 
 // A verdict that rests on a basic code, a vague code, or on nothing: the prose may know more.
 bool IsVague(const Verdict& verdict) {
-  static constexpr std::string_view kPrecise[] = {"code.address", "code.domain", "code.nomail", "code.full", "code.sender",  "code.auth",
-                                                  "code.ptr",     "code.rate",   "code.size",   "code.content", "code.disabled", "code.loop"};
+  static constexpr std::string_view kPrecise[] = {"code.address", "code.domain",  "code.nomail",   "code.full",
+                                                  "code.sender",  "code.auth",    "code.ptr",      "code.rate",
+                                                  "code.size",    "code.content", "code.disabled", "code.loop"};
   return verdict.rule == "none" || verdict.rule.starts_with("basic.") ||
          (verdict.rule.starts_with("code.") && std::ranges::find(kPrecise, verdict.rule) == std::end(kPrecise));
 }
 
 Recipient Judge(const Said& said, std::string_view prose) {
-  Recipient out{.address = said.address, .action = said.action, .status = said.status, .diagnostic = said.diagnostic,
-                .remote_mta = said.remote_mta, .command = said.command};
+  Recipient out{.address = said.address,
+                .action = said.action,
+                .status = said.status,
+                .diagnostic = said.diagnostic,
+                .remote_mta = said.remote_mta,
+                .command = said.command};
   if (said.action == "delivered" || said.action == "relayed" || said.action == "expanded") {
     out.verdict = {Class::kDelivered, Reason::kNone, "delivered"};
     return out;
@@ -336,12 +428,15 @@ Recipient Judge(const Said& said, std::string_view prose) {
   // Prose is judged by what it quotes, if it quotes a reply.
   const size_t refusal = said.status.empty() && said.action.empty() ? FindRefusal(said.diagnostic) : 0;
   const std::string_view quoted = std::string_view(said.diagnostic).substr(refusal == std::string_view::npos ? 0 : refusal);
-  Reply reply{.enhanced = enhanced, .text = quoted, .remote_mta = said.remote_mta, .diagnostic_type = said.diagnostic_type,
+  Reply reply{.enhanced = enhanced,
+              .text = quoted,
+              .remote_mta = said.remote_mta,
+              .diagnostic_type = said.diagnostic_type,
               .command = said.command};
   out.verdict = Classify(reply);
   if (out.verdict.cls == Class::kHard && SaysMailboxFull(prose)) out.verdict = {Class::kSoft, Reason::kMailboxFull, "full.prose"};
   if (IsVague(out.verdict) && !prose.empty()) {
-    const std::string more = said.diagnostic + "\n" + std::string(prose.substr(0, 4096));
+    const std::string more = said.diagnostic.substr(0, 2048) + "\n" + std::string(prose.substr(0, 2048));
     reply.text = more;
     const Verdict second = Classify(reply);
     if (!IsVague(second)) out.verdict = second;
@@ -358,7 +453,8 @@ const Said* ProseOf(const std::vector<Said>& prose, std::string_view address) {
   return prose.size() == 1 ? prose.data() : nullptr;
 }
 
-void ReadBounce(Report& report, const Parts& parts, const Notice& notice, const std::vector<Said>& status, const std::vector<std::string>& ours) {
+void ReadBounce(Report& report, const Parts& parts, const Notice& notice, const std::vector<Said>& status,
+                const std::vector<std::string>& ours) {
   std::vector<std::string> known;
   std::string_view failed = FieldOf(parts.headers, "x-failed-recipients");
   while (known.size() < kRecipientsMax) {
@@ -449,8 +545,9 @@ Report Read(std::string_view mail, const Limits& limits) {
     report.kind = Kind::kBounce;
   }
   if (report.kind == Kind::kChallenge || report.kind == Kind::kAutoReply) {
-    report.recipients.push_back({.address = std::string(from),
-                                 .verdict = {Class::kAutoReply, Reason::kAutoReply, report.kind == Kind::kChallenge ? "challenge" : "auto_reply"}});
+    report.recipients.push_back(
+        {.address = std::string(from),
+         .verdict = {Class::kAutoReply, Reason::kAutoReply, report.kind == Kind::kChallenge ? "challenge" : "auto_reply"}});
     return report;
   }
   if (report.kind == Kind::kOther) return report;

@@ -1,7 +1,7 @@
 // Reads one inbound mail: is it a bounce, a complaint, a machine's answer, or something else; of whom; and about which mail of ours.
 //
-// Any bytes give an answer, in memory and time that `Limits` bound: what lies beyond a limit is not read, and the report says so. Thread-safe.
-// Nothing here trusts the mail: addresses and ids are what a stranger wrote, and the caller has to compare them with its own.
+// Any bytes give an answer, in memory and time that `Limits` bound: what lies beyond a limit is not read, and the report says so.
+// Thread-safe. Nothing here trusts the mail: addresses and ids are what a stranger wrote, and the caller has to compare them with its own.
 #pragma once
 
 #include <cstddef>

@@ -8,7 +8,8 @@ namespace {
 
 bool IsLocalPart(char c) {
   static constexpr std::string_view kOthers = "!#$%&'*+/=?^_`{|}~.-";
-  return (c >= '0' && c <= '9') || (Lower(c) >= 'a' && Lower(c) <= 'z') || static_cast<uint8_t>(c) >= 0x80 || kOthers.find(c) != kOthers.npos;
+  return (c >= '0' && c <= '9') || (Lower(c) >= 'a' && Lower(c) <= 'z') || static_cast<uint8_t>(c) >= 0x80 ||
+         kOthers.find(c) != kOthers.npos;
 }
 bool IsDomain(char c) {
   return (c >= '0' && c <= '9') || (Lower(c) >= 'a' && Lower(c) <= 'z') || static_cast<uint8_t>(c) >= 0x80 || c == '.' || c == '-';
@@ -28,7 +29,9 @@ bool SameText(std::string_view a, std::string_view b) {
   return a.size() == b.size() && std::ranges::equal(a, b, [](char x, char y) { return Lower(x) == Lower(y); });
 }
 
-bool StartsWith(std::string_view text, std::string_view lower_prefix) { return SameText(text.substr(0, lower_prefix.size()), lower_prefix); }
+bool StartsWith(std::string_view text, std::string_view lower_prefix) {
+  return SameText(text.substr(0, lower_prefix.size()), lower_prefix);
+}
 
 size_t Find(std::string_view text, std::string_view lower, size_t from) {
   if (from > text.size()) return text.npos;
@@ -60,7 +63,7 @@ std::string_view FindAddress(std::string_view text) {
     while (end < text.size() && IsDomain(text[end])) ++end;
     while (end > at + 1 && (text[end - 1] == '.' || text[end - 1] == '-')) --end;  // the end of a sentence
     while (begin < at && (text[begin] == '.' || text[begin] == '\'')) ++begin;
-    if (begin < at && end > at + 1) return text.substr(begin, end - begin);
+    if (begin < at && end > at + 1 && end - begin <= kAddressBytesMax) return text.substr(begin, end - begin);
   }
   return {};
 }

@@ -20,7 +20,8 @@ std::string_view Trim(std::string_view text);
 std::string_view TakeLine(std::string_view& text);
 
 // "a@b.example" of "<a@b.example>", "Ann <a@b.example>", "rfc822; a@b.example": the first address in the text, as it is written; empty if
-// there is none. Without '@' nothing is an address.
+// there is none. Without '@' nothing is an address, nor is what is longer than RFC 5321 allows.
+inline constexpr size_t kAddressBytesMax = 320;
 std::string_view FindAddress(std::string_view text);
 
 using Fields = std::vector<std::pair<std::string, std::string>>;  // names in lower case, values unfolded and trimmed

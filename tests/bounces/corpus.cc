@@ -73,17 +73,17 @@ void Add(Score& score, const Labelled& mail) {
     --score.all.agree;
     --score.by_reason[mail.labels.front().reason].agree;
     --score.by_mta[mail.mta].agree;
-    score.disagreements.push_back(fmt::format("{}: {} labels, {} recipients: {} {} too many", mail.name, mail.labels.size(), report.recipients.size(),
-                                              ClassName(left[0]->verdict.cls), left[0]->verdict.rule));
+    score.disagreements.push_back(fmt::format("{}: {} labels, {} recipients: {} {} too many", mail.name, mail.labels.size(),
+                                              report.recipients.size(), ClassName(left[0]->verdict.cls), left[0]->verdict.rule));
   }
   for (size_t i = 0; i < unmet.size(); ++i) {
     const Recipient* ours = i < left.size() ? left[i] : nullptr;
     score.false_hard += ours != nullptr && ours->verdict.cls == Class::kHard && unmet[i]->cls != Class::kHard;
     if (ours != nullptr) ++score.wrong_by_rule[std::string(ours->verdict.rule)];
-    score.disagreements.push_back(fmt::format("{}: label {} {}, ours {} {} ({}) [{}] {}", mail.name, ClassName(unmet[i]->cls), unmet[i]->reason,
-                                              ours != nullptr ? ClassName(ours->verdict.cls) : "nothing",
-                                              ours != nullptr ? ReasonName(ours->verdict.reason) : "", ours != nullptr ? ours->verdict.rule : "",
-                                              KindName(report.kind), ours != nullptr ? ours->diagnostic.substr(0, 160) : ""));
+    score.disagreements.push_back(fmt::format(
+        "{}: label {} {}, ours {} {} ({}) [{}] {}", mail.name, ClassName(unmet[i]->cls), unmet[i]->reason,
+        ours != nullptr ? ClassName(ours->verdict.cls) : "nothing", ours != nullptr ? ReasonName(ours->verdict.reason) : "",
+        ours != nullptr ? ours->verdict.rule : "", KindName(report.kind), ours != nullptr ? ours->diagnostic.substr(0, 160) : ""));
   }
 }
 

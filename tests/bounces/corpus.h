@@ -1,8 +1,8 @@
 // The labelled mails that bounce rules are measured by, and how far we agree with their labels.
 //
-// A folder with mails and `expected.json`: {"name.eml": [{"hard": bool, "reason": text, "feedback"?: text, …}, …]}, a label a recipient, in no
-// order that could be matched by address. A label's class: "feedback" of abuse, fraud or without a type is a complaint, of another type none;
-// "vacation" is an automatic reply; else hard or soft as it says.
+// A folder with mails and `expected.json`: {"name.eml": [{"hard": bool, "reason": text, "feedback"?: text, …}, …]}, a label a recipient, in
+// no order that could be matched by address. A label's class: "feedback" of abuse, fraud or without a type is a complaint, of another type
+// none; "vacation" is an automatic reply; else hard or soft as it says.
 #pragma once
 
 #include <map>
@@ -45,9 +45,9 @@ struct Score {
   int false_hard = 0;  // of these, classified hard
   std::map<std::string, Count> by_reason;
   std::map<std::string, Count> by_mta;
-  std::map<std::string, int> by_rule;       // recipients that each rule decided
+  std::map<std::string, int> by_rule;        // recipients that each rule decided
   std::map<std::string, int> wrong_by_rule;  // of these, without an agreeing label
-  std::vector<std::string> disagreements;   // "name: label … ours …"
+  std::vector<std::string> disagreements;    // "name: label … ours …"
 
   double agreement() const { return all.labels == 0 ? 0 : static_cast<double>(all.agree) / all.labels; }
   double false_hard_share() const { return not_hard == 0 ? 0 : static_cast<double>(false_hard) / not_hard; }
