@@ -56,7 +56,6 @@ constexpr std::string_view kCopyMarks[] = {
     "message header follow",
     "message text follows",
     "returned message follows",
-    "returned message",
     "your original message",
     "your message follows",
     "header of the original",
@@ -64,7 +63,6 @@ constexpr std::string_view kCopyMarks[] = {
     "start of returned message",
     "copy of your message",
     "copy of message",
-    "undelivered message",
     "a copy of the original message",
     "the following is a copy of",
     "the body of your original",
@@ -157,6 +155,8 @@ std::vector<Said> ReadStatus(std::string_view text) {
     } else if (StartsWith(line, "remote-mta:")) {
       TakeType(value);
       now.remote_mta = value.substr(0, 255);
+    } else if (StartsWith(line, "x-powermta-bouncecategory:") && StartsWith(value, "bad-mailbox")) {
+      now.command = Command::kRcpt;  // PowerMTA vouches that it was said of the address
     } else if (Trim(line).empty()) {
       // Some put an empty line inside a group: it ends with the next one that begins.
       if (open && !now.address.empty() && (!now.status.empty() || !now.diagnostic.empty())) close();
@@ -237,6 +237,13 @@ Command CommandIn(std::string_view text) {
       {"(state 15)", Command::kData},
       {"(state 17)", Command::kData},
       {"(state 18)", Command::kData},
+      {"[body]", Command::kData},
+      {"[data]", Command::kData},
+      {"[connect]", Command::kConnect},
+      {"[helo]", Command::kHello},
+      {"[ehlo]", Command::kHello},
+      {"smtp command rcpt", Command::kRcpt},
+      {"smtp command mail", Command::kMail},
       {"[mail_from]", Command::kMail},
       {"in rcpt to", Command::kRcpt},
       {"in mail from", Command::kMail},
@@ -257,15 +264,19 @@ Command CommandInTranscript(std::string_view prose, std::string_view diagnostic)
   Command command = Command::kUnknown;
   Command first = Command::kUnknown;  // of the last reply that refuses, where none is the very one
   while (!prose.empty()) {
-    const std::string_view line = Trim(TakeLine(prose));
-    if (line.starts_with(">>>")) {
+    std::string_view line = Trim(TakeLine(prose));
+    // Some draw the arrows the other way round, and say what they mean.
+    const bool told_sent = StartsWith(line, "sent <<<");
+    const bool told_received = StartsWith(line, "received >>>");
+    if (told_sent || told_received) line = Trim(line.substr(line.find(told_sent ? '<' : '>')));
+    if (told_sent || (line.starts_with(">>>") && !told_received)) {
       const std::string_view sent = Trim(line.substr(3));
       command = StartsWith(sent, "rcpt")                                              ? Command::kRcpt
                 : StartsWith(sent, "mail")                                            ? Command::kMail
                 : StartsWith(sent, "ehlo") || StartsWith(sent, "helo")                ? Command::kHello
                 : StartsWith(sent, "data") || sent == "." || StartsWith(sent, "bdat") ? Command::kData
                                                                                       : Command::kUnknown;
-    } else if (line.starts_with("<<<")) {
+    } else if (told_received || line.starts_with("<<<")) {
       const std::string_view reply = Trim(line.substr(3));
       if (!said.empty() && SameText(reply.substr(0, said.size()), said)) return command;
       if (first == Command::kUnknown && reply.starts_with("5")) first = command;
@@ -298,7 +309,7 @@ std::vector<Said> ReadTranscript(std::string_view prose) {
       all.push_back({.address = std::string(address),
                      .diagnostic_type = "prose",
                      .diagnostic = heard.empty() ? std::string(line.substr(0, kDiagnosticBytesMax)) : heard,
-                     .command = heard.empty() ? Command::kUnknown : heard_at});
+                     .command = heard.empty() ? Command::kRcpt : heard_at});
       heard.clear();
     }
   }

@@ -260,6 +260,8 @@ constexpr std::string_view kBounceWords[] = {"could not be delivered",
                                              "error delivering your mail",
                                              "invalid final delivery",
                                              "could not deliver",
+                                             "trouble delivering",
+                                             "problem with the e-mail address",
                                              "was rejected by a remote",
                                              "duplicated message-id",
                                              "following recipients was rejected",
@@ -311,7 +313,7 @@ bool IsAutoReply(const Fields& headers, std::string_view subject) {
   if (StartsWith(submitted, "auto-replied") || StartsWith(submitted, "auto-generated") || StartsWith(submitted, "auto-notified"))
     return true;
   for (const std::string_view name :
-       {"x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply", "x-auto-reply-from", "x-mail-autoreply"}) {
+       {"x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply", "x-auto-reply-from", "x-mail-autoreply", "x-apple-action"}) {
     if (!FieldOf(headers, name).empty()) return true;
   }
   if (SameText(FieldOf(headers, "precedence"), "auto_reply") || SameText(FieldOf(headers, "x-precedence"), "auto_reply")) return true;
@@ -503,6 +505,13 @@ Report Read(std::string_view mail, const Limits& limits) {
 
   if (!parts.feedback.empty()) {
     ReadFeedback(report, parts.feedback);
+    return report;
+  }
+  // The fields of a complaint in the midst of text.
+  const size_t type = Find(notice.prose, "\nfeedback-type:");
+  if (type != std::string_view::npos && Contains(notice.prose, "\nuser-agent:")) {
+    const size_t begin = notice.prose.substr(0, type + 1).rfind("\n\n");
+    ReadFeedback(report, notice.prose.substr(begin == std::string_view::npos ? type + 1 : begin + 2));
     return report;
   }
   if (ReadJsonNotice(parts.text, report)) return report;

@@ -196,7 +196,8 @@ constexpr Rule kRules[] = {
      .cls = kHard,
      .reason = Reason::kInvalidAddress,
      .phrases = "recipient name is not recognized|invalid final delivery userid|not listed in * directory|not listed in * address book|"
-                "not listed in public name|unknown recipient|resolver.adr.recipnotfound|recipnotfound|couldn't find any user|"
+                "not listed in public name|unknown recipient|unknown user: <>|unknown local-part|unknown local "
+                "part|resolver.adr.recipnotfound|recipnotfound|couldn't find any user|"
                 "no matches to nameserver query|e-mail address could not be found|email address could not be found|address you entered "
                 "couldn't be found|"
                 "wasn't found at|couldn't be found|unrouteable address|unroutable address",
@@ -240,7 +241,8 @@ constexpr Rule kRules[] = {
          "unknown|illegal user|"
          "unknown e-mail|user missing|there is no such|non-existent address|nonexistent address|no longer accepts mail|non "
          "existent|inexistent|"
-         "usuario desconocido|no existe|utente sconosciuto|dd this user|this user doesn't|there is no one|no one at|recipient is "
+         "usuario desconocido|no existe|utente sconosciuto|address rejected.$|address rejected$|address rejected <>$|address invalid|not "
+         "have a user|cuda_nsu|dd this user|this user doesn't|there is no one|no one at|recipient is "
          "not|recipient no longer|user no longer|account that you tried to reach",
      .when = kPermanent | kOfAddress},
     {.id = "domain.phrase",
@@ -254,7 +256,8 @@ constexpr Rule kRules[] = {
          "couldn't find any host|could not find any host|find any host|domain * not exist|domain * does not exist|domain is not valid|"
          "domain must exist|domain is invalid|recipient domain * not|hostname does not "
          "exist|dns.nonexistentdomain|smtpsend.dns.nonexistentdomain|"
-         "no such address here|nxdomain|host does not exist|host doesn't exist|bad host name|illegal host/domain|unable to route to "
+         "no such address here|nxdomain|domain name not found|host does not exist|host doesn't exist|bad host name|illegal "
+         "host/domain|unable to route to "
          "domain|destination server not found in dns|unable to find * domain|not find your recipient's domain|"
          "domain lookup failed|all relevant mx records point to non-existent hosts",
      .when = kPermanent | kNoPolicy},
