@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <span>
 
 #include "processors/bounces/json_notice.h"
 #include "processors/bounces/notice.h"
@@ -154,13 +155,39 @@ std::string_view WithinLimits(std::string_view mail, const Limits& limits) {
     const std::string_view line = TakeLine(rest);
     if (line.starts_with("--") && ++dividers > limits.parts_max) return kept.substr(0, at);
     if (line.size() < 9) continue;
-    const bool opens = Contains(line, "boundary") || (Contains(line, "message/") && Contains(line, "content-type"));
+    const bool opens =
+        Contains(line, "boundary") || Contains(line, "message/rfc") || Contains(line, "message/global") || Contains(line, "message/news");
     if (opens && ++opened > limits.depth_max) return kept.substr(0, at);
   }
   return kept;
 }
 
-Parts TakeApart(std::string_view mail) {
+// GMime reads groups of addresses ("a:b:c:…") by recursion: beyond a depth that no mail needs, their colons become blanks. `mail` is
+// changed in fields whose name ends like one of addresses, with their folded lines, wherever in the mail they stand.
+void LimitAddressGroups(std::string& mail) {
+  static constexpr int kColonsMax = 64;
+  static constexpr std::string_view kNames[] = {"to", "from", "cc", "bcc", "sender"};
+  int colons = 0;
+  bool in_addresses = false;
+  for (size_t at = 0; at < mail.size();) {
+    const size_t end = std::min(mail.find('\n', at), mail.size());
+    if (mail[at] != ' ' && mail[at] != '\t') {
+      const std::string_view line = std::string_view(mail).substr(at, end - at);
+      const std::string_view name = Trim(line.substr(0, std::min(line.find(':'), size_t{64})));
+      in_addresses = std::ranges::any_of(
+          kNames, [&](std::string_view one) { return name.size() >= one.size() && SameText(name.substr(name.size() - one.size()), one); });
+      colons = 0;
+    }
+    for (; in_addresses && at < end; ++at) {
+      if (mail[at] == ':' && ++colons > kColonsMax) mail[at] = ' ';
+    }
+    at = end + 1;
+  }
+}
+
+Parts TakeApart(std::string_view untouched) {
+  std::string mail(untouched);
+  LimitAddressGroups(mail);
   static const bool initialised = [] {
     g_mime_init();
     return true;
@@ -173,7 +200,7 @@ Parts TakeApart(std::string_view mail) {
   const Handle<GMimeParser> parser(g_mime_parser_new_with_stream(stream.get()));
   const Handle<GMimeMessage> message(g_mime_parser_construct_message(parser.get(), nullptr));
   if (message == nullptr) {
-    std::string_view rest = mail;
+    std::string_view rest = untouched;
     parts.headers = TakeFields(rest);
     parts.text = rest.substr(0, kTextBytesMax);
     return parts;
@@ -181,7 +208,7 @@ Parts TakeApart(std::string_view mail) {
   TakeHeaders(GMIME_OBJECT(message.get()), parts.headers);
   Walk(g_mime_message_get_mime_part(message.get()), parts);
   if (parts.text.empty() && parts.status.empty() && parts.feedback.empty()) {  // broken MIME, read as it stands
-    std::string_view rest = mail;
+    std::string_view rest = untouched;
     TakeFields(rest);
     parts.text = rest.substr(0, kTextBytesMax);
   }

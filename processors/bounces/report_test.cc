@@ -209,6 +209,9 @@ TEST(Report, AThousandLevelsDeepIsCutAndSaid) {
   std::string messages = "Return-Path: <>\nFrom: MAILER-DAEMON@mx.example\nSubject: failure notice\n";
   for (int i = 0; i < 1000; ++i) messages += "Content-Type: message/rfc822\n\n";
   EXPECT_TRUE(Read(messages).truncated);
+  std::string folded;
+  for (int i = 0; i < 10'000; ++i) folded += "Content-Type:\n message/rfc822\n\n";
+  EXPECT_TRUE(Read(folded).truncated);
 }
 
 TEST(Report, AMailOfFiftyMegabytesIsReadByItsBeginning) {
@@ -234,6 +237,16 @@ TEST(Report, ManyPartsFieldsAndRecipientsStayWithinTheirLimits) {
   std::string lines;
   for (int i = 0; i < 5'000; ++i) lines += fmt::format("<a{}@a.example>: 550 5.1.1 unknown\n", i);
   EXPECT_LE(Read(Prose("failure notice", lines)).recipients.size(), 100u);
+}
+
+TEST(Report, AddressesNestedWithoutEndDoNotExhaustTheStack) {
+  for (const char* begin : {"To: ", "Resent-From: x:\n ", "Content-Type: message/rfc822\n\nReply-To : "}) {
+    std::string mail(begin);
+    for (int i = 0; i < 150'000; ++i) mail += i % 100 == 99 ? "a:\n " : "a:";
+    EXPECT_EQ(Read(mail + "\n\nx\n").kind, Kind::kOther);
+    EXPECT_EQ(Read(std::string(begin) + std::string(300'000, '(') + "\n\nx\n").kind, Kind::kOther);
+    EXPECT_EQ(Read(std::string(begin) + std::string(300'000, '<') + "\n\nx\n").kind, Kind::kOther);
+  }
 }
 
 TEST(Report, ABoundaryThatNeverComesIsReadAsProse) {
