@@ -38,6 +38,15 @@ TEST(Classify, AnAddressThatIsNotThereIsHard) {
   Expect({{.code = 550, .enhanced = "5.1.1", .text = "no"}, Class::kHard, Reason::kInvalidAddress});
 }
 
+TEST(Classify, AServersOwnDirectoryIsBelievedWithoutACode) {
+  Expect({{.text = "User ann (ann@a.example) not listed in Domino Directory", .diagnostic_type = "prose"},
+          Class::kHard,
+          Reason::kInvalidAddress});
+  Expect({{.text = "User not listed in public Name & Address Book", .diagnostic_type = "prose"}, Class::kHard, Reason::kInvalidAddress});
+  Expect({At(Command::kRcpt, "550 192.0.2.7 is listed in our directory of bad hosts"), Class::kSoft, Reason::kReputation});
+  Expect({At(Command::kRcpt, "550 #5.1.0 Address rejected."), Class::kHard, Reason::kInvalidAddress});
+}
+
 TEST(Classify, AFullMailboxIsSoftUnderAnyCode) {
   for (const char* text : {"552 5.2.2 Mailbox full", "450 4.2.2 over quota", "550 5.1.1 <a@b.example>... mailbox is full",
                            "554 Quota exceeded", "552-5.2.2 The email account that you tried to reach is over quota"}) {

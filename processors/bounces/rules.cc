@@ -50,7 +50,8 @@ constexpr Rule kRules[] = {
      .phrases =
          "blacklist|black list|blacklisted|blocklist|block list|blocklisted|block-listed|denylist|block-list|dnsbl|rbl|rbls|uribl|"
          "spamhaus|spamcop|sorbs|barracuda|proofpoint|senderscore|sender score|"
-         "poor reputation|bad reputation|low reputation|reputation|listed in|listed at|is listed on|is listed by|banned|"
+         "poor reputation|bad reputation|low reputation|reputation|is listed in|was listed in|ip * listed|listed at|is listed on|is listed "
+         "by|banned|"
          "blocked using|blocked by|blocked for|blocked due to|has been blocked|is blocked by|have been blocked|blocked because|client host|"
          "blocked * ip|ip * blocked|ip address * rejected|ip address * not allowed|host * blocked|message blocked|email blocked|"
          "connection refused from|your ip|your server|your host|sending ip|source ip|ip for sending|ip address is not|"
