@@ -11,6 +11,7 @@
 
 #include "app/database.h"
 #include "app/endpoint.h"
+#include "app/held.h"
 #include "app/open_blobs.h"
 #include "streams/observe/logging.h"
 
@@ -94,6 +95,17 @@ const std::vector<Setting>& Settings() {
       {"http_threads", "1", kNumber, 1, 64, "threads that answer HTTP"},
       {"relay", "127.0.0.1:2525", kEndpoint, 0, 0, "SMTP relay that mail is handed to, host:port"},
       {"relay_connections", "16", kNumber, 1, 1000, "connections kept to the relay, over all workers"},
+      {"relay_tls",
+       "opportunistic",
+       kChoice,
+       0,
+       0,
+       "STARTTLS to the relay: off, opportunistic (if it is offered, whatever its certificate), required, or verified: required, and the "
+       "certificate must be of the relay's name and of a trusted authority",
+       {"off", "opportunistic", "required", "verified"}},
+      {"relay_roots", "", kText, 0, 0, "file of PEM certificates of trusted authorities, for the relay's; default: the system's"},
+      {"relay_user", "", kText, 0, 0, "user for the login at the relay; only with relay_tls required or verified"},
+      {"relay_password", "", kSecret, 0, 0, "its password: env:NAME or file:PATH, which hold it"},
       {"helo_name", "localhost", kText, 0, 0, "name given in EHLO"},
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
       {"flush_journal_mb", "64", kNumber, 1, 1 << 16,
@@ -152,6 +164,9 @@ Result<void> Config::Set(std::string_view name, const std::string& value, const 
     }
     if (setting.kind == Setting::Kind::kBlobs) {
       if (auto fits = CheckBlobs(name, value); !fits) return Fail(Code::kInvalid, "{}: {}", source, fits.error().message);
+    }
+    if (setting.kind == Setting::Kind::kSecret && !value.empty() && !IsHeldElsewhere(value)) {
+      return Fail(Code::kInvalid, "{}: {} must be env:NAME or file:PATH, which hold it, so that others do not see it here", source, name);
     }
     values_[i] = {value, source};
     return Ok();

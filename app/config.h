@@ -21,8 +21,9 @@ struct Setting {
     kLevel,
     kDatabase,
     kBlobs,
+    kSecret,
     kChoice
-  } kind;             // host:port; of the log; see database.h, open_blobs.h
+  } kind;             // host:port; of the log; see database.h, open_blobs.h, held.h
   int64_t least = 0;  // of numbers
   int64_t most = 0;
   std::string_view help;

@@ -1,17 +1,12 @@
 // See database.h.
 #include "app/database.h"
 
-#include <cstdlib>
-#include <fstream>
-
+#include "app/held.h"
 #include "projections/read_models.h"
 #include "projections/sql/sqlite/sqlite.h"
 
 namespace maily::app {
 namespace {
-
-constexpr std::string_view kEnvironment = "env:";
-constexpr std::string_view kFile = "file:";
 
 bool IsUri(std::string_view text) { return text.starts_with("postgresql://") || text.starts_with("postgres://"); }
 
@@ -27,24 +22,10 @@ bool HoldsPassword(std::string_view text) {
 
 }  // namespace
 
-Result<std::string> ConnectionStringOf(const Config& config, std::string_view name) {
-  const std::string& setting = config.Text(name);
-  std::string value;
-  if (setting.starts_with(kEnvironment)) {
-    const char* found = std::getenv(setting.substr(kEnvironment.size()).c_str());
-    if (found != nullptr) value = found;
-  } else if (setting.starts_with(kFile)) {
-    std::ifstream file(setting.substr(kFile.size()));
-    std::getline(file, value);
-  } else {
-    return setting;
-  }
-  if (value.empty()) return Fail(Code::kInvalid, "{}: {} holds nothing", name, setting);
-  return value;
-}
+Result<std::string> ConnectionStringOf(const Config& config, std::string_view name) { return Held(name, config.Text(name)); }
 
 Result<void> CheckDatabase(std::string_view name, std::string_view here, const std::string& setting) {
-  if (setting == here || setting.starts_with(kEnvironment) || setting.starts_with(kFile)) return Ok();
+  if (setting == here || IsHeldElsewhere(setting)) return Ok();
   if (HoldsPassword(setting)) {
     return Fail(Code::kInvalid, "{} holds a password, which others can see here: use env:NAME or file:PATH, or PGPASSWORD or PGPASSFILE",
                 name);

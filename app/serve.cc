@@ -29,6 +29,7 @@
 #include "app/operate.h"
 #include "app/preview.h"
 #include "app/public_topics.h"
+#include "app/relay.h"
 #include "app/roles.h"
 #include "app/settings_watch.h"
 #include "app/signals.h"
@@ -275,15 +276,13 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   run.environment->commands_retention = Days(config.Number("commands_retention_days"));
   MakeSnapshots(run, config);
 
-  MAILY_TRY(const Endpoint relay, ParseEndpoint(config.Text("relay")));
+  MAILY_TRY(const smtp::SharedOptions mail, RelayOptions(config));
   const auto connections = static_cast<size_t>(config.Number("relay_connections"));
   const std::string base_url = TrackingBaseUrl(config);
   for (size_t w = 0; w < workers; ++w) {
     run.dialers.push_back(std::make_unique<asio_net::AsioDialer>(run.workers->at(w), live.Capability()));
-    smtp::SharedOptions options;
-    options.relay = relay;
+    smtp::SharedOptions options = mail;
     options.connections = std::max<size_t>(1, connections / workers);
-    options.helo = config.Text("helo_name");
     options.tracking_base_url = base_url;
     options.tick = task::kTickCommand;
     run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy,

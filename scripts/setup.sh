@@ -10,6 +10,7 @@ packages=(
 )
 [ "${1:-}" = "--bench" ] && packages+=(postfix wrk openjdk-17-jdk-headless maven)
 [ "${1:-}" = "--kafka" ] && packages+=(default-jre-headless maven kcat python3-confluent-kafka)
+[ "${1:-}" = "--mail" ] && packages+=(python3-aiosmtpd openssl python3-dkim python3-nacl libopendkim11)
 [ "${1:-}" = "--lint" ] && packages+=(clang-format-19)
 [ "${1:-}" = "--fuzz" ] && packages+=(clang-19 libclang-rt-19-dev)
 if [ "${1:-}" = "--postgres" ]; then packages+=(postgresql-15); fi

@@ -38,6 +38,7 @@ void Deliver(task::Context& context, const v1::RecordAttempt& command) {
   delivered.set_reply_code(command.reply_code());
   delivered.set_reply_text(command.reply_text());
   delivered.set_peer(command.peer());
+  if (command.has_tls()) *delivered.mutable_tls() = command.tls();
   context.Emit(delivered);
 }
 
@@ -81,7 +82,8 @@ void Skip(task::Context& context, const Command& command, SkipReason reason, con
 }  // namespace
 
 Duration RetryDelay(std::string_view stage, uint32_t tries) {
-  if (stage == "connect" || stage == "greeting") return kUnreachableDelays[std::min<size_t>(tries, kUnreachableDelays.size() - 1)];
+  const bool unreachable = stage == "connect" || stage == "greeting" || stage == "starttls" || stage == "auth";
+  if (unreachable) return kUnreachableDelays[std::min<size_t>(tries, kUnreachableDelays.size() - 1)];
   return kDeferredDelays[std::min<size_t>(tries, kDeferredDelays.size() - 1)];
 }
 

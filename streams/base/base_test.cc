@@ -1,6 +1,7 @@
 // Values without I/O: bytes, hashes, compression, ids.
 #include <gtest/gtest.h>
 
+#include "streams/base/base64.h"
 #include "streams/base/bytes.h"
 #include "streams/base/compress.h"
 #include "streams/base/hash.h"
@@ -104,6 +105,13 @@ TEST(Result, ATemporaryGivesItsValueAway) {
 TEST(Result, TryReturnsTheFirstError) {
   EXPECT_EQ(Quarter(8).value(), 2);
   EXPECT_EQ(Quarter(6).error().message, "3 is odd");
+}
+
+TEST(Base64, GivesTheExamplesOfRfc4648) {
+  const char* texts[] = {"", "f", "fo", "foo", "foob", "fooba", "foobar"};
+  const char* encoded[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+  for (size_t i = 0; i < std::size(texts); ++i) EXPECT_EQ(ToBase64(texts[i]), encoded[i]);
+  EXPECT_EQ(ToBase64("\xff\xfe\xfd"), "//79");
 }
 
 }  // namespace

@@ -113,8 +113,9 @@ class Shared : public std::enable_shared_from_this<Shared> {
         pool(PoolOptions{.relay = options_in.relay,
                          .connections = options_in.connections,
                          .mails_per_connection = options_in.mails_per_connection,
-                         .helo = options_in.helo,
-                         .timeouts = options_in.timeouts},
+                         .session = options_in.session,
+                         .tls = options_in.tls,
+                         .verify = options_in.verify},
              dialer, executor_in, clock_in),
         budget_(static_cast<int64_t>(options_in.connections) * options_in.credits_per_connection) {
     auto& metrics = observe::Metrics::Process();
@@ -344,6 +345,13 @@ class AttemptMail : public Mail {
     record.set_reply_text(RedactReply(verdict.text, to_));
     record.set_stage(std::string(StageName(verdict.stage)));
     record.set_peer(shared_.options.relay.ToString());
+    if (verdict.tls) {
+      sends::v1::Tls& tls = *record.mutable_tls();
+      tls.set_version(verdict.tls->version);
+      tls.set_cipher(verdict.tls->cipher);
+      tls.set_verified(verdict.tls->verified);
+      tls.set_why_not(verdict.tls->why_not);
+    }
     shared_.Report(origin_, std::move(record), slot_, nullptr);
     shared_.Ended();
   }

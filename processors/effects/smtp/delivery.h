@@ -34,9 +34,10 @@ struct SharedOptions {
   Endpoint relay = {};
   size_t connections = 16;
   uint32_t mails_per_connection = 1000;
-  std::string helo = "localhost";
-  std::string tracking_base_url;  // without a slash at its end
-  Timeouts timeouts = {};
+  SessionOptions session = {};
+  std::shared_ptr<const tls::Context> tls = nullptr;  // wherever session.tls asks for it
+  tls::Verify verify = tls::Verify::kRecord;
+  std::string tracking_base_url;        // without a slash at its end
   uint32_t credits_per_connection = 2;  // one on the wire, one being made
   uint16_t tick = 0;                    // type of the command that renews a lease: decided as nothing at all
 };

@@ -135,8 +135,8 @@ struct Process {
       : machine(machine_in), epoch(leads.value_or(Epoch(0))), attempts(slots, 4, machine_in.keys.entropy), sender(machine_in.log, 1 << 20) {
     shared = MakeShared({.relay = {"relay", 25},
                          .connections = connections,
+                         .session = {.timeouts = machine.timeouts},
                          .tracking_base_url = "https://t.example",
-                         .timeouts = machine.timeouts,
                          .tick = machine.tick},
                         machine.relay, attempts, machine.executor, machine.executor, machine.keys.entropy, sender, *machine.keys.ring);
     if (leads) Lead();

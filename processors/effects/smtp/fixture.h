@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "streams/port/kv.h"
 #include "streams/port/net.h"
 #include "streams/port/slots.h"
+#include "streams/tls/channel.h"
 #include "tests/memory_keyring.h"
 
 namespace maily::smtp {
@@ -106,10 +108,14 @@ class FakeRelay : public Dialer {
   std::vector<Received> received;
   bool refuse = false;  // connections
   bool pipelining = true;
+  bool chunking = false;
+  std::shared_ptr<const tls::Context> tls;  // offered
+  bool tls_broken = false;                  // offered, and then it speaks none
+  int secured = 0;                          // handshakes that were made
   int dials = 0;
   int open = 0;  // connections
-  // Asked for each command ("connect", "EHLO", "MAIL", "RCPT", "DATA", "dot", "RSET", "QUIT"), with what follows it: a reply instead of the
-  // usual one, "close" to close without a reply, "hang" for no reply, or empty.
+  // Asked for each command ("connect", "EHLO", "STAR", "AUTH", "MAIL", "RCPT", "DATA", "dot", "RSET", "QUIT"), with what follows it: a
+  // reply instead of the usual one, "close" to close without a reply, "hang" for no reply, or empty.
   std::function<std::string(const std::string& command, const std::string& rest)> hook;
 
   void Dial(const Endpoint&, Duration, std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override {
@@ -129,8 +135,29 @@ class FakeRelay : public Dialer {
     ~Peer() { --relay.open; }
 
     void Take(std::string_view bytes) {
+      if (!secured) return TakePlain(bytes);
+      const bool before = secured->established();
+      if (!secured->Receive(bytes)) closed = true;
+      output += secured->TakeEncrypted();
+      if (!before && secured->established()) ++relay.secured;
+      TakePlain(secured->TakePlain());
+      Flush();
+    }
+    void TakePlain(std::string_view bytes) {
+      if (broken_off) {
+        output += "500 what?\r\n";
+        return Flush();
+      }
       input += bytes;
       for (size_t end; !closed && (end = input.find("\r\n")) != std::string::npos;) {
+        if (chunk > 0) {
+          if (input.size() < chunk) return;
+          data = input.substr(0, chunk);
+          input.erase(0, std::exchange(chunk, 0));
+          if (Answer("dot", "", "250 2.0.0 queued\r\n")) relay.received.push_back({from, to, data});
+          data.clear();
+          continue;
+        }
         std::string line = input.substr(0, end);
         input.erase(0, end + 2);
         if (in_data) {
@@ -150,9 +177,23 @@ class FakeRelay : public Dialer {
         if (command == "RCPT") to = line.substr(9, line.find('>') - 9);
         std::string usual = "250 ok\r\n";
         if (command == "EHLO" && relay.pipelining) usual = "250-fake\r\n250 PIPELINING\r\n";
+        if (command == "EHLO" && (relay.tls || relay.tls_broken) && !secured) usual = "250-STARTTLS\r\n" + usual;
+        if (command == "EHLO" && secured) usual = "250-AUTH PLAIN\r\n" + usual;
+        if (command == "EHLO" && relay.chunking) usual = "250-CHUNKING\r\n" + usual;
+        if (command == "EHLO") usual = "250-fake greets you\r\n" + usual;
+        if (command == "BDAT") {
+          chunk = std::stoul(line.substr(5));
+          continue;
+        }
+        if (command == "STAR") usual = "220 go\r\n";
+        if (command == "AUTH") usual = "235 welcome\r\n";
         if (command == "DATA") usual = "354 go\r\n";
         if (command == "QUIT") usual = "221 bye\r\n";
         if (Answer(command, line.size() > 5 ? line.substr(5) : "", usual) && command == "DATA") in_data = true;
+        if (command == "STAR" && !closed) {
+          broken_off = relay.tls_broken;
+          if (!broken_off) secured.emplace(relay.tls);
+        }
         if (command == "QUIT") Close();
       }
     }
@@ -162,10 +203,18 @@ class FakeRelay : public Dialer {
       if (told == "close") {
         Close();
       } else if (told != "hang") {
-        output += told.empty() ? usual : told;
+        Say(told.empty() ? usual : told);
       }
       Flush();
       return told.empty();
+    }
+    void Say(const std::string& text) {
+      if (!secured) {
+        output += text;
+        return;
+      }
+      secured->Send(text).value();
+      output += secured->TakeEncrypted();
     }
     void Close() {
       closed = true;
@@ -186,6 +235,9 @@ class FakeRelay : public Dialer {
     FakeRelay& relay;
     std::string input, output, from, to, data;
     bool in_data = false, closed = false, flushing = false;
+    bool broken_off = false;
+    size_t chunk = 0;  // bytes of one that is awaited
+    std::optional<tls::Channel> secured;
     std::move_only_function<void(Result<std::string>)> reader;
   };
   struct End : Connection {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "streams/observe/logging.h"
@@ -17,11 +18,12 @@ constexpr Duration kSweepInterval = Seconds(1);  // how exactly time-outs are ke
 
 // One connection and its conversation.
 struct Line {
-  Line(std::unique_ptr<Connection> connection_in, const PoolOptions& options)
-      : connection(std::move(connection_in)), session(options.helo, options.timeouts) {}
+  Line(std::unique_ptr<Connection> connection_in, SessionOptions options)
+      : connection(std::move(connection_in)), session(std::move(options)) {}
   bool idle() const { return !gone && !mail && session.state() == Session::State::kReady; }
 
   std::unique_ptr<Connection> connection;
+  std::optional<tls::Channel> secured;  // from STARTTLS on
   Session session;
   std::unique_ptr<Mail> mail;
   uint32_t mails = 0;  // carried to a verdict
@@ -120,7 +122,9 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   }
 
   void Open(std::unique_ptr<Connection> connection) {
-    auto line = std::make_shared<Line>(std::move(connection), options);
+    SessionOptions how = options.session;
+    if (how.tls == TlsUse::kIfOffered && clock.Steady() < plain_until) how.tls = TlsUse::kNever;
+    auto line = std::make_shared<Line>(std::move(connection), std::move(how));
     line->deadline = clock.Steady() + line->session.wait_limit();
     lines.push_back(line);
     Read(line);
@@ -136,6 +140,8 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
         line->session.Lost(read.error().message);
       } else if (read->empty()) {
         line->session.Lost("the relay closed the connection");
+      } else if (line->secured) {
+        self->Decrypt(*line, *read);
       } else {
         line->session.Receive(*read);
       }
@@ -144,12 +150,26 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     });
   }
 
+  void Decrypt(Line& line, std::string_view bytes) {
+    const bool was_established = line.secured->established();
+    if (const auto received = line.secured->Receive(bytes); !received) {
+      if (!was_established) plain_until = clock.Steady() + options.plain_after_tls;
+      return line.session.Lost(received.error().message);
+    }
+    if (!was_established && line.secured->established()) line.session.Secured();
+    if (const std::string plain = line.secured->TakePlain(); !plain.empty()) line.session.Receive(plain);
+    if (line.secured->closed()) line.session.Lost("the relay closed the connection");
+  }
+
   // Carries out whatever the session wants now.
   void Step(const LinePtr& line) {
     while (!line->gone) {
       if (line->mail && line->session.dot_is_next() && !line->writing && !line->mail->InTime()) {
         line->late = line->proven = true;  // the relay did its part
         line->session.Lost(kLate.text);
+      }
+      if (line->session.state() == Session::State::kTls && !line->secured) {
+        line->secured.emplace(options.tls, options.relay.host, options.verify);
       }
       if (auto verdict = line->session.TakeVerdict()) Settle(*line, std::move(*verdict));
       Write(line);
@@ -177,6 +197,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
       }
       verdict.kind = Verdict::Kind::kDeferred;  // on a fresh connection the mail itself may be why
     }
+    if (line.secured && line.secured->established()) verdict.tls = line.secured->facts();
     ++line.mails;
     if (verdict.code != 0 && verdict.code != 421) Prove(line);
     mail->Done(verdict);
@@ -196,11 +217,19 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
 
   void Write(const LinePtr& line) {
     if (line->writing) return;
-    Session::Output output = line->session.TakeOutput();
-    if (output.bytes.empty()) return;
-    if (output.has_dot) line->mail->DotSent();
+    std::string bytes;
+    if (!line->secured || line->secured->established()) {
+      Session::Output output = line->session.TakeOutput();
+      if (output.has_dot) line->mail->DotSent();
+      bytes = std::move(output.bytes);
+    }
+    if (line->secured) {
+      if (const auto sent = bytes.empty() ? Ok() : line->secured->Send(bytes); !sent) line->session.Lost(sent.error().message);
+      bytes = line->secured->TakeEncrypted();
+    }
+    if (bytes.empty()) return;
     line->writing = true;
-    line->connection->Write(std::move(output.bytes), [weak = weak_from_this(), line](Result<void> written) {
+    line->connection->Write(std::move(bytes), [weak = weak_from_this(), line](Result<void> written) {
       line->writing = false;
       const auto self = weak.lock();
       if (!self || line->gone) return;
@@ -307,6 +336,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   size_t dialing = 0;
   int failures = 0;  // in a row
   Duration next_dial;
+  Duration plain_until;  // a handshake failed
   Verdict last_failure;
   mutable std::mutex trouble_mutex;
   std::string trouble;  // guarded by it: the text of last_failure for other threads

@@ -38,14 +38,17 @@ struct PoolOptions {
   Endpoint relay = {};
   size_t connections = 16;
   uint32_t mails_per_connection = 1000;
-  std::string helo = "localhost";
-  Timeouts timeouts = {};
+  SessionOptions session = {};
+  // How connections are secured where session.tls asks for it; its name is the relay's host.
+  std::shared_ptr<const tls::Context> tls = nullptr;
+  tls::Verify verify = tls::Verify::kRecord;
   Duration dial_timeout = Seconds(30);
   Duration idle_timeout = Seconds(60);   // below what relays allow (Postfix: 300 s)
   Duration wait_max = Seconds(60);       // a mail that found no connection for so long is deferred with why
   Duration wait_down_max = Seconds(10);  // the same while the relay is down: the reason shows early at those who wait
   Duration backoff_min = Milliseconds(250);
   Duration backoff_max = Seconds(30);
+  Duration plain_after_tls = Seconds(600);  // where TLS is used if offered, and a handshake failed: so long without
 };
 
 // Lives on `executor`: all calls there. Destroying it drops all connections at once; mails under way are destroyed without Done.

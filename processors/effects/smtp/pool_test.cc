@@ -2,8 +2,12 @@
 #include "processors/effects/smtp/pool.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "processors/effects/smtp/fixture.h"
+#include "streams/tls/test_certificate.h"
 
 namespace maily::smtp {
 namespace {
@@ -281,6 +285,111 @@ TEST(Pool, AnIdlePoolDrainsAtOnceAndDestructionMidwayIsQuiet) {
   world.executor.Advance(Seconds(100));
   EXPECT_TRUE(world.verdicts.empty());
   EXPECT_EQ(world.relay.open, 0);
+}
+
+// ---- TLS and logins ----
+
+// A relay with a certificate for its name, and what a client needs to trust it.
+struct Certified {
+  explicit Certified(World& world, const std::string& name = "relay.test") {
+    std::string path = (std::filesystem::temp_directory_path() / "maily_roots_XXXXXX").string();
+    const int file = mkstemp(path.data());
+    MAILY_CHECK(file >= 0, "mkstemp {}", path);
+    const tls::TestCertificate made = tls::MakeTestCertificate(name);
+    MAILY_CHECK(write(file, made.roots.data(), made.roots.size()) == static_cast<ssize_t>(made.roots.size()), "write {}", path);
+    close(file);
+    world.relay.tls = tls::Context::Server(made.chain, made.key).value();
+    options.tls = tls::Context::Client(path).value();
+    std::filesystem::remove(path);
+    options.relay = {"relay.test", 25};
+    options.connections = 1;
+  }
+  PoolOptions options;
+};
+
+TEST(Pool, SecuresConnectionsAndSaysHow) {
+  World world;
+  Certified relay(world);
+  world.relay.chunking = true;
+  relay.options.verify = tls::Verify::kRequire;
+  relay.options.session = {.tls = TlsUse::kRequired, .login = Login{"me", "secret"}};
+  std::string auth;
+  world.relay.hook = [&](const std::string& command, const std::string& rest) {
+    if (command == "AUTH") auth = rest;
+    return std::string();
+  };
+  world.Make(relay.options);
+  world.Submit(3);
+  world.executor.Run();
+  EXPECT_EQ(auth, "PLAIN AG1lAHNlY3JldA==");
+  ASSERT_EQ(world.Count(Kind::kDelivered), 3u);
+  EXPECT_EQ(world.relay.secured, 1);
+  EXPECT_EQ(world.relay.received.at(2).data, "Subject: x\r\n\r\nhello\r\n");
+  ASSERT_TRUE(world.verdicts[0].tls);
+  EXPECT_EQ(world.verdicts[0].tls->version, "TLSv1.3");
+  EXPECT_TRUE(world.verdicts[0].tls->verified);
+  EXPECT_EQ(world.log[1].substr(0, 3), "dot") << "of the bytes before they are encrypted";
+}
+
+TEST(Pool, ACertificateOfAnotherNameIsNotedOrRefused) {
+  for (const tls::Verify verify : {tls::Verify::kRecord, tls::Verify::kRequire}) {
+    World world;
+    Certified relay(world, "other.test");
+    relay.options.verify = verify;
+    relay.options.session.tls = TlsUse::kRequired;
+    world.Make(relay.options);
+    world.Submit(1);
+    world.executor.Advance(Seconds(20));
+    ASSERT_EQ(world.verdicts.size(), 1u);
+    if (verify == tls::Verify::kRecord) {
+      EXPECT_EQ(world.verdicts[0].kind, Kind::kDelivered);
+      EXPECT_FALSE(world.verdicts[0].tls->verified);
+      EXPECT_EQ(world.verdicts[0].tls->why_not, "hostname mismatch");
+      continue;
+    }
+    EXPECT_EQ(world.verdicts[0].kind, Kind::kDeferred);
+    EXPECT_EQ(world.verdicts[0].stage, Stage::kStartTls);
+    EXPECT_NE(world.verdicts[0].text.find("hostname mismatch"), std::string::npos) << world.verdicts[0].text;
+    EXPECT_TRUE(world.relay.received.empty());
+    EXPECT_TRUE(world.pool->down());
+  }
+}
+
+// Where TLS is only welcome, a relay whose TLS is broken gets its mail all the same; ten minutes later TLS is tried again.
+TEST(Pool, ABrokenHandshakeIsGoneRoundWhereTlsIsNotRequired) {
+  World world;
+  Certified relay(world);
+  relay.options.session.tls = TlsUse::kIfOffered;
+  world.relay.tls_broken = true;
+  world.Make(relay.options);
+  world.Submit(1);
+  world.executor.Advance(Seconds(5));
+  ASSERT_EQ(world.Count(Kind::kDelivered), 1u);
+  EXPECT_FALSE(world.verdicts[0].tls);
+  world.relay.tls_broken = false;
+  world.Submit(1);
+  world.executor.Advance(Seconds(700));
+  world.Submit(1);
+  world.executor.Run();
+  ASSERT_EQ(world.Count(Kind::kDelivered), 3u);
+  EXPECT_FALSE(world.verdicts[1].tls);
+  EXPECT_TRUE(world.verdicts[2].tls);
+}
+
+TEST(Pool, AWrongPasswordIsNoFaultOfTheMail) {
+  World world;
+  Certified relay(world);
+  relay.options.session = {.tls = TlsUse::kRequired, .login = Login{"me", "wrong"}};
+  world.relay.hook = [](const std::string& command, const std::string&) {
+    return command == "AUTH" ? std::string("535 5.7.8 wrong\r\n") : std::string();
+  };
+  world.Make(relay.options);
+  world.Submit(1);
+  world.executor.Advance(Seconds(20));
+  ASSERT_EQ(world.verdicts.size(), 1u);
+  EXPECT_EQ(world.verdicts[0].kind, Kind::kDeferred);
+  EXPECT_EQ(world.verdicts[0].code, 535);
+  EXPECT_EQ(world.pool->trouble(), "wrong");
 }
 
 }  // namespace

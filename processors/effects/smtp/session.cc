@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <vector>
 
+#include "streams/base/base64.h"
 #include "streams/base/result.h"
 
 namespace maily::smtp {
@@ -83,26 +85,33 @@ std::string_view StageName(Stage stage) {
       return "body";
     case Stage::kDot:
       return "dot";
+    case Stage::kStartTls:
+      return "starttls";
+    case Stage::kAuth:
+      return "auth";
   }
   return "connect";
 }
 
-Session::Session(std::string helo, const Timeouts& timeouts) : helo_(std::move(helo)), timeouts_(timeouts) {}
+Session::Session(SessionOptions options) : options_(std::move(options)) {}
 
 Duration Session::wait_limit() const {
+  const Timeouts& timeouts = options_.timeouts;
   switch (state_) {
     case State::kGreeting:
-      return timeouts_.greeting;
+      return timeouts.greeting;
     case State::kHello:
-      return timeouts_.command;
+    case State::kStartTls:
+    case State::kTls:
+    case State::kAuth:
     case State::kReset:
-      return timeouts_.command;
+      return timeouts.command;
     case State::kEnvelope:
-      return answered_ == 2 ? timeouts_.data : timeouts_.command;
+      return answered_ == 2 ? timeouts.data : timeouts.command;
     case State::kBody:
-      return timeouts_.dot;
+      return timeouts.dot;
     case State::kQuit:
-      return timeouts_.quit;
+      return timeouts.quit;
     case State::kReady:
     case State::kDead:
       break;
@@ -116,6 +125,11 @@ Stage Session::WaitingFor() const {
       return Stage::kGreeting;
     case State::kHello:
       return Stage::kEhlo;
+    case State::kStartTls:
+    case State::kTls:
+      return Stage::kStartTls;
+    case State::kAuth:
+      return Stage::kAuth;
     case State::kEnvelope:
       return answered_ == 0 ? Stage::kMail : answered_ == 1 ? Stage::kRcpt : Stage::kData;
     case State::kBody:
@@ -130,7 +144,7 @@ Session::Output Session::TakeOutput() { return {std::exchange(output_, {}), std:
 std::optional<Verdict> Session::TakeVerdict() { return std::exchange(verdict_, std::nullopt); }
 
 void Session::Receive(std::string_view bytes) {
-  while (!bytes.empty() && state_ != State::kDead) {
+  while (!bytes.empty() && state_ != State::kDead && state_ != State::kTls) {
     const size_t end = bytes.find('\n');
     const std::string_view part = bytes.substr(0, end);
     if (line_.size() + part.size() > kLineBytesMax) {
@@ -178,12 +192,26 @@ void Session::OnLine(std::string_view line) {
 }
 
 void Session::OnCapability(std::string_view line) {
-  std::string word;
-  size_t at = 0;
-  for (; at < line.size() && line[at] != ' '; ++at) word.push_back(Upper(line[at]));
-  if (word == "PIPELINING") pipelining_ = true;
-  if (word == "SMTPUTF8") smtputf8_ = true;
-  if (word == "SIZE" && at < line.size()) std::from_chars(line.data() + at + 1, line.data() + line.size(), size_limit_);
+  std::vector<std::string> words(1);
+  for (const char c : line) {
+    if (c != ' ') {
+      words.back().push_back(Upper(c));
+    } else if (!words.back().empty()) {
+      words.emplace_back();
+    }
+  }
+  const std::string& name = words[0];
+  if (name == "PIPELINING") offers_.pipelining = true;
+  if (name == "SMTPUTF8") offers_.smtputf8 = true;
+  if (name == "8BITMIME") offers_.eight_bit = true;
+  if (name == "CHUNKING") offers_.chunking = true;
+  if (name == "STARTTLS") offers_.starttls = true;
+  if (name == "SIZE" && words.size() > 1) std::from_chars(words[1].data(), words[1].data() + words[1].size(), offers_.size_limit);
+  if (name != "AUTH") return;
+  for (const std::string& mechanism : words) {
+    if (mechanism == "PLAIN") offers_.plain = true;
+    if (mechanism == "LOGIN") offers_.login = true;
+  }
 }
 
 void Session::OnReply(Reply reply) {
@@ -193,6 +221,10 @@ void Session::OnReply(Reply reply) {
       return OnGreeting(reply);
     case State::kHello:
       return OnHello(reply);
+    case State::kStartTls:
+      return OnStartTls(reply);
+    case State::kAuth:
+      return OnAuth(reply);
     case State::kEnvelope:
       return OnEnvelope(reply);
     case State::kBody:
@@ -207,6 +239,7 @@ void Session::OnReply(Reply reply) {
       return Die(Describe(reply, Verdict::Kind::kDeferred, Stage::kConnect));
     case State::kReady:
       return Die({.kind = Verdict::Kind::kDeferred, .stage = Stage::kConnect, .text = "the peer spoke out of turn"});
+    case State::kTls:
     case State::kDead:
       return;
   }
@@ -214,20 +247,71 @@ void Session::OnReply(Reply reply) {
 
 void Session::OnGreeting(const Reply& reply) {
   if (reply.code / 100 != 2) return Die(Describe(reply, Verdict::Kind::kDeferred, Stage::kGreeting));
-  output_ += "EHLO " + helo_ + "\r\n";
+  output_ += "EHLO " + options_.helo + "\r\n";
   state_ = State::kHello;
 }
 
 void Session::OnHello(const Reply& reply) {
-  if (reply.code / 100 == 2) {
-    state_ = State::kReady;
-    return;
-  }
+  if (reply.code / 100 == 2) return Greeted(/*may_start_tls=*/true);
   if (reply.code / 100 == 5 && !std::exchange(helo_tried_, true)) {
-    output_ += "HELO " + helo_ + "\r\n";
+    output_ += "HELO " + options_.helo + "\r\n";
     return;
   }
   Die(Describe(reply, Verdict::Kind::kDeferred, Stage::kEhlo));
+}
+
+// The peer has said what it offers: what is left to do before the first mail.
+void Session::Greeted(bool may_start_tls) {
+  const auto stop = [this](Stage stage, std::string_view why) {
+    Die({.kind = Verdict::Kind::kDeferred, .stage = stage, .text = std::string(why)});
+  };
+  if (!secured_ && options_.tls != TlsUse::kNever && offers_.starttls && may_start_tls) {
+    output_ += "STARTTLS\r\n";
+    state_ = State::kStartTls;
+    return;
+  }
+  if (!secured_ && options_.tls == TlsUse::kRequired) return stop(Stage::kStartTls, "the relay offers no STARTTLS, and TLS is required");
+  if (!options_.login) {
+    state_ = State::kReady;
+    return;
+  }
+  if (!secured_) return stop(Stage::kAuth, "the relay offers no STARTTLS, and a password is not sent without TLS");
+  if (offers_.plain) {
+    output_ += "AUTH PLAIN " + ToBase64('\0' + options_.login->user + '\0' + options_.login->password) + "\r\n";
+    auth_step_ = 2;
+  } else if (offers_.login) {
+    output_ += "AUTH LOGIN\r\n";
+    auth_step_ = 0;
+  } else {
+    return stop(Stage::kAuth, "the relay offers neither AUTH PLAIN nor AUTH LOGIN");
+  }
+  state_ = State::kAuth;
+}
+
+void Session::OnStartTls(const Reply& reply) {
+  if (reply.code == 220) {
+    state_ = State::kTls;
+    return;
+  }
+  if (options_.tls == TlsUse::kRequired) return Die(Describe(reply, Verdict::Kind::kDeferred, Stage::kStartTls));
+  Greeted(/*may_start_tls=*/false);
+}
+
+void Session::Secured() {
+  MAILY_CHECK(state_ == State::kTls, "a handshake that nobody asked for");
+  secured_ = true;
+  offers_ = {};
+  output_ += "EHLO " + options_.helo + "\r\n";
+  state_ = State::kHello;
+}
+
+void Session::OnAuth(const Reply& reply) {
+  if (reply.code == 235) {
+    state_ = State::kReady;
+    return;
+  }
+  if (reply.code != 334 || auth_step_ == 2) return Die(Describe(reply, Verdict::Kind::kDeferred, Stage::kAuth));
+  output_ += ToBase64(auth_step_++ == 0 ? options_.login->user : options_.login->password) + "\r\n";
 }
 
 void Session::Start(const Envelope& envelope, std::string_view data) {
@@ -240,14 +324,18 @@ void Session::Start(const Envelope& envelope, std::string_view data) {
     return cannot("this address cannot stand in an SMTP command");
   }
   const bool utf8 = !IsAscii(envelope.mail_from) || !IsAscii(envelope.rcpt_to);
-  if (utf8 && !smtputf8_) return cannot("the relay does not offer SMTPUTF8, which this address needs");
-  if (size_limit_ != 0 && data.size() > size_limit_) return cannot("the mail is larger than the relay takes");
+  if (utf8 && !offers_.smtputf8) return cannot("the relay does not offer SMTPUTF8, which this address needs");
+  const bool eight_bit = !IsAscii(data);
+  if (eight_bit && !offers_.eight_bit) return cannot("the relay does not offer 8BITMIME, which this mail needs");
+  if (offers_.size_limit != 0 && data.size() > offers_.size_limit) return cannot("the mail is larger than the relay takes");
   commands_[0] = fmt::format("MAIL FROM:<{}>", envelope.mail_from);
-  if (size_limit_ != 0) commands_[0] += fmt::format(" SIZE={}", data.size());
+  if (offers_.size_limit != 0) commands_[0] += fmt::format(" SIZE={}", data.size());
+  if (eight_bit) commands_[0] += " BODY=8BITMIME";
   if (utf8) commands_[0] += " SMTPUTF8";
   commands_[0] += "\r\n";
   commands_[1] = fmt::format("RCPT TO:<{}>\r\n", envelope.rcpt_to);
   commands_[2] = "DATA\r\n";
+  steps_ = offers_.chunking ? 2 : 3;
   sent_ = answered_ = 0;
   data_ = data;
   state_ = State::kEnvelope;
@@ -255,7 +343,7 @@ void Session::Start(const Envelope& envelope, std::string_view data) {
 }
 
 void Session::SendEnvelopeStep() {
-  const int until = pipelining_ ? 3 : answered_ + 1;
+  const int until = offers_.pipelining ? steps_ : answered_ + 1;
   for (; sent_ < until; ++sent_) output_ += commands_[sent_];
 }
 
@@ -277,7 +365,7 @@ void Session::OnEnvelope(const Reply& reply) {
     if (answered_ == sent_) EndEnvelope();
     return;
   }
-  if (answered_ == 3) return SendBody();
+  if (answered_ == steps_) return SendBody();
   SendEnvelopeStep();
 }
 
@@ -288,7 +376,13 @@ void Session::EndEnvelope() {
 }
 
 void Session::SendBody() {
-  AppendStuffed(data_, output_);
+  if (offers_.chunking) {
+    const std::string_view end = data_.ends_with("\r\n") ? "" : "\r\n";
+    output_ += fmt::format("BDAT {} LAST\r\n", data_.size() + end.size());
+    output_.append(data_).append(end);
+  } else {
+    AppendStuffed(data_, output_);
+  }
   output_has_dot_ = true;
   state_ = State::kBody;
 }

@@ -16,7 +16,7 @@ constexpr std::string_view kPlainHello = "250 relay\r\n";
 std::string Take(Session& session) { return session.TakeOutput().bytes; }
 
 Session Ready(std::string_view hello) {
-  Session session("client.example", {});
+  Session session({.helo = "client.example"});
   session.Receive(kGreeting);
   EXPECT_EQ(Take(session), "EHLO client.example\r\n");
   session.Receive(hello);
@@ -63,7 +63,7 @@ TEST(Session, GoesStepByStepWithoutPipelining) {
 }
 
 TEST(Session, FallsBackToHelo) {
-  Session session("client.example", {});
+  Session session({.helo = "client.example"});
   session.Receive("220-hello\r\n220 there\r\n");
   Take(session);
   session.Receive("502 what?\r\n");
@@ -79,7 +79,7 @@ TEST(Session, EverySplitOfThePeersBytesGivesTheSame) {
   const std::string after = "550-5.1.1 no such\r\n550 5.1.1 user\r\n";
   const auto run = [&](size_t cut, bool single) {
     const std::string all = before + mail + after;
-    Session session("c", {});
+    Session session({.helo = "c"});
     std::string written;
     size_t fed = 0;
     bool started = false;
@@ -207,13 +207,13 @@ TEST(Session, APeerThatIsNoSmtpServerIsGivenUp) {
   for (const std::string& bytes :
        {std::string("HTTP/1.1 400\r\n"), std::string("22\r\n"), std::string("220x\r\n"), std::string("220-a\r\n250 b\r\n"),
         std::string(5000, '2'), std::string("554 go away\r\n"), std::string("421 later\r\n")}) {
-    Session session("c", {});
+    Session session({.helo = "c"});
     session.Receive(bytes);
     EXPECT_EQ(session.state(), State::kDead) << bytes;
     EXPECT_EQ(session.failure().kind, Kind::kDeferred);
     EXPECT_EQ(session.failure().stage, Stage::kGreeting);
   }
-  Session endless("c", {});
+  Session endless({.helo = "c"});
   for (int i = 0; i < 1000 && endless.state() != State::kDead; ++i) endless.Receive("220-" + std::string(400, 'x') + "\r\n");
   EXPECT_EQ(endless.state(), State::kDead);
 }
@@ -245,7 +245,7 @@ TEST(Session, RefusesWhatThePeerOrTheProtocolCannotTake) {
 }
 
 TEST(Session, WaitsAsLongAsTheStandardAsks) {
-  Session session("c", {});
+  Session session({.helo = "c"});
   EXPECT_EQ(session.wait_limit(), Seconds(300));
   session.Receive(kGreeting);
   session.Receive(kHello);
@@ -266,6 +266,140 @@ TEST(Session, EnhancedCodesMustFitTheirReply) {
     session.Receive(std::string(line) + "\r\n");
     EXPECT_EQ(session.TakeVerdict()->enhanced, code) << line;
   }
+}
+
+// ---- STARTTLS, AUTH, chunks ----
+
+constexpr std::string_view kTlsHello = "250-relay\r\n250-STARTTLS\r\n250 PIPELINING\r\n";
+constexpr std::string_view kAuthHello = "250-relay\r\n250-AUTH LOGIN PLAIN\r\n250 PIPELINING\r\n";
+
+SessionOptions Securing(TlsUse tls, std::optional<Login> login = std::nullopt) {
+  return {.helo = "client.example", .timeouts = {}, .tls = tls, .login = std::move(login)};
+}
+// Greeted, and its EHLO answered.
+Session Hello(SessionOptions options, std::string_view hello) {
+  Session session(std::move(options));
+  session.Receive(kGreeting);
+  Take(session);
+  session.Receive(hello);
+  return session;
+}
+
+TEST(Session, StartsTlsAndForgetsWhatWasOfferedBefore) {
+  Session session = Hello(Securing(TlsUse::kIfOffered), kTlsHello);
+  EXPECT_EQ(Take(session), "STARTTLS\r\n");
+  EXPECT_EQ(session.state(), State::kStartTls);
+  // What comes with the answer was not said under TLS (CVE-2011-0411).
+  session.Receive("220 go\r\n250-injected\r\n250 CHUNKING\r\n");
+  EXPECT_EQ(session.state(), State::kTls);
+  session.Receive("250 more\r\n");
+  EXPECT_EQ(session.state(), State::kTls);
+  EXPECT_EQ(Take(session), "");
+  session.Secured();
+  EXPECT_EQ(Take(session), "EHLO client.example\r\n");
+  session.Receive("250 relay\r\n");
+  ASSERT_EQ(session.state(), State::kReady);
+  session.Start({"f@a.example", "t@b.example"}, "x");
+  EXPECT_EQ(Take(session), "MAIL FROM:<f@a.example>\r\n") << "pipelining was not offered again";
+}
+
+TEST(Session, WithoutTlsOnlyWhereItIsNotRequired) {
+  const auto state = [](TlsUse tls, std::string_view hello, std::string_view answer) {
+    Session session = Hello(Securing(tls), hello);
+    session.Receive(answer);
+    return session.state();
+  };
+  EXPECT_EQ(state(TlsUse::kNever, kTlsHello, ""), State::kReady);
+  EXPECT_EQ(state(TlsUse::kIfOffered, kPlainHello, ""), State::kReady);
+  EXPECT_EQ(state(TlsUse::kIfOffered, kTlsHello, "454 4.7.0 not now\r\n"), State::kReady);
+  EXPECT_EQ(state(TlsUse::kRequired, kTlsHello, "454 4.7.0 not now\r\n"), State::kDead);
+  EXPECT_EQ(state(TlsUse::kRequired, kPlainHello, ""), State::kDead);
+  Session session = Hello(Securing(TlsUse::kRequired), kTlsHello);
+  session.Receive("454 4.7.0 not now\r\n");
+  EXPECT_EQ(session.failure().kind, Kind::kDeferred);
+  EXPECT_EQ(session.failure().stage, Stage::kStartTls);
+  EXPECT_EQ(session.failure().code, 454);
+}
+
+// A session that has TLS, and has been told `hello` under it.
+Session Secure(Login login, std::string_view hello) {
+  Session session = Hello(Securing(TlsUse::kRequired, std::move(login)), kTlsHello);
+  session.Receive("220 go\r\n");
+  session.Secured();
+  Take(session);
+  session.Receive(hello);
+  return session;
+}
+
+TEST(Session, LogsInUnderTlsOnly) {
+  const Login login{"me@a.example", "pa:ss"};
+  Session plain = Secure(login, kAuthHello);
+  EXPECT_EQ(Take(plain), "AUTH PLAIN AG1lQGEuZXhhbXBsZQBwYTpzcw==\r\n");
+  plain.Receive("235 2.7.0 welcome\r\n");
+  EXPECT_EQ(plain.state(), State::kReady);
+
+  Session stepwise = Secure(login, "250-relay\r\n250 AUTH  LOGIN CRAM-MD5\r\n");
+  EXPECT_EQ(Take(stepwise), "AUTH LOGIN\r\n");
+  stepwise.Receive("334 VXNlcm5hbWU6\r\n");
+  EXPECT_EQ(Take(stepwise), "bWVAYS5leGFtcGxl\r\n");
+  stepwise.Receive("334 UGFzc3dvcmQ6\r\n");
+  EXPECT_EQ(Take(stepwise), "cGE6c3M=\r\n");
+  stepwise.Receive("235 ok\r\n");
+  EXPECT_EQ(stepwise.state(), State::kReady);
+
+  Session refused = Secure(login, kAuthHello);
+  refused.Receive("535 5.7.8 wrong\r\n");
+  EXPECT_EQ(refused.state(), State::kDead);
+  EXPECT_EQ(refused.failure().kind, Kind::kDeferred) << "the mail is not at fault";
+  EXPECT_EQ(refused.failure().stage, Stage::kAuth);
+  EXPECT_EQ(refused.failure().code, 535);
+
+  Session asks_for_ever = Secure(login, kAuthHello);
+  asks_for_ever.Receive("334 \r\n");
+  EXPECT_EQ(asks_for_ever.state(), State::kDead);
+  EXPECT_EQ(Secure(login, "250-relay\r\n250 AUTH GSSAPI\r\n").state(), State::kDead);
+  EXPECT_EQ(Secure(login, kPlainHello).state(), State::kDead);
+
+  for (const TlsUse tls : {TlsUse::kNever, TlsUse::kIfOffered}) {
+    Session open = Hello(Securing(tls, login), kAuthHello);
+    EXPECT_EQ(open.state(), State::kDead);
+    EXPECT_EQ(Take(open), "");
+    EXPECT_NE(open.failure().text.find("without TLS"), std::string::npos);
+  }
+}
+
+TEST(Session, SendsAMailAsOneChunkWhereThatIsOffered) {
+  for (const bool pipelining : {false, true}) {
+    Session session = Ready(pipelining ? "250-relay\r\n250-PIPELINING\r\n250 CHUNKING\r\n" : "250-relay\r\n250 CHUNKING\r\n");
+    session.Start({"f@a.example", "t@b.example"}, ".a\r\n.\r\nb");
+    std::string written = Take(session);
+    if (!pipelining) {
+      session.Receive("250 ok\r\n");
+      written += Take(session);
+    }
+    EXPECT_EQ(written, "MAIL FROM:<f@a.example>\r\nRCPT TO:<t@b.example>\r\n");
+    session.Receive(pipelining ? "250 ok\r\n250 ok\r\n" : "250 ok\r\n");
+    EXPECT_TRUE(session.dot_is_next());
+    const Session::Output body = session.TakeOutput();
+    EXPECT_TRUE(body.has_dot);
+    EXPECT_EQ(body.bytes, "BDAT 10 LAST\r\n.a\r\n.\r\nb\r\n");
+    session.Lost("reset");
+    EXPECT_EQ(session.TakeVerdict()->kind, Kind::kUnknown);
+  }
+  Session session = Ready("250-relay\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+  session.Start({"f@a.example", "t@b.example"}, "x");
+  session.Receive("250 ok\r\n550 5.1.1 no\r\n");
+  EXPECT_EQ(session.TakeVerdict()->kind, Kind::kBounced);
+  EXPECT_EQ(session.state(), State::kReset);
+}
+
+TEST(Session, EightBitMailsAreAnnouncedOrRefused) {
+  Session session = Ready(kHello);
+  session.Start({"f@a.example", "t@b.example"}, "gr\xC3\xBC\xC3\x9F\r\n");
+  EXPECT_TRUE(Take(session).starts_with("MAIL FROM:<f@a.example> SIZE=8 BODY=8BITMIME\r\n"));
+  Session plain = Ready(kPlainHello);
+  plain.Start({"f@a.example", "t@b.example"}, "gr\xC3\xBC\xC3\x9F\r\n");
+  EXPECT_EQ(plain.TakeVerdict()->kind, Kind::kBounced);
 }
 
 }  // namespace

@@ -1,0 +1,14 @@
+// What the settings relay_… and helo_name stand for: how mail is handed over.
+#pragma once
+
+#include "app/config.h"
+#include "processors/effects/smtp/delivery.h"
+#include "streams/base/result.h"
+
+namespace maily::app {
+
+// Relay, session and TLS of the effect's options; the others as they are by default. kInvalid: settings that do not go together, or files
+// that cannot be read.
+Result<smtp::SharedOptions> RelayOptions(const Config& config);
+
+}  // namespace maily::app
