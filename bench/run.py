@@ -117,6 +117,32 @@ def restart(arguments):
     return form.write("restart", samples, RESTART_TARGETS, started)
 
 
+def bounces(arguments):
+    """Agreement of the bounce rules with a folder of labelled mails; the shares stand at the top of the file."""
+    path = os.path.join(arguments.build, "bench/bounces_agreement")
+    if not os.path.exists(path):
+        raise Missing(f"{path} is not built")
+    started = form.now()
+    command = [path] + (["--dir", os.path.abspath(arguments.dir)] if arguments.dir else [])
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=SECONDS_MAX, check=False)
+    print(done.stderr.decode(errors="replace"), end="")
+    if done.returncode != 0:
+        return 1
+    report = {"name": "bounces", "commit": form.Samples().commit, "machine": form.machine(), "started_at": started.isoformat(timespec="seconds"),
+              "definitions": {"agreement": "labels whose class we give too / labels",
+                              "false_hard": "labels that are not hard and that we call hard / labels that are not hard"}}
+    report.update(json.loads(done.stdout))
+    os.makedirs(os.path.dirname(form.path_of("bounces")), exist_ok=True)
+    with open(form.path_of("bounces"), "w", encoding="utf-8") as file:
+        json.dump(report, file, indent=2)
+    short = 0
+    for name, text, holds in [("agreement", ">= 0.95", report["agreement"] >= 0.95), ("false_hard", "<= 0.01", report["false_hard"] <= 0.01)]:
+        short += not holds
+        print(f"{name} {report[name]:.4f}  {text}: {'reached' if holds else 'MISSED'}  ({report['definitions'][name]})")
+    print("build/bench/bounces.json", flush=True)
+    return short
+
+
 def take(steps, samples, arguments):
     """Runs the steps that give a row that is wanted; a row that does not come is reported as missing."""
     if os.getloadavg()[0] > 0.5:
@@ -140,7 +166,7 @@ def take(steps, samples, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("bench", choices=["spine", "streams", "restart"], help="which bench")
+    parser.add_argument("bench", choices=["spine", "streams", "restart", "bounces"], help="which bench")
     parser.add_argument("row", nargs="*", help="rows to measure; none = all")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
     parser.add_argument("--more", action="store_true", help="add the rounds to those in build/bench/<name>.json")
@@ -152,10 +178,11 @@ def main():
     parser.add_argument("--beyond-records", type=int, default=12_500_000, help="streams: of the rows beyond the cache")
     parser.add_argument("--beyond-warm", type=int, default=6_500_000, help="streams: as --warm")
     parser.add_argument("--rate", type=int, default=40_000, help="streams: records a second of the latency rows")
+    parser.add_argument("--dir", help="bounces: a folder of mails with expected.json (default: the development half beside the repository)")
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="build directory")
     arguments = parser.parse_intermixed_args()
     arguments.build = os.path.abspath(arguments.build)
-    sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart}[arguments.bench](arguments) else 0)
+    sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart, "bounces": bounces}[arguments.bench](arguments) else 0)
 
 
 if __name__ == "__main__":
