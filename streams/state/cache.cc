@@ -44,7 +44,7 @@ struct Entry {
   uint16_t edits = 0;         // since it became dirty; saturates
   Frozen frozen_state = Frozen::kNone;
   bool dirty = false;
-  bool in_kv = false;  // or it may be
+  bool in_kv = false;      // or it may be
   bool referenced = true;  // since the ring's hand came by
   bool touched = false;    // in the open decision
   bool placed = false;     // a value is in the place for it
