@@ -36,7 +36,7 @@ ARROWS = {
                                    "file:streams/state/timers.h", "file:streams/task/credits.h", "file:processors/effects/effect.h", "file:processors/effects/lag.h"],
     "processors/effects/dkim": ["streams/base"],
     "processors": ["streams/base", "schemas", "maily", "streams/state", "file:streams/task/processor.h", "file:streams/task/credits.h",
-                   "file:streams/journal/decision.h", "processors/audience", "processors/compliance", "processors/personalization"],
+                   "file:streams/journal/decision.h", "file:processors/bounces/classify.h", "processors/audience", "processors/compliance", "processors/personalization"],
     "projections/sql/postgres": ["streams/adapters/postgres", "projections/sql"],
     "projections": BELOW + ["schemas", "maily", "streams/journal", "streams/keyring", "projections/*"],
     "api": BELOW + ["schemas", "maily", "projections/views", "projections/sql", "streams/command", "streams/keyring", "api/*",

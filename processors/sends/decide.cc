@@ -10,6 +10,7 @@
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
+#include "processors/bounces/classify.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/state/key.h"
@@ -30,6 +31,17 @@ Event About(const Command& command) {
   event.set_campaign_id(command.campaign_id());
   event.set_ordinal(command.ordinal());
   return event;
+}
+
+// Where in the conversation a reply was given.
+bounces::Command CommandOf(std::string_view stage) {
+  using bounces::Command;
+  if (stage == "greeting") return Command::kConnect;
+  if (stage == "ehlo") return Command::kHello;
+  if (stage == "mail") return Command::kMail;
+  if (stage == "rcpt") return Command::kRcpt;
+  if (stage == "data" || stage == "body" || stage == "dot") return Command::kData;
+  return Command::kUnknown;
 }
 
 void Deliver(task::Context& context, const v1::RecordAttempt& command) {
@@ -65,7 +77,15 @@ void Bounce(task::Context& context, const v1::RecordAttempt& command) {
   bounced.set_reply_code(command.reply_code());
   bounced.set_enhanced_code(command.enhanced_code());
   bounced.set_reply_text(command.reply_text());
-  bounced.set_recipient_invalid(IsRecipientInvalid(command.reply_code(), command.enhanced_code(), command.stage()));
+  if (command.reply_code() != 0) {  // else nobody has replied
+    const bounces::Verdict verdict = bounces::Classify({.code = static_cast<int>(command.reply_code()),
+                                                        .enhanced = command.enhanced_code(),
+                                                        .text = command.reply_text(),
+                                                        .command = CommandOf(command.stage())});
+    bounced.set_recipient_invalid(verdict.cls == bounces::Class::kHard);
+    bounced.set_reason(bounces::ReasonName(verdict.reason));
+    bounced.set_rule(std::string(verdict.rule));
+  }
   const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), command.ordinal()));
   if (contact != nullptr) bounced.set_contact_key(contact->contact_key());
   context.Emit(bounced);
@@ -85,14 +105,6 @@ Duration RetryDelay(std::string_view stage, uint32_t tries) {
   const bool unreachable = stage == "connect" || stage == "greeting" || stage == "starttls" || stage == "auth";
   if (unreachable) return kUnreachableDelays[std::min<size_t>(tries, kUnreachableDelays.size() - 1)];
   return kDeferredDelays[std::min<size_t>(tries, kDeferredDelays.size() - 1)];
-}
-
-bool IsRecipientInvalid(uint32_t reply_code, std::string_view enhanced_code, std::string_view stage) {
-  if (enhanced_code.empty()) return reply_code == 550 && stage == "rcpt";
-  const size_t dot = enhanced_code.find('.');
-  if (dot == std::string_view::npos) return false;
-  const std::string_view detail = enhanced_code.substr(dot + 1);
-  return detail == "1.1" || detail == "1.2" || detail == "1.3" || detail == "1.6" || detail == "1.10";
 }
 
 void Decide(task::Context& context, const v1::RecordAttempt& command) {

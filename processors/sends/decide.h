@@ -19,12 +19,8 @@ namespace maily::sends {
 inline constexpr Duration kGiveUpAfter = Hours(48);
 
 // How long a mail waits that was deferred `tries` times before. A relay that cannot be reached is asked again sooner than one that says
-// "later": stage "connect" or "greeting".
+// "later": stages "connect", "greeting", "starttls" and "auth".
 Duration RetryDelay(std::string_view stage, uint32_t tries);
-
-// The reply says that the address is bad for good: RFC 3463 §3.2 X.1.1, X.1.2, X.1.3, X.1.6, X.1.10 (RFC 7505), or 550 at RCPT with no such
-// code.
-bool IsRecipientInvalid(uint32_t reply_code, std::string_view enhanced_code, std::string_view stage);
 
 // Counts only while that attempt is open; a stale result changes nothing.
 void Decide(task::Context& context, const v1::RecordAttempt& command);
