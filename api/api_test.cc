@@ -124,6 +124,18 @@ TEST_F(ApiTest, ASecondRequestUnderAKeyThatIsUnderWayIsToldSo) {
   }
 }
 
+TEST_F(ApiTest, AKeyIsFreeAsSoonAsItsAnswerIsOnItsWay) {
+  const json body{{"name", "once"}};
+  const http::Headers of_key{{"idempotency-key", "quick"}};
+  Begun again;
+  const auto first =
+      Begin(Method::kPost, "/v1/lists", body.dump(), of_key, [&] { again = Begin(Method::kPost, "/v1/lists", body.dump(), of_key); });
+  const Said made = Finish(first);
+  EXPECT_EQ(made.status, 201) << made.body;
+  ASSERT_TRUE(again);
+  EXPECT_EQ(Finish(again).body, made.body);
+}
+
 TEST_F(ApiTest, AnIdempotencyKeyWithAnotherRequestIsRefusedWhoeverThatIsAbout) {
   const http::Headers key{{"idempotency-key", "once"}};
   EXPECT_EQ(Post("/v1/contacts", {{"email", "ann@example.com"}}, key).status, 201);

@@ -46,6 +46,12 @@ unsigned Distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// Whoever has his answer may ask again at once: the key is free before.
+void Give(Call& call, http::Response response) {
+  call.held_key.reset();
+  call.respond(std::move(response));
+}
+
 }  // namespace
 
 Shared::Shared(const Dependencies& dependencies)
@@ -71,10 +77,10 @@ void Answer(Call& call, int status, const Json& body, http::Headers headers) {
     response.headers.Add("content-type", "application/json");
     response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
-  call.respond(std::move(response));
+  Give(call, std::move(response));
 }
 
-void Refuse(Call& call, const http::Problem& problem) { call.respond(ToResponse(problem, call.request.trace_id, call.request.path())); }
+void Refuse(Call& call, const http::Problem& problem) { Give(call, ToResponse(problem, call.request.trace_id, call.request.path())); }
 
 void Refuse(Call& call, const Error& error, http::Headers headers) {
   http::Problem problem = http::ProblemOf(error);

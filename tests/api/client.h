@@ -80,15 +80,19 @@ class ApiTest : public ::testing::Test {
     match.route->handler(std::move(request), [answer](Response r) { *answer = std::move(r); });
     return Finish(answer);
   }
-  // A request that is asked and not waited for; Finish waits. CHECK: there is such a route.
+  // A request that is asked and not waited for; Finish waits. `answered`: called while the answer is given. CHECK: there is such a route.
   using Begun = std::shared_ptr<std::optional<Response>>;
-  Begun Begin(Method method, const std::string& target, const std::string& body, http::Headers headers) {
+  Begun Begin(
+      Method method, const std::string& target, const std::string& body, http::Headers headers, std::function<void()> answered = [] {}) {
     Request request{.method = method, .target = target, .headers = std::move(headers), .body = body};
     request.headers.Add("authorization", "Bearer " + key());
     const auto match = router_->Find(method, request.path(), request.params);
     MAILY_CHECK(match.route != nullptr, "no route {}", target);
     auto answer = std::make_shared<std::optional<Response>>();
-    match.route->handler(std::move(request), [answer](Response r) { *answer = std::move(r); });
+    match.route->handler(std::move(request), [answer, answered = std::move(answered)](Response r) {
+      *answer = std::move(r);
+      answered();
+    });
     return answer;
   }
   Said Finish(const Begun& answer) {
