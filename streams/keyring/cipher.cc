@@ -8,16 +8,11 @@
 #include <cstring>
 #include <memory>
 
+#include "streams/base/destroy.h"
+
 namespace maily::keyring {
 namespace {
 
-template <auto destroy>
-struct Destroy {
-  template <class T>
-  void operator()(T* object) const {
-    destroy(object);
-  }
-};
 using MdContext = std::unique_ptr<EVP_MD_CTX, Destroy<EVP_MD_CTX_free>>;
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Destroy<EVP_CIPHER_CTX_free>>;
 

@@ -7,23 +7,19 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
+
+#include "streams/base/destroy.h"
 
 namespace maily::tls {
 namespace {
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* what) const {
-    kFree(what);
-  }
-};
-using ContextPtr = std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>>;
-using SslPtr = std::unique_ptr<SSL, Free<SSL_free>>;
-using BioPtr = std::unique_ptr<BIO, Free<BIO_free>>;
-using CertificatePtr = std::unique_ptr<X509, Free<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
+using ContextPtr = std::unique_ptr<SSL_CTX, Destroy<SSL_CTX_free>>;
+using SslPtr = std::unique_ptr<SSL, Destroy<SSL_free>>;
+using BioPtr = std::unique_ptr<BIO, Destroy<BIO_free>>;
+using CertificatePtr = std::unique_ptr<X509, Destroy<X509_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, Destroy<EVP_PKEY_free>>;
 
 constexpr size_t kReadBytes = 16 * 1024;  // one TLS record
 
@@ -52,7 +48,7 @@ BioPtr ReadFrom(std::string_view pem) { return BioPtr(BIO_new_mem_buf(pem.data()
 int NoPassphrase(char*, int, int, void*) { return 0; }
 
 bool IsAddress(const std::string& name) {
-  const std::unique_ptr<ASN1_OCTET_STRING, Free<ASN1_OCTET_STRING_free>> address(a2i_IPADDRESS(name.c_str()));
+  const std::unique_ptr<ASN1_OCTET_STRING, Destroy<ASN1_OCTET_STRING_free>> address(a2i_IPADDRESS(name.c_str()));
   ERR_clear_error();
   return address != nullptr;
 }

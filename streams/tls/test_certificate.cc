@@ -7,21 +7,15 @@
 
 #include <memory>
 
+#include "streams/base/destroy.h"
 #include "streams/base/result.h"
 
 namespace maily::tls {
 namespace {
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* what) const {
-    kFree(what);
-  }
-};
-using KeyPtr = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using CertificatePtr = std::unique_ptr<X509, Free<X509_free>>;
-using BioPtr = std::unique_ptr<BIO, Free<BIO_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, Destroy<EVP_PKEY_free>>;
+using CertificatePtr = std::unique_ptr<X509, Destroy<X509_free>>;
+using BioPtr = std::unique_ptr<BIO, Destroy<BIO_free>>;
 
 template <class Write>
 std::string Pem(Write write) {
@@ -44,7 +38,8 @@ CertificatePtr Make(EVP_PKEY* key, const std::string& name, long from, long to, 
   X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
   X509_set_issuer_name(made.get(), issuer == nullptr ? subject : X509_get_subject_name(issuer));
   const auto extend = [&](int what, const std::string& value) {
-    const std::unique_ptr<X509_EXTENSION, Free<X509_EXTENSION_free>> extension(X509V3_EXT_conf_nid(nullptr, nullptr, what, value.c_str()));
+    const std::unique_ptr<X509_EXTENSION, Destroy<X509_EXTENSION_free>> extension(
+        X509V3_EXT_conf_nid(nullptr, nullptr, what, value.c_str()));
     MAILY_CHECK(extension != nullptr && X509_add_ext(made.get(), extension.get(), -1) == 1, "extension {}", value);
   };
   extend(NID_basic_constraints, issuer == nullptr ? "critical,CA:TRUE" : "CA:FALSE");

@@ -8,17 +8,11 @@
 #include <openssl/x509.h>
 
 #include "streams/base/base64.h"
+#include "streams/base/destroy.h"
 
 namespace maily::dkim {
 namespace {
 
-template <auto destroy>
-struct Destroy {
-  template <class T>
-  void operator()(T* object) const {
-    destroy(object);
-  }
-};
 using Bio = std::unique_ptr<BIO, Destroy<BIO_free_all>>;
 using MdContext = std::unique_ptr<EVP_MD_CTX, Destroy<EVP_MD_CTX_free>>;
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Destroy<EVP_PKEY_CTX_free>>;

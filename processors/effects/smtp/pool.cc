@@ -49,6 +49,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
 
   Impl(const PoolOptions& options_in, Dialer& dialer_in, Executor& executor_in, Clock& clock_in)
       : options(options_in), dialer(dialer_in), executor(executor_in), clock(clock_in) {
+    MAILY_CHECK(options.session.tls == TlsUse::kNever || options.tls != nullptr, "TLS is asked for, and there is nothing to make it with");
     auto& metrics = observe::Metrics::Process();
     const std::string help = "Connections to the relay, by how they came out.";
     connected = metrics.AddCounter("maily_smtp_connects_total", help, {{"result", "ready"}});

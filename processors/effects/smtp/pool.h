@@ -39,7 +39,7 @@ struct PoolOptions {
   size_t connections = 16;
   uint32_t mails_per_connection = 1000;
   SessionOptions session = {};
-  // How connections are secured where session.tls asks for it; its name is the relay's host.
+  // How connections are secured where session.tls asks for it (CHECK: then it is there); the certificate must be of the relay's host.
   std::shared_ptr<const tls::Context> tls = nullptr;
   tls::Verify verify = tls::Verify::kRecord;
   Duration dial_timeout = Seconds(30);
