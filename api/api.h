@@ -61,6 +61,14 @@ struct Preview {
   std::string message;  // the whole, as it is sent
 };
 
+// A key to sign mails with, as it was made (dkim::PrivateKey).
+struct SigningKeyPair {
+  std::string selector;
+  std::string algorithm;    // "rsa-sha256", "ed25519-sha256"
+  std::string dns_value;    // of the TXT record
+  std::string private_pem;  // a secret
+};
+
 // A route of the process itself (its mode, its projections), whose answer is JSON text. Runs on the blocking executor.
 struct OperatorRoute {
   http::Method method = http::Method::kGet;
@@ -90,12 +98,15 @@ struct Dependencies {
   std::function<Result<std::optional<FoundDecision>>(const CommandAt& at)> find_decision;
   // kInvalid: that mail cannot be made. On an executor of `blocking`.
   std::function<Result<Preview>(const PreviewSource& source)> make_preview;
+  // A domain's keys of a generation (1, 2, …), one of each algorithm. On an executor of `blocking`.
+  std::function<Result<std::vector<SigningKeyPair>>(uint32_t generation)> make_signing_keys;
   // Why no mail goes out at present, or empty.
   std::function<std::string()> trouble;
   // Why /readyz says 503, or empty.
   std::function<std::string()> not_ready;
   std::string version;
-  std::string banner = {};  // what every visitor of the status page should know: that this is a sandbox
+  std::string mail_host = {};  // name of the host that takes bounces in; empty: none does
+  std::string banner = {};     // what every visitor of the status page should know: that this is a sandbox
   std::vector<OperatorRoute> operator_routes = {};
 };
 

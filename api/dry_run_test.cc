@@ -13,6 +13,7 @@ class DryRunTest : public ApiTest {
     EXPECT_EQ(Post("/v1/contacts", {{"email", "bob@example.com"}, {"lists", {1}}}).status, 201);
     EXPECT_EQ(Post("/v1/templates", {{"name", "t"}, {"subject", "s"}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}}).status, 201);
     EXPECT_EQ(Post("/v1/campaigns", {{"name", "c"}, {"template_id", 1}, {"from", "news@shop.example.com"}}).status, 201);
+    EXPECT_EQ(Post("/v1/domains", {{"name", "example.com"}}).status, 201);
     world_.scheduler.RunFor(Seconds(5));
   }
 
@@ -34,6 +35,7 @@ TEST_F(DryRunTest, EveryRouteThatTakesItAppendsNothing) {
     ++routes;
     std::string target(row.pattern);
     if (const size_t id = target.find("{id}"); id != std::string::npos) target.replace(id, 4, "1");
+    if (const size_t name = target.find("{name}"); name != std::string::npos) target.replace(name, 6, "example.com");
     const bool in_query = row.example.starts_with('?');
     target += (in_query ? std::string(row.example) + "&" : "?") + "dry_run=true";
     const std::string body(in_query ? "" : row.example);

@@ -16,6 +16,14 @@ void CreateKey(Call call);
 void ListKeys(Call call);
 void RevokeKey(Call call);
 
+// domains.cc
+void AddDomain(Call call);
+void ListDomains(Call call);
+void ShowDomain(Call call);
+void RotateDomain(Call call);
+void ActivateDomain(Call call);
+void RemoveDomain(Call call);
+
 // contacts.cc
 void UpsertContact(Call call);
 void ListContacts(Call call);

@@ -221,9 +221,10 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
     std::string command = "curl -H \"Authorization: Bearer $KEY\"";
     if (row.method != http::Method::kGet) command += " -X " + std::string(http::MethodName(row.method));
     std::string path(row.pattern);
-    for (const std::string_view name : {"{id}", "{contact_id}"}) {
-      if (const size_t at = path.find(name); at != std::string::npos)
-        path.replace(at, name.size(), name == "{id}" ? "1" : "281474976710657");
+    constexpr std::pair<std::string_view, std::string_view> kExamples[] = {
+        {"{id}", "1"}, {"{contact_id}", "281474976710657"}, {"{name}", "shop.example.com"}};
+    for (const auto& [name, example] : kExamples) {
+      if (const size_t at = path.find(name); at != std::string::npos) path.replace(at, name.size(), example);
     }
     if (row.example.starts_with('?')) path += row.example;
     command += " '$URL" + path + "'";

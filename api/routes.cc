@@ -25,6 +25,17 @@ constexpr RouteRow kRoutes[] = {
      CreateKey},
     {kGet, "/v1/keys", Scope::kAdmin, "List API keys", "api_keys", "", ListKeys},
     {kDelete, "/v1/keys/{id}", Scope::kAdmin, "Revoke an API key", "RevokeApiKey", "", RevokeKey},
+    // Domains that mails come from.
+    {kPost, "/v1/domains", Scope::kAdmin, "Add a sending domain, with keys that sign its mails", "AddDomain",
+     R"({"name":"shop.example.com"})", AddDomain},
+    {kGet, "/v1/domains", Scope::kRead, "List sending domains", "domains", "", ListDomains},
+    {kGet, "/v1/domains/{name}", Scope::kRead, "Show a domain: its keys, the DNS records to publish, the last check", "domain", "",
+     ShowDomain},
+    {kPost, "/v1/domains/{name}:rotate", Scope::kAdmin, "Make new keys, to be published before they sign", "AddDomainKeys", "",
+     RotateDomain},
+    {kPost, "/v1/domains/{name}:activate", Scope::kAdmin, "Let the new keys sign in place of the old ones", "ActivateDomainKeys", "",
+     ActivateDomain},
+    {kDelete, "/v1/domains/{name}", Scope::kAdmin, "Remove a domain: its mails are not signed any more", "RemoveDomain", "", RemoveDomain},
     // Contacts and lists.
     {kPost, "/v1/contacts", Scope::kWrite, "Create a contact, or merge into it: absent stays, null removes", "UpsertContact",
      R"({"email":"ann@example.com","attributes":{"first_name":"Ann"},"lists":[1]})", UpsertContact},

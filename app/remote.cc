@@ -39,6 +39,7 @@ struct Row {
 
 const std::vector<Row>& Rows() {
   static const Field kId{"id", "id", As::kPath, true, "its id"};
+  static const Field kDomain{"name", "name", As::kPath, true, "its name"};
   static const Field kSize{"--page-size", "page_size", As::kQuery, false, "rows of a page"};
   static const Field kPage{"--page-token", "page_token", As::kQuery, false, "next_page_token of the page before"};
   static const std::vector<Row> rows = {
@@ -67,6 +68,18 @@ const std::vector<Row>& Rows() {
        {{"name", "name", As::kText, true, "of the attribute"},
         {"--type", "type", As::kText, true, "text, integer, number or boolean"},
         {"--personal", "personal", As::kSwitch, false, "sealed at rest; cannot be used in conditions"}}},
+      {"domain",
+       "add",
+       "maily domain add shop.example.com",
+       "POST",
+       "/v1/domains",
+       {{"name", "name", As::kText, true, "the domain in From"},
+        {"--return-path", "return_path", As::kText, false, "host of envelope senders; default bounces.<name>"}}},
+      {"domain", "list", "maily domain list", "GET", "/v1/domains", {kSize, kPage}},
+      {"domain", "show", "maily domain show shop.example.com (with the DNS records to publish)", "GET", "/v1/domains/{name}", {kDomain}},
+      {"domain", "rotate", "maily domain rotate shop.example.com", "POST", "/v1/domains/{name}:rotate", {kDomain}},
+      {"domain", "activate", "maily domain activate shop.example.com", "POST", "/v1/domains/{name}:activate", {kDomain}},
+      {"domain", "remove", "maily domain remove shop.example.com", "DELETE", "/v1/domains/{name}", {kDomain}},
       {"key",
        "create",
        "maily key create --label shop --scope ingest",

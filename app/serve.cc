@@ -33,6 +33,7 @@
 #include "app/roles.h"
 #include "app/settings_watch.h"
 #include "app/signals.h"
+#include "app/signing_keys.h"
 #include "app/stalls.h"
 #include "processors/effects/clock.h"
 #include "processors/effects/runner.h"
@@ -362,6 +363,7 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
                                       .read_message_id = {},
                                       .find_decision = {},
                                       .make_preview = {},
+                                      .make_signing_keys = MakeSigningKeys,
                                       .trouble = {},
                                       .not_ready = {},
                                       .version = "0.1.0 (" MAILY_BUILD ")",

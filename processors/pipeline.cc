@@ -2,8 +2,10 @@
 #include "processors/pipeline.h"
 
 #include "maily/campaigns/v1/events.pb.h"
+#include "maily/domains/v1/events.pb.h"
 #include "processors/campaigns/row.h"
 #include "processors/contacts/row.h"
+#include "processors/domains/row.h"
 #include "processors/engagements/row.h"
 #include "processors/lists/row.h"
 #include "processors/sends/row.h"
@@ -21,6 +23,7 @@ task::Pipeline MakePipeline() {
   return task::Pipeline(
       {
           tenants::Row(),
+          domains::Row(),
           contacts::Row(),
           lists::Row(),
           suppressions::Row(),
@@ -35,6 +38,9 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<campaigns::v1::CampaignResumed>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::CampaignCancelled>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::CampaignProgressed>(), CarryTo::kHome},
+          {TypeNumberOf<domains::v1::DomainAdded>(), CarryTo::kAll},
+          {TypeNumberOf<domains::v1::DomainKeysActivated>(), CarryTo::kAll},
+          {TypeNumberOf<domains::v1::DomainRemoved>(), CarryTo::kAll},
       },
       schema::HomeOf);
 }

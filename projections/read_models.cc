@@ -5,6 +5,7 @@
 #include "projections/campaigns/fold.h"
 #include "projections/contacts/fold.h"
 #include "projections/dead_letters/fold.h"
+#include "projections/domains/fold.h"
 #include "projections/engagements/fold.h"
 #include "projections/lists/fold.h"
 #include "projections/sends/fold.h"
@@ -16,7 +17,7 @@ namespace maily::projections {
 
 const std::vector<Group>& ReadModelGroups() {
   static const std::vector<Group> groups = {
-      {"people", {TenantsReadModel(), ListsReadModel(), SuppressionsReadModel(), ContactsReadModel()}},
+      {"people", {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), ContactsReadModel()}},
       {"campaigns",
        {TemplatesReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
         DeadLettersReadModel()}},

@@ -16,6 +16,9 @@
 #include "maily/contacts/v1/commands.pb.h"
 #include "maily/contacts/v1/events.pb.h"
 #include "maily/contacts/v1/state.pb.h"
+#include "maily/domains/v1/commands.pb.h"
+#include "maily/domains/v1/events.pb.h"
+#include "maily/domains/v1/state.pb.h"
 #include "maily/engagements/v1/commands.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/engagements/v1/state.pb.h"
@@ -77,6 +80,9 @@ std::vector<const FileDescriptor*> Files() {
   add(engagements::v1::RecordOpen::descriptor());
   add(engagements::v1::Opened::descriptor());
   add(engagements::v1::EngagementCounts::descriptor());
+  add(domains::v1::AddDomain::descriptor());
+  add(domains::v1::DomainAdded::descriptor());
+  add(domains::v1::Domain::descriptor());
   return files;
 }
 

@@ -31,6 +31,7 @@ END_TO_END = [
     ("several", ["python3", "tests/e2e/several.py", "--maily", RELEASE]),
     ("sigterm", ["python3", "tests/e2e/sigterm.py", "--maily", RELEASE]),
     ("relay_tls", ["python3", "tests/e2e/relay_tls.py", "--maily", RELEASE]),
+    ("domains", ["python3", "tests/e2e/domains.py", "--maily", RELEASE]),
     ("two_tenants", ["python3", "tests/e2e/two_tenants.py", "--maily", RELEASE]),
     ("plaintext", ["python3", "tests/e2e/plaintext.py", "--maily", RELEASE]),
     ("snapshot", ["python3", "tests/e2e/snapshot.py", "--maily", RELEASE]),

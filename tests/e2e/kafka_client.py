@@ -1,17 +1,9 @@
 """A Kafka client that is not ours (confluent_kafka of Debian), for end-to-end tests: what producers, readers and administrators do."""
-import os
-import sys
+from program import need
 
-try:
-    from confluent_kafka import Consumer, Producer, TopicPartition
-    from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
-except ModuleNotFoundError:
-    DEBIAN = "/usr/bin/python3"  # its packages are for its own interpreter
-    if os.path.exists(DEBIAN) and os.environ.get("MAILY_TEST_PYTHON") != "tried":
-        os.environ["MAILY_TEST_PYTHON"] = "tried"
-        os.execv(DEBIAN, [DEBIAN, *sys.argv])
-    print("skipped: python3-confluent-kafka is not installed (scripts/setup.sh --kafka)")
-    sys.exit(77)
+need(["confluent_kafka"], "scripts/setup.sh --kafka")
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 
 class Client:

@@ -1,6 +1,7 @@
 """Starts the real program for end-to-end tests, and speaks HTTP to it. Standard library only; loopback only."""
 import argparse
 import http.client
+import importlib.util
 import json
 import os
 import shutil
@@ -18,6 +19,18 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def need(modules, installed_by):
+    """Goes on with an interpreter that has these modules: this one, or Debian's, whose packages are for it alone. Else the test is skipped."""
+    if all(importlib.util.find_spec(name) is not None for name in modules):
+        return
+    debian = "/usr/bin/python3"
+    if os.path.exists(debian) and os.environ.get("MAILY_TEST_PYTHON") != "tried":
+        os.environ["MAILY_TEST_PYTHON"] = "tried"
+        os.execv(debian, [debian, *sys.argv])
+    print(f"skipped: no {', '.join(modules)} ({installed_by})")
+    sys.exit(77)
 
 
 class Failed(Exception):

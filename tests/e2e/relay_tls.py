@@ -6,20 +6,12 @@ import json
 import os
 import ssl
 import subprocess
-import sys
 
-try:
-    from aiosmtpd.controller import Controller
-    from aiosmtpd.smtp import AuthResult
-except ModuleNotFoundError:
-    DEBIAN = "/usr/bin/python3"  # its packages are for its own interpreter
-    if os.path.exists(DEBIAN) and os.environ.get("MAILY_TEST_PYTHON") != "tried":
-        os.environ["MAILY_TEST_PYTHON"] = "tried"
-        os.execv(DEBIAN, [DEBIAN, *sys.argv])
-    print("skipped: python3-aiosmtpd is not installed (scripts/setup.sh --mail)")
-    sys.exit(77)
+from program import check, need, run_test, wait_for
 
-from program import check, run_test, wait_for
+need(["aiosmtpd"], "scripts/setup.sh --mail")
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 PEOPLE = 40
 USER, PASSWORD = b"maily", b"s3cret: with=signs"

@@ -65,6 +65,7 @@ std::string TakeWord(std::string_view& text) {
 
 Duration ParseDuration(std::string_view text) {
   const int64_t n = std::stoll(std::string(text));
+  if (text.ends_with("us")) return Duration{n};
   switch (text.back()) {
     case 's':
       return Seconds(n);

@@ -1,7 +1,7 @@
 // Given/when/then as data: reads *.flow files and plays them in a World.
 //
 // A file has flows; a flow has statements, one a line; indented lines continue one, # begins a comment. Messages are in Protobuf's text
-// format: Name { field: value }. In them ${now}, ${now+90s} are microseconds, and %d, %08d count the repetitions of x<n>.
+// format: Name { field: value }. In them ${now}, ${now+90s}, ${now+1us} are microseconds, and %d, %08d count the repetitions of x<n>.
 //   before                                what follows, up to the first flow, begins every flow of the file
 //   flow <title>
 //   partitions <n>                        default 1

@@ -8,16 +8,14 @@
 #include <utility>
 #include <vector>
 
-#include "maily/campaigns/v1/state.pb.h"
 #include "maily/sends/v1/commands.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "processors/effects/lag.h"
 #include "processors/effects/smtp/lease.h"
-#include "processors/effects/smtp/message.h"
+#include "processors/effects/smtp/maker.h"
 #include "processors/effects/smtp/redact.h"
 #include "schemas/codec.h"
-#include "schemas/sealed.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/observe/logging.h"
@@ -34,30 +32,10 @@ using sends::v1::OpenAttempt;
 using sends::v1::RecordAttempt;
 
 constexpr std::string_view kActor = "effect:smtp";
-constexpr size_t kMailingsMax = 64;      // campaigns compiled at once; a mail of another one compiles again
 constexpr size_t kUnreportedMax = 1024;  // results not durable yet: beyond it no credit is granted
 constexpr Duration kTick = Seconds(1);   // credits unspent for so long are taken back
 constexpr Duration kReportDelayMin = Milliseconds(100);
 constexpr Duration kReportDelayMax = Seconds(5);
-
-// A value as it stands in a mail. None: its key is gone.
-Result<std::string> ValueText(const contacts::v1::Attribute& attribute, TenantId tenant, keyring::Keyring& keyring) {
-  switch (attribute.value_case()) {
-    case contacts::v1::Attribute::kText:
-      return attribute.text();
-    case contacts::v1::Attribute::kInteger:
-      return std::to_string(attribute.integer());
-    case contacts::v1::Attribute::kNumber:
-      return fmt::format("{}", attribute.number());
-    case contacts::v1::Attribute::kBoolean:
-      return std::string(attribute.boolean() ? "true" : "false");
-    case contacts::v1::Attribute::kSealed:
-      return schema::Open(keyring, tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed());
-    case contacts::v1::Attribute::VALUE_NOT_SET:
-      break;
-  }
-  return std::string();
-}
 
 AttemptResult ResultOf(Verdict::Kind kind) {
   switch (kind) {
@@ -110,6 +88,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
         entropy(entropy_in),
         sender(sender_in),
         keyring(keyring_in),
+        maker(options_in.tracking_base_url, keyring_in),
         pool(PoolOptions{.relay = options_in.relay,
                          .connections = options_in.connections,
                          .mails_per_connection = options_in.mails_per_connection,
@@ -186,6 +165,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   Entropy& entropy;
   command::Sender& sender;
   keyring::Keyring& keyring;
+  Maker maker;
   Pool pool;
 
  private:
@@ -205,11 +185,6 @@ class Shared : public std::enable_shared_from_this<Shared> {
     Instant at;
     Duration delay = kReportDelayMin;
   };
-  struct Compiled {
-    std::shared_ptr<const Mailing> mailing;
-    std::string error;
-  };
-
   void PostDistribute() {
     if (std::exchange(distribute_posted_, true)) return;
     executor.Post([weak = weak_from_this()] {
@@ -272,9 +247,6 @@ class Shared : public std::enable_shared_from_this<Shared> {
     Distribute();
   }
 
-  const Compiled& CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache);
-  Result<std::string> Make(const Mailing& mailing, const Origin& origin, const AttemptOpened& opened, Instant first_opened_at,
-                           std::string& address);
   void Send(const std::shared_ptr<Pending>& pending);
   void CheckDrained() {
     if (drained_ && pool_drained_ && unreported_ == 0) std::exchange(drained_, nullptr)();
@@ -290,7 +262,6 @@ class Shared : public std::enable_shared_from_this<Shared> {
   bool draining_ = false;
   bool pool_drained_ = false;
   Job drained_;
-  std::map<std::pair<TenantId, uint64_t>, Compiled> mailings_;
   std::vector<observe::Counter> attempts_;  // by result, from 1
   observe::Histogram seconds_;
   observe::Gauge unreported_gauge_;
@@ -302,24 +273,21 @@ namespace {
 class AttemptMail : public Mail {
  public:
   // The pool is a part of `shared`, so it outlives its mails.
-  AttemptMail(Shared& shared, const Origin& origin, Epoch epoch, std::shared_ptr<Standing> standing, std::string from, std::string to,
-              std::string data)
+  AttemptMail(Shared& shared, const Origin& origin, Epoch epoch, std::shared_ptr<Standing> standing, Made made)
       : shared_(shared),
         origin_(origin),
         epoch_(epoch),
         standing_(std::move(standing)),
-        from_(std::move(from)),
-        to_(std::move(to)),
-        data_(std::move(data)),
+        made_(std::move(made)),
         since_(shared_.clock.Steady()) {
     ++standing_->mails;
   }
   ~AttemptMail() override { --standing_->mails; }
 
   const Origin& origin() const { return origin_; }
-  const std::string& mail_from() const override { return from_; }
-  const std::string& rcpt_to() const override { return to_; }
-  const std::string& data() const override { return data_; }
+  const std::string& mail_from() const override { return made_.mail_from; }
+  const std::string& rcpt_to() const override { return made_.rcpt_to; }
+  const std::string& data() const override { return made_.data; }
 
   bool InTime() override { return standing_->lease.Holds(shared_.clock.Steady()); }
   bool Begin() override {
@@ -342,7 +310,7 @@ class AttemptMail : public Mail {
     record.set_result(result);
     record.set_reply_code(verdict.code);
     record.set_enhanced_code(verdict.enhanced);
-    record.set_reply_text(RedactReply(verdict.text, to_));
+    record.set_reply_text(RedactReply(verdict.text, made_.rcpt_to));
     record.set_stage(std::string(StageName(verdict.stage)));
     record.set_peer(shared_.options.relay.ToString());
     if (verdict.tls) {
@@ -361,9 +329,7 @@ class AttemptMail : public Mail {
   const Origin origin_;
   const Epoch epoch_;
   const std::shared_ptr<Standing> standing_;
-  const std::string from_;
-  const std::string to_;
-  const std::string data_;
+  const Made made_;
   const Duration since_;
   std::optional<size_t> slot_;
 };
@@ -589,75 +555,16 @@ class Delivery : public effects::Effect {
 
 }  // namespace
 
-const Shared::Compiled& Shared::CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
-  const auto key = std::pair(tenant, campaign_id);
-  const auto found = mailings_.find(key);
-  if (found != mailings_.end()) return found->second;
-  if (mailings_.size() >= kMailingsMax) mailings_.clear();
-  const auto* run = state::View<campaigns::v1::CampaignRun>(cache).Find(state::Key(tenant, campaign_id));
-  if (run == nullptr) {
-    static const Compiled kNone{.mailing = nullptr, .error = "the campaign is not known in this partition"};
-    return kNone;
-  }
-  Compiled& compiled = mailings_[key];
-  const auto& version = run->template_version();
-  const std::vector<std::string> links(version.links().begin(), version.links().end());
-  const std::string trace = run->trace().empty() ? "" : TraceId::From(run->trace()).ToHex();
-  auto mailing = Mailing::Make({.tenant = tenant,
-                                .campaign_id = campaign_id,
-                                .list_id = run->spec().list_id(),
-                                .trace = trace,
-                                .from = run->spec().from(),
-                                .reply_to = run->spec().reply_to(),
-                                .source = {.subject = version.subject(), .html = version.html(), .text = version.text()},
-                                .links = links,
-                                .postal_address = run->postal_address(),
-                                .company = run->company(),
-                                .tracking_base_url = options.tracking_base_url});
-  if (mailing) {
-    compiled.mailing = std::make_shared<const Mailing>(std::move(*mailing));
-  } else {
-    compiled.error = mailing.error().message;
-    observe::Log(observe::Level::kError, "a campaign's mails cannot be made",
-                 {{"tenant", tenant}, {"campaign", campaign_id}, {"error", mailing.error()}});
-  }
-  return compiled;
-}
-
-// kNotFound: a key is gone. kInvalid: this mail cannot be made. Others: later.
-Result<std::string> Shared::Make(const Mailing& mailing, const Origin& origin, const AttemptOpened& opened, Instant first_opened_at,
-                                 std::string& address) {
-  MAILY_TRY(std::string spelled, schema::Open(keyring, origin.key.tenant, "address", opened.address()));
-  address = OnTheWire(std::move(spelled));
-  std::vector<std::string> values(mailing.attributes().size());
-  for (const auto& attribute : opened.attributes()) {
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (mailing.attributes()[i] != attribute.name()) continue;
-      MAILY_TRY(values[i], ValueText(attribute, origin.key.tenant, keyring));
-    }
-  }
-  MAILY_TRY(const keyring::TenantKeys* keys, keyring.Tenant(origin.key.tenant));
-  const std::vector<std::string_view> views(values.begin(), values.end());
-  std::string data;
-  MAILY_TRY_VOID(mailing.Compose(
-      {.partition = origin.key.partition, .ordinal = origin.key.ordinal, .address = address, .attributes = views, .date = first_opened_at},
-      *keys, data));
-  return data;
-}
-
 void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at,
                    const std::shared_ptr<Standing>& standing) {
-  const Compiled& compiled = CompiledFor(origin.key.tenant, origin.key.campaign_id, *standing->cache);
-  std::string address;
-  Result<std::string> data = compiled.mailing ? Make(*compiled.mailing, origin, opened, first_opened_at, address)
-                                              : Result<std::string>(Fail(Code::kInvalid, "{}", compiled.error));
-  if (data) {
-    pool.Submit(std::make_unique<AttemptMail>(*this, origin, epoch, standing, compiled.mailing->from_address(), std::move(address),
-                                              std::move(*data)));
+  Made made;
+  const Result<void> can = maker.Make(origin.key.tenant, origin.key.partition, opened, first_opened_at, *standing->cache, made);
+  if (can) {
+    pool.Submit(std::make_unique<AttemptMail>(*this, origin, epoch, standing, std::move(made)));
     return;
   }
   RecordAttempt record;
-  switch (data.error().code) {
+  switch (can.error().code) {
     case Code::kNotFound:
       record.set_result(sends::v1::ADDRESS_GONE);
       break;
@@ -668,7 +575,7 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
       record.set_result(sends::v1::DEFERRED);
       break;
   }
-  record.set_reply_text(RedactReply(data.error().message, address));
+  record.set_reply_text(RedactReply(can.error().message, made.rcpt_to));
   Count(record.result(), clock.Steady());
   Report(origin, std::move(record), std::nullopt, nullptr);
   // Posted: a long row of mails that cannot be made must not nest grants in grants.

@@ -13,55 +13,9 @@
 namespace maily::smtp {
 namespace {
 
-constexpr uint8_t kMessageIdVersion = 1;
-constexpr size_t kMacBytes = 10;
 constexpr size_t kEncodedWordBytes =
     45;  // of UTF-8 in one encoded word: 60 characters of base64 and 12 around them, at most 75 (RFC 2047 §2)
 constexpr size_t kLineMax = 76;
-
-std::string Mac(const keyring::TenantKeys& keys, std::string_view bytes) {
-  return keyring::HmacSha256(keys.token, {"maily message", bytes}, kMacBytes);
-}
-
-// RFC 4648 base32 in lower case: survives software that changes the case of Message-IDs.
-std::string ToBase32(std::string_view bytes) {
-  static constexpr char kDigits[] = "abcdefghijklmnopqrstuvwxyz234567";
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const char c : bytes) {
-    bits = (bits << 8) | static_cast<uint8_t>(c);
-    for (count += 8; count >= 5; count -= 5) out.push_back(kDigits[(bits >> (count - 5)) & 31]);
-  }
-  if (count > 0) out.push_back(kDigits[(bits << (5 - count)) & 31]);
-  return out;
-}
-
-// Empty if it is no base32.
-std::string FromBase32(std::string_view text) {
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    uint32_t digit = 0;
-    if (c >= 'a' && c <= 'z') {
-      digit = static_cast<uint32_t>(c - 'a');
-    } else if (c >= 'A' && c <= 'Z') {
-      digit = static_cast<uint32_t>(c - 'A');
-    } else if (c >= '2' && c <= '7') {
-      digit = static_cast<uint32_t>(c - '2' + 26);
-    } else {
-      return {};
-    }
-    bits = (bits << 5) | digit;
-    count += 5;
-    if (count >= 8) {
-      count -= 8;
-      out.push_back(static_cast<char>(bits >> count));
-    }
-  }
-  return out;
-}
 
 bool IsControl(char c) { return static_cast<uint8_t>(c) < 0x20 || c == 0x7F; }
 bool IsAscii(std::string_view text) {
@@ -137,45 +91,6 @@ std::string OnTheWire(std::string spelled) {
   if (at == std::string::npos || IsAscii(std::string_view(spelled).substr(at))) return spelled;
   const auto parsed = schema::ParseAddress(spelled);
   return parsed ? spelled.substr(0, at + 1) + parsed->domain : spelled;
-}
-
-std::string EncodeMessageId(const SendId& id, std::string_view domain, const keyring::TenantKeys& keys) {
-  std::string bytes;
-  PutFixed(bytes, kMessageIdVersion);
-  PutVarint(bytes, id.tenant.value());
-  PutVarint(bytes, id.partition.value());
-  PutVarint(bytes, id.campaign_id);
-  PutVarint(bytes, id.ordinal);
-  bytes += Mac(keys, bytes);
-  return fmt::format("<m{}@{}>", ToBase32(bytes), domain);
-}
-
-Result<SendId> DecodeMessageId(std::string_view message_id, keyring::Keyring& keyring) {
-  const Error foreign = Fail(Code::kInvalid, "no Message-ID of this platform");
-  message_id = Trim(message_id);
-  if (message_id.starts_with('<')) message_id.remove_prefix(1);
-  const std::string_view local = message_id.substr(0, message_id.find('@'));
-  if (local.size() < 2 || local.size() > 100 || (local[0] != 'm' && local[0] != 'M')) return foreign;
-  const std::string bytes = FromBase32(local.substr(1));
-  if (bytes.size() <= kMacBytes) return foreign;
-  const std::string_view body = std::string_view(bytes).substr(0, bytes.size() - kMacBytes);
-  Cursor cursor(body);
-  const auto version = cursor.Fixed<uint8_t>();
-  const uint64_t tenant = cursor.Varint();
-  const uint64_t partition = cursor.Varint();
-  SendId id;
-  id.campaign_id = cursor.Varint();
-  id.ordinal = cursor.Varint();
-  if (!cursor.ok() || !cursor.AtEnd() || version != kMessageIdVersion || tenant > std::numeric_limits<uint32_t>::max() ||
-      partition > std::numeric_limits<uint16_t>::max()) {
-    return foreign;
-  }
-  id.tenant = TenantId(static_cast<uint32_t>(tenant));
-  id.partition = PartitionId(static_cast<uint16_t>(partition));
-  const auto keys = keyring.FindTenant(id.tenant);
-  if (!keys) return keys.error().code == Code::kNotFound ? foreign : keys.error();
-  if (!keyring::ConstantTimeEqual(std::string_view(bytes).substr(body.size()), Mac(**keys, body))) return foreign;
-  return id;
 }
 
 bool IsPlainAddress(std::string_view address) {
@@ -304,6 +219,8 @@ Result<Mailing> Mailing::Make(const Options& options) {
   }
   Mailing mailing(std::move(compiled), std::move(from));
   mailing.tenant_ = options.tenant;
+  const auto parsed = schema::ParseAddress("x@" + std::string(mailing.from_.domain()));
+  mailing.from_domain_ = parsed ? parsed->domain : std::string(mailing.from_.domain());
   mailing.campaign_id_ = options.campaign_id;
   mailing.postal_address_ = options.postal_address;
   mailing.company_ = options.company;

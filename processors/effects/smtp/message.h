@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "processors/effects/smtp/send_id.h"
 #include "processors/personalization/render.h"
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
@@ -19,21 +20,6 @@ namespace maily::smtp {
 
 // The address as the envelope and To say it: as spelled, but for a domain that SMTP knows only by its A-labels.
 std::string OnTheWire(std::string spelled);
-
-// Which send a mail is of; its Message-ID says so, for years. [format]
-//   <m BASE32 @ domain of From>, BASE32 = lower case, no padding, of: version u8 = 1 | varints: tenant, partition, campaign, ordinal | MAC
-//   10 MAC = first 80 bits of HMAC-SHA256(the tenant's token key, "maily message" ‖ all bytes before it)
-struct SendId {
-  TenantId tenant;
-  PartitionId partition;
-  uint64_t campaign_id = 0;
-  uint64_t ordinal = 0;
-  auto operator<=>(const SendId&) const = default;
-};
-// With the angle brackets.
-std::string EncodeMessageId(const SendId& id, std::string_view domain, const keyring::TenantKeys& keys);
-// Takes it with or without angle brackets, whatever the domain. kInvalid: not one of ours, forged, or damaged.
-Result<SendId> DecodeMessageId(std::string_view message_id, keyring::Keyring& keyring);
 
 // "Shop <news@example.com>", "\"Shop, Inc.\" <news@example.com>" or "news@example.com".
 struct Mailbox {
@@ -67,6 +53,8 @@ class Mailing {
 
   const std::vector<std::string>& attributes() const { return compiled_.attributes(); }
   const std::string& from_address() const { return from_.address; }
+  // In A-labels and lower case.
+  const std::string& from_domain() const { return from_domain_; }
 
   struct Recipient {
     PartitionId partition;
@@ -100,6 +88,7 @@ class Mailing {
 
   personalization::Compiled compiled_;
   Mailbox from_;
+  std::string from_domain_;
   TenantId tenant_;
   uint64_t campaign_id_ = 0;
   std::string postal_address_;

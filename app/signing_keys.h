@@ -1,0 +1,11 @@
+// Makes the keys of sending domains, with the code that signs mails.
+#pragma once
+
+#include "api/api.h"
+
+namespace maily::app {
+
+// As api::Dependencies::make_signing_keys wants it: "m1r" with RSA, "m1e" with Ed25519. Some 100 ms of a processor. Thread: any.
+std::vector<api::SigningKeyPair> MakeSigningKeys(uint32_t generation);
+
+}  // namespace maily::app

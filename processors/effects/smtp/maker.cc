@@ -1,0 +1,155 @@
+// See maker.h.
+#include "processors/effects/smtp/maker.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "maily/campaigns/v1/state.pb.h"
+#include "maily/domains/v1/state.pb.h"
+#include "schemas/sealed.h"
+#include "schemas/types.h"
+#include "streams/observe/logging.h"
+#include "streams/state/key.h"
+#include "streams/state/table.h"
+
+namespace maily::smtp {
+namespace {
+
+using domains::v1::SigningDomain;
+using domains::v1::SigningKey;
+
+constexpr size_t kMailingsMax = 64;  // campaigns compiled at once; a mail of another one compiles again
+constexpr size_t kSignersMax = 256;  // keys parsed at once
+constexpr std::string_view kKeyField = "dkim_key";
+
+// A value as it stands in a mail. None: its key is gone.
+Result<std::string> ValueText(const contacts::v1::Attribute& attribute, TenantId tenant, keyring::Keyring& keyring) {
+  switch (attribute.value_case()) {
+    case contacts::v1::Attribute::kText:
+      return attribute.text();
+    case contacts::v1::Attribute::kInteger:
+      return std::to_string(attribute.integer());
+    case contacts::v1::Attribute::kNumber:
+      return fmt::format("{}", attribute.number());
+    case contacts::v1::Attribute::kBoolean:
+      return std::string(attribute.boolean() ? "true" : "false");
+    case contacts::v1::Attribute::kSealed:
+      return schema::Open(keyring, tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed());
+    case contacts::v1::Attribute::VALUE_NOT_SET:
+      break;
+  }
+  return std::string();
+}
+
+// Of that name, or of the nearest one above it that has two labels at least. Null: there is none.
+const SigningDomain* Nearest(TenantId tenant, std::string& name, state::Cache& cache) {
+  const auto domains = state::View<SigningDomain>(cache);
+  while (name.find('.') != std::string::npos) {
+    if (const SigningDomain* found = domains.Find(state::Key(tenant, name))) return found;
+    name.erase(0, name.find('.') + 1);
+  }
+  return nullptr;
+}
+
+bool Signs(const SigningKey& key, Instant at) {
+  return key.active_from_us() != 0 && key.active_from_us() <= at.us && (key.active_to_us() == 0 || at.us < key.active_to_us());
+}
+
+}  // namespace
+
+const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
+  const auto key = std::pair(tenant, campaign_id);
+  const auto found = mailings_.find(key);
+  if (found != mailings_.end()) return found->second;
+  if (mailings_.size() >= kMailingsMax) mailings_.clear();
+  const auto* run = state::View<campaigns::v1::CampaignRun>(cache).Find(state::Key(tenant, campaign_id));
+  if (run == nullptr) {
+    static const Compiled kNone{.mailing = nullptr, .error = "the campaign is not known in this partition"};
+    return kNone;
+  }
+  Compiled& compiled = mailings_[key];
+  const auto& version = run->template_version();
+  const std::vector<std::string> links(version.links().begin(), version.links().end());
+  const std::string trace = run->trace().empty() ? "" : TraceId::From(run->trace()).ToHex();
+  auto mailing = Mailing::Make({.tenant = tenant,
+                                .campaign_id = campaign_id,
+                                .list_id = run->spec().list_id(),
+                                .trace = trace,
+                                .from = run->spec().from(),
+                                .reply_to = run->spec().reply_to(),
+                                .source = {.subject = version.subject(), .html = version.html(), .text = version.text()},
+                                .links = links,
+                                .postal_address = run->postal_address(),
+                                .company = run->company(),
+                                .tracking_base_url = tracking_base_url_});
+  if (mailing) {
+    compiled.mailing = std::make_shared<const Mailing>(std::move(*mailing));
+  } else {
+    compiled.error = mailing.error().message;
+    observe::Log(observe::Level::kError, "a campaign's mails cannot be made",
+                 {{"tenant", tenant}, {"campaign", campaign_id}, {"error", mailing.error()}});
+  }
+  return compiled;
+}
+
+Result<const dkim::Signer*> Maker::SignerFor(TenantId tenant, const std::string& domain, const std::string& selector,
+                                             std::string_view sealed) {
+  std::string id = fmt::format("{}/{}/{}/{}", tenant.value(), domain, selector, sealed);
+  const auto found = signers_.find(id);
+  if (found != signers_.end()) return &found->second;
+  const auto later = [&](const Error& why) {
+    return Fail(Code::kRetry, "the key {} of {} cannot be used: {}", selector, domain, why.message);
+  };
+  const auto pem = schema::Open(keyring_, tenant, kKeyField, sealed);
+  if (!pem) return later(pem.error());
+  auto signer = dkim::Signer::Make(domain, selector, *pem);
+  if (!signer) return later(signer.error());
+  if (signers_.size() >= kSignersMax) signers_.clear();
+  return &signers_.emplace(std::move(id), std::move(*signer)).first->second;
+}
+
+Result<std::string> Maker::Signatures(TenantId tenant, const Mailing& mailing, Instant at, state::Cache& cache, std::string_view data,
+                                      std::string& return_path) {
+  std::string name = mailing.from_domain();
+  const SigningDomain* domain = Nearest(tenant, name, cache);
+  if (domain == nullptr) return std::string();
+  return_path = domain->return_path();
+  std::string rsa, others;
+  std::optional<dkim::Prepared> prepared;  // only if a key signs
+  for (const SigningKey& key : domain->keys()) {
+    if (!Signs(key, at)) continue;
+    if (!prepared) prepared = dkim::Prepare(data);
+    MAILY_TRY(const dkim::Signer* signer, SignerFor(tenant, name, key.selector(), key.private_key()));
+    (signer->key().algorithm() == dkim::Algorithm::kRsaSha256 ? rsa : others) += signer->Sign(*prepared, at);
+  }
+  return rsa + others;
+}
+
+Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1::AttemptOpened& opened, Instant first_opened_at,
+                         state::Cache& cache, Made& made) {
+  const Compiled& compiled = CompiledFor(tenant, opened.campaign_id(), cache);
+  if (!compiled.mailing) return Fail(Code::kInvalid, "{}", compiled.error);
+  const Mailing& mailing = *compiled.mailing;
+  MAILY_TRY(std::string spelled, schema::Open(keyring_, tenant, "address", opened.address()));
+  made.rcpt_to = OnTheWire(std::move(spelled));
+  std::vector<std::string> values(mailing.attributes().size());
+  for (const auto& attribute : opened.attributes()) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (mailing.attributes()[i] != attribute.name()) continue;
+      MAILY_TRY(values[i], ValueText(attribute, tenant, keyring_));
+    }
+  }
+  MAILY_TRY(const keyring::TenantKeys* keys, keyring_.Tenant(tenant));
+  const std::vector<std::string_view> views(values.begin(), values.end());
+  MAILY_TRY_VOID(mailing.Compose(
+      {.partition = partition, .ordinal = opened.ordinal(), .address = made.rcpt_to, .attributes = views, .date = first_opened_at}, *keys,
+      made.data));
+  std::string return_path;
+  MAILY_TRY(const std::string signatures, Signatures(tenant, mailing, first_opened_at, cache, made.data, return_path));
+  made.data.insert(0, signatures);
+  made.mail_from = return_path.empty() ? mailing.from_address()
+                                       : EncodeReturnPath({tenant, partition, opened.campaign_id(), opened.ordinal()}, return_path, *keys);
+  return Ok();
+}
+
+}  // namespace maily::smtp

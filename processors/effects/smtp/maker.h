@@ -1,0 +1,58 @@
+// Makes the mail of an attempt: rendered from the sealed values that its event carries, and signed. The same bytes on every attempt.
+//
+// Signed with the keys of the domain in From, or of the nearest domain above it, that signed when the first attempt was opened: RSA on
+// top, since some receivers look at the first signature only. A tenant without such a domain sends unsigned (the launch of a live campaign
+// is refused then). Lives on one executor.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "maily/sends/v1/events.pb.h"
+#include "processors/effects/dkim/signer.h"
+#include "processors/effects/smtp/message.h"
+#include "streams/base/ids.h"
+#include "streams/base/result.h"
+#include "streams/base/time.h"
+#include "streams/keyring/keyring.h"
+#include "streams/state/cache.h"
+
+namespace maily::smtp {
+
+struct Made {
+  std::string mail_from;
+  std::string rcpt_to;  // also if the rest could not be made, as far as it is known
+  std::string data;     // CRLF lines, not dot-stuffed
+};
+
+class Maker {
+ public:
+  // `tracking_base_url` without a slash at its end. The keyring outlives it.
+  Maker(std::string tracking_base_url, keyring::Keyring& keyring) : tracking_base_url_(std::move(tracking_base_url)), keyring_(keyring) {}
+
+  // Into `made`. `cache`: the partition's state. kNotFound: a key of the contact is gone. kInvalid: this mail cannot be made, and never
+  // will be. Others: later.
+  Result<void> Make(TenantId tenant, PartitionId partition, const sends::v1::AttemptOpened& opened, Instant first_opened_at,
+                    state::Cache& cache, Made& made);
+
+ private:
+  struct Compiled {
+    std::shared_ptr<const Mailing> mailing;
+    std::string error;
+  };
+  const Compiled& CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache);
+  // What goes in front of `data`; empty: there is no key. `return_path`: the host of envelope senders, or empty.
+  Result<std::string> Signatures(TenantId tenant, const Mailing& mailing, Instant at, state::Cache& cache, std::string_view data,
+                                 std::string& return_path);
+  // Opened and parsed once. kRetry: it cannot be opened.
+  Result<const dkim::Signer*> SignerFor(TenantId tenant, const std::string& domain, const std::string& selector, std::string_view sealed);
+
+  const std::string tracking_base_url_;
+  keyring::Keyring& keyring_;
+  std::map<std::pair<TenantId, uint64_t>, Compiled> mailings_;
+  std::map<std::string, dkim::Signer> signers_;  // by tenant, domain, selector and sealed key
+};
+
+}  // namespace maily::smtp
