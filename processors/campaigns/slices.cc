@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/campaigns/v1/state.pb.h"
@@ -21,13 +22,21 @@ namespace {
 
 constexpr int kSendVerdict = 64;      // + arm [format]
 constexpr int kHoldoutVerdict = 128;  // + arm [format]
+constexpr size_t kLanesMax = 250;     // of a campaign in a partition, the shared one apart; they are bytes
 
 // What is known of the contacts of one slice. Read by scans: they stay out of the cache, and a chunk lies together.
 class Slice {
  public:
+  // A verdict for each, and the lane of those that are to be sent.
+  void PlanInto(v1::AudiencePlanned& planned) {
+    *planned.mutable_verdicts() = Verdicts();
+    AddLanes(planned);
+  }
+
   Slice(const task::Context& context, uint64_t campaign_id, const v1::CampaignRun& run, uint64_t first, uint64_t last)
       : context_(context), run_(run), arms_(run.spec(), campaign_id), first_(first), last_(last) {}
 
+ private:
   std::string Verdicts() {
     std::string verdicts(last_ - first_ + 1, '\0');
     ReadSubscribers();
@@ -59,12 +68,41 @@ class Slice {
     return verdicts;
   }
 
- private:
+  // A domain gets a lane of its own as long as there are any: those with many recipients are met early.
+  void AddLanes(v1::AudiencePlanned& planned) {
+    const auto* run = context_.view<sends::v1::SendRun>().Find(state::Key(context_.tenant(), planned.campaign_id()));
+    const uint64_t known = run == nullptr ? 0 : run->lanes();
+    std::map<std::string, char, std::less<>> lanes;
+    for (uint64_t lane = 1; lane <= known; ++lane) {
+      const auto* found = context_.view<sends::v1::SendLane>().Find(state::Key(context_.tenant(), planned.campaign_id(), lane));
+      MAILY_CHECK(found != nullptr, "campaign {} has no lane {} of {}", planned.campaign_id(), lane, known);
+      lanes.emplace(found->domain_key(), static_cast<char>(lane));
+    }
+    std::string& bytes = *planned.mutable_lanes();
+    bytes.assign(planned.verdicts().size(), '\0');
+    bool any = false;
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      const auto verdict = static_cast<uint8_t>(planned.verdicts()[i]);
+      const std::string& domain = people_[i].domain_key;
+      if (verdict < kSendVerdict || verdict >= kHoldoutVerdict || domain.empty()) continue;
+      auto lane = lanes.find(domain);
+      if (lane == lanes.end()) {
+        if (lanes.size() >= kLanesMax) continue;
+        planned.add_new_lanes(domain);
+        lane = lanes.emplace(domain, static_cast<char>(lanes.size() + 1)).first;
+      }
+      bytes[i] = lane->second;
+      any = true;
+    }
+    if (!any) planned.clear_lanes();
+  }
+
   struct Person {
     bool exists = false;
     int arm = audience::kNoArm;
     compliance::Standing standing;
     std::string contact_key;
+    std::string domain_key;
   };
 
   template <class T, class Visit>
@@ -91,6 +129,7 @@ class Slice {
       if (!person.standing.member) return;
       person.arm = arms_.Choose(contact);
       person.contact_key = contact.contact_key();
+      person.domain_key = contact.domain_key();
     });
   }
 
@@ -129,7 +168,7 @@ task::SliceEnd Plan(task::Context& context, std::string_view subject) {
     v1::AudiencePlanned planned;
     planned.set_campaign_id(campaign_id);
     planned.set_first_ordinal(first);
-    planned.set_verdicts(Slice(context, campaign_id, *run, first, last).Verdicts());
+    Slice(context, campaign_id, *run, first, last).PlanInto(planned);
     context.Emit(planned);
   }
   if (last >= end) ReportPlanned(context, campaign_id, v1::RUNNING);

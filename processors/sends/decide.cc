@@ -11,6 +11,7 @@
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "processors/bounces/classify.h"
+#include "processors/sends/evolve.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/state/key.h"
@@ -170,7 +171,10 @@ void Retry(task::Context& context, std::string_view subject) {
   due.set_ordinal(cursor.Ordered<uint64_t>());
   const std::string key = state::Key(context.tenant(), due.campaign_id(), due.ordinal());
   const auto* open = context.view<v1::OpenAttempt>().Find(key);
-  if (open == nullptr || open->status() != v1::WAITING || context.view<v1::RetryQueued>().Find(key) != nullptr) return;
+  if (open == nullptr || open->status() != v1::WAITING) return;
+  const uint64_t lane = LaneOf(context.view<v1::SendChunk>(), context.tenant(), due.campaign_id(), due.ordinal());
+  const std::string queued = state::Key(context.tenant(), due.campaign_id(), lane, due.ordinal());
+  if (context.view<v1::RetryQueued>().Find(queued) != nullptr) return;
   const auto* run = context.view<campaigns::v1::CampaignRun>().Find(state::Key(context.tenant(), due.campaign_id()));
   if (run != nullptr && run->state() == campaigns::v1::CANCELLING) return Skip(context, due, campaigns::v1::CANCELLED, "");
   context.Emit(due);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
@@ -27,7 +28,24 @@ class Run {
   v1::SendRun* operator->() { return &run_; }
   campaigns::v1::CampaignCounts& counts() { return *run_.mutable_counts(); }
   // True if the audience walk is the first to come to this contact.
-  bool IsNew(uint64_t ordinal) const { return ordinal > run_.cursor(); }
+  bool IsNew(uint64_t ordinal) { return static_cast<uint8_t>(Chunk(ordinal).statuses()[(ordinal - 1) % kChunkOrdinals]) == v1::PENDING; }
+  uint64_t LaneFor(uint64_t ordinal) { return LaneOf(fold_.view<v1::SendChunk>(), fold_.tenant(), campaign_id_, ordinal); }
+  v1::SendLane& Lane(uint64_t lane) { return fold_.table<v1::SendLane>().Edit(state::Key(fold_.tenant(), campaign_id_, lane)); }
+  void Queue(uint64_t ordinal, uint32_t attempt) {
+    const std::string key = QueueKey(ordinal);
+    const bool there = fold_.table<v1::RetryQueued>().Find(key) != nullptr;
+    fold_.table<v1::RetryQueued>().Edit(key).set_attempt(attempt);
+    if (there) return;
+    v1::SendLane& lane = Lane(LaneFor(ordinal));
+    lane.set_queued(lane.queued() + 1);
+  }
+  void Unqueue(uint64_t ordinal) {
+    const std::string key = QueueKey(ordinal);
+    if (fold_.table<v1::RetryQueued>().Find(key) == nullptr) return;
+    fold_.table<v1::RetryQueued>().Erase(key);
+    v1::SendLane& lane = Lane(LaneFor(ordinal));
+    lane.set_queued(lane.queued() - 1);
+  }
 
   v1::SendChunk& Chunk(uint64_t ordinal) {
     return fold_.table<v1::SendChunk>().Edit(state::Key(fold_.tenant(), campaign_id_, (ordinal - 1) / kChunkOrdinals));
@@ -35,11 +53,14 @@ class Run {
   void SetStatus(uint64_t ordinal, v1::SendStatus status) {
     (*Chunk(ordinal).mutable_statuses())[(ordinal - 1) % kChunkOrdinals] = static_cast<char>(status);
   }
-  // The walk has handled `ordinal`: on to the place before the next pending one.
+  // The walk has handled `ordinal`, the first of its lane that was pending.
   void Passed(uint64_t ordinal) {
-    run_.set_cursor(std::max(run_.cursor(), ordinal));
+    v1::SendLane& lane = Lane(LaneFor(ordinal));
+    lane.set_cursor(std::max(lane.cursor(), ordinal));
+    lane.set_left(lane.left() - 1);
     Advance();
   }
+  // On to the place before the first that is pending.
   void Advance() {
     for (;;) {
       const uint64_t cursor = run_.cursor();
@@ -60,6 +81,8 @@ class Run {
   void AddWork() { fold_.AddWork(kSend, SendSubject(campaign_id_)); }
 
  private:
+  std::string QueueKey(uint64_t ordinal) { return state::Key(fold_.tenant(), campaign_id_, LaneFor(ordinal), ordinal); }
+
   task::Fold& fold_;
   const uint64_t campaign_id_;
   v1::SendRun& run_;
@@ -78,10 +101,11 @@ void Close(task::Fold& fold, Run& run, const std::string& key) {
   if (attempt->status() == v1::WAITING) run->set_waiting(run->waiting() - 1);
 }
 
-void Forget(task::Fold& fold, Run& run, const std::string& key) {
+void Forget(task::Fold& fold, Run& run, uint64_t campaign_id, uint64_t ordinal) {
+  const std::string key = AttemptKey(fold, campaign_id, ordinal);
   Close(fold, run, key);
   fold.table<v1::OpenAttempt>().Erase(key);
-  fold.table<v1::RetryQueued>().Erase(key);
+  run.Unqueue(ordinal);
 }
 
 }  // namespace
@@ -90,6 +114,12 @@ std::string SendSubject(uint64_t campaign_id) {
   std::string subject;
   PutOrdered<uint64_t>(subject, campaign_id);
   return subject;
+}
+
+uint64_t LaneOf(const state::View<v1::SendChunk>& chunks, TenantId tenant, uint64_t campaign_id, uint64_t ordinal) {
+  const v1::SendChunk* chunk = chunks.Find(state::Key(tenant, campaign_id, (ordinal - 1) / kChunkOrdinals));
+  const size_t at = (ordinal - 1) % kChunkOrdinals;
+  return chunk == nullptr || at >= chunk->lanes().size() ? 0 : static_cast<uint8_t>(chunk->lanes()[at]);
 }
 
 std::string RetrySubject(uint64_t campaign_id, uint64_t ordinal) {
@@ -104,6 +134,13 @@ void Evolve(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
   uint64_t to_send = 0;
   uint64_t skipped = 0;
   uint64_t holdout = 0;
+  for (const std::string& domain : event.new_lanes()) {
+    run->set_lanes(run->lanes() + 1);
+    v1::SendLane& lane = run.Lane(run->lanes());
+    lane.set_domain_key(domain);
+    lane.set_cursor(event.first_ordinal() - 1);
+  }
+  std::vector<uint64_t> left(run->lanes() + 1);  // new in each lane
   for (size_t done = 0; done < event.verdicts().size();) {
     const uint64_t ordinal = event.first_ordinal() + done;
     const size_t at = (ordinal - 1) % kChunkOrdinals;
@@ -113,6 +150,10 @@ void Evolve(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
       chunk.mutable_verdicts()->resize(at + count);
       chunk.mutable_statuses()->resize(at + count);
     }
+    if (!event.lanes().empty()) {
+      chunk.mutable_lanes()->resize(std::max(chunk.lanes().size(), at));
+      chunk.mutable_lanes()->replace(at, count, event.lanes(), done, count);
+    }
     for (size_t i = 0; i < count; ++i) {
       const char verdict = event.verdicts()[done + i];
       const v1::SendStatus status = StatusOf(static_cast<uint8_t>(verdict));
@@ -121,8 +162,14 @@ void Evolve(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
       to_send += status == v1::PENDING;
       skipped += status == v1::SKIPPED;
       holdout += status == v1::HELD_OUT;
+      if (status == v1::PENDING) ++left[event.lanes().empty() ? 0 : static_cast<uint8_t>(event.lanes()[done + i])];
     }
     done += count;
+  }
+  for (uint64_t lane = 0; lane < left.size(); ++lane) {
+    if (left[lane] == 0) continue;
+    v1::SendLane& edited = run.Lane(lane);
+    edited.set_left(edited.left() + left[lane]);
   }
   run.Plus(&CampaignCounts::set_audience, &CampaignCounts::audience, to_send + skipped + holdout);
   run.Plus(&CampaignCounts::set_to_send, &CampaignCounts::to_send, to_send);
@@ -157,8 +204,9 @@ void Evolve(task::Fold& fold, const v1::AttemptOpened& event) {
   } else {
     run.SetStatus(event.ordinal(), v1::OPEN);
     Close(fold, run, key);
-    fold.table<v1::RetryQueued>().Erase(key);
+    run.Unqueue(event.ordinal());
   }
+  run->set_last_lane(event.lane());
   run->set_open(run->open() + 1);
   v1::OpenAttempt& attempt = fold.table<v1::OpenAttempt>().Edit(key);
   attempt.set_attempt(event.attempt());
@@ -172,11 +220,12 @@ void Evolve(task::Fold& fold, const v1::AttemptOpened& event) {
 void Evolve(task::Fold& fold, const v1::SendSkipped& event) {
   using campaigns::v1::CampaignCounts;
   Run run(fold, event.campaign_id());
+  const bool is_new = run.IsNew(event.ordinal());
   run.SetStatus(event.ordinal(), v1::SKIPPED);
-  if (run.IsNew(event.ordinal())) {
+  if (is_new) {
     run.Passed(event.ordinal());
   } else {
-    Forget(fold, run, AttemptKey(fold, event.campaign_id(), event.ordinal()));
+    Forget(fold, run, event.campaign_id(), event.ordinal());
     run.AddWork();  // a timer wakes nobody by itself, and this may have been the last one
   }
   run.Plus(&CampaignCounts::set_skipped, &CampaignCounts::skipped);
@@ -186,7 +235,7 @@ void Evolve(task::Fold& fold, const v1::AttemptDelivered& event) {
   using campaigns::v1::CampaignCounts;
   Run run(fold, event.campaign_id());
   run.SetStatus(event.ordinal(), v1::SENT);
-  Forget(fold, run, AttemptKey(fold, event.campaign_id(), event.ordinal()));
+  Forget(fold, run, event.campaign_id(), event.ordinal());
   run.Plus(&CampaignCounts::set_delivered, &CampaignCounts::delivered);
 }
 
@@ -207,7 +256,7 @@ void Evolve(task::Fold& fold, const v1::AttemptBounced& event) {
   using campaigns::v1::CampaignCounts;
   Run run(fold, event.campaign_id());
   run.SetStatus(event.ordinal(), v1::HARD_BOUNCED);
-  Forget(fold, run, AttemptKey(fold, event.campaign_id(), event.ordinal()));
+  Forget(fold, run, event.campaign_id(), event.ordinal());
   run.Plus(&CampaignCounts::set_bounced, &CampaignCounts::bounced);
 }
 
@@ -229,7 +278,7 @@ void Evolve(task::Fold& fold, const v1::UnknownResolved& event) {
   run.counts().set_unknown(run.counts().unknown() - 1);
   if (event.delivered()) {
     run.SetStatus(event.ordinal(), v1::SENT);
-    Forget(fold, run, AttemptKey(fold, event.campaign_id(), event.ordinal()));
+    Forget(fold, run, event.campaign_id(), event.ordinal());
     run.Plus(&CampaignCounts::set_delivered, &CampaignCounts::delivered);
   }
   run.AddWork();  // at the least, to report the new sums
@@ -245,7 +294,7 @@ void Evolve(task::Fold& fold, const v1::RetryDue& event) {
   run->set_waiting(run->waiting() + 1);
   attempt.set_status(v1::WAITING);
   run.SetStatus(event.ordinal(), v1::WAITING);
-  fold.table<v1::RetryQueued>().Edit(key).set_attempt(number);
+  run.Queue(event.ordinal(), number);
   run.AddWork();
 }
 
@@ -253,7 +302,7 @@ void Evolve(task::Fold& fold, const v1::SendExpired& event) {
   using campaigns::v1::CampaignCounts;
   Run run(fold, event.campaign_id());
   run.SetStatus(event.ordinal(), v1::EXPIRED);
-  Forget(fold, run, AttemptKey(fold, event.campaign_id(), event.ordinal()));
+  Forget(fold, run, event.campaign_id(), event.ordinal());
   run.Plus(&CampaignCounts::set_failed, &CampaignCounts::failed);
 }
 

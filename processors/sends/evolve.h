@@ -13,7 +13,7 @@
 
 namespace maily::sends {
 
-inline constexpr uint32_t kEvolveVersion = 1;
+inline constexpr uint32_t kEvolveVersion = 2;
 
 inline constexpr uint64_t kChunkOrdinals = 4096;  // of one SendChunk [format]
 
@@ -22,6 +22,8 @@ inline constexpr task::WorkKind kSend = 2;
 std::string SendSubject(uint64_t campaign_id);
 // Timer: a deferred mail is due. Subject: campaign_id ‖ ordinal (8 bytes each, big-endian).
 inline constexpr task::TimerStep kRetryStep = 2;
+// The lane that the contact of a planned campaign waits in.
+uint64_t LaneOf(const state::View<v1::SendChunk>& chunks, TenantId tenant, uint64_t campaign_id, uint64_t ordinal);
 std::string RetrySubject(uint64_t campaign_id, uint64_t ordinal);
 
 void Evolve(task::Fold& fold, const campaigns::v1::AudiencePlanned& event);

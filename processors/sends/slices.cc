@@ -28,7 +28,7 @@ constexpr size_t kEventsMax = 128;  // of one slice
 // Of one slice's events; the last may exceed it by what one contact holds (64 KiB), and a decision holds journal::kDecisionBytesMax.
 constexpr size_t kBytesMax = 128 * 1024;
 constexpr uint8_t kSendVerdict = 64;
-constexpr std::string_view kSite = "relay";
+constexpr std::string_view kRelay = "relay";
 
 // Whom the walk comes to next.
 struct Next {
@@ -39,16 +39,16 @@ struct Next {
 // The audience walk of one slice. Ahead of the cursor nothing changes but by planning, so a chunk is copied once.
 class Walk {
  public:
-  Walk(const task::Context& context, uint64_t campaign_id, uint64_t cursor) : context_(context), campaign_id_(campaign_id), at_(cursor) {}
+  // Of one lane, or of all.
+  Walk(const task::Context& context, uint64_t campaign_id, uint64_t cursor, std::optional<uint64_t> lane = std::nullopt)
+      : context_(context), campaign_id_(campaign_id), lane_(lane), at_(cursor) {}
 
   std::optional<Next> Find() {
     for (;;) {
       if (!loaded_ || at_ / kChunkOrdinals != chunk_) Load();
       const size_t from = at_ % kChunkOrdinals;
       if (from >= statuses_.size()) return std::nullopt;
-      const void* pending = std::memchr(statuses_.data() + from, v1::PENDING, statuses_.size() - from);
-      if (pending != nullptr) {
-        const auto offset = static_cast<size_t>(static_cast<const char*>(pending) - statuses_.data());
+      if (const size_t offset = Pending(from); offset < statuses_.size()) {
         at_ = chunk_ * kChunkOrdinals + offset;
         return Next{at_ + 1, static_cast<uint32_t>(static_cast<uint8_t>(verdicts_[offset]) - kSendVerdict)};
       }
@@ -59,28 +59,55 @@ class Walk {
   void Pass() { ++at_; }
 
  private:
+  // The first place from `from` on that waits; their number if there is none.
+  size_t Pending(size_t from) const {
+    const auto next = [](const std::string& bytes, size_t at, uint64_t byte) {
+      const void* found = at < bytes.size() ? std::memchr(bytes.data() + at, static_cast<int>(byte), bytes.size() - at) : nullptr;
+      return found == nullptr ? bytes.size() : static_cast<size_t>(static_cast<const char*>(found) - bytes.data());
+    };
+    if (!lane_) return next(statuses_, from, v1::PENDING);
+    // Contacts of a lane lie far apart, or all together.
+    for (size_t at = next(lanes_, from, *lane_); at < statuses_.size(); at = next(lanes_, at + 1, *lane_)) {
+      if (static_cast<uint8_t>(statuses_[at]) == v1::PENDING) return at;
+    }
+    return statuses_.size();
+  }
   void Load() {
     chunk_ = at_ / kChunkOrdinals;
     loaded_ = true;
     const auto* chunk = context_.view<v1::SendChunk>().Find(state::Key(context_.tenant(), campaign_id_, chunk_));
     statuses_ = chunk == nullptr ? std::string() : chunk->statuses();
     verdicts_ = chunk == nullptr ? std::string() : chunk->verdicts();
+    if (lane_) lanes_ = chunk == nullptr ? std::string() : chunk->lanes();
+    if (lane_) lanes_.resize(statuses_.size());
   }
 
   const task::Context& context_;
   const uint64_t campaign_id_;
+  const std::optional<uint64_t> lane_;
   uint64_t at_;  // ordinals passed
   bool loaded_ = false;
   uint64_t chunk_ = 0;
   std::string statuses_;
   std::string verdicts_;
+  std::string lanes_;
 };
 
 class Sending {
  public:
   Sending(task::Context& context, uint64_t campaign_id, const CampaignRun& run)
-      : context_(context), campaign_id_(campaign_id), run_(run), cancelled_(run.state() == campaigns::v1::CANCELLING) {}
+      : context_(context),
+        campaign_id_(campaign_id),
+        run_(run),
+        cancelled_(run.state() == campaigns::v1::CANCELLING),
+        by_domain_(context.CreditsPerDomain()) {}
 
+  bool by_domain() const { return by_domain_; }
+  // From here on credits are those of this lane.
+  void Enter(uint64_t lane, std::string domain_key) {
+    lane_ = lane;
+    site_ = std::move(domain_key);
+  }
   bool Full() const { return context_.event_count() >= kEventsMax || bytes_ >= kBytesMax; }
 
   // The last check, then the attempt. False: it passed, and there is no credit.
@@ -92,7 +119,7 @@ class Sending {
         compliance::Gate(compliance::Look(context_.view<lists::v1::Subscriber>(), context_.view<suppressions::v1::Suppression>(),
                                           context_.tenant(), ordinal, contact->contact_key(), run_.spec().list_id()));
     if (reason != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, reason);
-    const task::CreditHolder* holder = context_.TakeCredit(kSite);
+    const task::CreditHolder* holder = context_.TakeCredit(by_domain_ ? std::string_view(site_) : kRelay);
     if (holder == nullptr) return false;
     thread_local v1::AttemptOpened opened;
     opened.Clear();
@@ -106,7 +133,12 @@ class Sending {
         if (attribute.name() == name) *opened.add_attributes() = attribute;
       }
     }
-    opened.set_site(kSite.data(), kSite.size());
+    if (by_domain_) {
+      opened.set_domain_key(contact->domain_key());
+      opened.set_lane(static_cast<uint32_t>(lane_));
+    } else {
+      opened.set_site(kRelay.data(), kRelay.size());
+    }
     opened.set_contact_key(contact->contact_key());
     opened.set_opener(holder->id);
     opened.set_granted_at_us(holder->granted_at.us);
@@ -147,6 +179,9 @@ class Sending {
   const uint64_t campaign_id_;
   const CampaignRun& run_;
   const bool cancelled_;
+  const bool by_domain_;
+  uint64_t lane_ = 0;
+  std::string site_;  // the key of the lane's domain
   size_t bytes_ = 0;
 };
 
@@ -175,6 +210,65 @@ void Report(task::Context& context, uint64_t campaign_id, campaigns::v1::RunStat
 
 }  // namespace
 
+namespace {
+
+// How far a slice got.
+enum class Way { kFull, kNoCredit, kAll };
+
+Way Retries(task::Context& context, Sending& sending, const std::string& prefix) {
+  std::vector<std::pair<uint64_t, uint32_t>> queued;
+  context.view<v1::RetryQueued>().Scan(prefix, {}, [&](std::string_view key, const v1::RetryQueued& retry) {
+    queued.emplace_back(Cursor(key.substr(key.size() - sizeof(uint64_t))).Ordered<uint64_t>(), retry.attempt());
+    return queued.size() < kEventsMax;
+  });
+  for (const auto& [ordinal, attempt] : queued) {
+    if (sending.Full()) return Way::kFull;
+    if (!sending.TryAgain(ordinal, attempt)) return Way::kNoCredit;
+  }
+  return queued.size() == kEventsMax ? Way::kFull : Way::kAll;
+}
+
+Way Pending(Sending& sending, Walk walk) {
+  while (const auto next = walk.Find()) {
+    if (sending.Full()) return Way::kFull;
+    if (!sending.Try(next->ordinal, next->arm, 1)) return Way::kNoCredit;
+    walk.Pass();
+  }
+  return Way::kAll;
+}
+
+// 1. Retries, 2. the walk: over all, for a relay that takes all.
+Way SendInOrder(task::Context& context, uint64_t campaign_id, Sending& sending) {
+  if (RunOf(context, campaign_id).waiting() > 0) {
+    const Way way = Retries(context, sending, state::Key(context.tenant(), campaign_id));
+    if (way != Way::kAll) return way;
+  }
+  return Pending(sending, Walk(context, campaign_id, RunOf(context, campaign_id).cursor()));
+}
+
+// The same lane by lane, in turn: a domain that takes nothing holds up nobody else.
+Way SendLanes(task::Context& context, uint64_t campaign_id, Sending& sending) {
+  const uint64_t count = RunOf(context, campaign_id).lanes() + 1;
+  const uint64_t begin = RunOf(context, campaign_id).last_lane() + 1;
+  Way all = Way::kAll;
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t lane = (begin + i) % count;
+    const auto* of = context.view<v1::SendLane>().Find(state::Key(context.tenant(), campaign_id, lane));
+    sending.Enter(lane, of == nullptr ? std::string() : of->domain_key());
+    const uint64_t cursor = of == nullptr ? 0 : of->cursor();
+    const bool pending = of != nullptr && of->left() > 0;
+    const bool queued = of != nullptr && of->queued() > 0;
+    Way way = Way::kAll;
+    if (queued) way = Retries(context, sending, state::Key(context.tenant(), campaign_id, lane));
+    if (way == Way::kAll && pending) way = Pending(sending, Walk(context, campaign_id, cursor, lane));
+    if (way == Way::kFull) return way;
+    if (way == Way::kNoCredit) all = way;
+  }
+  return all;
+}
+
+}  // namespace
+
 task::SliceEnd Send(task::Context& context, std::string_view subject) {
   const auto campaign_id = Cursor(subject).Ordered<uint64_t>();
   const CampaignRun* run = context.view<CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
@@ -182,27 +276,9 @@ task::SliceEnd Send(task::Context& context, std::string_view subject) {
   context.Continue(TraceId::From(run->trace()));
   if (run->state() != campaigns::v1::PAUSED) {
     Sending sending(context, campaign_id, *run);
-    // 1. Retries.
-    if (RunOf(context, campaign_id).waiting() > 0) {
-      std::vector<std::pair<uint64_t, uint32_t>> queued;
-      const std::string prefix = state::Key(context.tenant(), campaign_id);
-      context.view<v1::RetryQueued>().Scan(prefix, {}, [&](std::string_view key, const v1::RetryQueued& retry) {
-        queued.emplace_back(Cursor(key.substr(prefix.size())).Ordered<uint64_t>(), retry.attempt());
-        return queued.size() < kEventsMax;
-      });
-      for (const auto& [ordinal, attempt] : queued) {
-        if (sending.Full()) return task::SliceEnd::kMore;
-        if (!sending.TryAgain(ordinal, attempt)) return task::SliceEnd::kWaiting;
-      }
-      if (queued.size() == kEventsMax) return task::SliceEnd::kMore;
-    }
-    // 2. The walk.
-    Walk walk(context, campaign_id, RunOf(context, campaign_id).cursor());
-    while (const auto next = walk.Find()) {
-      if (sending.Full()) return task::SliceEnd::kMore;
-      if (!sending.Try(next->ordinal, next->arm, 1)) return task::SliceEnd::kWaiting;
-      walk.Pass();
-    }
+    const auto way = sending.by_domain() ? SendLanes(context, campaign_id, sending) : SendInOrder(context, campaign_id, sending);
+    if (way == Way::kFull) return task::SliceEnd::kMore;
+    if (way == Way::kNoCredit) return task::SliceEnd::kWaiting;
   }
   // 3. All is settled.
   if (!IsSettled(context, campaign_id)) return task::SliceEnd::kWaiting;

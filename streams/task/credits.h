@@ -5,9 +5,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "streams/base/time.h"
 
@@ -58,26 +58,32 @@ class Credits {
   // True if a slice found none since the last grant.
   bool wanted(std::string_view site) { return At(site).wanted; }
 
+  // Set by the effect: true = sites are the keys of recipient domains ("" = of all that have no lane of their own).
+  void SetPerDomain(bool per_domain) { per_domain_ = per_domain; }
+  bool per_domain() const { return per_domain_; }
+
   // Set by the task: called when a waiting site got credits.
   void OnGranted(std::function<void()> granted) { granted_ = std::move(granted); }
+  // Forgets sites without credits that nobody wants.
+  void Prune() {
+    std::erase_if(entries_, [](const auto& entry) { return entry.second.available == 0 && !entry.second.wanted; });
+  }
+
   // Set by the effect: called when a slice wants credits and there are none.
   void OnWanted(std::function<void(std::string_view site)> wanted) { wanted_ = std::move(wanted); }
 
  private:
   struct Entry {
-    std::string site = {};
     uint32_t available = 0;
     bool wanted = false;
     CreditHolder holder = {};
   };
   Entry& At(std::string_view site) {
-    for (Entry& entry : entries_) {
-      if (entry.site == site) return entry;
-    }
-    entries_.push_back(Entry{.site = std::string(site)});
-    return entries_.back();
+    const auto found = entries_.find(site);
+    return found != entries_.end() ? found->second : entries_.emplace(std::string(site), Entry()).first->second;
   }
-  std::vector<Entry> entries_;  // a handful of sites a partition
+  std::map<std::string, Entry, std::less<>> entries_;  // as many as lanes of campaigns that are under way
+  bool per_domain_ = false;
   std::function<void()> granted_;
   std::function<void(std::string_view)> wanted_;
 };

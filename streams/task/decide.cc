@@ -115,6 +115,10 @@ const CreditHolder* Context::TakeCredit(std::string_view site) {
   Credits* credits = engine_->options_.credits;
   return credits != nullptr && credits->Take(site) ? &credits->holder(site) : nullptr;
 }
+bool Context::CreditsPerDomain() const {
+  const Credits* credits = engine_->options_.credits;
+  return credits != nullptr && credits->per_domain();
+}
 size_t Context::event_count() const { return engine_->made_.size(); }
 
 std::string& Context::BeginEvent(TypeNumber type) {

@@ -196,7 +196,8 @@ class Player {
       world().Run();
       EndOfStep(true);
     } else if (word == "credits") {
-      world().Grant(static_cast<uint32_t>(std::stoul(TakeWord(rest))));
+      const auto count = static_cast<uint32_t>(std::stoul(TakeWord(rest)));
+      world().Grant(count, rest.empty() ? std::nullopt : std::optional(std::string(rest == "\"\"" ? "" : rest)));
     } else if (word == "advance") {
       BeginStep();
       world().Advance(ParseDuration(TakeWord(rest)));

@@ -83,9 +83,10 @@ Answered World::Command(PartitionId partition, TypeNumber type, std::string_view
   return answered;
 }
 
-void World::Grant(uint32_t credits) {
+void World::Grant(uint32_t credits, const std::optional<std::string>& domain) {
   for (auto& partition : partitions_) {
-    partition->credits.Grant("relay", credits);
+    partition->credits.SetPerDomain(domain.has_value());
+    partition->credits.Grant(domain.value_or("relay"), credits);
     partition->engine.work().WakeAll();
   }
 }
