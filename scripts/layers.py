@@ -18,6 +18,7 @@ ARROWS = {
     "streams/adapters/postgres": BELOW,
     "streams/adapters/asio": BELOW,
     "streams/adapters/disk": BELOW,
+    "streams/adapters/dns": ["streams/base", "streams/port"],
     "streams/adapters/sim": BELOW,
     "streams/keyring": BELOW,
     "streams/tls": ["streams/base"],
@@ -57,6 +58,7 @@ VENDORS = {
     r"^sqlite3\.h": ["projections/sql/sqlite", "bench"],
     r"^libpq-fe\.h": ["streams/adapters/postgres", "projections/sql/postgres"],
     r"^openssl/": ["streams/keyring/cipher.cc", "streams/tls", "processors/effects/dkim/hash.cc", "processors/effects/dkim/key.cc"],
+    r"^ares\.h": ["streams/adapters/dns/dns_resolver.cc"],
     r"^prometheus/": ["streams/observe"],
     r"^spdlog/": ["streams/observe"],
     r"^csv\.h": ["api/import"],
@@ -66,7 +68,7 @@ VENDORS = {
     r"^CLI/": ["app"],
 }
 # Only those who may reach the world name the right to do so.
-LIVE = ["streams/port", "streams/adapters/asio", "app", "tests"]
+LIVE = ["streams/port", "streams/adapters/asio", "streams/adapters/dns", "app", "tests"]
 # Headers that Evolve and Decide must not see.
 PURE = re.compile(r"^(cmath|chrono|random|thread|fstream|unordered_map|unordered_set|ctime)$")
 
