@@ -19,6 +19,7 @@ ARROWS = {
     "streams/adapters/asio": BELOW,
     "streams/adapters/disk": BELOW,
     "streams/adapters/dns": ["streams/base", "streams/port"],
+    "streams/adapters/curl": ["streams/base", "streams/port"],
     "streams/adapters/sim": BELOW,
     "streams/keyring": BELOW,
     "streams/tls": ["streams/base"],
@@ -59,6 +60,7 @@ VENDORS = {
     r"^libpq-fe\.h": ["streams/adapters/postgres", "projections/sql/postgres"],
     r"^openssl/": ["streams/keyring/cipher.cc", "streams/tls", "processors/effects/dkim/hash.cc", "processors/effects/dkim/key.cc"],
     r"^ares\.h": ["streams/adapters/dns/dns_resolver.cc"],
+    r"^curl/": ["streams/adapters/curl/curl_fetch.cc"],
     r"^prometheus/": ["streams/observe"],
     r"^spdlog/": ["streams/observe"],
     r"^csv\.h": ["api/import"],
@@ -68,7 +70,7 @@ VENDORS = {
     r"^CLI/": ["app"],
 }
 # Only those who may reach the world name the right to do so.
-LIVE = ["streams/port", "streams/adapters/asio", "streams/adapters/dns", "app", "tests"]
+LIVE = ["streams/port", "streams/adapters/asio", "streams/adapters/dns", "streams/adapters/curl", "app", "tests"]
 # Headers that Evolve and Decide must not see.
 PURE = re.compile(r"^(cmath|chrono|random|thread|fstream|unordered_map|unordered_set|ctime)$")
 
