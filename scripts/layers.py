@@ -37,6 +37,7 @@ ARROWS = {
                                    "file:streams/state/table.h", "file:streams/state/key.h", "file:streams/state/cache.h",
                                    "file:streams/state/timers.h", "file:streams/task/credits.h", "file:processors/effects/effect.h", "file:processors/effects/lag.h"],
     "processors/effects/dkim": ["streams/base"],
+    "processors/effects/mta_sts": ["streams/base", "streams/port"],
     "processors": ["streams/base", "schemas", "maily", "streams/state", "file:streams/task/processor.h", "file:streams/task/credits.h",
                    "file:streams/journal/decision.h", "file:processors/bounces/classify.h", "processors/audience", "processors/compliance", "processors/personalization"],
     "projections/sql/postgres": ["streams/adapters/postgres", "projections/sql"],
