@@ -6,7 +6,7 @@ packages=(
   g++ cmake ninja-build ccache mold pkg-config git python3 xz-utils curl ca-certificates
   librocksdb-dev libboost1.81-dev libprotobuf-dev protobuf-compiler libssl-dev libzstd-dev libxxhash-dev libjemalloc-dev libsqlite3-dev sqlite3 libpq-dev
   nlohmann-json3-dev libspdlog-dev libfmt-dev libyaml-cpp-dev libcli11-dev libicu-dev libcsv-dev prometheus-cpp-dev
-  libgtest-dev libgmock-dev librdkafka-dev libgmime-3.0-dev
+  libgtest-dev libgmock-dev librdkafka-dev libgmime-3.0-dev libc-ares-dev libcurl4-openssl-dev
 )
 [ "${1:-}" = "--bench" ] && packages+=(postfix wrk openjdk-17-jdk-headless maven)
 [ "${1:-}" = "--kafka" ] && packages+=(default-jre-headless maven kcat python3-confluent-kafka)
