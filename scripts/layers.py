@@ -44,6 +44,7 @@ ARROWS = {
     "projections": BELOW + ["schemas", "maily", "streams/journal", "streams/keyring", "projections/*"],
     "api": BELOW + ["schemas", "maily", "projections/views", "projections/sql", "streams/command", "streams/keyring", "api/*",
                     "file:streams/journal/decision.h"],
+    "api/mail": BELOW + ["streams/tls"],
     "app": ["*"],
     "tests": ["*"],
     "bench": ["*"],
