@@ -110,8 +110,24 @@ TEST(Result, TryReturnsTheFirstError) {
 TEST(Base64, GivesTheExamplesOfRfc4648) {
   const char* texts[] = {"", "f", "fo", "foo", "foob", "fooba", "foobar"};
   const char* encoded[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
-  for (size_t i = 0; i < std::size(texts); ++i) EXPECT_EQ(ToBase64(texts[i]), encoded[i]);
+  for (size_t i = 0; i < std::size(texts); ++i) {
+    EXPECT_EQ(ToBase64(texts[i]), encoded[i]);
+    EXPECT_EQ(FromBase64(encoded[i]), texts[i]);
+  }
   EXPECT_EQ(ToBase64("\xff\xfe\xfd"), "//79");
+  EXPECT_EQ(FromBase64("//79"), "\xff\xfe\xfd");
+}
+
+TEST(Base64, EveryByteComesBackAndOnlyFromOneText) {
+  std::string bytes;
+  for (int i = 0; i < 260; ++i) {
+    const std::string text = ToBase64(bytes);
+    ASSERT_EQ(FromBase64(text), bytes);
+    bytes.push_back(static_cast<char>(i * 7));
+  }
+  for (const char* wrong : {"Zg=", "Zg", "Zh==", "Zm9=", "Z===", "====", "=Zg=", "Zg==Zg==", "Zm 9", "Zm9v\n", "Zm-_", "Zm9v="}) {
+    EXPECT_EQ(FromBase64(wrong), std::nullopt) << wrong;
+  }
 }
 
 }  // namespace
