@@ -3,6 +3,7 @@
 
 #include "app/endpoint.h"
 #include "app/held.h"
+#include "app/site_policies.h"
 
 namespace maily::app {
 
@@ -22,12 +23,37 @@ Result<smtp::SharedOptions> RelayOptions(const Config& config) {
     return Fail(Code::kInvalid, "relay_user and relay_password go together: {} is missing", user.empty() ? "relay_user" : "relay_password");
   }
   if (user.empty()) return options;
+  if (config.Text("routing") == "mx") return Fail(Code::kInvalid, "relay_user: a login is for a relay, and routing is mx");
   if (options.session.tls != smtp::TlsUse::kRequired) {
     return Fail(Code::kInvalid, "relay_user: a password is only sent over TLS; set relay_tls to verified or required, not {}", tls);
   }
   MAILY_TRY(std::string secret, Held("relay_password", password));
   options.session.login = smtp::Login{user, std::move(secret)};
   return options;
+}
+
+Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resolver& resolver, size_t workers) {
+  if (config.Text("routing") != "mx") return std::shared_ptr<smtp::MxOptions>();
+  auto mx = std::make_shared<smtp::MxOptions>();
+  MAILY_TRY(smtp::Sites::PolicyOf policy_of, ReadSitePolicies(config.Text("site_policies")));
+  mx->resolver = &resolver;
+  mx->sites = std::make_shared<smtp::Sites>(std::move(policy_of));
+  mx->workers = workers;
+  mx->port = static_cast<uint16_t>(config.Number("mx_port"));
+  mx->private_allowed = config.Text("mx_private") == "on";
+  return mx;
+}
+
+Result<std::vector<Endpoint>> DnsServers(const Config& config) {
+  std::vector<Endpoint> servers;
+  std::string_view rest = config.Text("dns_servers");
+  while (!rest.empty()) {
+    const std::string_view one = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    MAILY_TRY(Endpoint server, ParseEndpoint(std::string(one)));
+    servers.push_back(std::move(server));
+  }
+  return servers;
 }
 
 }  // namespace maily::app

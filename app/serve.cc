@@ -45,6 +45,8 @@
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
 #include "streams/adapters/disk/mmap_slots.h"
+#include "streams/adapters/dns/caching_resolver.h"
+#include "streams/adapters/dns/dns_resolver.h"
 #include "streams/adapters/kafka/counters.h"
 #include "streams/adapters/rocks/options.h"
 #include "streams/adapters/rocks/rocks_kv.h"
@@ -107,6 +109,8 @@ struct Runtime {
   std::unique_ptr<Blobs> blobs;
   std::unique_ptr<task::Snapshots> snapshots;  // null: there are none
   std::unique_ptr<task::TaskEnvironment> environment;
+  std::unique_ptr<dns::DnsResolver> dns;
+  std::unique_ptr<dns::CachingResolver> resolver;
   std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
   std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
   std::unique_ptr<PublicTopics> public_topics;      // null: not of this process
@@ -265,6 +269,14 @@ void MakeSnapshots(Runtime& run, const Config& config) {
   run.environment->snapshots = run.snapshots.get();
 }
 
+Result<void> OpenResolver(Runtime& run, const Config& config, const LiveRuntime& live) {
+  dns::DnsOptions options;
+  MAILY_TRY(options.servers, DnsServers(config));
+  MAILY_TRY(run.dns, dns::DnsResolver::Make(std::move(options), live.Capability()));
+  run.resolver = std::make_unique<dns::CachingResolver>(*run.dns, *run.api_worker, run.clock);
+  return Ok();
+}
+
 Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& live) {
   const auto workers = static_cast<size_t>(config.Number("workers"));
   const uint16_t partitions = run.log->settings().partition_count;
@@ -278,7 +290,8 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   MakeSnapshots(run, config);
 
   MAILY_TRY(const smtp::SharedOptions mail, RelayOptions(config));
-  const auto connections = static_cast<size_t>(config.Number("relay_connections"));
+  MAILY_TRY(const std::shared_ptr<smtp::MxOptions> mx, MxOptionsOf(config, *run.resolver, workers));
+  const auto connections = static_cast<size_t>(config.Number(mx ? "mx_connections" : "relay_connections"));
   const std::string base_url = TrackingBaseUrl(config);
   for (size_t w = 0; w < workers; ++w) {
     run.dialers.push_back(std::make_unique<asio_net::AsioDialer>(run.workers->at(w), live.Capability()));
@@ -286,6 +299,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     options.connections = std::max<size_t>(1, connections / workers);
     options.tracking_base_url = base_url;
     options.tick = task::kTickCommand;
+    options.mx = mx;
     run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy,
                                         *run.sender, *run.keyring));
   }
@@ -662,6 +676,10 @@ int Serve(const Common& common, const Config& config) {
   if (!databases) return Refuse(common, databases.error());
   run.databases = std::move(*databases);
   MakeWorkers(run, config);
+  if (auto opened = OpenResolver(run, config, live); !opened) {
+    StopWorkers(run);
+    return Refuse(common, opened.error());
+  }
   if (run.roles.tasks) {
     if (auto made = MakeHost(run, config, live); !made) {
       StopWorkers(run);

@@ -51,6 +51,7 @@ void Deliver(task::Context& context, const v1::RecordAttempt& command) {
   delivered.set_reply_code(command.reply_code());
   delivered.set_reply_text(command.reply_text());
   delivered.set_peer(command.peer());
+  delivered.set_site(command.site());
   if (command.has_tls()) *delivered.mutable_tls() = command.tls();
   context.Emit(delivered);
 }
@@ -68,6 +69,7 @@ void Defer(task::Context& context, const v1::RecordAttempt& command, uint32_t tr
   deferred.set_enhanced_code(command.enhanced_code());
   deferred.set_reply_text(command.reply_text());
   deferred.set_stage(command.stage());
+  deferred.set_site(command.site());
   deferred.set_retry_at_us(retry_at.us);
   context.Emit(deferred);
 }
@@ -78,6 +80,7 @@ void Bounce(task::Context& context, const v1::RecordAttempt& command) {
   bounced.set_reply_code(command.reply_code());
   bounced.set_enhanced_code(command.enhanced_code());
   bounced.set_reply_text(command.reply_text());
+  bounced.set_site(command.site());
   if (command.reply_code() != 0) {  // else nobody has replied
     const bounces::Verdict verdict = bounces::Classify({.code = static_cast<int>(command.reply_code()),
                                                         .enhanced = command.enhanced_code(),

@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "streams/base/time.h"
 
@@ -59,8 +60,20 @@ class Credits {
   bool wanted(std::string_view site) { return At(site).wanted; }
 
   // Set by the effect: true = sites are the keys of recipient domains ("" = of all that have no lane of their own).
-  void SetPerDomain(bool per_domain) { per_domain_ = per_domain; }
+  void SetPerDomain(bool per_domain) {
+    if (std::exchange(per_domain_, per_domain) == per_domain) return;
+    bool any = false;  // who waits for the other kind looks again
+    for (auto& [site, entry] : entries_) any = std::exchange(entry.wanted, false) || any;
+    if (any && granted_) granted_();
+  }
   bool per_domain() const { return per_domain_; }
+
+  // The sites that a slice found without credits since their last grant.
+  void ForEachWanted(const std::function<void(std::string_view site)>& visit) const {
+    for (const auto& [site, entry] : entries_) {
+      if (entry.wanted) visit(site);
+    }
+  }
 
   // Set by the task: called when a waiting site got credits.
   void OnGranted(std::function<void()> granted) { granted_ = std::move(granted); }

@@ -12,6 +12,7 @@
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "processors/effects/lag.h"
+#include "processors/effects/smtp/granter.h"
 #include "processors/effects/smtp/lease.h"
 #include "processors/effects/smtp/maker.h"
 #include "processors/effects/smtp/redact.h"
@@ -32,8 +33,8 @@ using sends::v1::OpenAttempt;
 using sends::v1::RecordAttempt;
 
 constexpr std::string_view kActor = "effect:smtp";
+constexpr size_t kPoolsMax = 2000;       // sets of mail servers with connections or mails at once; beyond it mails are put off
 constexpr size_t kUnreportedMax = 1024;  // results not durable yet: beyond it no credit is granted
-constexpr Duration kTick = Seconds(1);   // credits unspent for so long are taken back
 constexpr Duration kReportDelayMin = Milliseconds(100);
 constexpr Duration kReportDelayMax = Seconds(5);
 
@@ -59,6 +60,7 @@ struct Origin {
   AttemptKey key;
   TraceId trace;
   CommandId correlation;
+  std::string credits;      // whose credit it spent: the relay's, that of a domain's key, or that of all others (empty)
   effects::Lag::Open open;  // until its result is durable
 };
 
@@ -89,14 +91,21 @@ class Shared : public std::enable_shared_from_this<Shared> {
         sender(sender_in),
         keyring(keyring_in),
         maker(options_in.tracking_base_url, keyring_in),
-        pool(PoolOptions{.relay = options_in.relay,
-                         .connections = options_in.connections,
-                         .mails_per_connection = options_in.mails_per_connection,
-                         .session = options_in.session,
-                         .tls = options_in.tls,
-                         .verify = options_in.verify},
-             dialer, executor_in, clock_in),
-        budget_(static_cast<int64_t>(options_in.connections) * options_in.credits_per_connection) {
+        granter({.budget = static_cast<int64_t>(options_in.connections) * options_in.credits_per_connection,
+                 .workers = options_in.mx != nullptr ? options_in.mx->workers : 1,
+                 .per_domain = options_in.mx != nullptr,
+                 .opener = slots_in.opener(),
+                 .may = [this] { return unreported_ < kUnreportedMax && !draining_; }},
+                executor_in, clock_in),
+        dialer_(dialer) {
+    if (options.mx != nullptr) {
+      router_.emplace(*options.mx->resolver, executor, entropy);
+    } else {
+      relay_ = std::make_shared<Site>(std::string(kSite), SitePolicy{.connections = static_cast<uint32_t>(options.connections),
+                                                                     .mails_per_connection = options.mails_per_connection});
+      relay_pool_ = std::make_unique<Pool>(PoolFor(*relay_), dialer, executor, clock);
+      granter.Learn(kSite, relay_);
+    }
     auto& metrics = observe::Metrics::Process();
     for (int result = 1; result <= sends::v1::AttemptResult_MAX; ++result) {  // 0 is no result
       std::string name = sends::v1::AttemptResult_Name(static_cast<AttemptResult>(result));
@@ -107,37 +116,14 @@ class Shared : public std::enable_shared_from_this<Shared> {
     unreported_gauge_ = metrics.AddGauge("maily_smtp_unreported_results", "Results whose command is not durable yet.");
   }
 
-  // --- credits (1) ---
-  void Join(PartitionId partition, task::Credits& credits) {
-    members_[partition] = Member{.credits = &credits};
-    credits.OnWanted([weak = weak_from_this()](std::string_view) {
-      // Called inside a slice: granting waits until it is over.
-      if (const auto self = weak.lock()) self->PostDistribute();
-    });
-    PostDistribute();
-  }
-  void Leave(PartitionId partition) {
-    const auto found = members_.find(partition);
-    if (found == members_.end()) return;
-    found->second.credits->OnWanted({});
-    members_.erase(found);
-    PostDistribute();
-  }
-  void Spent(PartitionId partition) {
-    ++in_flight_;
-    const auto found = members_.find(partition);
-    if (found == members_.end()) return;
-    Member& member = found->second;
-    ++member.opened;
-    member.given = std::max(member.given, member.opened);  // it was taken back while its decision was under way
-  }
-  void Ended() {
-    --in_flight_;
-    Distribute();
+  // Why the relay counts as down. Thread: any.
+  std::string Trouble() const {
+    const std::string why = relay_pool_ ? relay_pool_->trouble() : std::string();
+    return why.empty() ? why : fmt::format("the relay {} is down: {}", options.relay.ToString(), why);
   }
 
   // --- one attempt ---
-  // 3. The mail is made.
+  // 3. The mail is made, and finds its way.
   void Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at,
              const std::shared_ptr<Standing>& standing);
   // 5. The result is appended, again and again until it is durable. `slot`: freed then (6). `durable`: called then.
@@ -150,13 +136,26 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void Drain(Job done) {
     draining_ = true;
     drained_ = std::move(done);
-    pool.Drain([weak = weak_from_this()] {
+    pools_to_drain_ = 1;
+    const auto drained = [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (!self) return;
-      self->pool_drained_ = true;
+      --self->pools_to_drain_;
       self->CheckDrained();
+    };
+    EachPool([&](Pool& pool) {
+      ++pools_to_drain_;
+      pool.Drain(drained);
     });
+    drained();
   }
+  // Mails of a partition that have not begun are dropped; `drop` is told of each.
+  void Drop(PartitionId partition, const std::function<void(const Origin&)>& drop);
+  void Pump() {
+    EachPool([](Pool& pool) { pool.Pump(); });
+  }
+  // A mail is at its end; at `site`, or nowhere.
+  void Ended(const Origin& origin, Site* site, const Verdict* verdict);
 
   const SharedOptions options;
   AttemptSlots& slots;
@@ -166,16 +165,9 @@ class Shared : public std::enable_shared_from_this<Shared> {
   command::Sender& sender;
   keyring::Keyring& keyring;
   Maker maker;
-  Pool pool;
+  Granter granter;
 
  private:
-  struct Member {
-    task::Credits* credits = nullptr;
-    int64_t given = 0;   // granted and not taken back
-    int64_t opened = 0;  // of these, attempts that were accepted
-    int64_t tick_given = -1, tick_opened = -1, tick_available = -1;
-    int64_t outstanding() const { return given - opened; }  // unspent, or in a decision that is not accepted yet
-  };
   struct Pending {
     Origin origin;
     std::string payload;
@@ -185,82 +177,44 @@ class Shared : public std::enable_shared_from_this<Shared> {
     Instant at;
     Duration delay = kReportDelayMin;
   };
-  void PostDistribute() {
-    if (std::exchange(distribute_posted_, true)) return;
-    executor.Post([weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (!self) return;
-      self->distribute_posted_ = false;
-      self->Distribute();
-    });
-  }
+  // Connections to one set of mail servers.
+  struct Servers {
+    std::shared_ptr<Site> site;
+    std::unique_ptr<Pool> pool;
+  };
 
-  void Distribute() {
-    int64_t free = budget_ - in_flight_;
-    int64_t wanting = 0;
-    for (const auto& [partition, member] : members_) {
-      free -= member.outstanding();
-      wanting += member.credits->wanted(kSite) ? 1 : 0;
-    }
-    if (unreported_ < kUnreportedMax && free > 0 && wanting > 0 && !draining_) {
-      // In turn, beginning after whoever got the last one.
-      auto at = members_.upper_bound(last_served_);
-      for (size_t n = members_.size(); n > 0 && free > 0 && wanting > 0; --n, ++at) {
-        if (at == members_.end()) at = members_.begin();
-        Member& member = at->second;
-        if (!member.credits->wanted(kSite)) continue;
-        const int64_t share = std::max<int64_t>(1, free / wanting--);
-        free -= share;
-        member.given += share;
-        last_served_ = at->first;
-        member.credits->Grant(kSite, static_cast<uint32_t>(share), {slots.opener(), clock.Steady()});
-      }
-    }
-    ArmTick();
+  PoolOptions PoolFor(const Site& site) const {
+    return {.relay = options.relay,
+            .connections = site.policy().connections,
+            .mails_per_connection = site.policy().mails_per_connection,
+            .session = options.session,
+            .tls = options.tls,
+            .verify = options.verify};
   }
-
-  void ArmTick() {
-    if (tick_armed_) return;
-    if (std::none_of(members_.begin(), members_.end(), [](const auto& entry) { return entry.second.outstanding() > 0; })) return;
-    tick_armed_ = true;
-    executor.After(kTick, [weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (!self) return;
-      self->tick_armed_ = false;
-      self->Tick();
-    });
+  void EachPool(const std::function<void(Pool&)>& visit) {
+    if (relay_pool_) visit(*relay_pool_);
+    for (auto& [hosts, servers] : servers_) visit(*servers.pool);
   }
-
-  // Takes back what a partition has not used since the last tick: unspent credits, and those spent in decisions that were undone.
-  void Tick() {
-    for (auto& [partition, member] : members_) {
-      const int64_t available = member.credits->available(kSite);
-      if (member.given == member.tick_given && member.opened == member.tick_opened && available == member.tick_available) {
-        const int64_t taken = member.credits->Withdraw(kSite, static_cast<uint32_t>(available));
-        const int64_t lost = std::max<int64_t>(0, member.outstanding() - available);
-        member.given -= taken + lost;
-      }
-      member.tick_given = member.given;
-      member.tick_opened = member.opened;
-      member.tick_available = member.credits->available(kSite);
-    }
-    Distribute();
-  }
-
+  // By the DNS.
+  void FindWay(std::unique_ptr<Mail> mail, const std::string& domain);
+  void Found(uint64_t id, Router::Found found);
+  // The pool of these mail servers; null: there are too many.
+  Servers* ServersOf(const Route& route);
   void Send(const std::shared_ptr<Pending>& pending);
   void CheckDrained() {
-    if (drained_ && pool_drained_ && unreported_ == 0) std::exchange(drained_, nullptr)();
+    if (drained_ && pools_to_drain_ == 0 && unreported_ == 0) std::exchange(drained_, nullptr)();
   }
 
-  const int64_t budget_;
-  std::map<PartitionId, Member> members_;
-  PartitionId last_served_;
-  int64_t in_flight_ = 0;
+  Dialer& dialer_;
+  std::shared_ptr<Site> relay_;                        // where there is one,
+  std::unique_ptr<Pool> relay_pool_;                   // that takes all
+  std::optional<Router> router_;                       // else by the recipient's domain
+  std::map<std::string, Servers> servers_;             // by their names
+  std::map<uint64_t, std::unique_ptr<Mail>> looking_;  // mails that wait for the DNS
+  uint64_t last_looking_ = 0;
   size_t unreported_ = 0;
-  bool distribute_posted_ = false;
-  bool tick_armed_ = false;
   bool draining_ = false;
-  bool pool_drained_ = false;
+  size_t pools_to_drain_ = 1;
   Job drained_;
   std::vector<observe::Counter> attempts_;  // by result, from 1
   observe::Histogram seconds_;
@@ -285,6 +239,7 @@ class AttemptMail : public Mail {
   ~AttemptMail() override { --standing_->mails; }
 
   const Origin& origin() const { return origin_; }
+  const std::shared_ptr<Site>& site() const { return site_; }
   const std::string& mail_from() const override { return made_.mail_from; }
   const std::string& rcpt_to() const override { return made_.rcpt_to; }
   const std::string& data() const override { return made_.data; }
@@ -295,6 +250,9 @@ class AttemptMail : public Mail {
     return slot_.has_value();
   }
   void DotSent() override { shared_.slots.DotSent(*slot_); }
+
+  // Where it goes; null: nowhere.
+  void GoTo(std::shared_ptr<Site> site) { site_ = std::move(site); }
 
   void Done(const Verdict& verdict) override {
     const AttemptResult result = ResultOf(verdict.kind);
@@ -312,7 +270,8 @@ class AttemptMail : public Mail {
     record.set_enhanced_code(verdict.enhanced);
     record.set_reply_text(RedactReply(verdict.text, made_.rcpt_to));
     record.set_stage(std::string(StageName(verdict.stage)));
-    record.set_peer(shared_.options.relay.ToString());
+    record.set_peer(!verdict.peer.empty() || site_ == nullptr ? verdict.peer : shared_.options.mx ? "" : shared_.options.relay.ToString());
+    if (site_) record.set_site(site_->name());
     if (verdict.tls) {
       sends::v1::Tls& tls = *record.mutable_tls();
       tls.set_version(verdict.tls->version);
@@ -321,7 +280,7 @@ class AttemptMail : public Mail {
       tls.set_why_not(verdict.tls->why_not);
     }
     shared_.Report(origin_, std::move(record), slot_, nullptr);
-    shared_.Ended();
+    shared_.Ended(origin_, site_.get(), &verdict);
   }
 
  private:
@@ -331,6 +290,7 @@ class AttemptMail : public Mail {
   const std::shared_ptr<Standing> standing_;
   const Made made_;
   const Duration since_;
+  std::shared_ptr<Site> site_;
   std::optional<size_t> slot_;
 };
 
@@ -385,8 +345,8 @@ std::vector<AttemptKey> ReportOwn(Shared& shared, PartitionId partition, state::
         break;
     }
     ++reported;
-    shared.Report({key, {}, {}, lag != nullptr ? lag->Begin() : effects::Lag::Open()}, std::move(record), std::nullopt,
-                  [durable = waits(), key = key, &slots]() mutable {
+    shared.Report({.key = key, .trace = {}, .correlation = {}, .credits = {}, .open = lag != nullptr ? lag->Begin() : effects::Lag::Open()},
+                  std::move(record), std::nullopt, [durable = waits(), key = key, &slots]() mutable {
                     slots.ForgetLeftover(key);
                     if (durable) durable();
                   });
@@ -439,6 +399,9 @@ class Delivery : public effects::Effect {
     const Origin origin{{decision.tenant, partition_, opened.campaign_id(), opened.ordinal(), opened.attempt()},
                         decision.trace,
                         decision.correlation,
+                        !opened.site().empty() ? opened.site()
+                        : opened.lane() == 0   ? std::string()
+                                               : opened.domain_key(),
                         lag_.Begin()};
     Instant first_opened_at = frame_time;
     if (opened.attempt() > 1) {
@@ -446,7 +409,7 @@ class Delivery : public effects::Effect {
           state::View<OpenAttempt>(*standing_->cache).Find(state::Key(decision.tenant, opened.campaign_id(), opened.ordinal()));
       if (open != nullptr && open->first_opened_at_us() != 0) first_opened_at = {open->first_opened_at_us()};
     }
-    shared_->Spent(partition_);
+    shared_->granter.Opened(partition_, origin.credits);
     standing_->lease.Proved({opened.granted_at_us()});
     shared_->Begin(origin, epoch_, opened, first_opened_at, standing_);
     if (!std::exchange(standing_->renewing, true)) RenewSoon(shared_, partition_, standing_);
@@ -467,14 +430,8 @@ class Delivery : public effects::Effect {
     std::vector<Origin> dropped;
     if (!std::exchange(standing_->leading, false)) return dropped;
     standing_->cache = nullptr;
-    shared_->Leave(partition_);
-    shared_->pool.Drop([&](const Mail& mail) {
-      const Origin& origin = static_cast<const AttemptMail&>(mail).origin();
-      if (origin.key.partition != partition_) return false;
-      dropped.push_back(origin);
-      return true;
-    });
-    for (size_t n = dropped.size(); n > 0; --n) shared_->Ended();
+    shared_->granter.Leave(partition_);
+    shared_->Drop(partition_, [&](const Origin& origin) { dropped.push_back(origin); });
     return dropped;
   }
 
@@ -508,7 +465,7 @@ class Delivery : public effects::Effect {
       const auto standing = weak.lock();
       const auto shared = weak_shared.lock();
       if (!standing || !shared || --standing->recovering > 0 || !standing->leading) return;
-      shared->Join(partition, credits);
+      shared->granter.Join(partition, credits);
     };
     std::vector<AttemptKey> elsewhere = ReportOwn(*shared_, partition_, *standing_->cache, &lag_, [this, &done]() -> Job {
       ++standing_->recovering;
@@ -539,7 +496,7 @@ class Delivery : public effects::Effect {
       record.set_given_up(true);
       record.set_stage("dot");
       record.set_reply_text("the process or boot that opened it does not tell what became of it");
-      shared.Report({key, {}, {}, {}}, std::move(record), std::nullopt, nullptr);
+      shared.Report({.key = key, .trace = {}, .correlation = {}, .credits = {}, .open = {}}, std::move(record), std::nullopt, nullptr);
     }
     if (unknown > 0) {
       observe::Log(observe::Level::kWarn, "attempts of another process are unknown", {{"partition", partition}, {"unknown", unknown}});
@@ -560,7 +517,12 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
   Made made;
   const Result<void> can = maker.Make(origin.key.tenant, origin.key.partition, opened, first_opened_at, *standing->cache, made);
   if (can) {
-    pool.Submit(std::make_unique<AttemptMail>(*this, origin, epoch, standing, std::move(made)));
+    const std::string domain = made.rcpt_to.substr(made.rcpt_to.rfind('@') + 1);
+    auto mail = std::make_unique<AttemptMail>(*this, origin, epoch, standing, std::move(made));
+    if (router_) return FindWay(std::move(mail), domain);
+    mail->GoTo(relay_);
+    granter.Begun(*relay_);
+    relay_pool_->Submit(std::move(mail));
     return;
   }
   RecordAttempt record;
@@ -579,9 +541,82 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
   Count(record.result(), clock.Steady());
   Report(origin, std::move(record), std::nullopt, nullptr);
   // Posted: a long row of mails that cannot be made must not nest grants in grants.
-  executor.Post([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->Ended();
+  executor.Post([weak = weak_from_this(), origin] {
+    if (const auto self = weak.lock()) self->Ended(origin, nullptr, nullptr);
   });
+}
+
+void Shared::Ended(const Origin& origin, Site* site, const Verdict* verdict) {
+  SiteChange change;
+  if (options.mx && site != nullptr && verdict != nullptr && site->Heard(*verdict, clock.Steady(), change)) {
+    // Without the reply's words: they may name the recipient. The event of the attempt has them.
+    observe::Log(observe::Level::kInfo, change.kind == SiteChange::Kind::kSlowed ? "a site is slowed down" : "a site takes mail as before",
+                 {{"site", change.site}, {"code", change.reply_code}, {"enhanced", change.enhanced_code}, {"pause", change.pause}});
+    if (options.mx->changed) options.mx->changed(change);
+  }
+  granter.Ended(origin.credits, site);
+}
+
+void Shared::Drop(PartitionId partition, const std::function<void(const Origin&)>& drop) {
+  std::vector<std::pair<Origin, std::shared_ptr<Site>>> dropped;
+  const auto is_of = [&](const Mail& mail) {
+    const auto& attempt = static_cast<const AttemptMail&>(mail);
+    if (attempt.origin().key.partition != partition) return false;
+    dropped.emplace_back(attempt.origin(), attempt.site());
+    return true;
+  };
+  EachPool([&](Pool& pool) { pool.Drop(is_of); });
+  std::erase_if(looking_, [&](const auto& entry) { return is_of(*entry.second); });
+  for (const auto& [origin, site] : dropped) drop(origin);
+  for (const auto& [origin, site] : dropped) Ended(origin, site.get(), nullptr);
+}
+
+void Shared::FindWay(std::unique_ptr<Mail> mail, const std::string& domain) {
+  const uint64_t id = ++last_looking_;
+  looking_.emplace(id, std::move(mail));
+  router_->Find(domain, [weak = weak_from_this(), id](Router::Found found) {
+    if (const auto self = weak.lock()) self->Found(id, std::move(found));
+  });
+}
+
+void Shared::Found(uint64_t id, Router::Found found) {
+  auto node = looking_.extract(id);
+  if (node.empty()) return;  // the partition is led elsewhere
+  std::unique_ptr<Mail> mail = std::move(node.mapped());
+  auto& attempt = static_cast<AttemptMail&>(*mail);
+  const std::string& credits = attempt.origin().credits;
+  if (!found.ok()) {
+    if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) granter.Learn(credits, nullptr);
+    return mail->Done(found.verdict);
+  }
+  Servers* servers = ServersOf(found.route);
+  if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
+  if (!credits.empty()) granter.Learn(credits, servers->site);
+  attempt.GoTo(servers->site);
+  granter.Begun(*servers->site);
+  servers->pool->Submit(std::move(mail));
+}
+
+Shared::Servers* Shared::ServersOf(const Route& route) {
+  std::vector<std::string> names = route.hosts;
+  std::ranges::sort(names);
+  std::string key;
+  for (const std::string& name : names) key += name + ' ';
+  const auto found = servers_.find(key);
+  if (found != servers_.end()) return &found->second;
+  if (servers_.size() >= kPoolsMax) std::erase_if(servers_, [](const auto& entry) { return entry.second.pool->unused(); });
+  if (servers_.size() >= kPoolsMax) return nullptr;
+  std::shared_ptr<Site> site = options.mx->sites->At(route.site);
+  std::vector<Endpoint> hosts;
+  for (const std::string& host : route.hosts) hosts.push_back({host, options.mx->port});
+  PoolOptions how = PoolFor(*site);
+  how.relay = hosts.front();
+  auto connector = std::make_unique<Connector>(
+      Connector::Options{
+          .hosts = std::move(hosts), .dial_timeout = how.dial_timeout, .look_up = true, .private_allowed = options.mx->private_allowed},
+      dialer_, options.mx->resolver, executor);
+  auto pool = std::make_unique<Pool>(how, std::move(connector), site, executor, clock);
+  return &servers_.emplace(std::move(key), Servers{std::move(site), std::move(pool)}).first->second;
 }
 
 void Shared::Report(const Origin& origin, RecordAttempt record, std::optional<size_t> slot, Job durable) {
@@ -629,8 +664,8 @@ void Shared::Send(const std::shared_ptr<Pending>& pending) {
       if (pending->slot) on_executor->slots.Free(*pending->slot);
       if (pending->durable) pending->durable();
       on_executor->unreported_gauge_.Add(-1);
-      if (on_executor->unreported_-- == kUnreportedMax) on_executor->Distribute();
-      if (was_full) on_executor->pool.Pump();
+      if (on_executor->unreported_-- == kUnreportedMax) on_executor->granter.Distribute();
+      if (was_full) on_executor->Pump();
       on_executor->CheckDrained();
     });
   });
@@ -645,10 +680,7 @@ void Drain(const std::shared_ptr<Shared>& shared, Job done) {
   shared->executor.Post([shared, done = std::move(done)]() mutable { shared->Drain(std::move(done)); });
 }
 
-std::string Trouble(const Shared& shared) {
-  const std::string why = shared.pool.trouble();
-  return why.empty() ? why : fmt::format("the relay {} is down: {}", shared.options.relay.ToString(), why);
-}
+std::string Trouble(const Shared& shared) { return shared.Trouble(); }
 
 void ReportOpened(const std::shared_ptr<Shared>& shared, PartitionId partition, state::Cache& cache) {
   ReportOwn(*shared, partition, cache, nullptr, [] { return Job(); });

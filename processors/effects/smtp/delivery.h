@@ -1,6 +1,6 @@
 // The smtp effect: carries out the attempts that a partition opens, and reports what became of each.
 //
-// A worker (executor) has one Shared: the pool of connections to the relay, the budget of credits, the compiled campaigns. Each partition
+// A worker (executor) has one Shared: the pools of connections, the credits that are granted, the compiled campaigns. Each partition
 // that is led there has a Delivery. The life of an attempt:
 //   1 a credit is granted  2 the task opens the attempt (accepted event)  3 the mail is made from the sealed values
 //   4 its slot says begun, then dot sent, then the result  5 RecordAttempt is appended  6 durable: the slot is free
@@ -9,6 +9,7 @@
 // A process reports what it opened also when it does not lead any more: whoever leads decides on it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "processors/effects/effect.h"
 #include "processors/effects/smtp/attempt_slots.h"
 #include "processors/effects/smtp/pool.h"
+#include "processors/effects/smtp/site.h"
 #include "streams/command/sender.h"
 #include "streams/keyring/keyring.h"
 #include "streams/port/env.h"
@@ -23,15 +25,27 @@
 
 namespace maily::smtp {
 
-// The one site so far: everything goes to the configured relay.
+// The site of all mails where a relay takes them.
 inline constexpr std::string_view kSite = "relay";
 // Attempts that may wait for the durability of their report at once, over all workers.
 inline constexpr size_t kAttemptSlots = 4096;
 // For the slot file: AttemptSlots(slots, partition_count) wants so many.
 constexpr size_t SlotCount(uint16_t partition_count) { return partition_count + kAttemptSlots; }
 
+// Instead of a relay: to the mail servers of each recipient's domain.
+struct MxOptions {
+  Resolver* resolver = nullptr;            // outlives the effect; on any thread
+  std::shared_ptr<Sites> sites = nullptr;  // of the process
+  size_t workers = 1;                      // of the process: they share the sites' limits
+  uint16_t port = 25;
+  bool private_allowed = false;  // mail servers on this machine or in private networks
+  // A site is slower, or as fast as before; on the executor.
+  std::function<void(const SiteChange& change)> changed = {};
+};
+
 struct SharedOptions {
   Endpoint relay = {};
+  std::shared_ptr<const MxOptions> mx = nullptr;  // then the relay is not used
   size_t connections = 16;
   uint32_t mails_per_connection = 1000;
   SessionOptions session = {};

@@ -18,11 +18,12 @@ constexpr Duration kSweepInterval = Seconds(1);  // how exactly time-outs are ke
 
 // One connection and its conversation.
 struct Line {
-  Line(std::unique_ptr<Connection> connection_in, SessionOptions options)
-      : connection(std::move(connection_in)), session(std::move(options)) {}
+  Line(Connector::Connected connected, SessionOptions options)
+      : connection(std::move(connected.connection)), host(std::move(connected.host)), session(std::move(options)) {}
   bool idle() const { return !gone && !mail && session.state() == Session::State::kReady; }
 
   std::unique_ptr<Connection> connection;
+  const std::string host;
   std::optional<tls::Channel> secured;  // from STARTTLS on
   Session session;
   std::unique_ptr<Mail> mail;
@@ -47,8 +48,9 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     bool begun = false;
   };
 
-  Impl(const PoolOptions& options_in, Dialer& dialer_in, Executor& executor_in, Clock& clock_in)
-      : options(options_in), dialer(dialer_in), executor(executor_in), clock(clock_in) {
+  Impl(const PoolOptions& options_in, std::unique_ptr<Connector> connector_in, std::shared_ptr<Site> site_in, Executor& executor_in,
+       Clock& clock_in)
+      : options(options_in), connector(std::move(connector_in)), site(std::move(site_in)), executor(executor_in), clock(clock_in) {
     MAILY_CHECK(options.session.tls == TlsUse::kNever || options.tls != nullptr, "TLS is asked for, and there is nothing to make it with");
     auto& metrics = observe::Metrics::Process();
     const std::string help = "Connections to the relay, by how they came out.";
@@ -59,7 +61,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   }
   ~Impl() {
     waiting_mails.Add(-static_cast<int64_t>(queue.size()));
-    open_connections.Add(-static_cast<int64_t>(lines.size() + dialing));
+    for (size_t n = lines.size() + dialing; n > 0; --n) GiveUp();
   }
 
   // --- mails find connections ---
@@ -74,7 +76,10 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     }
     size_t opening = dialing;
     for (const LinePtr& line : lines) opening += line->was_ready ? 0 : 1;
-    for (; !draining && opening < queue.size() && lines.size() + dialing < options.connections && MayDial(); ++opening) Dial();
+    for (; !draining && opening < queue.size() && lines.size() + dialing < options.connections && MayDial(); ++opening) {
+      if (site && !site->TryConnect()) break;  // looked at again by Sweep
+      Dial();
+    }
     Sweep();
   }
 
@@ -108,24 +113,30 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     return true;
   }
 
+  // One connection less.
+  void GiveUp() {
+    open_connections.Add(-1);
+    if (site) site->Disconnected();
+  }
+
   void Dial() {
     ++dialing;
     open_connections.Add(1);
-    dialer.Dial(options.relay, options.dial_timeout, [weak = weak_from_this()](Result<std::unique_ptr<Connection>> dialed) mutable {
+    connector->Connect([weak = weak_from_this()](Result<Connector::Connected> dialed) mutable {
       const auto self = weak.lock();
       if (!self || self->closed) return;
       --self->dialing;
       if (dialed) return self->Open(std::move(*dialed));
-      self->open_connections.Add(-1);
+      self->GiveUp();
       self->Failed({.kind = Verdict::Kind::kDeferred, .stage = Stage::kConnect, .text = dialed.error().message});
       self->Pump();
     });
   }
 
-  void Open(std::unique_ptr<Connection> connection) {
+  void Open(Connector::Connected connected_in) {
     SessionOptions how = options.session;
     if (how.tls == TlsUse::kIfOffered && clock.Steady() < plain_until) how.tls = TlsUse::kNever;
-    auto line = std::make_shared<Line>(std::move(connection), std::move(how));
+    auto line = std::make_shared<Line>(std::move(connected_in), std::move(how));
     line->deadline = clock.Steady() + line->session.wait_limit();
     lines.push_back(line);
     Read(line);
@@ -170,7 +181,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
         line->session.Lost(kLate.text);
       }
       if (line->session.state() == Session::State::kTls && !line->secured) {
-        line->secured.emplace(options.tls, options.relay.host, options.verify);
+        line->secured.emplace(options.tls, line->host, options.verify);
       }
       if (auto verdict = line->session.TakeVerdict()) Settle(*line, std::move(*verdict));
       Write(line);
@@ -199,6 +210,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
       verdict.kind = Verdict::Kind::kDeferred;  // on a fresh connection the mail itself may be why
     }
     if (line.secured && line.secured->established()) verdict.tls = line.secured->facts();
+    verdict.peer = Endpoint{line.host, line.connection->peer().port}.ToString();
     ++line.mails;
     if (verdict.code != 0 && verdict.code != 421) Prove(line);
     mail->Done(verdict);
@@ -242,10 +254,11 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   void Remove(const LinePtr& line) {
     line->gone = true;
     std::erase(lines, line);
-    open_connections.Add(-1);
+    GiveUp();
     line->connection->Close();
     // A line that ends before it is of any use says that the relay is not well; others have just come to their end.
     if (!line->was_ready) {
+      connector->Useless();
       Failed(line->session.failure());
     } else if (line->mails > 0 && !line->proven) {
       // Without the relay's words: they may name the recipient.
@@ -298,7 +311,8 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   void Expire() {
     const Duration now = clock.Steady();
     for (const LinePtr& line : std::vector<LinePtr>(lines)) {
-      if (line->gone || now < line->deadline) continue;
+      const bool unwanted = line->idle() && site && site->WantsIdleClosed();
+      if (line->gone || (now < line->deadline && !unwanted)) continue;
       if (line->idle()) {
         line->session.Quit();
       } else {
@@ -328,7 +342,8 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   }
 
   const PoolOptions options;
-  Dialer& dialer;
+  const std::unique_ptr<Connector> connector;
+  const std::shared_ptr<Site> site;  // null: nobody else uses the relay
   Executor& executor;
   Clock& clock;
 
@@ -353,7 +368,13 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
 };
 
 Pool::Pool(const PoolOptions& options, Dialer& dialer, Executor& executor, Clock& clock)
-    : impl_(std::make_shared<Impl>(options, dialer, executor, clock)) {}
+    : Pool(options,
+           std::make_unique<Connector>(Connector::Options{.hosts = {options.relay}, .dial_timeout = options.dial_timeout}, dialer, nullptr,
+                                       executor),
+           nullptr, executor, clock) {}
+
+Pool::Pool(const PoolOptions& options, std::unique_ptr<Connector> connector, std::shared_ptr<Site> site, Executor& executor, Clock& clock)
+    : impl_(std::make_shared<Impl>(options, std::move(connector), std::move(site), executor, clock)) {}
 
 Pool::~Pool() {
   impl_->closed = true;

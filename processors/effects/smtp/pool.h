@@ -1,4 +1,4 @@
-// The connections that are kept to one configured relay, and the mails that wait for one.
+// The connections that are kept to one relay, or to the mail servers of a site, and the mails that wait for one.
 //
 // A connection is opened when mail waits and none is free, carries one mail after another, and ends after mails_per_connection or when
 // idle. While the relay is down (not reachable, or fails connections before they carried a mail) one connection at a time probes it, after
@@ -9,7 +9,9 @@
 #include <memory>
 #include <string>
 
+#include "processors/effects/smtp/route.h"
 #include "processors/effects/smtp/session.h"
+#include "processors/effects/smtp/site.h"
 #include "streams/port/env.h"
 #include "streams/port/net.h"
 
@@ -54,7 +56,10 @@ struct PoolOptions {
 // Lives on `executor`: all calls there. Destroying it drops all connections at once; mails under way are destroyed without Done.
 class Pool {
  public:
+  // To the relay of the options.
   Pool(const PoolOptions& options, Dialer& dialer, Executor& executor, Clock& clock);
+  // To where `connector` leads, within what the site allows; the relay of the options is its name alone.
+  Pool(const PoolOptions& options, std::unique_ptr<Connector> connector, std::shared_ptr<Site> site, Executor& executor, Clock& clock);
   ~Pool();
 
   // Takes the mail. Bounded by its callers: at most as many as credits were granted.
@@ -69,6 +74,8 @@ class Pool {
   // For metrics: connections open or opening, mails waiting, whether the relay counts as down.
   size_t connections() const;
   size_t waiting() const;
+  // True if mails are waited for by nobody: no connection, no mail.
+  bool unused() const { return connections() == 0 && waiting() == 0; }
   bool down() const;
   // Why the relay counts as down; empty: it does not. Thread: any.
   std::string trouble() const;

@@ -45,6 +45,7 @@ struct Verdict {
   std::string enhanced = {};           // "5.1.1", or empty
   std::string text = {};               // the reply's lines without codes, joined by a space, at most kReplyTextBytesMax
   std::optional<tls::Facts> tls = {};  // how the connection was secured; none: it was not
+  std::string peer = {};               // "host:port"; set by the pool; empty: there was no connection
 };
 
 // How long to wait for what (RFC 5321 §4.5.3.2).

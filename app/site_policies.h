@@ -1,0 +1,22 @@
+// The file of the setting site_policies: limits of sites as data.
+//
+//   - site: google.com              # as the product names it (maily site list), or "*" for all that no other entry names
+//     connections: 20               # at once
+//     mails_per_connection: 100
+//     mails_per_minute: 600         # 0 = no limit, as for the next two
+//     mails_per_hour: 0
+//     mails_per_day: 0
+//     pause_seconds: 60             # when the site asks for less; doubled each time
+#pragma once
+
+#include <string>
+
+#include "processors/effects/smtp/site.h"
+#include "streams/base/result.h"
+
+namespace maily::app {
+
+// Empty path: the built-in ones alone. kInvalid: with file and line what is wrong.
+Result<smtp::Sites::PolicyOf> ReadSitePolicies(const std::string& path);
+
+}  // namespace maily::app

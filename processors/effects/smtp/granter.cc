@@ -1,0 +1,217 @@
+// See granter.h.
+#include "processors/effects/smtp/granter.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace maily::smtp {
+namespace {
+
+constexpr Duration kTick = Seconds(1);  // credits unspent for so long are taken back
+constexpr int64_t kUnknownAhead = 1;    // mails to a domain that nobody has routed yet
+constexpr int64_t kNowhereAhead = 16;   // mails that are settled without a site
+constexpr int64_t kOthersAhead = 64;    // under way to domains without a lane of their own
+constexpr size_t kPlacesMax = 100'000;  // domains whose site is remembered
+
+}  // namespace
+
+Granter::Granter(Options options, Executor& executor, Clock& clock) : options_(std::move(options)), executor_(executor), clock_(clock) {}
+Granter::~Granter() { *alive_ = false; }
+
+void Granter::Join(PartitionId partition, task::Credits& credits) {
+  members_[partition] = Member{.credits = &credits, .accounts = {}};
+  credits.SetPerDomain(options_.per_domain);
+  credits.OnWanted([this, alive = alive_, partition](std::string_view key) {
+    if (!*alive) return;
+    wants_.emplace(key, partition);
+    PostDistribute();
+  });
+  credits.ForEachWanted([&](std::string_view key) { wants_.emplace(key, partition); });
+  PostDistribute();
+}
+
+void Granter::Leave(PartitionId partition) {
+  const auto found = members_.find(partition);
+  if (found == members_.end()) return;
+  found->second.credits->OnWanted({});
+  for (const auto& [key, account] : found->second.accounts) {
+    const Place* place = PlaceOf(key);
+    if (place != nullptr && place->site && account.outstanding() > 0) {
+      place->site->GiveBack(static_cast<uint32_t>(account.outstanding()));
+      outstanding_at_[place->site.get()] -= account.outstanding();
+    }
+  }
+  members_.erase(found);
+  std::erase_if(wants_, [&](const auto& want) { return want.second == partition; });
+  PostDistribute();
+}
+
+void Granter::Opened(PartitionId partition, std::string_view key) {
+  ++in_flight_;
+  if (key.empty()) ++in_flight_of_others_;
+  const auto found = members_.find(partition);
+  if (found == members_.end()) return;
+  Account& account = found->second.accounts[std::string(key)];
+  const Place* place = PlaceOf(key);
+  const bool lost = account.given == account.opened;  // it was taken back while its decision was under way
+  ++account.opened;
+  if (lost) {
+    account.given = account.opened;
+  } else if (place != nullptr && place->site) {
+    --outstanding_at_[place->site.get()];
+  }
+}
+
+void Granter::Learn(std::string_view key, std::shared_ptr<Site> site) {
+  const Place* before = PlaceOf(key);
+  if (before != nullptr && before->site == site) return;
+  int64_t outstanding = 0;
+  for (const auto& [partition, member] : members_) {
+    const auto account = member.accounts.find(key);
+    if (account != member.accounts.end()) outstanding += account->second.outstanding();
+  }
+  if (before != nullptr && before->site) outstanding_at_[before->site.get()] -= outstanding;
+  if (site) outstanding_at_[site.get()] += outstanding;
+  if (places_.size() >= kPlacesMax && before == nullptr) return;  // one mail at a time goes to the others
+  places_[std::string(key)] = Place{std::move(site)};
+  PostDistribute();
+}
+
+void Granter::Begun(const Site& site) { ++in_flight_at_[&site]; }
+
+void Granter::Ended(std::string_view key, const Site* site) {
+  --in_flight_;
+  if (key.empty()) --in_flight_of_others_;
+  if (site != nullptr) --in_flight_at_[site];
+  Distribute();
+}
+
+const Granter::Place* Granter::PlaceOf(std::string_view key) const {
+  const auto found = places_.find(key);
+  return found == places_.end() ? nullptr : &found->second;
+}
+
+int64_t Granter::OutstandingAt(const Site* site) const {
+  const auto found = outstanding_at_.find(site);
+  return found == outstanding_at_.end() ? 0 : found->second;
+}
+
+int64_t Granter::Free(std::string_view key, Duration now) {
+  const Place* place = PlaceOf(key);
+  if (place != nullptr && place->site) {
+    const int64_t allowance = place->site->Allowance(now);
+    const auto workers = static_cast<int64_t>(options_.workers);
+    const auto flying = in_flight_at_.find(place->site.get());
+    return (allowance + workers - 1) / workers - (flying == in_flight_at_.end() ? 0 : flying->second) - OutstandingAt(place->site.get());
+  }
+  int64_t outstanding = 0;
+  for (const auto& [partition, member] : members_) {
+    const auto account = member.accounts.find(key);
+    if (account != member.accounts.end()) outstanding += account->second.outstanding();
+  }
+  if (key.empty()) return kOthersAhead - in_flight_of_others_ - outstanding;
+  return (place != nullptr ? kNowhereAhead : kUnknownAhead) - outstanding;
+}
+
+void Granter::PostDistribute() {
+  if (std::exchange(posted_, true)) return;
+  executor_.Post([this, alive = alive_] {
+    if (!*alive) return;
+    posted_ = false;
+    Distribute();
+  });
+}
+
+void Granter::Distribute() {
+  int64_t free = options_.budget - in_flight_;
+  for (const auto& [partition, member] : members_) {
+    for (const auto& [key, account] : member.accounts) free -= account.outstanding();
+  }
+  if (free > 0 && !wants_.empty() && options_.may()) {
+    const Duration now = clock_.Steady();
+    const Instant wall = clock_.Now();
+    // Who wants of the same site shares what is free there.
+    std::map<const Site*, int64_t> wanting;
+    for (const auto& [key, partition] : wants_) {
+      const Place* place = PlaceOf(key);
+      if (place != nullptr && place->site) ++wanting[place->site.get()];
+    }
+    int64_t all = static_cast<int64_t>(wants_.size());
+    // In turn, beginning after whoever got the last one.
+    auto at = wants_.upper_bound(last_served_);
+    for (size_t n = wants_.size(); n > 0 && free > 0; --n, --all) {
+      if (at == wants_.end()) at = wants_.begin();
+      const auto want = at++;
+      const auto member = members_.find(want->second);
+      if (member == members_.end() || !member->second.credits->wanted(want->first)) {
+        wants_.erase(want);
+        continue;
+      }
+      const Place* place = PlaceOf(want->first);
+      Site* site = place != nullptr ? place->site.get() : nullptr;
+      int64_t share = Free(want->first, now);
+      if (share > 0 && site != nullptr) share = std::max<int64_t>(1, share / std::max<int64_t>(1, wanting[site]--));
+      share = std::min(share, std::max<int64_t>(1, free / all));
+      if (share > 0 && site != nullptr) share = site->Take(static_cast<uint32_t>(share), now, wall);
+      if (share <= 0) continue;
+      free -= share;
+      member->second.accounts[want->first].given += share;
+      if (site != nullptr) outstanding_at_[site] += share;
+      last_served_ = *want;
+      task::Credits& credits = *member->second.credits;
+      const std::string key = want->first;
+      wants_.erase(want);
+      credits.Grant(key, static_cast<uint32_t>(share), {options_.opener, now});
+    }
+  }
+  ArmTick();
+}
+
+void Granter::ArmTick() {
+  if (tick_armed_) return;
+  const bool any = std::ranges::any_of(members_, [](const auto& member) {
+    return std::ranges::any_of(member.second.accounts, [](const auto& account) { return account.second.outstanding() > 0; });
+  });
+  if (!any && wants_.empty()) return;
+  tick_armed_ = true;
+  executor_.After(kTick, [this, alive = alive_] {
+    if (!*alive) return;
+    tick_armed_ = false;
+    Tick();
+  });
+}
+
+// Takes back what a partition has not used since the last tick: unspent credits, and those spent in decisions that were undone.
+void Granter::Tick() {
+  for (auto& [partition, member] : members_) {
+    for (auto at = member.accounts.begin(); at != member.accounts.end();) {
+      const std::string& key = at->first;
+      Account& account = at->second;
+      const int64_t available = member.credits->available(key);
+      if (account.given == account.tick_given && account.opened == account.tick_opened && available == account.tick_available) {
+        const int64_t taken = member.credits->Withdraw(key, static_cast<uint32_t>(available));
+        const int64_t lost = std::max<int64_t>(0, account.outstanding() - available);
+        account.given -= taken + lost;
+        const Place* place = PlaceOf(key);
+        if (place != nullptr && place->site && taken + lost > 0) {
+          place->site->GiveBack(static_cast<uint32_t>(taken + lost));
+          outstanding_at_[place->site.get()] -= taken + lost;
+        }
+        if (account.outstanding() == 0) {
+          at = member.accounts.erase(at);  // it begins anew when it is wanted
+          continue;
+        }
+      }
+      account.tick_given = account.given;
+      account.tick_opened = account.opened;
+      account.tick_available = member.credits->available(key);
+      ++at;
+    }
+    member.credits->Prune();
+  }
+  std::erase_if(in_flight_at_, [](const auto& entry) { return entry.second == 0; });
+  std::erase_if(outstanding_at_, [](const auto& entry) { return entry.second == 0; });
+  Distribute();
+}
+
+}  // namespace maily::smtp

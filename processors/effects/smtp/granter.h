@@ -1,0 +1,88 @@
+// Who may begin how many mails: credits of the partitions of a worker, within what its sites take.
+//
+// A partition wants credits by the relay's name, or by the key of a recipient domain. The site of a domain is learnt when a mail to it was
+// routed; until then one mail at a time goes there. What is free at a site is shared out in turn among those who want it: partitions, and
+// tenants, whose domains have keys of their own. What a partition does not use within kTick is taken back. Lives on one executor.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "processors/effects/smtp/site.h"
+#include "streams/base/ids.h"
+#include "streams/port/env.h"
+#include "streams/task/credits.h"
+
+namespace maily::smtp {
+
+class Granter {
+ public:
+  struct Options {
+    int64_t budget = 32;                              // mails under way in this worker, over all sites
+    size_t workers = 1;                               // that share the sites' limits
+    bool per_domain = false;                          // credits are wanted by keys of domains
+    uint64_t opener = 0;                              // who holds what is granted (AttemptSlots::opener)
+    std::function<bool()> may = [] { return true; };  // false: nothing is granted now
+  };
+  // `executor` and `clock` outlive it.
+  Granter(Options options, Executor& executor, Clock& clock);
+  ~Granter();
+
+  void Join(PartitionId partition, task::Credits& credits);
+  void Leave(PartitionId partition);
+  // An attempt was accepted that spent a credit of `key`; it is under way from now on.
+  void Opened(PartitionId partition, std::string_view key);
+  // The mails of `key` go to this site; null: nowhere, they are settled here.
+  void Learn(std::string_view key, std::shared_ptr<Site> site);
+  // Where a mail under way is from now on.
+  void Begun(const Site& site);
+  // It is not under way any more. Null: it never was at a site.
+  void Ended(std::string_view key, const Site* site);
+
+  // Shares out what is free, soon: inside a slice granting has to wait until that is over.
+  void PostDistribute();
+  void Distribute();
+
+ private:
+  struct Account {
+    int64_t given = 0;   // granted and not taken back
+    int64_t opened = 0;  // of these, attempts that were accepted
+    int64_t tick_given = -1, tick_opened = -1, tick_available = -1;
+    int64_t outstanding() const { return given - opened; }  // unspent, or in a decision that is not accepted yet
+  };
+  struct Member {
+    task::Credits* credits = nullptr;
+    std::map<std::string, Account, std::less<>> accounts;
+  };
+  struct Place {
+    std::shared_ptr<Site> site;  // null: nowhere
+  };
+  void ArmTick();
+  void Tick();
+  // How many mails of `key` may be granted now, the total budget apart.
+  int64_t Free(std::string_view key, Duration now);
+  int64_t OutstandingAt(const Site* site) const;
+  const Place* PlaceOf(std::string_view key) const;
+
+  const Options options_;
+  Executor& executor_;
+  Clock& clock_;
+  std::map<PartitionId, Member> members_;
+  std::set<std::pair<std::string, PartitionId>> wants_;
+  std::pair<std::string, PartitionId> last_served_;
+  std::map<std::string, Place, std::less<>> places_;
+  std::map<const Site*, int64_t> in_flight_at_;
+  std::map<const Site*, int64_t> outstanding_at_;
+  int64_t in_flight_ = 0;
+  int64_t in_flight_of_others_ = 0;
+  bool posted_ = false;
+  bool tick_armed_ = false;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace maily::smtp

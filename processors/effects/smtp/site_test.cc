@@ -1,0 +1,116 @@
+// Tests what limits the mails to a site, by data and by its own replies.
+#include "processors/effects/smtp/site.h"
+
+#include <gtest/gtest.h>
+
+namespace maily::smtp {
+namespace {
+
+constexpr Instant kNoon{int64_t{20'000} * 86'400 * 1'000'000 + int64_t{12} * 3600 * 1'000'000};
+
+Verdict Reply(Verdict::Kind kind, uint16_t code, std::string enhanced = "", std::string text = "") {
+  return {.kind = kind, .stage = Stage::kDot, .code = code, .enhanced = std::move(enhanced), .text = std::move(text)};
+}
+const Verdict kTaken = Reply(Verdict::Kind::kDelivered, 250);
+const Verdict kBusy = Reply(Verdict::Kind::kDeferred, 421, "4.7.0", "too many mails from you");
+
+TEST(Site, ConnectionsAreCounted) {
+  Site site("s", {.connections = 2});
+  EXPECT_TRUE(site.TryConnect());
+  EXPECT_TRUE(site.TryConnect());
+  EXPECT_FALSE(site.WantsIdleClosed());
+  EXPECT_FALSE(site.TryConnect());
+  EXPECT_TRUE(site.WantsIdleClosed()) << "somebody waits";
+  EXPECT_FALSE(site.WantsIdleClosed()) << "once";
+  site.Disconnected();
+  EXPECT_TRUE(site.TryConnect());
+}
+
+TEST(Site, ARateIsHeldOverAnyTime) {
+  Site site("s", {.mails_per_second = 2.5});
+  uint32_t taken = 0;
+  for (int second = 0; second <= 60; ++second) taken += site.Take(100, Seconds(second), kNoon);
+  EXPECT_LE(taken, 60 * 2.5 + 3.5);
+  EXPECT_GE(taken, 60 * 2.5 - 1);
+}
+
+TEST(Site, ASlowRateLetsOneMailGoNowAndThen) {
+  Site site("s", {.mails_per_second = 0.1});
+  uint32_t taken = 0;
+  for (int second = 0; second <= 600; ++second) taken += site.Take(5, Seconds(second), kNoon);
+  EXPECT_GE(taken, 60u);
+  EXPECT_LE(taken, 61u);
+}
+
+TEST(Site, TheNumberOfADayIsNeverExceededAndBeginsAnewAtMidnight) {
+  Site site("s", {.mails_per_hour = 60, .mails_per_day = 100});
+  EXPECT_EQ(site.Take(80, Seconds(0), kNoon), 60u);
+  EXPECT_EQ(site.Take(1, Seconds(1), kNoon), 0u);
+  site.GiveBack(10);
+  EXPECT_EQ(site.Take(20, Seconds(2), kNoon), 10u);
+  EXPECT_EQ(site.Take(80, Seconds(3600), kNoon + Seconds(3600)), 40u) << "of the day";
+  EXPECT_EQ(site.Take(80, Seconds(7200), kNoon + Seconds(7200)), 0u);
+  EXPECT_EQ(site.Take(80, Seconds(12 * 3600), kNoon + Seconds(12 * 3600)), 60u);
+}
+
+TEST(Site, ASiteThatAsksForLessRestsIsProbedAndRecovers) {
+  Site site("s", {.connections = 4, .pause_min = Seconds(60)});
+  EXPECT_EQ(site.Allowance(Seconds(0)), 8u);
+  SiteChange change;
+  EXPECT_TRUE(site.Heard(kBusy, Seconds(10), change));
+  EXPECT_EQ(change.kind, SiteChange::Kind::kSlowed);
+  EXPECT_EQ(change.reply_code, 421);
+  EXPECT_EQ(change.pause, Seconds(60));
+  EXPECT_FALSE(site.Heard(kBusy, Seconds(11), change)) << "of the same burst";
+  EXPECT_EQ(site.Allowance(Seconds(69)), 0u);
+  EXPECT_EQ(site.Allowance(Seconds(70)), 1u) << "the probe";
+  EXPECT_TRUE(site.Heard(kBusy, Seconds(71), change));
+  EXPECT_EQ(change.pause, Seconds(120)) << "twice as long";
+  EXPECT_EQ(site.Allowance(Seconds(190)), 0u);
+  // 1, 2, 4, 8: each mail that is taken lets more follow.
+  int mails = 0;
+  while (!site.Heard(kTaken, Seconds(200), change)) ++mails;
+  EXPECT_EQ(change.kind, SiteChange::Kind::kRecovered);
+  EXPECT_EQ(mails + 1, 1 + 2 + 4);
+  EXPECT_EQ(site.Allowance(Seconds(200)), 8u);
+  EXPECT_TRUE(site.Heard(kBusy, Seconds(300), change));
+  EXPECT_EQ(change.pause, Seconds(60)) << "it begins anew";
+}
+
+TEST(Site, OnlyAReplyAboutTheSenderSlows) {
+  SiteChange change;
+  const auto slows = [&](const Verdict& verdict) { return Site("s", {}).Heard(verdict, Seconds(1), change); };
+  EXPECT_TRUE(slows(Reply(Verdict::Kind::kDeferred, 421)));
+  EXPECT_TRUE(slows(Reply(Verdict::Kind::kDeferred, 450, "4.7.28", "rate of mail from your address")));
+  EXPECT_FALSE(slows(Reply(Verdict::Kind::kDeferred, 451, "4.7.1", "Greylisted, come back in 5 minutes"))) << "each mail is";
+  EXPECT_FALSE(slows(Reply(Verdict::Kind::kDeferred, 452, "4.2.2", "mailbox full")));
+  EXPECT_FALSE(slows(Reply(Verdict::Kind::kBounced, 550, "5.7.1")));
+  EXPECT_FALSE(slows(Reply(Verdict::Kind::kDeferred, 0))) << "no reply";
+}
+
+TEST(Site, ASuspendedSiteTakesNothing) {
+  Site site("s", {});
+  EXPECT_TRUE(site.Suspend());
+  EXPECT_FALSE(site.Suspend());
+  EXPECT_FALSE(site.TryConnect());
+  EXPECT_EQ(site.Allowance(Seconds(1)), 0u);
+  EXPECT_TRUE(site.WantsIdleClosed());
+  EXPECT_TRUE(site.Resume());
+  EXPECT_TRUE(site.TryConnect());
+}
+
+TEST(Sites, AreMadeByTheirPolicyAndForgottenWhenNobodyUsesThem) {
+  Sites sites([](std::string_view site) { return SitePolicy{.connections = site == "big" ? 20u : 1u}; }, 3);
+  const auto big = sites.At("big");
+  EXPECT_EQ(big->policy().connections, 20u);
+  sites.At("a")->Suspend();
+  sites.At("b");
+  EXPECT_EQ(sites.At("big"), big);
+  sites.At("c");
+  EXPECT_EQ(sites.Find("b"), nullptr);
+  EXPECT_NE(sites.Find("a"), nullptr) << "it would begin anew";
+  EXPECT_EQ(sites.All().size(), 3u);
+}
+
+}  // namespace
+}  // namespace maily::smtp
