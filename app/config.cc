@@ -106,6 +106,11 @@ const std::vector<Setting>& Settings() {
       {"relay_roots", "", kText, 0, 0, "file of PEM certificates of trusted authorities, for the relay's; default: the system's"},
       {"relay_user", "", kText, 0, 0, "user for the login at the relay; only with relay_tls required or verified"},
       {"relay_password", "", kSecret, 0, 0, "its password: env:NAME or file:PATH, which hold it"},
+      {"dns_servers", "", kText, 0, 0,
+       "DNS servers that are asked, address:port[,address:port]; default: those of /etc/resolv.conf; a sandbox asks those on loopback "
+       "alone"},
+      {"source_addresses", "", kText, 0, 0,
+       "IP addresses that mails leave from, 192.0.2.1,2001:db8::1; maily domain check looks at their reverse DNS; empty: it does not"},
       {"helo_name", "localhost", kText, 0, 0, "name given in EHLO"},
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
       {"flush_journal_mb", "64", kNumber, 1, 1 << 16,

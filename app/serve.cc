@@ -19,6 +19,7 @@
 #include "api/http/server.h"
 #include "app/bootstrap.h"
 #include "app/database.h"
+#include "app/dns.h"
 #include "app/endpoint.h"
 #include "app/inbox.h"
 #include "app/instance.h"
@@ -45,6 +46,8 @@
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
 #include "streams/adapters/disk/mmap_slots.h"
+#include "streams/adapters/dns/caching_resolver.h"
+#include "streams/adapters/dns/dns_resolver.h"
 #include "streams/adapters/kafka/counters.h"
 #include "streams/adapters/rocks/options.h"
 #include "streams/adapters/rocks/rocks_kv.h"
@@ -99,6 +102,10 @@ struct Runtime {
   std::unique_ptr<asio_net::Worker> query_workers[2];  // queries, and keys that become durable
   std::unique_ptr<asio_net::Worker> bulk_worker;       // imports: parsing and sealing
   std::unique_ptr<asio_net::Worker> snapshot_worker;   // null: there are none
+
+  std::unique_ptr<dns::DnsResolver> dns;           // asks the servers
+  std::unique_ptr<dns::CachingResolver> resolver;  // what mail is sent by: remembers answers
+  std::vector<std::string> source_addresses;       // IP literals that mails leave from
 
   std::unique_ptr<journal::Tails> tails;
   std::unique_ptr<command::Sender> sender;
@@ -253,6 +260,14 @@ void MakeWorkers(Runtime& run, const Config& config) {
   run.tails = std::make_unique<journal::Tails>(*run.log);
 }
 
+Result<void> MakeResolver(Runtime& run, const Config& config, const LiveRuntime& live) {
+  MAILY_TRY(run.source_addresses, SourceAddresses(config));
+  MAILY_TRY(dns::DnsOptions options, DnsOptionsOf(config));
+  MAILY_TRY(run.dns, dns::DnsResolver::Make(std::move(options), live.Capability()));
+  run.resolver = std::make_unique<dns::CachingResolver>(*run.dns, *run.api_worker, run.clock);
+  return Ok();
+}
+
 void MakeSnapshots(Runtime& run, const Config& config) {
   run.blobs = OpenBlobs(config.Text("snapshots"));
   if (run.blobs == nullptr) return;
@@ -367,6 +382,10 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
                                       .trouble = {},
                                       .not_ready = {},
                                       .version = "0.1.0 (" MAILY_BUILD ")",
+                                      .resolver = run.dns.get(),  // no cache: what was published just now is seen
+                                      .source_addresses = run.source_addresses,
+                                      .tracking_base_url = TrackingBaseUrl(config),
+                                      .live = mode == Mode::kLive,
                                       .banner = BannerOf(mode)});
   run.api->read_message_id = [&run](std::string_view message_id) -> Result<api::ReceivedSend> {
     MAILY_TRY(const smtp::SendId id, smtp::DecodeMessageId(message_id, *run.keyring));
@@ -662,6 +681,10 @@ int Serve(const Common& common, const Config& config) {
   if (!databases) return Refuse(common, databases.error());
   run.databases = std::move(*databases);
   MakeWorkers(run, config);
+  if (auto made = MakeResolver(run, config, live); !made) {
+    StopWorkers(run);
+    return Refuse(common, made.error());
+  }
   if (run.roles.tasks) {
     if (auto made = MakeHost(run, config, live); !made) {
       StopWorkers(run);
