@@ -29,7 +29,7 @@ class Zone:
     """`records`: (type, name) -> values, as `maily domain show` prints them. A name of `silent` gets no answer at all."""
 
     def __init__(self):
-        self.records, self.silent = {}, set()
+        self.records, self.silent, self.unanswered = {}, set(), 0
         self.tcp = socket.create_server(("127.0.0.1", 0))
         self.port = self.tcp.getsockname()[1]
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -48,6 +48,7 @@ class Zone:
             at += 1 + message[at]
         name, number = ".".join(labels), struct.unpack("!H", message[at + 1:at + 3])[0]
         if name in self.silent:
+            self.unanswered += 1
             return None
         kind = NUMBERS.get(number, "")
         values = self.records.get((kind, name), [])

@@ -4,6 +4,7 @@ prints is published, and the check passes; a live instance launches only then. A
 """
 import json
 import os
+import threading
 import time
 
 from dns_zone import Zone
@@ -101,9 +102,14 @@ def run(world):
     status, answer, _ = launch(api)[1]
     check(status == 422 and answer["code"] == "domain_unchecked", f"{status} {answer}")
 
-    # A sandbox launches whatever the DNS says.
+    # A sandbox launches whatever the DNS says. A stop in the middle of a check is clean.
     check(launch(restart(world, "--sandbox"))[1][0] == 200, "a sandbox refuses a launch")
+    zone.unanswered = 0
+    under_way = threading.Thread(target=world.cli, args=("domain", "check", DOMAIN), kwargs={"check_code": False})
+    under_way.start()
+    wait_for("the silent question", lambda: zone.unanswered > 0, 20, world.server)
     check(world.server.stop() == 0, "SIGTERM")
+    under_way.join()
     return f"{len(found)} rules"
 
 
