@@ -18,6 +18,7 @@
 #include "streams/command/sender.h"
 #include "streams/keyring/keyring.h"
 #include "streams/port/env.h"
+#include "streams/port/resolver.h"
 #include "streams/port/topic.h"
 
 namespace maily::api {
@@ -105,8 +106,12 @@ struct Dependencies {
   // Why /readyz says 503, or empty.
   std::function<std::string()> not_ready;
   std::string version;
-  std::string mail_host = {};  // name of the host that takes bounces in; empty: none does
-  std::string banner = {};     // what every visitor of the status page should know: that this is a sandbox
+  std::string mail_host = {};                      // name of the host that takes bounces in, as HostName() gives it; empty: none does
+  Resolver* resolver = nullptr;                    // of domain checks; null: this process makes none
+  std::vector<std::string> source_addresses = {};  // IP literals that mails leave from; empty: not known
+  std::string tracking_base_url = {};              // what links in mails begin with
+  bool live = false;                               // mails may go to the world
+  std::string banner = {};                         // what every visitor of the status page should know: that this is a sandbox
   std::vector<OperatorRoute> operator_routes = {};
 };
 

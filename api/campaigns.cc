@@ -94,7 +94,9 @@ void LaunchCampaign(Call call) {
     campaigns::v1::LaunchCampaign command;
     command.set_campaign_id(id);
     gateway::Order order = gateway::PlainOrder(command, schema::HomeKey(c.caller.tenant));
-    command.set_empty_audience(empty && *empty);  // seen here, not asked for: no part of the request that Idempotency-Key stands for
+    // Seen here, not asked for: no part of the request that Idempotency-Key stands for.
+    command.set_empty_audience(empty && *empty);
+    command.set_live(c.api->parts.live);
     order.payload = command.SerializeAsString();
     Submit(std::move(c), std::move(order), {.id_member = "campaign_id"});
   });

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "api/body.h"
+#include "api/domain_check.h"
 #include "api/handlers.h"
 #include "api/read.h"
 #include "api/submit.h"
@@ -14,6 +15,8 @@ namespace maily::api {
 namespace {
 
 constexpr size_t kDomainBytesMax = 253;
+// Together with the wait for what was asked before, and the decision: 15 s.
+constexpr Duration kCheckTimeout = Seconds(12);
 
 // The name in the path, in lower case and A-labels; as it is if it is none, and then no domain is called so.
 std::string NameOf(const Call& call) {
@@ -88,6 +91,44 @@ void SubmitWithKeys(Call call, Command asked, uint32_t generation, Json more) {
   Submit(std::move(call), std::move(order), {.status = 201, .more = std::move(more)});
 }
 
+// What of the domain is to be looked at: the keys that sign, and those that will.
+Result<DomainToCheck> ToCheck(Call& call, const std::string& name) {
+  MAILY_TRY(const Rows domain, QueryOwn(call, "domain", {NameIs(name)}));
+  if (domain.empty()) return Missing("domain");
+  MAILY_TRY(const Rows keys, QueryOwn(call, "domain_keys", {NameIs(name)}));
+  const Dependencies& parts = call.api->parts;
+  DomainToCheck checked{.name = name,
+                        .return_path = domain.at(0, "return_path").bytes,
+                        .mail_host = parts.mail_host,
+                        .source_addresses = parts.source_addresses,
+                        .tracking_base_url = parts.tracking_base_url,
+                        .live = parts.live};
+  for (size_t row = 0; row < keys.size(); ++row) {
+    if (keys.at(row, "active_to_us").type == sql::Type::kNull)
+      checked.keys.push_back({keys.at(row, "selector").bytes, keys.at(row, "dns_value").bytes});
+  }
+  return checked;
+}
+
+// What was found is no part of the request that Idempotency-Key stands for.
+void SubmitCheck(Call call, const std::string& name, const std::vector<RuleLine>& found) {
+  domains::v1::RecordDomainCheck command;
+  command.set_name(name);
+  gateway::Order order = gateway::PlainOrder(command, schema::HomeKey(call.caller.tenant));
+  Json lines = Json::array();
+  for (const RuleLine& one : found) {
+    lines.push_back({{"rule", one.rule}, {"ok", one.ok}, {"found", one.found}, {"fix", one.fix}});
+    domains::v1::CheckLine& line = *command.add_lines();
+    line.set_rule(one.rule);
+    line.set_ok(one.ok);
+    line.set_found(one.found);
+    line.set_fix(one.fix);
+  }
+  order.payload = command.SerializeAsString();
+  const bool passed = std::ranges::all_of(found, &RuleLine::ok);
+  Submit(std::move(call), std::move(order), {.more = {{"name", name}, {"passed", passed}, {"lines", std::move(lines)}}});
+}
+
 }  // namespace
 
 void AddDomain(Call call) {
@@ -134,6 +175,20 @@ void ActivateDomain(Call call) {
   domains::v1::ActivateDomainKeys command;
   command.set_name(NameOf(call));
   SubmitHome(std::move(call), command, {.more = {{"name", command.name()}}});
+}
+
+void CheckSendingDomain(Call call) {
+  if (call.api->parts.resolver == nullptr) {
+    return Refuse(call, http::Problem{.status = 501, .code = "not_implemented", .message = "this process asks no DNS"});
+  }
+  AfterOwnWrites(std::move(call), "domain", Seconds(2), [](Call c, bool) {
+    auto checked = ToCheck(c, NameOf(c));
+    if (!checked) return Refuse(c, checked.error());
+    const Dependencies& parts = c.api->parts;
+    const std::string name = checked->name;
+    CheckDomain(*std::move(checked), *parts.resolver, parts.executor, kCheckTimeout,
+                [c = std::move(c), name](const std::vector<RuleLine>& lines) mutable { SubmitCheck(std::move(c), name, lines); });
+  });
 }
 
 void RemoveDomain(Call call) {

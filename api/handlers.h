@@ -22,6 +22,7 @@ void ListDomains(Call call);
 void ShowDomain(Call call);
 void RotateDomain(Call call);
 void ActivateDomain(Call call);
+void CheckSendingDomain(Call call);
 void RemoveDomain(Call call);
 
 // contacts.cc

@@ -35,6 +35,8 @@ constexpr RouteRow kRoutes[] = {
      RotateDomain},
     {kPost, "/v1/domains/{name}:activate", Scope::kAdmin, "Let the new keys sign in place of the old ones", "ActivateDomainKeys", "",
      ActivateDomain},
+    {kPost, "/v1/domains/{name}:check", Scope::kAdmin, "Look whether the DNS has what receivers want; a line for each rule, with a fix",
+     "RecordDomainCheck", "", CheckSendingDomain},
     {kDelete, "/v1/domains/{name}", Scope::kAdmin, "Remove a domain: its mails are not signed any more", "RemoveDomain", "", RemoveDomain},
     // Contacts and lists.
     {kPost, "/v1/contacts", Scope::kWrite, "Create a contact, or merge into it: absent stays, null removes", "UpsertContact",

@@ -44,16 +44,4 @@ Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resol
   return mx;
 }
 
-Result<std::vector<Endpoint>> DnsServers(const Config& config) {
-  std::vector<Endpoint> servers;
-  std::string_view rest = config.Text("dns_servers");
-  while (!rest.empty()) {
-    const std::string_view one = rest.substr(0, rest.find(','));
-    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
-    MAILY_TRY(Endpoint server, ParseEndpoint(std::string(one)));
-    servers.push_back(std::move(server));
-  }
-  return servers;
-}
-
 }  // namespace maily::app

@@ -15,7 +15,4 @@ Result<smtp::SharedOptions> RelayOptions(const Config& config);
 // By the DNS; null: to a relay. `resolver` outlives it.
 Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resolver& resolver, size_t workers);
 
-// The servers of dns_servers; kInvalid: one is no address.
-Result<std::vector<Endpoint>> DnsServers(const Config& config);
-
 }  // namespace maily::app

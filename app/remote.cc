@@ -35,7 +35,24 @@ struct Row {
   const char* method;
   const char* path;
   std::vector<Field> fields;
+  int (*print)(const Common& common, const HttpAnswer& answer) = PrintAnswer;  // gives the exit code
 };
+
+// A line a rule; whether all of them hold is the exit code.
+int PrintCheck(const Common& common, const HttpAnswer& answer) {
+  const json parsed = json::parse(answer.body, nullptr, false);
+  if (answer.status != 200 || !parsed.is_object() || !parsed.contains("lines")) return PrintAnswer(common, answer);
+  if (common.json) {
+    std::printf("%s\n", answer.body.c_str());
+  } else {
+    for (const json& line : parsed["lines"]) {
+      const std::string fix = line.value("fix", "");
+      std::printf("%-4s %s: %s%s%s\n", line.value("ok", false) ? "ok" : "FAIL", line.value("rule", "").c_str(),
+                  line.value("found", "").c_str(), fix.empty() ? "" : "; ", fix.c_str());
+    }
+  }
+  return parsed.value("passed", false) ? kExitOk : kExitDifference;
+}
 
 const std::vector<Row>& Rows() {
   static const Field kId{"id", "id", As::kPath, true, "its id"};
@@ -79,6 +96,13 @@ const std::vector<Row>& Rows() {
       {"domain", "show", "maily domain show shop.example.com (with the DNS records to publish)", "GET", "/v1/domains/{name}", {kDomain}},
       {"domain", "rotate", "maily domain rotate shop.example.com", "POST", "/v1/domains/{name}:rotate", {kDomain}},
       {"domain", "activate", "maily domain activate shop.example.com", "POST", "/v1/domains/{name}:activate", {kDomain}},
+      {"domain",
+       "check",
+       "maily domain check shop.example.com (a line a rule, with what to publish)",
+       "POST",
+       "/v1/domains/{name}:check",
+       {kDomain},
+       PrintCheck},
       {"domain", "remove", "maily domain remove shop.example.com", "DELETE", "/v1/domains/{name}", {kDomain}},
       {"key",
        "create",
@@ -210,7 +234,7 @@ int Run(const Common& common, const Row& row, const Values& values) {
   auto answer =
       Ask(*server, row.method, path + query, !whole.empty() ? whole : (has_body ? body.dump() : ""), has_body ? "application/json" : "");
   if (!answer) return PrintError(common, answer.error());
-  return PrintAnswer(common, *answer);
+  return row.print(common, *answer);
 }
 
 std::string Cell(const json& value) {

@@ -19,6 +19,7 @@
 #include "api/http/server.h"
 #include "app/bootstrap.h"
 #include "app/database.h"
+#include "app/dns.h"
 #include "app/endpoint.h"
 #include "app/inbox.h"
 #include "app/instance.h"
@@ -102,6 +103,10 @@ struct Runtime {
   std::unique_ptr<asio_net::Worker> bulk_worker;       // imports: parsing and sealing
   std::unique_ptr<asio_net::Worker> snapshot_worker;   // null: there are none
 
+  std::unique_ptr<dns::DnsResolver> dns;           // asks the servers
+  std::unique_ptr<dns::CachingResolver> resolver;  // what mail is sent by: remembers answers
+  std::vector<std::string> source_addresses;       // IP literals that mails leave from
+
   std::unique_ptr<journal::Tails> tails;
   std::unique_ptr<command::Sender> sender;
   std::unique_ptr<command::Replies> replies;
@@ -109,8 +114,6 @@ struct Runtime {
   std::unique_ptr<Blobs> blobs;
   std::unique_ptr<task::Snapshots> snapshots;  // null: there are none
   std::unique_ptr<task::TaskEnvironment> environment;
-  std::unique_ptr<dns::DnsResolver> dns;
-  std::unique_ptr<dns::CachingResolver> resolver;
   std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
   std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
   std::unique_ptr<PublicTopics> public_topics;      // null: not of this process
@@ -257,6 +260,14 @@ void MakeWorkers(Runtime& run, const Config& config) {
   run.tails = std::make_unique<journal::Tails>(*run.log);
 }
 
+Result<void> MakeResolver(Runtime& run, const Config& config, const LiveRuntime& live) {
+  MAILY_TRY(run.source_addresses, SourceAddresses(config));
+  MAILY_TRY(dns::DnsOptions options, DnsOptionsOf(config));
+  MAILY_TRY(run.dns, dns::DnsResolver::Make(std::move(options), live.Capability()));
+  run.resolver = std::make_unique<dns::CachingResolver>(*run.dns, *run.api_worker, run.clock);
+  return Ok();
+}
+
 void MakeSnapshots(Runtime& run, const Config& config) {
   run.blobs = OpenBlobs(config.Text("snapshots"));
   if (run.blobs == nullptr) return;
@@ -267,14 +278,6 @@ void MakeSnapshots(Runtime& run, const Config& config) {
   run.snapshot_worker = std::make_unique<asio_net::Worker>("snapshots");
   run.snapshots = std::make_unique<task::Snapshots>(*run.blobs, *run.log, run.clock, run.entropy, *run.snapshot_worker, options);
   run.environment->snapshots = run.snapshots.get();
-}
-
-Result<void> OpenResolver(Runtime& run, const Config& config, const LiveRuntime& live) {
-  dns::DnsOptions options;
-  MAILY_TRY(options.servers, DnsServers(config));
-  MAILY_TRY(run.dns, dns::DnsResolver::Make(std::move(options), live.Capability()));
-  run.resolver = std::make_unique<dns::CachingResolver>(*run.dns, *run.api_worker, run.clock);
-  return Ok();
 }
 
 Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& live) {
@@ -381,6 +384,10 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
                                       .trouble = {},
                                       .not_ready = {},
                                       .version = "0.1.0 (" MAILY_BUILD ")",
+                                      .resolver = run.dns.get(),  // no cache: what was published just now is seen
+                                      .source_addresses = run.source_addresses,
+                                      .tracking_base_url = TrackingBaseUrl(config),
+                                      .live = mode == Mode::kLive,
                                       .banner = BannerOf(mode)});
   run.api->read_message_id = [&run](std::string_view message_id) -> Result<api::ReceivedSend> {
     MAILY_TRY(const smtp::SendId id, smtp::DecodeMessageId(message_id, *run.keyring));
@@ -676,9 +683,9 @@ int Serve(const Common& common, const Config& config) {
   if (!databases) return Refuse(common, databases.error());
   run.databases = std::move(*databases);
   MakeWorkers(run, config);
-  if (auto opened = OpenResolver(run, config, live); !opened) {
+  if (auto made = MakeResolver(run, config, live); !made) {
     StopWorkers(run);
-    return Refuse(common, opened.error());
+    return Refuse(common, made.error());
   }
   if (run.roles.tasks) {
     if (auto made = MakeHost(run, config, live); !made) {

@@ -18,7 +18,7 @@ enum ExitCode : int {
   kExitFailed = 1,
   kExitUsage = 2,
   kExitRefused = 3,      // state, stale plan, unconfirmed, locked
-  kExitDifference = 4,   // a finding of verify or doctor
+  kExitDifference = 4,   // a finding of verify, doctor or domain check
   kExitUnreachable = 5,  // no connection, or a time-out
 };
 

@@ -30,7 +30,7 @@ ARROWS = {
     "streams/task": BELOW + ["streams/state", "streams/journal", "streams/command", "streams/keyring", "streams/link"],
     "schemas": ["streams/base", "streams/port", "streams/keyring", "maily"],
     "processors/audience": ["streams/base", "schemas", "maily", "file:streams/state/table.h", "file:streams/state/key.h"],
-    "processors/compliance": ["streams/base", "schemas", "maily", "file:streams/state/table.h", "file:streams/state/key.h"],
+    "processors/compliance": ["streams/base", "schemas", "maily", "file:processors/personalization/template.h", "file:streams/state/table.h", "file:streams/state/key.h"],
     "processors/personalization": ["streams/base", "schemas", "maily"],
     "processors/bounces": ["streams/base"],
     "processors/effects": BELOW + ["streams/tls", "schemas", "maily", "processors/effects/dkim", "processors/personalization", "streams/command", "streams/journal", "streams/keyring",

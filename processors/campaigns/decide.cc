@@ -8,11 +8,12 @@
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
+#include "maily/domains/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/audience/arms.h"
-#include "processors/personalization/template.h"
+#include "processors/compliance/rules.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -29,18 +30,6 @@ std::string Joined(const std::vector<std::string>& sentences) {
 
 bool HasControl(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-}
-
-// The address in "Shop <news@example.com>", or the whole if there are no brackets; in lower case.
-std::string AddressIn(std::string_view from) {
-  const size_t open = from.rfind('<');
-  const size_t close = from.rfind('>');
-  if (open != std::string_view::npos && close != std::string_view::npos && close > open) from = from.substr(open + 1, close - open - 1);
-  std::string address(from);
-  for (char& c : address) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return address;
 }
 
 bool IsAddress(std::string_view address) {
@@ -102,14 +91,6 @@ const v1::Campaign* CampaignIn(task::Context& context, uint64_t campaign_id, std
   return campaign;
 }
 
-bool HasUnsubscribeLink(const templates::v1::TemplateVersion& version) {
-  const auto parsed = personalization::Parse({version.subject(), version.html(), version.text()});
-  const auto has = [](const std::vector<personalization::Piece>& pieces) {
-    return std::ranges::any_of(pieces, [](const auto& piece) { return piece.kind == personalization::Piece::Kind::kUnsubscribeUrl; });
-  };
-  return (version.html().empty() || has(parsed.html)) && (version.text().empty() || has(parsed.text));
-}
-
 void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
   sum.set_audience(sum.audience() + part.audience());
   sum.set_to_send(sum.to_send() + part.to_send());
@@ -121,19 +102,12 @@ void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
   sum.set_failed(sum.failed() + part.failed());
 }
 
-// One reason against a launch.
-struct Objection {
-  std::string_view path;  // JSON Pointer of what to change: in the campaign, or in the tenant's settings
-  std::string_view code;
-  std::string sentence;
-};
-
 // All of them: together in the message, and each as a member "path#code" of the answer.
-void RefuseFor(task::Context& context, const std::vector<Objection>& wrong) {
+void RefuseFor(task::Context& context, const std::vector<compliance::Objection>& wrong) {
   std::vector<std::string> sentences;
-  for (const Objection& one : wrong) sentences.push_back(one.sentence);
+  for (const compliance::Objection& one : wrong) sentences.push_back(one.sentence);
   context.Refuse(Outcome::kInvalid, wrong.front().code, Joined(sentences));
-  for (const Objection& one : wrong) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
+  for (const compliance::Objection& one : wrong) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
 }
 
 const v1::CampaignRun* RunOf(const task::Context& context, uint64_t campaign_id) {
@@ -162,11 +136,11 @@ void Decide(task::Context& context, const v1::CreateCampaign& command) {
     wrong.emplace_back("/name", fmt::format("the name has 1 to {} bytes", kNameBytesMax));
   }
   if (spec.template_id() == 0) wrong.emplace_back("/template_id", "template_id is missing");
-  if (spec.from().size() > kFromBytesMax || HasControl(spec.from()) || !IsAddress(AddressIn(spec.from()))) {
+  if (spec.from().size() > kFromBytesMax || HasControl(spec.from()) || !IsAddress(compliance::AddressIn(spec.from()))) {
     wrong.emplace_back("/from", "from is like \"Shop <news@example.com>\"");
   }
   if (!spec.reply_to().empty() &&
-      (spec.reply_to().size() > kFromBytesMax || HasControl(spec.reply_to()) || !IsAddress(AddressIn(spec.reply_to())))) {
+      (spec.reply_to().size() > kFromBytesMax || HasControl(spec.reply_to()) || !IsAddress(compliance::AddressIn(spec.reply_to())))) {
     wrong.emplace_back("/reply_to", "reply_to is like \"Help <help@example.com>\"");
   }
   for (std::string& sentence : audience::CheckArms(spec, [&](std::string_view name) {
@@ -201,31 +175,20 @@ void Decide(task::Context& context, const v1::LaunchCampaign& command) {
   if (campaign == nullptr) return;
   const v1::CampaignSpec& spec = campaign->spec();
   const tenants::v1::Tenant& tenant = TenantOf(context);
-  std::vector<Objection> wrong;
   const auto* saved = context.view<templates::v1::Template>().Find(state::Key(context.tenant(), spec.template_id()));
   const templates::v1::TemplateVersion* version =
       saved == nullptr || saved->versions().empty() ? nullptr : &saved->versions(saved->versions_size() - 1);
-  if (version == nullptr) {
-    wrong.push_back({"/template_id", "template_not_found", fmt::format("there is no template {}", spec.template_id())});
-  }
-  const std::string from = AddressIn(spec.from());
-  if (std::ranges::none_of(tenant.senders(), [&](const std::string& sender) { return AddressIn(sender) == from; })) {
-    wrong.push_back(
-        {"/from", "from_not_verified", "the address in from is not among the senders of this tenant; add it to the settings first"});
-  }
-  if (tenant.postal_address().empty()) {
-    wrong.push_back(
-        {"/postal_address", "postal_address_missing", "marketing mail must name a postal address; set postal_address in the settings"});
-  }
-  if (version != nullptr && !HasUnsubscribeLink(*version)) {
-    wrong.push_back({"/template_id", "unsubscribe_link_missing", "every part of the template needs {{ unsubscribe_url }}"});
-  }
-  if (spec.list_id() != 0 && context.view<lists::v1::List>().Find(state::Key(context.tenant(), spec.list_id())) == nullptr) {
-    wrong.push_back({"/list_id", "list_not_found", fmt::format("there is no list {}", spec.list_id())});
-  } else if (command.empty_audience()) {
-    wrong.push_back({"/list_id", "empty_audience",
-                     "the audience is empty, nobody would get this campaign; add members to the list, or choose another"});
-  }
+  const auto list_missing = [&] {
+    return spec.list_id() != 0 && context.view<lists::v1::List>().Find(state::Key(context.tenant(), spec.list_id())) == nullptr;
+  };
+  const std::vector<compliance::Objection> wrong =
+      compliance::Objections({.spec = spec,
+                              .tenant = tenant,
+                              .version = version,
+                              .domain = compliance::DomainOf(context.view<domains::v1::Domain>(), context.tenant(), spec.from()),
+                              .list_missing = list_missing(),
+                              .empty_audience = command.empty_audience(),
+                              .live = command.live()});
   if (!wrong.empty()) return RefuseFor(context, wrong);
 
   v1::CampaignLaunched launched;

@@ -20,8 +20,8 @@ inline constexpr size_t kLaunchBytesMax = 60 * 1024;
 
 // In the home. Answers campaign_id (and status). Codes of refusal: "campaign_invalid" (every violation), "too_many_campaigns".
 void Decide(task::Context& context, const v1::CreateCampaign& command);
-// "campaign_not_found", "campaign_not_draft"; "template_not_found", "from_not_verified", "postal_address_missing",
-// "unsubscribe_link_missing", "list_not_found" (the code of the first, the message has all); "campaign_too_large".
+// "campaign_not_found", "campaign_not_draft"; those of compliance::Rules() (the code of the first, the message has all);
+// "campaign_too_large".
 void Decide(task::Context& context, const v1::LaunchCampaign& command);
 // "campaign_not_found", "campaign_not_running".
 void Decide(task::Context& context, const v1::PauseCampaign& command);

@@ -3,6 +3,7 @@
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
+#include "maily/domains/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
@@ -18,8 +19,8 @@ namespace maily::campaigns {
 task::Noun Row() {
   return task::Noun("campaigns", kEvolveVersion)
       .Owns<v1::Campaign, v1::CampaignCounter, v1::CampaignRun>()
-      .Reads<tenants::v1::Tenant, templates::v1::Template, lists::v1::List, lists::v1::Subscriber, contacts::v1::Contact,
-             contacts::v1::ContactCounter, suppressions::v1::Suppression, sends::v1::SendRun, sends::v1::SendLane>()
+      .Reads<tenants::v1::Tenant, domains::v1::Domain, templates::v1::Template, lists::v1::List, lists::v1::Subscriber,
+             contacts::v1::Contact, contacts::v1::ContactCounter, suppressions::v1::Suppression, sends::v1::SendRun, sends::v1::SendLane>()
       .Decides<v1::CreateCampaign>(Decide)
       .Decides<v1::LaunchCampaign>(Decide)
       .Decides<v1::PauseCampaign>(Decide)

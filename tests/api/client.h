@@ -11,6 +11,7 @@
 #include "api/api.h"
 #include "api/gateway/token.h"
 #include "maily/tenants/v1/commands.pb.h"
+#include "streams/adapters/sim/sim_resolver.h"
 #include "streams/journal/find.h"
 #include "tests/api/sim_api.h"
 
@@ -54,7 +55,8 @@ class ApiTest : public ::testing::Test {
                       },
                       .trouble = [this] { return trouble_; },
                       .not_ready = [this] { return not_ready_; },
-                      .version = "test"} {
+                      .version = "test",
+                      .resolver = &zone_} {
     router_ = std::make_unique<http::Router>(MakeRouter(dependencies_));
     admin_ = NewKey(SimApi::kTenant, "admin");
   }
@@ -123,6 +125,7 @@ class ApiTest : public ::testing::Test {
   }
 
   SimApi world_;
+  sim::SimResolver zone_{world_.scheduler, {}};
   std::unique_ptr<Executor> bulk_;
   std::string not_ready_;
   std::string trouble_;

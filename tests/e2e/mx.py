@@ -8,7 +8,7 @@ import json
 import os
 import time
 
-from dns_server import DnsServer
+from dns_zone import Zone
 from program import check, free_port, need, run_test, wait_for
 
 need(["aiosmtpd"], "scripts/setup.sh --mail")
@@ -59,21 +59,17 @@ def sends(world, campaign):
 def run(world):
     port = free_port()
     shared, second, alone, busy = Host("127.0.0.2", port), Host("127.0.0.4", port), Host("127.0.0.5", port), Host("127.0.0.6", port, burst=10)
-    dns = DnsServer({
-        ("a.example", "MX"): [(10, "mx.shared.example")], ("b.example", "MX"): [(10, "mx.shared.example")],
-        ("mx.shared.example", "A"): ["127.0.0.2"],
-        ("down.example", "MX"): [(10, "first.down.example"), (20, "second.down.example")],
-        ("first.down.example", "A"): ["127.0.0.3"], ("second.down.example", "A"): ["127.0.0.4"],
-        ("alone.example", "A"): ["127.0.0.5"],
-        ("null.example", "MX"): [(0, ".")],
-        ("busy.example", "MX"): [(10, "mx.busy.example")], ("mx.busy.example", "A"): ["127.0.0.6"],
-        ("later.example", "A"): ["127.0.0.5"],
-    })
+    dns = Zone()
+    for domain, servers in (("a", ["10 mx.shared.example"]), ("b", ["10 mx.shared.example"]), ("null", ["0 ."]), ("busy", ["10 mx.busy.example"]),
+                            ("down", ["20 second.down.example", "10 first.down.example"])):
+        dns.publish("MX", f"{domain}.example", *servers)
+    for name, address in (("mx.shared", 2), ("first.down", 3), ("second.down", 4), ("alone", 5), ("later", 5), ("mx.busy", 6)):
+        dns.publish("A", f"{name}.example", f"127.0.0.{address}")
     dns.broken.add("later.example")
     policies = os.path.join(world.base, "sites.yaml")
     with open(policies, "w", encoding="ascii") as file:
         file.write("- site: mx.shared.example\n  connections: 2\n- site: mx.busy.example\n  connections: 1\n  pause_seconds: 1\n")
-    world.settings.update({"routing": "mx", "dns-servers": dns.address, "mx-port": port, "mx-private": "on", "site-policies": policies})
+    world.settings.update({"routing": "mx", "dns-servers": f"127.0.0.1:{dns.port}", "mx-port": port, "mx-private": "on", "site-policies": policies})
     world.start_server()
     api = world.api()
     api.ok("PUT", "/v1/settings", {"senders": ["news@shop.example.com"], "company": "Shop", "postal_address": "1 Main Street"})
@@ -117,7 +113,6 @@ def run(world):
     check(world.server.stop() == 0, "SIGTERM")
     for host in (shared, second, alone, busy):
         host.controller.stop()
-    dns.close()
     return f"{6 * EACH} mails to 5 sites, {2 * EACH} bounced, {busy.refused} refused with 421"
 
 

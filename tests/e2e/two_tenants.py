@@ -20,7 +20,8 @@ SAME_FOR_ALL = {"/v1/limits": "public", "/v1/tenants": "the operator's", "/v1/de
 WANT_PARAMETER = {"/v1/campaigns/{id}/preview"}  # of one contact that a parameter names
 WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",
-          "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "imports": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099"}
+          "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "imports": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099",
+          "domains": "nowhere.example"}
 
 
 class Tenant:
@@ -39,7 +40,7 @@ class Tenant:
 
 def path_of(pattern, ids):
     noun = pattern.split("/")[2]
-    return pattern.replace("{contact_id}", ids["contact_id"]).replace("{id}", quote(str(ids.get(noun, "1"))))
+    return pattern.replace("{contact_id}", ids["contact_id"]).replace("{name}", ids["domains"]).replace("{id}", quote(str(ids.get(noun, "1"))))
 
 
 def requests_of(pattern, operation, ids):
@@ -106,6 +107,8 @@ def fill(world, tenant):
     api.ok("POST", "/v1/events", {"id": f"{word}-1", "type": "visit", "contact": {"email": SHARED}})
     wait_for("the visit", lambda: "visit" in json.dumps(api.ok("GET", f"/v1/contacts/{tenant.ids['contacts']}/engagements")), 20, world.server)
     wait_for("completed", lambda: api.ok("GET", f"/v1/campaigns/{tenant.ids['campaigns']}")["status"] == "completed", 30, world.server)
+    tenant.ids["domains"] = api.ok("POST", "/v1/domains", {"name": f"{word}.example"})["name"]
+    wait_for("the domain", lambda: api.call("GET", f"/v1/domains/{tenant.ids['domains']}")[0] == 200, 20, world.server)
     wait_for("the suppression", lambda: api.ok("GET", f"/v1/suppressions?email={quote(tenant.ids['email'])}")["items"], 20, world.server)
 
 
@@ -121,6 +124,11 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/attributes"): ({"name": amber.word, "type": "integer", "personal": True}, own),
             ("post", "/v1/keys"): ({"label": word, "scopes": ["admin"], "tenant": amber.word}, (403,)),
             ("delete", "/v1/keys/{id}"): (None, gone),
+            ("post", "/v1/domains"): ({"name": f"stolen.{amber.word}.example"}, own),
+            ("post", "/v1/domains/{name}:rotate"): (None, gone),
+            ("post", "/v1/domains/{name}:activate"): (None, gone),
+            ("post", "/v1/domains/{name}:check"): (None, gone),
+            ("delete", "/v1/domains/{name}"): (None, gone),
             ("post", "/v1/contacts"): ({"email": SHARED, "attributes": {"secret": word}, "lists": [list_id]}, (422,)),
             ("post", "/v1/imports"): (f"email,secret\n{ids['email']},{word}\n", own + (404,)),
             ("post", "/v1/lists"): ({"name": f"{amber.word} list"}, own),
@@ -143,7 +151,7 @@ def write(amber, blue, routes, message_ids):
     known = attempts(amber, blue, message_ids)
     written = [(method, pattern) for pattern, operations in routes.items() for method in operations if method != "get"]
     # Things of one's own come last: until then every id of amber's is nobody's to blue.
-    order = {"/v1/lists": 1, "/v1/templates": 1, "/v1/campaigns": 1}
+    order = {"/v1/domains": 1, "/v1/lists": 1, "/v1/templates": 1, "/v1/campaigns": 1}
     for method, pattern in sorted(written, key=lambda at: order.get(at[1], 0)):
         check((method, pattern) in known, f"{method} {pattern}: teach this test what a stranger would try")
         body, statuses = known[(method, pattern)]

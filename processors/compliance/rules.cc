@@ -1,0 +1,142 @@
+// See rules.h.
+#include "processors/compliance/rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "processors/personalization/template.h"
+#include "schemas/address.h"
+#include "schemas/types.h"
+#include "streams/state/key.h"
+
+namespace maily::compliance {
+namespace {
+
+std::string DomainIn(std::string_view from) {
+  const std::string address = AddressIn(from);
+  const auto parsed = schema::ParseAddress(address);
+  return parsed ? parsed->domain : address.substr(std::min(address.rfind('@') + 1, address.size()));
+}
+
+bool HasUnsubscribeLink(const templates::v1::TemplateVersion& version) {
+  const auto parsed = personalization::Parse({version.subject(), version.html(), version.text()});
+  const auto has = [](const std::vector<personalization::Piece>& pieces) {
+    return std::ranges::any_of(pieces, [](const auto& piece) { return piece.kind == personalization::Piece::Kind::kUnsubscribeUrl; });
+  };
+  return (version.html().empty() || has(parsed.html)) && (version.text().empty() || has(parsed.text));
+}
+
+bool TemplateNotFound(const Launch& launch, Objection& out) {
+  out = {"/template_id", "template_not_found", fmt::format("there is no template {}", launch.spec.template_id())};
+  return launch.version == nullptr;
+}
+
+bool FromNotVerified(const Launch& launch, Objection& out) {
+  out = {"/from", "from_not_verified", "the address in from is not among the senders of this tenant; add it to the settings first"};
+  const std::string from = AddressIn(launch.spec.from());
+  return std::ranges::none_of(launch.tenant.senders(), [&](const std::string& sender) { return AddressIn(sender) == from; });
+}
+
+bool DomainMissing(const Launch& launch, Objection& out) {
+  const std::string domain = DomainIn(launch.spec.from());
+  out = {
+      "/from", "domain_missing",
+      fmt::format("mails from {0} would not be signed: add it as a sending domain, maily domain add {0}, and publish its records", domain)};
+  return launch.live && launch.domain == nullptr;
+}
+
+bool DomainUnchecked(const Launch& launch, Objection& out) {
+  const bool never = launch.domain != nullptr && launch.domain->checked_at_us() == 0;
+  out = {"/from", "domain_unchecked",
+         fmt::format("the sending domain of {} {}: publish what maily domain show says, then maily domain check it",
+                     DomainIn(launch.spec.from()), never ? "was never checked" : "did not pass its last check")};
+  return launch.live && launch.domain != nullptr && (never || !launch.domain->passed());
+}
+
+bool PostalAddressMissing(const Launch& launch, Objection& out) {
+  out = {"/postal_address", "postal_address_missing", "marketing mail must name a postal address; set postal_address in the settings"};
+  return launch.tenant.postal_address().empty();
+}
+
+bool UnsubscribeLinkMissing(const Launch& launch, Objection& out) {
+  out = {"/template_id", "unsubscribe_link_missing", "every part of the template needs {{ unsubscribe_url }}"};
+  return launch.version != nullptr && !HasUnsubscribeLink(*launch.version);
+}
+
+bool ListNotFound(const Launch& launch, Objection& out) {
+  out = {"/list_id", "list_not_found", fmt::format("there is no list {}", launch.spec.list_id())};
+  return launch.list_missing;
+}
+
+bool EmptyAudience(const Launch& launch, Objection& out) {
+  out = {"/list_id", "empty_audience", "the audience is empty, nobody would get this campaign; add members to the list, or choose another"};
+  return launch.empty_audience && !launch.list_missing;
+}
+
+constexpr std::string_view kAtLaunch = "launch";
+constexpr std::string_view kAtLiveLaunch = "launch of a live instance";
+
+constexpr Rule kRules[] = {
+    {"template_not_found", "the template is there", "Maily", kAtLaunch, TemplateNotFound},
+    {"from_not_verified", "From is one of the tenant's senders: headers are truthful", "CAN-SPAM", kAtLaunch, FromNotVerified},
+    {"domain_missing", "From is aligned with a domain whose DKIM keys are held here", "Gmail, Yahoo, Microsoft", kAtLiveLaunch,
+     DomainMissing},
+    {"domain_unchecked", "DKIM, SPF, DMARC, alignment, return path, PTR and one-click of the domain passed their last check",
+     "Gmail, Yahoo, Microsoft, RFC 8058", kAtLiveLaunch, DomainUnchecked},
+    {"postal_address_missing", "the tenant has a postal address", "CAN-SPAM", kAtLaunch, PostalAddressMissing},
+    {"unsubscribe_link_missing", "every part of the template has an opt-out", "CAN-SPAM, GDPR Art. 7(3)", kAtLaunch,
+     UnsubscribeLinkMissing},
+    {"list_not_found", "the list of the audience is there", "Maily", kAtLaunch, ListNotFound},
+    {"empty_audience", "somebody would get it", "Maily", kAtLaunch, EmptyAudience},
+    {"dkim", "each key that signs is published as it is", "RFC 6376 3.6.1", "maily domain check"},
+    {"spf", "one v=spf1 record, of at most 10 lookups, that does not let everybody send", "RFC 7208", "maily domain check"},
+    {"dmarc", "a v=DMARC1 record with p=none at least", "Gmail, Yahoo, Microsoft", "maily domain check"},
+    {"alignment", "MAIL FROM and d= are at or below the domain", "RFC 7489 3.1", "maily domain check"},
+    {"return_path_mx", "bounces have a host that takes them in", "RFC 5321", "maily domain check"},
+    {"ptr", "each source address has forward-confirmed reverse DNS", "Gmail", "maily domain check"},
+    {"one_click", "links begin with https, and their host resolves", "RFC 8058 3.1", "maily domain check, maily serve"},
+    {"one_click_headers", "List-Unsubscribe and List-Unsubscribe-Post are in every mail", "RFC 8058 3.1, RFC 2369",
+     "processors/effects/smtp/message.cc"},
+    {"one_click_signed", "both are covered by every DKIM signature (h=)", "RFC 8058 4", "processors/effects/dkim/signed_fields.h"},
+    {"one_click_post", "a POST opts out without login, cookies or redirect; a GET does not", "RFC 8058 3.2", "api/tracking.cc"},
+    {"unsubscribed", "nobody who opted out gets it, when it is planned and at every attempt", "CAN-SPAM, GDPR Art. 21(3)",
+     "processors/compliance/gate.h"},
+    {"suppressed", "no address that is suppressed gets it, when it is planned and at every attempt", "Maily",
+     "processors/compliance/gate.h"},
+};
+
+}  // namespace
+
+std::span<const Rule> Rules() { return kRules; }
+
+std::vector<Objection> Objections(const Launch& launch) {
+  std::vector<Objection> objections;
+  for (const Rule& rule : kRules) {
+    Objection objection;
+    if (rule.broken != nullptr && rule.broken(launch, objection)) objections.push_back(std::move(objection));
+  }
+  return objections;
+}
+
+std::string AddressIn(std::string_view from) {
+  const size_t open = from.rfind('<');
+  const size_t close = from.rfind('>');
+  if (open != std::string_view::npos && close != std::string_view::npos && close > open) from = from.substr(open + 1, close - open - 1);
+  std::string address(from);
+  for (char& c : address) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return address;
+}
+
+const domains::v1::Domain* DomainOf(const state::View<domains::v1::Domain>& domains, TenantId tenant, std::string_view from) {
+  std::string name = DomainIn(from);
+  while (name.find('.') != std::string::npos) {
+    if (const domains::v1::Domain* found = domains.Find(state::Key(tenant, name))) return found;
+    name.erase(0, name.find('.') + 1);
+  }
+  return nullptr;
+}
+
+}  // namespace maily::compliance
