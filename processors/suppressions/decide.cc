@@ -14,6 +14,8 @@ namespace {
 
 using journal::Outcome;
 
+constexpr std::string_view kHardBounce = "hard_bounce";
+
 bool IsSuppressed(const task::Context& context, std::string_view contact_key) {
   return context.view<v1::Suppression>().Find(state::Key(context.tenant(), contact_key)) != nullptr;
 }
@@ -24,6 +26,15 @@ bool Refused(task::Context& context, std::string_view contact_key, std::string_v
       Outcome::kInvalid, "invalid_suppression",
       fmt::format("a suppression has a contact key of {} bytes and a reason of at most {}", schema::kContactKeyBytes, kReasonBytesMax));
   return true;
+}
+
+// A contact that is gone has no key.
+void Suppress(task::Context& context, const std::string& contact_key, std::string_view reason) {
+  if (contact_key.empty() || IsSuppressed(context, contact_key)) return;
+  v1::SuppressionAdded added;
+  added.set_contact_key(contact_key);
+  added.set_reason(std::string(reason));
+  context.Emit(added);
 }
 
 }  // namespace
@@ -49,11 +60,13 @@ void Decide(task::Context& context, const v1::RemoveSuppression& command) {
 }
 
 void React(task::Context& context, const sends::v1::AttemptBounced& event) {
-  if (!event.recipient_invalid() || event.contact_key().empty() || IsSuppressed(context, event.contact_key())) return;
-  v1::SuppressionAdded added;
-  added.set_contact_key(event.contact_key());
-  added.set_reason("hard_bounce");
-  context.Emit(added);
+  if (event.recipient_invalid()) Suppress(context, event.contact_key(), kHardBounce);
 }
+
+void React(task::Context& context, const sends::v1::BounceReceived& event) {
+  if (event.recipient_invalid()) Suppress(context, event.contact_key(), kHardBounce);
+}
+
+void React(task::Context& context, const sends::v1::ComplaintReceived& event) { Suppress(context, event.contact_key(), "complaint"); }
 
 }  // namespace maily::suppressions

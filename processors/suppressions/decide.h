@@ -16,5 +16,8 @@ void Decide(task::Context& context, const v1::RemoveSuppression& command);
 
 // An address that is bad for good is suppressed by the decision that learns it.
 void React(task::Context& context, const sends::v1::AttemptBounced& event);
+void React(task::Context& context, const sends::v1::BounceReceived& event);
+// Whoever has reported a mail gets no more.
+void React(task::Context& context, const sends::v1::ComplaintReceived& event);
 
 }  // namespace maily::suppressions

@@ -16,6 +16,8 @@ task::Noun Row() {
       .LooksUp<v1::AddSuppression, v1::Suppression>()
       .LooksUp<v1::RemoveSuppression, v1::Suppression>()
       .Reacts<sends::v1::AttemptBounced>(React)
+      .Reacts<sends::v1::BounceReceived>(React)
+      .Reacts<sends::v1::ComplaintReceived>(React)
       .Evolves<v1::SuppressionAdded>(Evolve)
       .Evolves<v1::SuppressionRemoved>(Evolve);
 }
