@@ -32,6 +32,7 @@ END_TO_END = [
     ("sigterm", ["python3", "tests/e2e/sigterm.py", "--maily", RELEASE]),
     ("relay_tls", ["python3", "tests/e2e/relay_tls.py", "--maily", RELEASE]),
     ("domains", ["python3", "tests/e2e/domains.py", "--maily", RELEASE]),
+    ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("two_tenants", ["python3", "tests/e2e/two_tenants.py", "--maily", RELEASE]),
     ("plaintext", ["python3", "tests/e2e/plaintext.py", "--maily", RELEASE]),
     ("snapshot", ["python3", "tests/e2e/snapshot.py", "--maily", RELEASE]),
