@@ -62,6 +62,7 @@ bool WasDelivered(const task::Context& context, uint64_t ordinal, uint64_t after
 template <class Event>
 void CountSoft(task::Context& context, const Event& event) {
   const auto* known = context.view<v1::SoftBounces>().Find(state::Key(context.tenant(), event.contact_key()));
+  if (known != nullptr && known->campaign_id() == event.campaign_id()) return;  // of the same mail
   const bool anew = known == nullptr || WasDelivered(context, event.ordinal(), known->campaign_id(), event.campaign_id());
   v1::SoftBounceCounted counted;
   counted.set_contact_key(event.contact_key());

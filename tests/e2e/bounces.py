@@ -2,7 +2,10 @@
 """Mail that comes back, by SMTP and by HTTP, to the real program: hard bounces and complaints suppress, in the session's status and beside it;
 repeats, forged tokens, late notices and answers of machines suppress nobody; what was answered 250 survives kill -9.
 """
+import os
 import smtplib
+import ssl
+import subprocess
 import time
 
 from program import check, free_port, need, run_test, wait_for
@@ -66,12 +69,26 @@ def vacation(to):
     return (f"From: someone@example.com\r\nTo: {to}\r\nSubject: away\r\nAuto-Submitted: auto-replied\r\n\r\nBack on Monday. 550 5.1.1 user unknown\r\n").encode()
 
 
+def certificate(world):
+    """Of 127.0.0.1, its own authority: (certificate, key)."""
+    paths = [os.path.join(world.base, name) for name in ("mail.pem", "mail.key")]
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                           "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]],
+                          capture_output=True, text=True, check=False)
+    check(made.returncode == 0, made.stderr)
+    return paths
+
+
 def run(world):
     relay = Handler()
     server = Controller(relay, hostname="127.0.0.1", port=world.smtp_port)
     server.start()
     mail_port = free_port()
-    world.settings.update({"mail-listen": f"127.0.0.1:{mail_port}", "mail-host": "mx.maily.example"})
+    world.settings.update({"mail-listen": f"127.0.0.1:{mail_port}", "mail-host": "mx.maily.example", "mail-certificate": os.path.join(world.base, "none")})
+    world.start_server(wait=False)
+    check(world.server.process.wait(60) == 2, "a certificate without a key is taken")
+    world.settings["mail-certificate"], world.settings["mail-key"] = certificate(world)
+    trusted = ssl.create_default_context(cafile=world.settings["mail-certificate"])
     world.start_server()
     api = world.api()
     api.ok("PUT", "/v1/settings", {"senders": ["news@example.com"], "company": "Shop", "postal_address": "1 Main Street"})
@@ -89,9 +106,11 @@ def run(world):
         wait_for(f"{count} are delivered", lambda: world.api().ok("GET", f"/v1/campaigns/{made}")["counts"]["delivered"] == count, 60, world.server)
         return made
 
-    def back(mail, to):
+    def back(mail, to, secured=False):
         """Brings a mail back with the null sender; gives the answer to it."""
         with smtplib.SMTP("127.0.0.1", mail_port, local_hostname="mx.example.net", timeout=60) as line:
+            if secured:
+                line.starttls(context=trusted)
             return line.sendmail("", [to], mail)
 
     def refused(to):
@@ -119,7 +138,7 @@ def run(world):
 
     # Hard: RFC 3464, and prose.
     back(dsn(gone, path[gone]), path[gone])
-    back(qmail(prose, path[prose]), path[prose])
+    back(qmail(prose, path[prose]), path[prose], secured=True)
     wait_for("both are suppressed", lambda: suppressed(gone) == suppressed(prose) == "hard_bounce", 20, world.server)
     told = wait_for("the story tells", lambda: (lambda s: s["bounce_reason"] and s)(story(first, gone)), 20, world.server)
     check(told["status"] == "delivered" and told["bounce_reason"] == "invalid_address" and told["bounced_at"], told)
