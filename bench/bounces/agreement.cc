@@ -1,7 +1,7 @@
 // Measures the rules of bounces by a folder of labelled mails: a JSON object on stdout, tables on stderr.
 //
 // agreement = labels whose class we give too / labels. false_hard = labels that are not hard and that we call hard / labels that are not
-// hard.
+// hard. shared = labels agreed by a rule that at least two MTAs' labels are agreed by / labels.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -70,7 +70,13 @@ int main(int argc, char** argv) {
   }
   std::fprintf(stderr, "agreement %.2f%% of %d labels of %d mails; false hard %.2f%% of %d labels that are not hard; %.0f mails/s\n",
                100 * score.agreement(), score.all.labels, mails, 100 * score.false_hard_share(), score.not_hard, mails / seconds);
+  std::fprintf(stderr, "by rules that two MTAs share %.2f%%; by rules of one MTA alone:", 100 * score.shared_agreement());
+  for (const auto& [rule, by_mta] : score.agreed_by_rule) {
+    if (by_mta.size() == 1) std::fprintf(stderr, " %s (%s %d)", rule.c_str(), by_mta.begin()->first.c_str(), by_mta.begin()->second);
+  }
+  std::fprintf(stderr, "\n");
   const nlohmann::json report = {{"agreement", score.agreement()},
+                                 {"shared_agreement", score.shared_agreement()},
                                  {"false_hard", score.false_hard_share()},
                                  {"mails", mails},
                                  {"labels", score.all.labels},

@@ -52,8 +52,10 @@ const char* ClassName(Class value);    // "hard", …
 const char* ReasonName(Reason value);  // "invalid_address", …
 
 struct Reply {
-  int code = 0;                      // basic code; 0: none is known
-  std::string_view enhanced = {};    // RFC 3463, "5.1.1"; empty: none is known
+  int code = 0;                    // basic code; 0: none is known
+  std::string_view enhanced = {};  // RFC 3463, "5.1.1", as the server said it; empty: none is known
+  // What a program that reports made of it (the Status field of RFC 3464), where the server said none: of any 550 it may have made 5.1.1.
+  std::string_view status = {};
   std::string_view text = {};        // what was said, as it was said, codes included or not; only the first 4 KiB are looked at
   std::string_view remote_mta = {};  // host that said it, for rules of one provider; may be empty
   // Of a Diagnostic-Code field: "smtp", "x-unix"; "prose" of what a person was to read; empty is taken for smtp.

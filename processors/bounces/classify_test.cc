@@ -107,6 +107,48 @@ TEST(Classify, AProvidersOwnWordsCountOnlyForIt) {
   EXPECT_EQ(Classify({.text = text, .remote_mta = "mx.a.example"}).cls, Class::kSoft);
 }
 
+TEST(Classify, AConceptIsTwoWordsNearEachOtherInOneSentence) {
+  for (const char* text :
+       {"550 user unknown", "550 Unknown is the user", "550 the mailbox <ann@a.example> was not found", "550 ann@a.example...User unknown",
+        "550-Unknown user", "550 BAD_RECIPIENT", "550 the recipient doesn\xe2\x80\x99t exist"}) {
+    Expect({At(Command::kRcpt, text), Class::kHard, Reason::kInvalidAddress});
+  }
+  for (const char* text : {"550 the user was asked. Unknown error", "550 users; not found",
+                           "550 the user said that he would rather not have this mail and the reason is unknown", "550 userunknown"}) {
+    EXPECT_EQ(Classify(At(Command::kRcpt, text)).cls, Class::kSoft) << text;
+  }
+}
+
+TEST(Classify, TheServersOwnCodeAndWordsOutweighWordsOfMails) {
+  Expect({At(Command::kUnknown, "550 5.1.1 Message rejected: no such user"), Class::kHard, Reason::kInvalidAddress});
+  Expect({At(Command::kRcpt, "550 Message not accepted: mailbox not found"), Class::kHard, Reason::kInvalidAddress});
+  // The client made 5.1.1 of a 550.
+  Expect({{.status = "5.1.1", .text = "550 Message rejected by policy", .command = Command::kRcpt}, Class::kSoft, Reason::kPolicy});
+  // A gateway's name for any refusal that it quotes.
+  EXPECT_EQ(Classify({.text = "5.1.0 - Unknown address error 550-'5.7.1 <ann@a.example>... Access denied'"}).cls, Class::kSoft);
+  Expect({{.text = "5.1.0 - Unknown address error 550-'No such user'"}, Class::kHard, Reason::kInvalidAddress});
+}
+
+TEST(Classify, AStateThatMayPassIsSoftUnderAnyCode) {
+  for (const char* text : {"550 5.1.1 account suspended", "550 mailbox temporarily unavailable", "551 this is a deactivated mailbox",
+                           "550 5.1.1 the user's mailbox is locked", "550 5.2.1 recipient disabled"}) {
+    Expect({At(Command::kRcpt, text), Class::kSoft, Reason::kInactive});
+  }
+}
+
+TEST(Classify, AFaultOfOursThatNamesAddressesAndDomainsIsNeverHard) {
+  for (const char* text :
+       {"550 5.7.1 <ann@a.example>: Recipient address rejected: invalid sender domain", "550 Mail from invalid domain",
+        "550 Invalid address in From: address", "550 Too many invalid recipients", "501 5.5.4 Invalid domain name",
+        "550 Recipient unavailable: your IP address is blacklisted", "550 Client host rejected: unknown host",
+        "550 5.7.1 user unknown or blocked by policy; you are listed at rbl.example", "554 5.7.1 invalid DKIM signature of the address",
+        "550 5.5.4 <ann@a.example>: Recipient address rejected: Invalid command arguments",
+        "550 5.6.0 <ann@a.example>: Recipient address rejected: invalid media", "550 Unrecognized sender address",
+        "550 relaying denied: unknown domain"}) {
+    EXPECT_EQ(Classify(At(Command::kRcpt, text)).cls, Class::kSoft) << text << ": " << Classify(At(Command::kRcpt, text)).rule;
+  }
+}
+
 TEST(Classify, DeliveredIsSaidByCodesOfTwo) {
   Expect({{.text = "250 2.1.5 OK"}, Class::kDelivered, Reason::kNone});
   Expect({{.enhanced = "2.0.0"}, Class::kDelivered, Reason::kNone});
@@ -135,9 +177,12 @@ TEST(Rules, IdsAreUniqueAndTheLastOneAlwaysFits) {
   std::set<std::string_view> ids;
   for (const Rule& rule : Rules()) {
     EXPECT_TRUE(ids.insert(rule.id).second) << rule.id;
-    EXPECT_EQ(std::string(rule.phrases).find("||"), std::string::npos) << rule.id;
-    EXPECT_FALSE(rule.phrases.ends_with('|') || rule.phrases.starts_with('|')) << rule.id;
-    for (const char c : rule.phrases) EXPECT_FALSE(c >= 'A' && c <= 'Z') << rule.id << ": phrases are in lower case";
+    EXPECT_EQ(rule.subjects.empty(), rule.predicates.empty()) << rule.id;
+    for (const std::string_view words : {rule.phrases, rule.subjects, rule.predicates}) {
+      EXPECT_EQ(std::string(words).find("||"), std::string::npos) << rule.id;
+      EXPECT_FALSE(words.ends_with('|') || words.starts_with('|')) << rule.id;
+      for (const char c : words) EXPECT_FALSE(c >= 'A' && c <= 'Z') << rule.id << ": words are in lower case";
+    }
   }
   EXPECT_EQ(Rules().back().id, "none");
 }

@@ -68,7 +68,7 @@ bool ReadJsonNotice(std::string_view text, Report& report) {
                   .status = std::string(StringOf(json, "status", begin, close)),
                   .diagnostic = std::string(StringOf(json, "diagnosticCode", begin, close))};
     if (report.kind == Kind::kBounce) {
-      one.verdict = Classify({.enhanced = one.status, .text = one.diagnostic});
+      one.verdict = Classify({.status = one.status, .text = one.diagnostic});
     } else {
       one.verdict = report.feedback == Feedback::kAbuse ? Verdict{Class::kComplaint, Reason::kComplaint, "feedback.abuse"}
                                                         : Verdict{Class::kNone, Reason::kNone, "feedback.not-spam"};

@@ -89,9 +89,10 @@ std::string_view HeadAddress(std::string_view line) {
   for (const std::string_view lead : {"<<<", "(reason:", ">>>"}) {
     if (line.starts_with(lead)) return {};
   }
-  for (const std::string_view lead : {"final-recipient:", "original-recipient:", "recipient address:", "recipient:", "addressed to:",
-                                      "undeliverable to ", "could not be delivered to:", "did not reach the following recipient:",
-                                      "failed recipient:", "invalid final delivery userid:", "user:", "delivery to ", "rfc822;", "***"}) {
+  for (const std::string_view lead :
+       {"final-recipient:", "original-recipient:", "recipient address:", "recipient:", "addressed to:", "undeliverable to ",
+        "could not be delivered to:", "did not reach the following recipient:", "failed recipient:", "invalid final delivery userid:",
+        "unknown user:", "user mailbox exceeds allowed size:", "user:", "delivery to ", "rfc822;", "***"}) {
     if (StartsWith(line, lead)) {
       line = Trim(line.substr(lead.size()));
       break;
@@ -164,6 +165,19 @@ std::vector<Said> ReadStatus(std::string_view text) {
   }
   close();
   return all;
+}
+
+std::string WithoutHeader(std::string_view prose) {
+  static constexpr std::string_view kNames[] = {
+      "subject:",      "cc:",      "sent:", "date:", "message-id:", "content-type:", "content-transfer-encoding:", "content-description:",
+      "mime-version:", "x-mailer:"};
+  std::string out;
+  while (!prose.empty()) {
+    const std::string_view line = TakeLine(prose);
+    if (std::ranges::any_of(kNames, [&](std::string_view name) { return StartsWith(Trim(line), name); })) continue;
+    out.append(line).push_back('\n');
+  }
+  return out;
 }
 
 std::string Unquoted(std::string_view text) {
@@ -252,11 +266,31 @@ Command CommandIn(std::string_view text) {
       {"smtp command data", Command::kData},
       {"body of message generated response", Command::kData},
       {"mail from:<> response", Command::kMail},
+      {"rcpt to generated", Command::kRcpt},
+      {"mail from generated", Command::kMail},
+      {"data generated", Command::kData},
+      {"response to rcpt", Command::kRcpt},
+      {"response to mail", Command::kMail},
+      {"response to data", Command::kData},
+      {"sending rcpt", Command::kRcpt},
+      {"sending mail from", Command::kMail},
+      {"sending end of data", Command::kData},
+      {"sending message body", Command::kData},
+      {"rcpt command", Command::kRcpt},
+      {"rejected recipient", Command::kRcpt},
+      {"following rcpt", Command::kRcpt},
+      {"following data", Command::kData},
+      {"after pipelined mail", Command::kMail},
   };
   for (const auto& [words, command] : kWords) {
     if (Contains(text, words)) return command;
   }
   return Command::kUnknown;
+}
+
+Command OnlyCommandIn(std::string_view text) {
+  const bool others = Contains(text, "mail from") || Contains(text, "data") || Contains(text, "need rcpt");
+  return !others && Contains(text, "rcpt") ? Command::kRcpt : Command::kUnknown;
 }
 
 Command CommandInTranscript(std::string_view prose, std::string_view diagnostic) {
@@ -266,9 +300,9 @@ Command CommandInTranscript(std::string_view prose, std::string_view diagnostic)
   while (!prose.empty()) {
     std::string_view line = Trim(TakeLine(prose));
     // Some draw the arrows the other way round, and say what they mean.
-    const bool told_sent = StartsWith(line, "sent <<<");
-    const bool told_received = StartsWith(line, "received >>>");
-    if (told_sent || told_received) line = Trim(line.substr(line.find(told_sent ? '<' : '>')));
+    const bool told_sent = StartsWith(line, "sent <<<") || StartsWith(line, "sent >>>");
+    const bool told_received = StartsWith(line, "received >>>") || StartsWith(line, "received <<<");
+    if (told_sent || told_received) line = Trim(line.substr(line.find_first_of("<>")));
     if (told_sent || (line.starts_with(">>>") && !told_received)) {
       const std::string_view sent = Trim(line.substr(3));
       command = StartsWith(sent, "rcpt")                                              ? Command::kRcpt
@@ -344,7 +378,7 @@ std::vector<Said> ReadProse(std::string_view prose, const std::vector<std::strin
   std::vector<Said> all;
   const auto told = std::ranges::count_if(paragraphs, [](const Paragraph& one) { return !one.address.empty(); });
   if (told <= 1) {
-    Said one{.diagnostic_type = "prose", .diagnostic = Collapse(prose)};
+    Said one{.diagnostic_type = "prose", .diagnostic = Collapse(WithoutHeader(prose))};
     if (!paragraphs.empty()) one.address = paragraphs[0].address;
     if (one.address.empty() && !known.empty()) one.address = known[0];
     for (std::string_view rest = prose; one.address.empty() && !rest.empty();) {
@@ -357,6 +391,7 @@ std::vector<Said> ReadProse(std::string_view prose, const std::vector<std::strin
     }
     one.command = CommandIn(one.diagnostic);
     if (one.command == Command::kUnknown) one.command = CommandInTranscript(prose, {});
+    if (one.command == Command::kUnknown) one.command = OnlyCommandIn(one.diagnostic);
     all.push_back(std::move(one));
     return all;
   }
@@ -365,7 +400,7 @@ std::vector<Said> ReadProse(std::string_view prose, const std::vector<std::strin
     const size_t end = i + 1 < paragraphs.size() ? paragraphs[i + 1].begin : prose.size();
     Said one{.address = paragraphs[i].address,
              .diagnostic_type = "prose",
-             .diagnostic = Collapse(prose.substr(paragraphs[i].begin, end - paragraphs[i].begin))};
+             .diagnostic = Collapse(WithoutHeader(prose.substr(paragraphs[i].begin, end - paragraphs[i].begin)))};
     one.command = CommandIn(one.diagnostic);
     all.push_back(std::move(one));
   }

@@ -34,6 +34,8 @@ struct Notice {
   std::string_view copy;
 };
 Notice SplitNotice(std::string_view text);
+// Without the header of our own mail that prose repeats: a subject "Virus" says nothing of a virus.
+std::string WithoutHeader(std::string_view prose);
 // A notice that a person forwarded, without the '>' before its lines.
 std::string Unquoted(std::string_view text);
 
@@ -43,6 +45,8 @@ std::vector<Said> ReadProse(std::string_view prose, const std::vector<std::strin
 
 // At which command the server said it, by the words that mail programs use around it.
 Command CommandIn(std::string_view text);
+// RCPT is told of in many more ways than CommandIn knows; where prose names no other command, it is the one.
+Command OnlyCommandIn(std::string_view text);
 // The command before the reply `diagnostic` in a transcript ("<<< 550 …"), or kUnknown.
 Command CommandInTranscript(std::string_view prose, std::string_view diagnostic);
 

@@ -331,9 +331,9 @@ constexpr std::string_view kChallengeWords[] = {"spamarrest",
                                                 "approve your address",
                                                 "my spam filter requires",
                                                 "requires verification"};
-constexpr std::string_view kDelayWords[] = {"warning message only",     "this is a warning only",     "has been delayed",
-                                            "is delayed for more than", "still being retried",        "will keep trying",
-                                            "do not need to resend",    "notification about a delay", "temporary failure report"};
+constexpr std::string_view kDelayWords[] = {
+    "warning message only", "this is a warning only", "has been delayed",           "is delayed for more than", "still being retried",
+    "will keep trying",     "do not need to resend",  "notification about a delay", "temporary failure report", "attempts will continue"};
 
 bool IsAutoReply(const Fields& headers, std::string_view subject) {
   const std::string_view submitted = FieldOf(headers, "auto-submitted");
@@ -437,7 +437,7 @@ bool IsVague(const Verdict& verdict) {
          (verdict.rule.starts_with("code.") && std::ranges::find(kPrecise, verdict.rule) == std::end(kPrecise));
 }
 
-Recipient Judge(const Said& said, std::string_view prose) {
+Recipient Judge(const Said& said, std::string_view prose, std::string_view reporting_mta) {
   Recipient out{.address = said.address,
                 .action = said.action,
                 .status = said.status,
@@ -450,16 +450,15 @@ Recipient Judge(const Said& said, std::string_view prose) {
   }
   // The code in the words of the server that refused is nearer than the Status field, which its client made of it.
   std::string enhanced = FindEnhancedCode(said.diagnostic);
-  if (enhanced.empty() || enhanced.ends_with(".0.0")) {
-    if (said.status.size() >= 5 && (enhanced.empty() || !said.status.ends_with(".0.0"))) enhanced = said.status;
-  }
+  if (enhanced.starts_with('2')) enhanced.clear();  // of an earlier step, or the version of something
   if (out.status.empty()) out.status = enhanced;
   // Prose is judged by what it quotes, if it quotes a reply.
   const size_t refusal = said.status.empty() && said.action.empty() ? FindRefusal(said.diagnostic) : 0;
   const std::string_view quoted = std::string_view(said.diagnostic).substr(refusal == std::string_view::npos ? 0 : refusal);
   Reply reply{.enhanced = enhanced,
+              .status = said.status,
               .text = quoted,
-              .remote_mta = said.remote_mta,
+              .remote_mta = said.remote_mta.empty() ? reporting_mta : std::string_view(said.remote_mta),
               .diagnostic_type = said.diagnostic_type,
               .command = said.command};
   out.verdict = Classify(reply);
@@ -494,7 +493,11 @@ void ReadBounce(Report& report, const Parts& parts, const Notice& notice, const 
   }
   if (status.empty()) {
     const std::vector<Said> prose = ReadProse(notice.prose, known, ours);
-    for (const Said& said : prose) report.recipients.push_back(Judge(said, prose.size() == 1 ? notice.prose : std::string_view()));
+    // What stands above the first of several recipients is said of all.
+    const std::string text = WithoutHeader(notice.prose);
+    const size_t first = prose.size() > 1 ? std::min(Find(text, ToLower(prose.front().address)), text.size()) : text.size();
+    const std::string_view of_all = std::string_view(text).substr(0, first);
+    for (const Said& said : prose) report.recipients.push_back(Judge(said, of_all, report.reporting_mta));
     return;
   }
   for (const Said& said : status) known.push_back(said.address);
@@ -505,7 +508,8 @@ void ReadBounce(Report& report, const Parts& parts, const Notice& notice, const 
     if (one.command == Command::kUnknown) one.command = CommandInTranscript(notice.prose, one.diagnostic);
     if (one.command == Command::kUnknown) one.command = CommandIn(one.diagnostic);
     if (one.command == Command::kUnknown && words != nullptr) one.command = CommandIn(words->diagnostic);
-    report.recipients.push_back(Judge(one, words != nullptr ? std::string_view(words->diagnostic) : std::string_view()));
+    report.recipients.push_back(
+        Judge(one, words != nullptr ? std::string_view(words->diagnostic) : std::string_view(), report.reporting_mta));
   }
 }
 

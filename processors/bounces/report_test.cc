@@ -40,7 +40,7 @@ TEST(Report, ANotificationTellsRecipientAndMail) {
   EXPECT_EQ(one.remote_mta, "mx.a.example");
   EXPECT_EQ(one.diagnostic, "550 5.1.1 <ann@a.example>: Recipient address rejected: User unknown");
   EXPECT_EQ(one.verdict.cls, Class::kHard);
-  EXPECT_EQ(one.verdict.rule, "code.address");
+  EXPECT_EQ(one.verdict.rule, "address.proven");
   EXPECT_EQ(report.reporting_mta, "dns; mx.example");
   EXPECT_EQ(report.original_envelope_id, "env-7");
   EXPECT_EQ(report.original_message_id, "<m1@news.example>");
@@ -256,6 +256,59 @@ TEST(Report, ABoundaryThatNeverComesIsReadAsProse) {
   ASSERT_EQ(report.recipients.size(), 1u);
   EXPECT_EQ(report.recipients[0].address, "ann@a.example");
   EXPECT_EQ(report.recipients[0].verdict.cls, Class::kHard);
+}
+
+TEST(Report, AHeaderOfOurMailThatProseRepeatsSaysNothing) {
+  const Report report =
+      Read(Prose("Undeliverable: your mail",
+                 "Your message\n\n  To:      ann@a.example\n  Subject: Your mailbox is full of virus and spam, version 2.0.12\n"
+                 "  Sent:    Thu, 11 Jul 2002 16:52:33 -0300\n\ndid not reach the following recipient(s):\n\n"
+                 "ann@a.example on Thu, 11 Jul 2002 16:54:54 -0300\n    The recipient name is not recognized\n"));
+  EXPECT_EQ(report.kind, Kind::kBounce);
+  ASSERT_EQ(report.recipients.size(), 1u);
+  EXPECT_EQ(report.recipients[0].verdict.cls, Class::kHard);
+}
+
+TEST(Report, WhatStandsAboveSeveralRecipientsIsSaidOfAll) {
+  const Report report =
+      Read(Prose("Mail delivery failed",
+                 "There is no route to host a.example: network is unreachable.\n\n"
+                 "The following recipients did not receive your message:\n\n<ann@a.example>\n\nNeither did:\n\n<bob@a.example>\n"));
+  ASSERT_EQ(report.recipients.size(), 2u);
+  for (const Recipient& one : report.recipients) EXPECT_EQ(one.verdict.reason, Reason::kRouting) << one.address << one.verdict.rule;
+}
+
+TEST(Report, TheCommandIsFoundHoweverProgramsTellOfIt) {
+  for (const char* text : {"Sent >>> RCPT TO: <ann@a.example>\nReceived <<< 550 ann@a.example... No such user\n",
+                           "Sent <<< RCPT TO: <ann@a.example>\nReceived >>> 550 ann@a.example... No such user\n",
+                           "SMTP Server <mx.a.example> rejected recipient <ann@a.example> (Error following RCPT command). It responded as "
+                           "follows: [550 unknown user]\n",
+                           "<ann@a.example>:\n    mx.a.example [192.0.2.1]:\n    >>> RCPT TO:<ann@a.example>\n    <<< 550 User unknown\n",
+                           "SMTP:RCPT host 192.0.2.1: 553 5.3.0 <ann@a.example>... No such user here\n",
+                           "RCPT TO generated following response:\n550 <ann@a.example>... Addressee unknown\n",
+                           "<ann@a.example>: host mx.a.example[192.0.2.1] said: 550 no such user (in reply to RCPT TO command)\n"}) {
+    const Report report = Read(Prose("Undeliverable mail", text));
+    ASSERT_EQ(report.recipients.size(), 1u) << text;
+    EXPECT_EQ(report.recipients[0].command, Command::kRcpt) << text;
+    EXPECT_EQ(report.recipients[0].verdict.cls, Class::kHard) << text << ": " << report.recipients[0].verdict.rule;
+  }
+}
+
+TEST(Report, ProgramsThatNameTheReasonBeforeTheAddressMayNameSeveral) {
+  const Report report = Read(Prose("Undeliverable Mail",
+                                   "Unknown user: ann@a.example\n\nRCPT TO generated following response:\n553 5.3.0 "
+                                   "<ann@a.example>... Addressee unknown\n\nUser mailbox exceeds allowed size: "
+                                   "bob@a.example\n"));
+  ASSERT_EQ(report.recipients.size(), 2u);
+  EXPECT_EQ(report.recipients[0].verdict.cls, Class::kHard);
+  EXPECT_EQ(report.recipients[1].verdict.reason, Reason::kMailboxFull);
+}
+
+TEST(Report, AReceiptRuleOfAmazonIsNoDirectory) {
+  std::string mail = Dsn("failed", "Status: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 Mailbox does not exist");
+  EXPECT_EQ(Read(mail).recipients.at(0).verdict.cls, Class::kHard);
+  mail.replace(mail.find("dns; mx.example"), 15, "dns; inbound-smtp.us-west-2.amazonaws.example");
+  EXPECT_EQ(Read(mail).recipients.at(0).verdict.rule, "amazon.receipt");
 }
 
 }  // namespace

@@ -64,6 +64,7 @@ void Add(Score& score, const Labelled& mail) {
       unmet.push_back(&label);
       continue;
     }
+    ++score.agreed_by_rule[std::string((*found)->verdict.rule)][mail.mta];
     left.erase(found);
     ++score.all.agree;
     ++score.by_reason[label.reason].agree;
@@ -85,6 +86,15 @@ void Add(Score& score, const Labelled& mail) {
         ours != nullptr ? ClassName(ours->verdict.cls) : "nothing", ours != nullptr ? ReasonName(ours->verdict.reason) : "",
         ours != nullptr ? ours->verdict.rule : "", KindName(report.kind), ours != nullptr ? ours->diagnostic.substr(0, 160) : ""));
   }
+}
+
+double Score::shared_agreement() const {
+  int shared = 0;
+  for (const auto& [rule, by_family] : agreed_by_rule) {
+    if (by_family.size() < 2) continue;
+    for (const auto& [family, count] : by_family) shared += count;
+  }
+  return all.labels == 0 ? 0 : static_cast<double>(shared) / all.labels;
 }
 
 }  // namespace maily::bounces

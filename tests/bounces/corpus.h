@@ -45,11 +45,15 @@ struct Score {
   int false_hard = 0;  // of these, classified hard
   std::map<std::string, Count> by_reason;
   std::map<std::string, Count> by_mta;
-  std::map<std::string, int> by_rule;        // recipients that each rule decided
-  std::map<std::string, int> wrong_by_rule;  // of these, without an agreeing label
-  std::vector<std::string> disagreements;    // "name: label … ours …"
+  std::map<std::string, int> by_rule;                                // recipients that each rule decided
+  std::map<std::string, int> wrong_by_rule;                          // of these, without an agreeing label
+  std::vector<std::string> disagreements;                            // "name: label … ours …"
+  std::map<std::string, std::map<std::string, int>> agreed_by_rule;  // rule, then MTA: labels agreed
 
   double agreement() const { return all.labels == 0 ? 0 : static_cast<double>(all.agree) / all.labels; }
+  // What would be left of the agreement if each MTA's mails met the rules that the others need as well: labels agreed by a rule that
+  // another MTA's labels are agreed by too. A cautious guess at MTAs that nobody has looked at.
+  double shared_agreement() const;
   double false_hard_share() const { return not_hard == 0 ? 0 : static_cast<double>(false_hard) / not_hard; }
 };
 

@@ -50,7 +50,9 @@ class Client(threading.Thread):
                     self.commands.append((f"/v1/commands/{headers['maily-consistency-token']}", answer["id"]))
                 elif status == 202:
                     self.commands.append((answer["status_url"], None))
-                elif status != 503:
+                elif status == 503:
+                    continue  # an event of a contact that may not be there is taken, and may be refused when it is decided
+                else:
                     self.errors.append(f"contact: {status} {answer}")
                 status, answer, _ = api.call("POST", "/v1/events:batch", {"events": [
                     {"id": f"{email}-v", "type": "conversion", "contact": {"email": email}, "revenue_cents": 1, "currency": "EUR"}]})

@@ -178,6 +178,8 @@ class Conversation(asyncio.Protocol):
     def parse(self):
         while not self.busy and not self.ended:
             if self.in_body and self.kind.step == "body":
+                if not self.buffer:
+                    break  # 354 may not have arrived: only a client that has begun the body has handed over the mail
                 self.misbehave()
             elif self.in_body:
                 end = self.buffer.find(b"\r\n.\r\n", max(0, self.scanned - 4))
