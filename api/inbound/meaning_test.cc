@@ -181,6 +181,33 @@ TEST(Meaning, OneMailTellsOfFewSends) {
   EXPECT_EQ(Of(Dsn(kGone), recipients).commands.size(), kSendsMax);
 }
 
+TEST(Meaning, DamagedMailsAreOfTheSameSendOrOfNone) {
+  const uint32_t seed = std::random_device()();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  std::mt19937 random(seed);
+  const std::string returned = "Message-ID: " + std::string(kMessageId);
+  const std::string mails[] = {Dsn(kGone, "x@y.example", returned + "\r\n"), Arf("abuse", returned), Person("550 5.1.1")};
+  for (int round = 0; round < 300; ++round) {
+    std::string mail = mails[random() % std::size(mails)];
+    for (size_t i = random() % 20; i > 0; --i) {
+      const size_t at = random() % mail.size();
+      if (random() % 3 == 0) {
+        mail.erase(at, random() % 40);
+        mail += '.';
+      } else {
+        mail[at] = static_cast<char>(random());
+      }
+    }
+    const Meaning meaning = Of(mail);
+    ASSERT_LE(meaning.commands.size(), 1u);
+    if (meaning.commands.empty() || meaning.what == What::kOptOut) continue;
+    const RecordNotice notice = Notice(meaning);
+    ASSERT_EQ(notice.ordinal(), 2u);
+    ASSERT_EQ(notice.diagnostic().find('@'), std::string::npos);
+    ASSERT_LE(notice.diagnostic().size(), 500u);
+  }
+}
+
 TEST(Anonymous, LeavesNoAddressAndNoByteThatIsNotAscii) {
   EXPECT_EQ(Anonymous("550 <Ann.Lee+x@a.example> and \"a b\"@c.example\r\n", 500), "550 <recipient> and <recipient>  ");
   EXPECT_EQ(Anonymous("Gr\xC3\xBC\xC3\x9F", 500), "Gr????");

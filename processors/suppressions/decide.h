@@ -15,8 +15,8 @@ void Decide(task::Context& context, const v1::AddSuppression& command);
 // "not_suppressed", "invalid_suppression".
 void Decide(task::Context& context, const v1::RemoveSuppression& command);
 
-// So many mails with soft bounces, the last at least so long after the first, without a delivery between them, are as good as a hard one. Only those
-// that speak of the mailbox or its host count: what a server has against the sender or the mail says nothing of the person.
+// So many mails with soft bounces, the last at least so long after the first, without a delivery between them, are as good as a hard one.
+// Only those that speak of the mailbox or its host count: what a server has against the sender or the mail says nothing of the person.
 inline constexpr uint32_t kSoftBouncesMax = 5;
 inline constexpr Duration kSoftBouncesSpan = Days(7);
 // Of the tenant's campaigns between those of two soft bounces, so many at most are looked at for a delivery; if there are more, the count
