@@ -5,6 +5,7 @@
 
 #include "api/health.h"
 #include "api/import/import.h"
+#include "api/inbound_mail.h"
 #include "api/openapi.h"
 #include "api/routes.h"
 #include "api/tracking.h"
@@ -58,6 +59,7 @@ std::optional<http::Problem> CheckParameters(const Call& call, const std::vector
 
 http::Router MakeRouter(const Dependencies& dependencies) {
   auto api = std::make_shared<Shared>(dependencies);
+  NameInboundMetrics();
   http::Router router;
   for (const RouteRow& row : Routes()) {
     http::Route route{.method = row.method, .pattern = std::string(row.pattern), .body_bytes_max = row.body_bytes_max};

@@ -11,6 +11,7 @@
 #include "api/gateway/auth.h"
 #include "api/gateway/gateway.h"
 #include "api/http/router.h"
+#include "api/inbound/meaning.h"
 #include "projections/views/views.h"
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
@@ -94,6 +95,8 @@ struct Dependencies {
   LogSettings log;
   // Of a Message-ID as a receiver lists it; kInvalid: not one of ours.
   std::function<Result<ReceivedSend>(std::string_view message_id)> read_message_id;
+  // How mails that come back name their sends.
+  inbound::Readers inbound = {};
   // The decision on the command that stands there; none: it is not known to be decided. kNotFound: no command was ever decided there.
   // Runs on a blocking executor.
   std::function<Result<std::optional<FoundDecision>>(const CommandAt& at)> find_decision;

@@ -105,6 +105,7 @@ constexpr ErrorCode kCodes[] = {
     {"postal_address_missing", "the settings have no postal_address"},
     {"unsubscribe_link_missing", "a part of the template has no {{ unsubscribe_url }}"},
     {"unknown_send", "there is no such send"},
+    {"invalid_notice", "what came back about a mail is of no known kind, or too long"},
     {"not_unknown", "it is known what became of this send"},
     {"invalid_result", "no result of an attempt"},
     {"unknown_link", "the mail has no such link"},

@@ -5,6 +5,9 @@
 
 namespace maily::api {
 
+// inbound_mail.cc
+void TakeInbound(Call call);
+
 // tenants.cc
 void CreateTenant(Call call);
 void ListTenants(Call call);

@@ -155,6 +155,8 @@ std::string OpenApiJson(std::span<const RouteRow> rows, const std::vector<Operat
     if (row.example.starts_with('{')) {
       const Json example = Json::parse(row.example);
       operation["requestBody"] = {{"content", {{"application/json", {{"schema", SchemaOf(example)}, {"example", example}}}}}};
+    } else if (row.example == kMailType) {
+      operation["requestBody"] = {{"content", {{kMailType, {{"schema", {{"type", "string"}}}}}}}};
     } else if (row.handler == nullptr) {
       operation["requestBody"] = {{"content", {{"text/csv", {{"schema", {{"type", "string"}}}}}}}};
     }
@@ -229,6 +231,7 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
     if (row.example.starts_with('?')) path += row.example;
     command += " '$URL" + path + "'";
     if (row.example.starts_with('{')) command += "\\\n  -H 'Content-Type: application/json' -d '" + std::string(row.example) + "'";
+    if (row.example == kMailType) command += " \\\n  -H 'Content-Type: message/rfc822' --data-binary @mail.eml";
     if (row.handler == nullptr) command += " \\\n  -H 'Content-Type: text/csv' --data-binary @contacts.csv";
     const size_t quoted = command.find("'$URL");
     command.replace(quoted, 5, "\"$URL");

@@ -3,6 +3,7 @@
 
 #include "api/engagements.h"
 #include "api/handlers.h"
+#include "api/inbound_mail.h"
 
 namespace maily::api {
 namespace {
@@ -95,6 +96,8 @@ constexpr RouteRow kRoutes[] = {
      kEventBytesMax},
     {kPost, "/v1/events:batch", Scope::kIngest, "Record up to 1,000 events; a verdict for each", "RecordContactEvent",
      R"({"events":[{"id":"visit-1","type":"visit","contact":{"email":"ann@example.com"}}]})", RecordEvents},
+    {kPost, "/v1/inbound", Scope::kIngest, "Take a mail that came back: a bounce, a complaint, a machine's answer", "RecordNotice",
+     kMailType, TakeInbound, kInboundBytesMax},
     {kGet, "/v1/engagements/count", Scope::kRead, "How many events of a type were recorded", "engagement_count", "?type=conversion",
      CountEngagements},
     {kGet, "/v1/deadletters", Scope::kAdmin, "Commands that could not be decided", "dead_letters", "", ListDeadLetters},

@@ -21,6 +21,9 @@ struct RouteRow {
   std::string_view also = {};  // a query parameter that may stand instead of those of the example
 };
 
+// The example of a row whose body is a mail.
+inline constexpr std::string_view kMailType = "message/rfc822";
+
 std::span<const RouteRow> Routes();
 
 // The query parameters that a route takes: those of its example, `also`; of a read also min, wait_ms, strict, page_size, page_token; of a

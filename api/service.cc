@@ -1,6 +1,7 @@
 // What the API says about itself, and what it could not decide.
 #include "api/engagements.h"
 #include "api/handlers.h"
+#include "api/inbound_mail.h"
 #include "api/read.h"
 
 namespace maily::api {
@@ -24,6 +25,7 @@ void ShowLimits(Call call) {
           {"event_id_hours", 24},
           {"events_per_batch_max", kEventsPerBatchMax},
           {"event_bytes_max", kEventBytesMax},
+          {"inbound_bytes_max", kInboundBytesMax},
           {"suppressions_per_batch_max", 1000},
           {"import_field_bytes_max", 64 * 1024},
           {"import_row_bytes_max", 256 * 1024},

@@ -123,6 +123,11 @@ const std::vector<Setting>& Settings() {
       {"source_addresses", "", kText, 0, 0,
        "IP addresses that mails leave from, 192.0.2.1,2001:db8::1; maily domain check looks at their reverse DNS; empty: it does not"},
       {"helo_name", "localhost", kText, 0, 0, "name given in EHLO"},
+      {"mail_listen", "", kEndpoint, 0, 0,
+       "address that takes in mail that comes back (bounces, complaints) by SMTP, host:port, by the role api; empty: none is taken in"},
+      {"mail_host", "", kText, 0, 0, "name of the host that takes it in, as the MX records of return paths say it"},
+      {"mail_certificate", "", kText, 0, 0, "file with its certificate chain, PEM, for STARTTLS; empty: STARTTLS is not offered"},
+      {"mail_key", "", kText, 0, 0, "file with the certificate's private key, PEM"},
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
       {"flush_journal_mb", "64", kNumber, 1, 1 << 16,
        "journal written between flushes of the state, over all partitions, MiB; bounds a restart"},
@@ -165,7 +170,8 @@ Result<void> Config::Set(std::string_view name, const std::string& value, const 
     if (setting.kind == Setting::Kind::kSwitch && value != "true" && value != "false") {
       return Fail(Code::kInvalid, "{}: {} must be true or false, not '{}'", source, name, value);
     }
-    if (setting.kind == Setting::Kind::kEndpoint && !ParseEndpoint(value)) {
+    const bool may_be_empty = setting.fallback.empty();
+    if (setting.kind == Setting::Kind::kEndpoint && !(value.empty() && may_be_empty) && !ParseEndpoint(value)) {
       return Fail(Code::kInvalid, "{}: {} must be host:port, not '{}'", source, name, value);
     }
     if (setting.kind == Setting::Kind::kLevel && !observe::LevelFromName(value)) {

@@ -24,6 +24,7 @@
 #include "app/inbox.h"
 #include "app/instance.h"
 #include "app/log_settings.h"
+#include "app/mail_intake.h"
 #include "app/open_blobs.h"
 #include "app/open_keyring.h"
 #include "app/open_log.h"
@@ -101,6 +102,7 @@ struct Runtime {
   std::unique_ptr<asio_net::Worker> api_worker;        // answers of the API: never blocks
   std::unique_ptr<asio_net::Worker> query_workers[2];  // queries, and keys that become durable
   std::unique_ptr<asio_net::Worker> bulk_worker;       // imports: parsing and sealing
+  std::unique_ptr<asio_net::Worker> mail_worker;       // mail that comes in
   std::unique_ptr<asio_net::Worker> snapshot_worker;   // null: there are none
 
   std::unique_ptr<dns::DnsResolver> dns;           // asks the servers
@@ -128,6 +130,7 @@ struct Runtime {
   std::unique_ptr<task::Answers> answers;  // where an API has no host
   std::unique_ptr<api::Dependencies> api;
   std::unique_ptr<InboxGateway> inbox;  // null: not of this process
+  std::unique_ptr<MailIntake> mail;     // null: no mail is taken in
   std::unique_ptr<gateway::Auth> auth;  // of the operators' routes
   OperatorNeeds operators;
   std::unique_ptr<http::Server> server;
@@ -255,6 +258,7 @@ void MakeWorkers(Runtime& run, const Config& config) {
   run.api_worker = std::make_unique<asio_net::Worker>("api");
   for (auto& worker : run.query_workers) worker = std::make_unique<asio_net::Worker>("query");
   run.bulk_worker = std::make_unique<asio_net::Worker>("bulk");
+  run.mail_worker = std::make_unique<asio_net::Worker>("mail");
   run.sender = std::make_unique<command::Sender>(*run.log, static_cast<size_t>(config.Number("command_queue_mb")) << 20);
   run.replies = std::make_unique<command::Replies>(kWaitingMax);
   run.tails = std::make_unique<journal::Tails>(*run.log);
@@ -384,6 +388,7 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
                                       .trouble = {},
                                       .not_ready = {},
                                       .version = "0.1.0 (" MAILY_BUILD ")",
+                                      .mail_host = config.Text("mail_host"),
                                       .resolver = run.dns.get(),  // no cache: what was published just now is seen
                                       .source_addresses = run.source_addresses,
                                       .tracking_base_url = TrackingBaseUrl(config),
@@ -393,6 +398,7 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
     MAILY_TRY(const smtp::SendId id, smtp::DecodeMessageId(message_id, *run.keyring));
     return api::ReceivedSend{id.tenant, id.partition, id.campaign_id, id.ordinal};
   };
+  run.api->inbound = InboundReaders(*run.keyring, run.log->settings().partition_count);
   run.api->find_decision = [&run](const CommandAt& at) -> Result<std::optional<api::FoundDecision>> {
     const journal::Position known = projections::Furthest(run.projections, at.partition);
     MAILY_TRY(const auto found, journal::FindDecision(*run.log, known, at));
@@ -409,6 +415,8 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
 }
 
 Result<void> StartApi(Runtime& run, const Config& config) {
+  if (!run.roles.api && !config.Text("mail_listen").empty())
+    return Fail(Code::kInvalid, "{}: mail_listen needs the role api", config.Source("mail_listen"));
   http::ServerOptions options;
   MAILY_TRY(options.listen, ParseEndpoint(config.Text("listen")));
   options.threads = static_cast<size_t>(config.Number("http_threads"));
@@ -431,6 +439,7 @@ Result<void> StartApi(Runtime& run, const Config& config) {
   for (const auto& projection : run.projections) run.operators.projections.push_back(projection.get());
   AddOperatorRoutes(router, run.operators);
   MAILY_TRY(run.server, http::Server::Start(options, std::move(router)));
+  MAILY_TRY(run.mail, MailIntake::Start(config, *run.api, *run.mail_worker));
   return Ok();
 }
 
@@ -577,6 +586,7 @@ void StopWorkers(Runtime& run) {
   run.views_worker->Stop();
   run.disk_worker->Stop();
   run.bulk_worker->Stop();
+  run.mail_worker->Stop();
   for (auto& worker : run.query_workers) worker->Stop();
   run.api_worker->Stop();
 }
@@ -589,6 +599,7 @@ bool Stop(Runtime& run, Duration timeout) {
   const Duration start = run.clock.Steady();
   const auto left = [&] { return Duration{std::max<int64_t>(1000, timeout.us - (run.clock.Steady() - start).us)}; };
   run.server->Stop(Seconds(2));
+  if (run.mail) run.mail->Stop(kMailsWait);
   if (run.inbox) {
     const std::lock_guard lock(run.inbox_mutex);
     run.inbox->Stop(kInboxWait);
@@ -711,6 +722,7 @@ int Serve(const Common& common, const Config& config) {
   }
   observe::Log(observe::Level::kInfo, "listening",
                {{"http", run.server->local().ToString()},
+                {"mail", run.mail ? run.mail->local().ToString() : ""},
                 {"data", run.instance->data()},
                 {"log", config.Text("log")},
                 {"durability", run.log->durability_class()},

@@ -45,6 +45,8 @@ ARROWS = {
     "api": BELOW + ["schemas", "maily", "projections/views", "projections/sql", "streams/command", "streams/keyring", "api/*",
                     "file:streams/journal/decision.h"],
     "api/mail": BELOW + ["streams/tls"],
+    "api/inbound": BELOW + ["schemas", "maily", "projections/views", "projections/sql", "streams/command", "streams/keyring", "api/gateway",
+                            "file:processors/bounces/report.h"],
     "api/esp": ["streams/base", "file:processors/bounces/classify.h"],
     "app": ["*"],
     "tests": ["*"],

@@ -26,12 +26,22 @@ constexpr std::array kDeferredDelays = {Seconds(60),      Seconds(5 * 60),  Seco
                                         Seconds(30 * 60), Seconds(60 * 60), Seconds(120 * 60)};
 constexpr std::array kUnreachableDelays = {Seconds(15), Seconds(30), Seconds(60), Seconds(120), Seconds(300)};
 
+constexpr size_t kDiagnosticBytesMax = 500;
+constexpr size_t kHostBytesMax = 255;
+constexpr size_t kWordBytesMax = 64;
+
 template <class Event, class Command>
 Event About(const Command& command) {
   Event event;
   event.set_campaign_id(command.campaign_id());
   event.set_ordinal(command.ordinal());
   return event;
+}
+
+// Empty: there is no such contact any more.
+std::string ContactKeyOf(const task::Context& context, uint64_t ordinal) {
+  const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), ordinal));
+  return contact == nullptr ? std::string() : contact->contact_key();
 }
 
 // Where in the conversation a reply was given.
@@ -90,9 +100,40 @@ void Bounce(task::Context& context, const v1::RecordAttempt& command) {
     bounced.set_reason(bounces::ReasonName(verdict.reason));
     bounced.set_rule(std::string(verdict.rule));
   }
-  const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), command.ordinal()));
-  if (contact != nullptr) bounced.set_contact_key(contact->contact_key());
+  bounced.set_contact_key(ContactKeyOf(context, command.ordinal()));
   context.Emit(bounced);
+}
+
+// What is wrong with it; null: nothing.
+const char* FaultOf(const v1::RecordNotice& command) {
+  if (!v1::NoticeKind_IsValid(command.kind()) || command.kind() == v1::NOTICE_UNSPECIFIED) return "there is no such kind of notice";
+  if (command.diagnostic().size() > kDiagnosticBytesMax) return "the diagnostic is too long";
+  for (const std::string* word : {&command.reason(), &command.rule(), &command.status(), &command.source()}) {
+    if (word->size() > kWordBytesMax) return "reason, rule, status or source is too long";
+  }
+  return command.reporting_mta().size() > kHostBytesMax ? "the reporting host's name is too long" : nullptr;
+}
+
+// Not if the contact was never in the audience, is to get its mail yet, or was held out.
+bool MayHaveGoneOut(const task::Context& context, uint64_t campaign_id, uint64_t ordinal) {
+  if (ordinal == 0) return false;
+  const auto* chunk = context.view<v1::SendChunk>().Find(state::Key(context.tenant(), campaign_id, (ordinal - 1) / kChunkOrdinals));
+  const size_t at = (ordinal - 1) % kChunkOrdinals;
+  if (chunk == nullptr || at >= chunk->statuses().size()) return false;
+  const auto status = static_cast<uint8_t>(chunk->statuses()[at]);
+  return status != v1::NONE && status != v1::PENDING && status != v1::HELD_OUT;
+}
+
+// What events of bounces and complaints have in common.
+template <class Event>
+Event Received(const task::Context& context, const v1::RecordNotice& command) {
+  auto event = About<Event>(command);
+  event.set_contact_key(ContactKeyOf(context, command.ordinal()));
+  event.set_reason(command.reason());
+  event.set_rule(command.rule());
+  event.set_reporting_mta(command.reporting_mta());
+  event.set_source(command.source());
+  return event;
 }
 
 template <class Command>
@@ -165,6 +206,33 @@ void Decide(task::Context& context, const v1::ResolveUnknown& command) {
   resolved.set_why(command.why());
   context.Emit(resolved);
   if (!command.delivered()) context.Emit(About<v1::RetryDue>(command));
+}
+
+void Decide(task::Context& context, const v1::RecordNotice& command) {
+  if (const char* wrong = FaultOf(command)) return context.Refuse(Outcome::kInvalid, "invalid_notice", wrong);
+  if (!MayHaveGoneOut(context, command.campaign_id(), command.ordinal())) {
+    return context.Refuse(Outcome::kNotFound, "unknown_send",
+                          fmt::format("no mail of campaign {} went to contact {}", command.campaign_id(), command.ordinal()));
+  }
+  switch (command.kind()) {
+    case v1::NOTICE_BOUNCE: {
+      auto bounce = Received<v1::BounceReceived>(context, command);
+      bounce.set_recipient_invalid(command.hard());
+      bounce.set_status(command.status());
+      bounce.set_diagnostic(command.diagnostic());
+      return context.Emit(bounce);
+    }
+    case v1::NOTICE_COMPLAINT:
+      return context.Emit(Received<v1::ComplaintReceived>(context, command));
+    case v1::NOTICE_AUTO_REPLY: {
+      auto replied = About<v1::AutoReplied>(command);
+      replied.set_reason(command.reason());
+      replied.set_source(command.source());
+      return context.Emit(replied);
+    }
+    default:  // late, or there: nothing to do, and nothing to count
+      return context.Unchanged();
+  }
 }
 
 void Retry(task::Context& context, std::string_view subject) {

@@ -26,6 +26,9 @@ Duration RetryDelay(std::string_view stage, uint32_t tries);
 void Decide(task::Context& context, const v1::RecordAttempt& command);
 // Code of refusal: "not_unknown".
 void Decide(task::Context& context, const v1::ResolveUnknown& command);
+// Of a mail that went out, whatever is known of it: nothing of the attempts changes. Codes of refusal: "unknown_send" if no mail of that
+// campaign can have gone to that contact, "invalid_notice".
+void Decide(task::Context& context, const v1::RecordNotice& command);
 
 // Timer kRetryStep.
 void Retry(task::Context& context, std::string_view subject);

@@ -306,4 +306,8 @@ void Evolve(task::Fold& fold, const v1::SendExpired& event) {
   run.Plus(&CampaignCounts::set_failed, &CampaignCounts::failed);
 }
 
+void Evolve(task::Fold& /*fold*/, const v1::BounceReceived& /*event*/) {}
+void Evolve(task::Fold& /*fold*/, const v1::ComplaintReceived& /*event*/) {}
+void Evolve(task::Fold& /*fold*/, const v1::AutoReplied& /*event*/) {}
+
 }  // namespace maily::sends

@@ -40,4 +40,9 @@ void Evolve(task::Fold& fold, const v1::UnknownResolved& event);
 void Evolve(task::Fold& fold, const v1::RetryDue& event);
 void Evolve(task::Fold& fold, const v1::SendExpired& event);
 
+// What came back later leaves no state here: the read models tell of it, and suppressions react to it.
+void Evolve(task::Fold& fold, const v1::BounceReceived& event);
+void Evolve(task::Fold& fold, const v1::ComplaintReceived& event);
+void Evolve(task::Fold& fold, const v1::AutoReplied& event);
+
 }  // namespace maily::sends

@@ -19,6 +19,7 @@ task::Noun Row() {
       .Reads<campaigns::v1::CampaignRun, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression>()
       .Decides<v1::RecordAttempt>(Decide)
       .Decides<v1::ResolveUnknown>(Decide)
+      .Decides<v1::RecordNotice>(Decide)
       .Reacts<campaigns::v1::RunStateChanged>(React)
       .Evolves<campaigns::v1::AudiencePlanned>(Evolve)
       .Evolves<campaigns::v1::RunStateChanged>(Evolve)
@@ -32,6 +33,9 @@ task::Noun Row() {
       .Evolves<v1::UnknownResolved>(Evolve)
       .Evolves<v1::RetryDue>(Evolve)
       .Evolves<v1::SendExpired>(Evolve)
+      .Evolves<v1::BounceReceived>(Evolve)
+      .Evolves<v1::ComplaintReceived>(Evolve)
+      .Evolves<v1::AutoReplied>(Evolve)
       .Slices(kSend, "send the campaign", Send)
       .Timers(kRetryStep, "try a deferred mail again", Retry);
 }

@@ -3,6 +3,7 @@
 
 #include "maily/sends/v1/events.pb.h"
 #include "maily/suppressions/v1/commands.pb.h"
+#include "streams/base/time.h"
 #include "streams/task/processor.h"
 
 namespace maily::suppressions {
@@ -14,7 +15,18 @@ void Decide(task::Context& context, const v1::AddSuppression& command);
 // "not_suppressed", "invalid_suppression".
 void Decide(task::Context& context, const v1::RemoveSuppression& command);
 
+// So many mails with soft bounces, the last at least so long after the first, without a delivery between them, are as good as a hard one.
+// Only those that speak of the mailbox or its host count: what a server has against the sender or the mail says nothing of the person.
+inline constexpr uint32_t kSoftBouncesMax = 5;
+inline constexpr Duration kSoftBouncesSpan = Days(7);
+// Of the tenant's campaigns between those of two soft bounces, so many at most are looked at for a delivery; if there are more, the count
+// begins anew.
+inline constexpr uint64_t kCampaignsBetweenMax = 64;
+
 // An address that is bad for good is suppressed by the decision that learns it.
 void React(task::Context& context, const sends::v1::AttemptBounced& event);
+void React(task::Context& context, const sends::v1::BounceReceived& event);
+// Whoever has reported a mail gets no more.
+void React(task::Context& context, const sends::v1::ComplaintReceived& event);
 
 }  // namespace maily::suppressions

@@ -10,5 +10,6 @@ inline constexpr uint32_t kEvolveVersion = 1;
 
 void Evolve(task::Fold& fold, const v1::SuppressionAdded& event);
 void Evolve(task::Fold& fold, const v1::SuppressionRemoved& event);
+void Evolve(task::Fold& fold, const v1::SoftBounceCounted& event);
 
 }  // namespace maily::suppressions

@@ -34,6 +34,8 @@ struct Totals {
   int64_t visits = 0;
   int64_t conversions = 0;
   int64_t revenue_cents = 0;
+  int64_t bounced_later = 0;
+  int64_t complaints = 0;
 };
 
 class CampaignTotalsFold final : public Fold {
@@ -52,6 +54,8 @@ class CampaignTotalsFold final : public Fold {
     on.On(fold.get(), &CampaignTotalsFold::Planned);
     on.On(fold.get(), &CampaignTotalsFold::Skipped);
     on.On<sends::AttemptDelivered>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::delivered, 1); });
+    on.On<sends::BounceReceived>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::bounced_later, 1); });
+    on.On<sends::ComplaintReceived>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::complaints, 1); });
     on.On<sends::AttemptBounced>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::bounced, 1); });
     on.On<sends::AttemptUnknown>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::unknown, 1); });
     on.On<sends::SendExpired>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::expired, 1); });
@@ -69,7 +73,8 @@ class CampaignTotalsFold final : public Fold {
     for (const auto& [key, n] : totals_) {
       const auto [tenant, campaign_id, arm] = key;
       MAILY_TRY_VOID(sql::Do(*add_totals_, tenant, campaign_id, arm, n.recipients, n.delivered, n.bounced, n.unknown, n.expired, n.skipped,
-                             n.opens, n.opened, n.clicks, n.clicked, n.unsubscribes, n.visits, n.conversions, n.revenue_cents));
+                             n.opens, n.opened, n.clicks, n.clicked, n.unsubscribes, n.visits, n.conversions, n.revenue_cents,
+                             n.bounced_later, n.complaints));
     }
     totals_.clear();
     for (const auto& [key, contacts] : skips_) {
@@ -224,7 +229,7 @@ class CampaignTotalsFold final : public Fold {
 
 ReadModel CampaignTotalsReadModel() {
   return {.name = "campaign_totals",
-          .version = 1 + kAttributionVersion,
+          .version = 2 + kAttributionVersion,
           .schema_sql = campaign_totals_sql::kSchema,
           .queries_sql = campaign_totals_sql::kQueries,
           .tables = {{"assignments"}, {"campaign_totals"}, {"campaign_skips"}},

@@ -88,6 +88,12 @@ TEST_F(CampaignTotalsFoldTest, ResultsCountForTheArm) {
   EXPECT_EQ(Count(0, "unknown"), 0);
   EXPECT_EQ(Count(0, "delivered"), 1);
   EXPECT_EQ(Count(1, "bounced"), 1);
+  // What comes back later is counted beside them.
+  Happens(0, Of<sends::BounceReceived>(1), Of<sends::ComplaintReceived>(1));
+  EXPECT_EQ(Count(0, "delivered"), 1);
+  EXPECT_EQ(Count(0, "bounced"), 0);
+  EXPECT_EQ(Count(0, "bounced_later"), 1);
+  EXPECT_EQ(Count(0, "complaints"), 1);
 }
 
 TEST_F(CampaignTotalsFoldTest, CountsAddUpWhateverHappens) {

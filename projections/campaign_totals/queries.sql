@@ -4,7 +4,7 @@ SELECT a.arm, a.name, a.holdout, coalesce(t.recipients, 0) AS recipients, coales
        coalesce(t.unknown, 0) AS unknown, coalesce(t.expired, 0) AS expired, coalesce(t.skipped, 0) AS skipped, coalesce(t.opens, 0) AS opens,
        coalesce(t.opened, 0) AS opened, coalesce(t.clicks, 0) AS clicks, coalesce(t.clicked, 0) AS clicked,
        coalesce(t.unsubscribes, 0) AS unsubscribes, coalesce(t.visits, 0) AS visits, coalesce(t.conversions, 0) AS conversions,
-       coalesce(t.revenue_cents, 0) AS revenue_cents
+       coalesce(t.revenue_cents, 0) AS revenue_cents, coalesce(t.bounced_later, 0) AS bounced_later, coalesce(t.complaints, 0) AS complaints
 FROM campaign_arms a LEFT JOIN campaign_totals t ON t.tenant = a.tenant AND t.campaign_id = a.campaign_id AND t.arm = a.arm
 WHERE a.tenant = :tenant AND a.campaign_id = :campaign_id ORDER BY a.arm;
 
@@ -14,7 +14,8 @@ SELECT coalesce(sum(recipients), 0) AS recipients, coalesce(sum(delivered), 0) A
        coalesce(sum(unknown), 0) AS unknown, coalesce(sum(expired), 0) AS expired, coalesce(sum(skipped), 0) AS skipped,
        coalesce(sum(opens), 0) AS opens, coalesce(sum(opened), 0) AS opened, coalesce(sum(clicks), 0) AS clicks,
        coalesce(sum(clicked), 0) AS clicked, coalesce(sum(unsubscribes), 0) AS unsubscribes, coalesce(sum(visits), 0) AS visits,
-       coalesce(sum(conversions), 0) AS conversions, coalesce(sum(revenue_cents), 0) AS revenue_cents
+       coalesce(sum(conversions), 0) AS conversions, coalesce(sum(revenue_cents), 0) AS revenue_cents,
+       coalesce(sum(bounced_later), 0) AS bounced_later, coalesce(sum(complaints), 0) AS complaints
 FROM campaign_totals WHERE tenant = :tenant AND campaign_id = :campaign_id;
 
 -- How the audience came out. audience = planned + holdout; planned = pending + delivered + skipped + bounced + expired + unknown.
@@ -55,14 +56,15 @@ UPDATE assignments SET visited = 1 WHERE tenant = ?1 AND contact_id = ?2 AND cam
 
 -- fold: add_totals
 INSERT INTO campaign_totals (tenant, campaign_id, arm, recipients, delivered, bounced, unknown, expired, skipped, opens, opened, clicks, clicked,
-                             unsubscribes, visits, conversions, revenue_cents)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                             unsubscribes, visits, conversions, revenue_cents, bounced_later, complaints)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
 ON CONFLICT (tenant, campaign_id, arm) DO UPDATE SET
   recipients = campaign_totals.recipients + ?4, delivered = campaign_totals.delivered + ?5, bounced = campaign_totals.bounced + ?6,
   unknown = campaign_totals.unknown + ?7, expired = campaign_totals.expired + ?8, skipped = campaign_totals.skipped + ?9,
   opens = campaign_totals.opens + ?10, opened = campaign_totals.opened + ?11, clicks = campaign_totals.clicks + ?12,
   clicked = campaign_totals.clicked + ?13, unsubscribes = campaign_totals.unsubscribes + ?14, visits = campaign_totals.visits + ?15,
-  conversions = campaign_totals.conversions + ?16, revenue_cents = campaign_totals.revenue_cents + ?17;
+  conversions = campaign_totals.conversions + ?16, revenue_cents = campaign_totals.revenue_cents + ?17,
+  bounced_later = campaign_totals.bounced_later + ?18, complaints = campaign_totals.complaints + ?19;
 
 -- fold: add_skips
 INSERT INTO campaign_skips (tenant, campaign_id, arm, reason, contacts) VALUES (?1, ?2, ?3, ?4, ?5)

@@ -19,7 +19,7 @@ CREATE TABLE campaign_totals (
   arm           BIGINT NOT NULL,  -- -1 = skipped before an arm was chosen
   recipients    BIGINT NOT NULL,  -- assigned to the arm
   delivered     BIGINT NOT NULL,
-  bounced       BIGINT NOT NULL,
+  bounced       BIGINT NOT NULL,  -- refused by the receiver's server
   unknown       BIGINT NOT NULL,  -- not resolved
   expired       BIGINT NOT NULL,
   skipped       BIGINT NOT NULL,  -- holdout apart
@@ -31,6 +31,8 @@ CREATE TABLE campaign_totals (
   visits        BIGINT NOT NULL,  -- contacts
   conversions   BIGINT NOT NULL,
   revenue_cents BIGINT NOT NULL,
+  bounced_later BIGINT NOT NULL,  -- notifications after they were handed over; also counted in delivered, or unknown
+  complaints    BIGINT NOT NULL,
   PRIMARY KEY (tenant, campaign_id, arm)
 ) WITHOUT ROWID;
 

@@ -27,6 +27,9 @@ enum Kind : int {
   kRetryDue = 8,
   kExpired = 9,
   kSkipped = 10,
+  kBouncedLater = 11,
+  kComplained = 12,
+  kAutoReplied = 13,
 };
 
 struct Key {
@@ -35,6 +38,25 @@ struct Key {
   int64_t contact_id = 0;
   auto operator<=>(const Key&) const = default;
 };
+
+// What came back later, to put into a row; none or empty = as it is.
+struct Heard {
+  std::string bounce_reason;
+  std::string bounce_rule;
+  std::optional<int64_t> bounced_at_us;
+  std::optional<int64_t> complained_at_us;
+};
+
+// What a line of the history says besides its kind, attempt and time.
+struct Said {
+  std::optional<int64_t> reply_code;
+  std::string_view detail;
+  std::string_view reason = {};
+  std::string_view rule = {};
+  std::string_view source = {};
+};
+
+sql::Value TextOrNull(std::string_view text) { return text.empty() ? sql::Value::Null() : sql::Value::Text(std::string(text)); }
 
 // What to put into a row; none = as it is, but for the two times that follow the status.
 struct Change {
@@ -46,6 +68,8 @@ struct Change {
   std::optional<int64_t> retry_at_us;
   std::optional<int64_t> reply_code;
   std::string reply_text;
+  std::string bounce_reason;
+  std::string bounce_rule;
 
   void Reply(std::optional<int64_t> code, const std::string& text) {
     if (code) reply_code = code;
@@ -59,6 +83,7 @@ class SendsFold final : public Fold {
     auto fold = std::make_unique<SendsFold>();
     MAILY_TRY(fold->plan_, setup.Prepare("plan"));
     MAILY_TRY(fold->change_, setup.Prepare("change"));
+    MAILY_TRY(fold->hear_, setup.Prepare("hear"));
     MAILY_TRY(fold->remember_, setup.Prepare("remember"));
     EventHandlers& on = setup.handlers;
     on.On(fold.get(), &SendsFold::Planned);
@@ -71,16 +96,24 @@ class SendsFold final : public Fold {
     on.On(fold.get(), &SendsFold::Resolved);
     on.On(fold.get(), &SendsFold::RetryDue);
     on.On(fold.get(), &SendsFold::Expired);
+    on.On(fold.get(), &SendsFold::BouncedLater);
+    on.On(fold.get(), &SendsFold::Complained);
+    on.On(fold.get(), &SendsFold::AutoReplied);
     return std::unique_ptr<Fold>(std::move(fold));
   }
 
   Result<void> Flush() override {
     for (const auto& [key, change] : changes_) {
-      const sql::Value text = change.reply_text.empty() ? sql::Value::Null() : sql::Value::Text(change.reply_text);
       MAILY_TRY_VOID(sql::Do(*change_, key.tenant, key.campaign_id, key.contact_id, static_cast<int>(change.status), change.reason,
-                             change.attempts, change.attempted_at_us, change.settled_at_us, change.retry_at_us, change.reply_code, text));
+                             change.attempts, change.attempted_at_us, change.settled_at_us, change.retry_at_us, change.reply_code,
+                             TextOrNull(change.reply_text), TextOrNull(change.bounce_reason), TextOrNull(change.bounce_rule)));
     }
     changes_.clear();
+    for (const auto& [key, heard] : heard_) {
+      MAILY_TRY_VOID(sql::Do(*hear_, key.tenant, key.campaign_id, key.contact_id, TextOrNull(heard.bounce_reason),
+                             TextOrNull(heard.bounce_rule), heard.bounced_at_us, heard.complained_at_us));
+    }
+    heard_.clear();
     return Ok();
   }
 
@@ -108,88 +141,122 @@ class SendsFold final : public Fold {
   }
 
   template <class Event>
-  Result<void> Remember(const EventAt& at, const Event& e, Kind kind, uint32_t attempt, std::optional<int64_t> reply_code,
-                        std::string_view detail) {
-    const auto remember = [&](const auto& text) {
-      return sql::Do(*remember_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kind),
-                     attempt, at.time.us, reply_code, text);
-    };
-    return detail.empty() ? remember(std::nullopt) : remember(detail);
+  Result<void> Remember(const EventAt& at, const Event& e, Kind kind, uint32_t attempt, const Said& said) {
+    return sql::Do(*remember_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kind),
+                   attempt, at.time.us, said.reply_code, TextOrNull(said.detail), TextOrNull(said.reason), TextOrNull(said.rule),
+                   TextOrNull(said.source));
   }
   static std::optional<int64_t> CodeOf(uint32_t reply_code) { return reply_code == 0 ? std::nullopt : std::optional<int64_t>(reply_code); }
 
+  static void Put(std::string& to, const std::string& text) {
+    if (!text.empty()) to = text;
+  }
+  template <class Event>
+  static Key KeyOf(const EventAt& at, const Event& e) {
+    return {at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal())};
+  }
+
   template <class Event>
   Change& ChangeOf(const EventAt& at, const Event& e, sends::SendStatus status) {
-    Change& change = changes_[{at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal())}];
+    Change& change = changes_[KeyOf(at, e)];
     change.status = status;
     change.settled_at_us.reset();
     change.retry_at_us.reset();
     return change;
   }
   template <class Event>
-  void Settle(const EventAt& at, const Event& e, sends::SendStatus status, uint32_t reply_code, const std::string& reply_text) {
+  Change& Settle(const EventAt& at, const Event& e, sends::SendStatus status, uint32_t reply_code, const std::string& reply_text) {
     Change& change = ChangeOf(at, e, status);
     change.settled_at_us = at.time.us;
     change.Reply(CodeOf(reply_code), reply_text);
+    return change;
+  }
+  template <class Event>
+  Heard& HeardOf(const EventAt& at, const Event& e) {
+    return heard_[KeyOf(at, e)];
   }
 
   Result<void> Opened(const EventAt& at, const sends::AttemptOpened& e) {
     Change& change = ChangeOf(at, e, sends::OPEN);
     change.attempts = e.attempt();
     change.attempted_at_us = at.time.us;
-    return Remember(at, e, kAttemptOpened, e.attempt(), std::nullopt, {});
+    return Remember(at, e, kAttemptOpened, e.attempt(), {std::nullopt, {}});
   }
   Result<void> Skipped(const EventAt& at, const sends::SendSkipped& e) {
     Change& change = ChangeOf(at, e, sends::SKIPPED);
     change.settled_at_us = at.time.us;
     change.reason = e.reason();
     change.Reply(std::nullopt, e.detail());
-    return Remember(at, e, kSkipped, 0, std::nullopt, e.detail());
+    return Remember(at, e, kSkipped, 0, {std::nullopt, e.detail()});
   }
   Result<void> Delivered(const EventAt& at, const sends::AttemptDelivered& e) {
     Settle(at, e, sends::SENT, e.reply_code(), e.reply_text());
-    return Remember(at, e, kDelivered, e.attempt(), CodeOf(e.reply_code()), e.reply_text());
+    return Remember(at, e, kDelivered, e.attempt(), {CodeOf(e.reply_code()), e.reply_text()});
   }
   Result<void> Deferred(const EventAt& at, const sends::AttemptDeferred& e) {
     Change& change = ChangeOf(at, e, sends::WAITING);
     change.retry_at_us = e.retry_at_us();
     change.Reply(CodeOf(e.reply_code()), e.reply_text());
-    return Remember(at, e, kDeferred, e.attempt(), CodeOf(e.reply_code()), e.reply_text());
+    return Remember(at, e, kDeferred, e.attempt(), {CodeOf(e.reply_code()), e.reply_text()});
   }
   Result<void> Bounced(const EventAt& at, const sends::AttemptBounced& e) {
-    Settle(at, e, sends::HARD_BOUNCED, e.reply_code(), e.reply_text());
-    return Remember(at, e, kBounced, e.attempt(), CodeOf(e.reply_code()), e.reply_text());
+    Change& change = Settle(at, e, sends::HARD_BOUNCED, e.reply_code(), e.reply_text());
+    Put(change.bounce_reason, e.reason());
+    Put(change.bounce_rule, e.rule());
+    if (const auto heard = heard_.find(KeyOf(at, e)); heard != heard_.end()) {  // is written after the change, and is older
+      if (!e.reason().empty()) heard->second.bounce_reason.clear();
+      if (!e.rule().empty()) heard->second.bounce_rule.clear();
+    }
+    return Remember(at, e, kBounced, e.attempt(), {CodeOf(e.reply_code()), e.reply_text(), e.reason(), e.rule()});
   }
   Result<void> Unknown(const EventAt& at, const sends::AttemptUnknown& e) {
     ChangeOf(at, e, sends::UNKNOWN).Reply(std::nullopt, e.detail());
-    return Remember(at, e, kUnknown, e.attempt(), std::nullopt, e.detail());
+    return Remember(at, e, kUnknown, e.attempt(), {std::nullopt, e.detail()});
   }
   Result<void> Resolved(const EventAt& at, const sends::UnknownResolved& e) {
     // Not delivered: the RetryDue that follows says what it waits for.
     Change& change = ChangeOf(at, e, e.delivered() ? sends::SENT : sends::WAITING);
     if (e.delivered()) change.settled_at_us = at.time.us;
-    return Remember(at, e, e.delivered() ? kResolvedDelivered : kResolvedNotDelivered, e.attempt(), std::nullopt, e.why());
+    return Remember(at, e, e.delivered() ? kResolvedDelivered : kResolvedNotDelivered, e.attempt(), {std::nullopt, e.why()});
   }
   Result<void> RetryDue(const EventAt& at, const sends::RetryDue& e) {
     ChangeOf(at, e, sends::WAITING);
-    return Remember(at, e, kRetryDue, 0, std::nullopt, {});
+    return Remember(at, e, kRetryDue, 0, {std::nullopt, {}});
   }
   Result<void> Expired(const EventAt& at, const sends::SendExpired& e) {
     Settle(at, e, sends::EXPIRED, 0, e.last_reply());
-    return Remember(at, e, kExpired, 0, std::nullopt, e.last_reply());
+    return Remember(at, e, kExpired, 0, {std::nullopt, e.last_reply()});
+  }
+  // What comes back later leaves the status as it is.
+  Result<void> BouncedLater(const EventAt& at, const sends::BounceReceived& e) {
+    Heard& heard = HeardOf(at, e);
+    Put(heard.bounce_reason, e.reason());
+    Put(heard.bounce_rule, e.rule());
+    heard.bounced_at_us = at.time.us;
+    return Remember(at, e, kBouncedLater, 0,
+                    {std::nullopt, e.diagnostic().empty() ? e.status() : e.diagnostic(), e.reason(), e.rule(), e.source()});
+  }
+  Result<void> Complained(const EventAt& at, const sends::ComplaintReceived& e) {
+    HeardOf(at, e).complained_at_us = at.time.us;
+    return Remember(at, e, kComplained, 0, {std::nullopt, {}, e.reason(), e.rule(), e.source()});
+  }
+  Result<void> AutoReplied(const EventAt& at, const sends::AutoReplied& e) {
+    return Remember(at, e, kAutoReplied, 0, {std::nullopt, {}, e.reason(), {}, e.source()});
   }
 
   sql::Statement* plan_ = nullptr;
   sql::Statement* change_ = nullptr;
+  sql::Statement* hear_ = nullptr;
   sql::Statement* remember_ = nullptr;
   std::map<Key, Change> changes_;  // since the last flush
+  std::map<Key, Heard> heard_;     // since the last flush
 };
 
 }  // namespace
 
 ReadModel SendsReadModel() {
   return {.name = "sends",
-          .version = 2,
+          .version = 3,
           .schema_sql = sends_sql::kSchema,
           .queries_sql = sends_sql::kQueries,
           .tables = {{"sends"},

@@ -122,6 +122,60 @@ TEST_F(SendsFoldTest, AnUnknownSendIsListedUntilItIsResolved) {
   EXPECT_EQ(History(3).at(2, "detail"), Value::Text("not in the sink's list"));
 }
 
+TEST_F(SendsFoldTest, WhatComesBackLaterStandsBesideTheStatus) {
+  Plan();
+  Open(2, 1);
+  Happens(1, Of<sends::AttemptDelivered>(2));
+  auto bounce = Of<sends::BounceReceived>(2);
+  bounce.set_reason("invalid_address");
+  bounce.set_rule("code.address");
+  bounce.set_status("5.1.1");
+  bounce.set_diagnostic("550 5.1.1 no <recipient> here");
+  bounce.set_source("smtp");
+  Happens(1, bounce);
+  auto complaint = Of<sends::ComplaintReceived>(2);
+  complaint.set_reason("abuse");
+  auto replied = Of<sends::AutoReplied>(2);
+  replied.set_reason("auto_reply");
+  Happens(1, complaint, replied);
+  const Rows send = Send(2);
+  EXPECT_EQ(send.at(0, "status"), Value::Text("delivered"));
+  EXPECT_EQ(send.at(0, "bounce_reason"), Value::Text("invalid_address"));
+  EXPECT_EQ(send.at(0, "bounce_rule"), Value::Text("code.address"));
+  EXPECT_NE(send.at(0, "bounced_at_us"), Value::Null());
+  EXPECT_NE(send.at(0, "complained_at_us"), Value::Null());
+  const Rows history = History(2);
+  ASSERT_EQ(history.size(), 5u);
+  EXPECT_EQ(history.at(2, "kind"), Value::Text("bounced_later"));
+  EXPECT_EQ(history.at(2, "detail"), Value::Text("550 5.1.1 no <recipient> here"));
+  EXPECT_EQ(history.at(2, "reason"), Value::Text("invalid_address"));
+  EXPECT_EQ(history.at(2, "source"), Value::Text("smtp"));
+  EXPECT_EQ(history.at(3, "kind"), Value::Text("complained"));
+  EXPECT_EQ(history.at(3, "reason"), Value::Text("abuse"));
+  EXPECT_EQ(history.at(4, "kind"), Value::Text("auto_replied"));
+  RebuildGivesTheSame();
+}
+
+TEST_F(SendsFoldTest, TheNewestBounceSaysWhyInWhateverTransactionsTheyAre) {
+  Plan();
+  auto later = Of<sends::BounceReceived>(2);
+  later.set_reason("mailbox_full");
+  auto refused = Of<sends::AttemptBounced>(2);
+  refused.set_reason("invalid_address");
+  refused.set_rule("code.address");
+  Happens(1, later, refused);
+  Happens(1, later);
+  Happens(1, refused);
+  EXPECT_EQ(Send(2).at(0, "bounce_reason"), Value::Text("invalid_address"));
+  RebuildGivesTheSame();
+  auto of_other = Of<sends::BounceReceived>(3);
+  of_other.set_reason("mailbox_full");
+  auto refused_other = Of<sends::AttemptBounced>(3);
+  refused_other.set_reason("invalid_address");
+  Happens(1, of_other, refused_other);
+  EXPECT_EQ(Send(3).at(0, "bounce_reason"), Value::Text("invalid_address"));
+}
+
 TEST_F(SendsFoldTest, SkippedBouncedAndExpiredKeepTheirReasons) {
   Plan();
   auto skipped = Of<sends::SendSkipped>(2);
@@ -132,10 +186,14 @@ TEST_F(SendsFoldTest, SkippedBouncedAndExpiredKeepTheirReasons) {
   bounced.set_attempt(1);
   bounced.set_reply_code(550);
   bounced.set_reply_text("no such user");
+  bounced.set_reason("invalid_address");
+  bounced.set_rule("code.address");
   Happens(1, bounced);
   EXPECT_EQ(Send(2).at(0, "reason"), Value::Text("unsubscribed"));
   EXPECT_EQ(Send(3).at(0, "status"), Value::Text("bounced"));
   EXPECT_EQ(Send(3).at(0, "reply_text"), Value::Text("no such user"));
+  EXPECT_EQ(Send(3).at(0, "bounce_reason"), Value::Text("invalid_address"));
+  EXPECT_EQ(History(3).at(1, "rule"), Value::Text("code.address"));
   auto expired = Of<sends::SendExpired>(3);
   Happens(1, expired);
   EXPECT_EQ(Send(3).at(0, "status"), Value::Text("expired"));

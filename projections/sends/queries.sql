@@ -9,18 +9,19 @@ ORDER BY s.contact_id LIMIT :limit;
 
 -- name: send
 SELECT s.campaign_id, s.contact_id, s.arm, a.name AS arm_name, t.name AS status, r.name AS reason, s.attempts, s.planned_at_us, s.attempted_at_us,
-       s.settled_at_us, s.retry_at_us, s.reply_code, s.reply_text
+       s.settled_at_us, s.retry_at_us, s.reply_code, s.reply_text, s.bounce_reason, s.bounce_rule, s.bounced_at_us, s.complained_at_us
 FROM sends s JOIN send_statuses t ON t.status = s.status JOIN skip_reasons r ON r.reason = s.reason
 LEFT JOIN campaign_arms a ON a.tenant = s.tenant AND a.campaign_id = s.campaign_id AND a.arm = s.arm
 WHERE s.tenant = :tenant AND s.campaign_id = :campaign_id AND s.contact_id = :contact_id;
 
 -- What happened to it, and what the contact did with it.
 -- name: send_history
-SELECT h.sequence, k.name AS kind, h.attempt, h.at_us, h.reply_code, h.detail, NULL AS link, NULL AS agent
+SELECT h.sequence, k.name AS kind, h.attempt, h.at_us, h.reply_code, h.detail, h.reason, h.rule, h.source, NULL AS link, NULL AS agent
 FROM send_history h JOIN send_history_kinds k ON k.kind = h.kind
 WHERE h.tenant = :tenant AND h.campaign_id = :campaign_id AND h.contact_id = :contact_id
 UNION ALL
-SELECT e.sequence, k.name AS kind, 0 AS attempt, e.recorded_at_us AS at_us, NULL AS reply_code, e.name AS detail, e.link, a.name AS agent
+SELECT e.sequence, k.name AS kind, 0 AS attempt, e.recorded_at_us AS at_us, NULL AS reply_code, e.name AS detail, NULL AS reason,
+       NULL AS rule, NULL AS source, e.link, a.name AS agent
 FROM engagements e JOIN engagement_kinds k ON k.kind = e.kind LEFT JOIN engagement_agents a ON a.agent = e.agent
 WHERE e.tenant = :tenant AND e.contact_id = :contact_id AND e.campaign_id = :campaign_id
 ORDER BY sequence LIMIT :limit;
@@ -52,9 +53,16 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8);
 -- Null leaves what is there; but settled_at_us and retry_at_us follow the status.
 -- fold: change
 UPDATE sends SET status = ?4, reason = coalesce(?5, reason), attempts = coalesce(?6, attempts), attempted_at_us = coalesce(?7, attempted_at_us),
-                 settled_at_us = ?8, retry_at_us = ?9, reply_code = coalesce(?10, reply_code), reply_text = coalesce(?11, reply_text)
+                 settled_at_us = ?8, retry_at_us = ?9, reply_code = coalesce(?10, reply_code), reply_text = coalesce(?11, reply_text),
+                 bounce_reason = coalesce(?12, bounce_reason), bounce_rule = coalesce(?13, bounce_rule)
+WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
+
+-- What came back later: the status stays.
+-- fold: hear
+UPDATE sends SET bounce_reason = coalesce(?4, bounce_reason), bounce_rule = coalesce(?5, bounce_rule), bounced_at_us = coalesce(?6, bounced_at_us),
+                 complained_at_us = coalesce(?7, complained_at_us)
 WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
 
 -- fold: remember
-INSERT INTO send_history (tenant, campaign_id, contact_id, sequence, kind, attempt, at_us, reply_code, detail)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+INSERT INTO send_history (tenant, campaign_id, contact_id, sequence, kind, attempt, at_us, reply_code, detail, reason, rule, source)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12);

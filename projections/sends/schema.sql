@@ -13,6 +13,10 @@ CREATE TABLE sends (
   retry_at_us     BIGINT,           -- while it waits
   reply_code      BIGINT,           -- of the last SMTP reply
   reply_text      TEXT,             -- of the last reply, or why it was skipped
+  bounce_reason   TEXT,             -- of the last bounce, in the session or later: "invalid_address", …
+  bounce_rule     TEXT,             -- the rule that says so
+  bounced_at_us   BIGINT,           -- when a notification said later that the mail did not get there
+  complained_at_us BIGINT,         -- when the recipient reported it
   PRIMARY KEY (tenant, campaign_id, contact_id)
 ) WITHOUT ROWID;
 -- Few at any time, and looked for by people.
@@ -29,6 +33,9 @@ CREATE TABLE send_history (
   at_us       BIGINT NOT NULL,
   reply_code  BIGINT,
   detail      TEXT,             -- the reply, or why
+  reason      TEXT,             -- of a bounce, a complaint, a machine's answer
+  rule        TEXT,             -- the rule that says so
+  source      TEXT,             -- of what came back later: "smtp", "http"
   PRIMARY KEY (tenant, campaign_id, contact_id, sequence)
 ) WITHOUT ROWID;
 
@@ -43,4 +50,5 @@ VALUES (0, ''), (1, 'unsubscribed'), (2, 'suppressed'), (3, 'holdout'), (4, 'no_
 CREATE TABLE send_history_kinds (kind BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
 INSERT INTO send_history_kinds (kind, name)
 VALUES (1, 'attempt_opened'), (2, 'delivered'), (3, 'deferred'), (4, 'bounced'), (5, 'unknown'), (6, 'resolved_delivered'),
-       (7, 'resolved_not_delivered'), (8, 'retry_due'), (9, 'expired'), (10, 'skipped');
+       (7, 'resolved_not_delivered'), (8, 'retry_due'), (9, 'expired'), (10, 'skipped'), (11, 'bounced_later'),
+       (12, 'complained'), (13, 'auto_replied');

@@ -17,7 +17,7 @@ class Program:
         self.maily = maily
 
     def __enter__(self):
-        self.world = World(self.maily, "reference", settings={"partitions": 2, "snapshots": os.path.join(ROOT, "build/reference/snapshots")})
+        self.world = World(self.maily, "reference", settings={"partitions": 2, "mail-listen": "127.0.0.1:0", "snapshots": os.path.join(ROOT, "build/reference/snapshots")})
         self.world.start_server()
         self.api = self.world.api()
         return self

@@ -94,7 +94,7 @@ class History {
   }
 
   void Act() {
-    switch (Below(12)) {
+    switch (Below(13)) {
       case 0: {
         campaigns::PauseCampaign pause;
         pause.set_campaign_id(1);
@@ -128,6 +128,9 @@ class History {
         break;
       case 7:
         Resolve(Below(2) == 0);
+        break;
+      case 8:
+        Notice();
         break;
       default:
         Record(static_cast<sends::AttemptResult>(1 + Below(7)));
@@ -187,6 +190,21 @@ class History {
     return true;
   }
 
+  // Something comes back about anybody's mail: it changes no sum, whatever is known of that mail.
+  void Notice() {
+    if (told_.empty()) return;
+    auto about = told_.begin();
+    std::advance(about, Below(static_cast<uint32_t>(told_.size())));
+    sends::RecordNotice notice;
+    notice.set_campaign_id(1);
+    notice.set_ordinal(about->first.second);
+    notice.set_kind(static_cast<sends::NoticeKind>(1 + Below(5)));
+    notice.set_hard(Below(2) == 0);
+    notice.set_reason("mailbox_full");
+    const auto outcome = Ask(notice, about->first.first).outcome;
+    EXPECT_TRUE(about->second.last == 0 || outcome == journal::Outcome::kDone || outcome == journal::Outcome::kUnchanged);
+  }
+
   bool Resolve(bool delivered) {
     for (const auto& [at, told] : told_) {
       if (!told.unknown) continue;
@@ -233,6 +251,10 @@ class History {
         counted_.set_bounced(counted_.bounced() + 1);
         if (event.recipient_invalid()) suppressed_.insert(event.contact_key());
       });
+      If<sends::BounceReceived>(seen, [&](const auto& event, Told&) {
+        if (event.recipient_invalid()) suppressed_.insert(event.contact_key());
+      });
+      If<sends::ComplaintReceived>(seen, [&](const auto& event, Told&) { suppressed_.insert(event.contact_key()); });
       If<sends::SendSkipped>(seen, [&](const auto&, Told& told) {
         Close(told, true);
         counted_.set_skipped(counted_.skipped() + 1);

@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Mail that comes back, by SMTP and by HTTP, to the real program: hard bounces and complaints suppress, in the session's status and beside it;
+repeats, forged tokens, late notices and answers of machines suppress nobody; what was answered 250 survives kill -9.
+"""
+import os
+import smtplib
+import ssl
+import subprocess
+import time
+
+from program import check, free_port, need, run_test, wait_for
+
+need(["aiosmtpd"], "scripts/setup.sh --mail")
+from aiosmtpd.controller import Controller  # noqa: E402
+
+PEOPLE = 12
+HOST = "bounces.example.com"
+
+
+class Handler:
+    """Takes everything: what comes back comes later."""
+
+    def __init__(self):
+        self.mails = {}  # recipient -> (return path, mail), the newest
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 (aiosmtpd's name)
+        self.mails[envelope.rcpt_tos[0]] = (envelope.mail_from, envelope.content)
+        return "250 2.0.0 taken"
+
+
+def header(mail, name):
+    for line in mail.split(b"\r\n\r\n", 1)[0].decode().split("\r\n"):
+        if line.lower().startswith(name.lower() + ":"):
+            return line.split(":", 1)[1].strip()
+    raise KeyError(name)
+
+
+def report(report_type, prose, fields, returned, to):
+    """multipart/report (RFC 6522): prose, blocks of fields, the header of the mail."""
+    part = "delivery-status" if report_type == "delivery-status" else "feedback-report"
+    blocks = "\r\n\r\n".join("\r\n".join(f"{name}: {value}" for name, value in block) for block in fields)
+    header_of_mail = "".join(f"{name}: {value}\r\n" for name, value in returned)
+    return (f"From: MAILER-DAEMON@mx.example.net\r\nTo: {to}\r\nSubject: Undelivered Mail Returned to Sender\r\nMIME-Version: 1.0\r\n"
+            f'Content-Type: multipart/report; report-type={report_type}; boundary="x"\r\n\r\n--x\r\nContent-Type: text/plain\r\n\r\n{prose}\r\n'
+            f"--x\r\nContent-Type: message/{part}\r\n\r\n{blocks}\r\n\r\n--x\r\nContent-Type: text/rfc822-headers\r\n\r\n{header_of_mail}\r\n"
+            "--x--\r\n").encode()
+
+
+def dsn(who, to, action="failed", status="5.1.1", said="550 5.1.1 no such user", returned=()):
+    return report("delivery-status", f"I could not deliver your mail to {who}.",
+                  [[("Reporting-MTA", "dns; mx.example.net")],
+                   [("Final-Recipient", f"rfc822; {who}"), ("Action", action), ("Status", status), ("Diagnostic-Code", f"smtp; {said} <{who}>")]],
+                  [("Subject", "news"), *returned], to)
+
+
+def arf(kind, message_id):
+    return report("feedback-report", "This is a report.", [[("Feedback-Type", kind), ("User-Agent", "fbl/1"), ("Version", "1")]],
+                  [("Message-ID", message_id), ("To", "[redacted]")], "fbl@" + HOST)
+
+
+def qmail(who, to):
+    return (f"From: MAILER-DAEMON@mx.example.net\r\nTo: {to}\r\nSubject: failure notice\r\n\r\nHi. This is the qmail-send program at mx.example.net.\r\n"
+            "I'm afraid I wasn't able to deliver your message to the following addresses.\r\nThis is a permanent error; I've given up. Sorry it "
+            f"didn't work out.\r\n\r\n<{who}>:\r\n192.0.2.7 does not like recipient.\r\nRemote host said: 550 5.1.1 User unknown\r\n"
+            "Giving up on 192.0.2.7.\r\n\r\n--- Below this line is a copy of the message.\r\n\r\nSubject: news\r\n\r\nhello\r\n").encode()
+
+
+def vacation(to):
+    return (f"From: someone@example.com\r\nTo: {to}\r\nSubject: away\r\nAuto-Submitted: auto-replied\r\n\r\nBack on Monday. 550 5.1.1 user unknown\r\n").encode()
+
+
+def certificate(world):
+    """Of 127.0.0.1, its own authority: (certificate, key)."""
+    paths = [os.path.join(world.base, name) for name in ("mail.pem", "mail.key")]
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                           "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]],
+                          capture_output=True, text=True, check=False)
+    check(made.returncode == 0, made.stderr)
+    return paths
+
+
+def run(world):
+    relay = Handler()
+    server = Controller(relay, hostname="127.0.0.1", port=world.smtp_port)
+    server.start()
+    mail_port = free_port()
+    world.settings.update({"mail-listen": f"127.0.0.1:{mail_port}", "mail-host": "mx.maily.example", "mail-certificate": os.path.join(world.base, "none")})
+    world.start_server(wait=False)
+    check(world.server.process.wait(60) == 2, "a certificate without a key is taken")
+    world.settings["mail-certificate"], world.settings["mail-key"] = certificate(world)
+    trusted = ssl.create_default_context(cafile=world.settings["mail-certificate"])
+    world.start_server()
+    api = world.api()
+    api.ok("PUT", "/v1/settings", {"senders": ["news@example.com"], "company": "Shop", "postal_address": "1 Main Street"})
+    api.ok("POST", "/v1/domains", {"name": "example.com"})
+    api.ok("POST", "/v1/lists", {"name": "people"})
+    api.ok("POST", "/v1/templates", {"name": "t", "subject": "Hi", "text": "{{ unsubscribe_url }} {{ postal_address }}"})
+    people = [f"person{n}@example.org" for n in range(PEOPLE)]
+    ids = {who: api.ok("POST", "/v1/contacts", {"email": who, "lists": [1]})["id"] for who in people}
+    shown = api.ok("GET", "/v1/domains/example.com")
+    check(any(record["purpose"] == "return_path" and record["value"] == "10 mx.maily.example" for record in shown["records"]), shown)
+
+    def launch(name, count):
+        made = api.ok("POST", "/v1/campaigns", {"name": name, "template_id": 1, "list_id": 1, "from": "Shop <news@example.com>"})["id"]
+        api.ok("POST", f"/v1/campaigns/{made}:launch")
+        wait_for(f"{count} are delivered", lambda: world.api().ok("GET", f"/v1/campaigns/{made}")["counts"]["delivered"] == count, 60, world.server)
+        return made
+
+    def back(mail, to, secured=False):
+        """Brings a mail back with the null sender; gives the answer to it."""
+        with smtplib.SMTP("127.0.0.1", mail_port, local_hostname="mx.example.net", timeout=60) as line:
+            if secured:
+                line.starttls(context=trusted)
+            return line.sendmail("", [to], mail)
+
+    def refused(to):
+        try:
+            back(b"Subject: x\r\n\r\nx\r\n", to)
+        except smtplib.SMTPRecipientsRefused as error:
+            return error.recipients[to][0]
+        return 250
+
+    def counted(name, label, value):
+        text = world.api().call("GET", "/metrics")[1].decode()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + "{") and f'{label}="{value}"' in line)
+
+    def story(campaign, who):
+        return world.api().ok("GET", f"/v1/campaigns/{campaign}/sends/{ids[who]}")
+
+    def suppressed(who):
+        status, answer, _ = world.api().call("GET", f"/v1/suppressions?email={who}")
+        return answer["items"][0]["reason"] if status == 200 and answer.get("items") else None
+
+    first = launch("first", PEOPLE)
+    path = {who: relay.mails[who][0] for who in people}
+    check(all(one.endswith("@" + HOST) for one in path.values()), path)
+    gone, prose, complains, late, full, away, by_http, left, stays = people[:9]
+
+    # Hard: RFC 3464, and prose.
+    back(dsn(gone, path[gone]), path[gone])
+    back(qmail(prose, path[prose]), path[prose], secured=True)
+    wait_for("both are suppressed", lambda: suppressed(gone) == suppressed(prose) == "hard_bounce", 20, world.server)
+    told = wait_for("the story tells", lambda: (lambda s: s["bounce_reason"] and s)(story(first, gone)), 20, world.server)
+    check(told["status"] == "delivered" and told["bounce_reason"] == "invalid_address" and told["bounced_at"], told)
+    kinds = [line["kind"] for line in told["history"]]
+    check(kinds == ["attempt_opened", "delivered", "bounced_later"], kinds)
+    check(told["history"][-1]["detail"] == "550 5.1.1 no such user <recipient>" and told["history"][-1]["source"] == "smtp", told["history"][-1])
+
+    # The second copy changes nothing; nor does one whose words are others.
+    back(dsn(gone, path[gone]), path[gone])
+    back(dsn(gone, path[gone], said="550 5.1.1 there is no such user"), path[gone])
+    check(counted("maily_inbound_results_total", "result", "duplicate") == 2, "the copies are not duplicates")
+
+    # Forged tokens, and none: accepted, or refused as recipients, and nothing is recorded.
+    forged = path[stays][:8] + ("a" if path[stays][8] != "a" else "b") + path[stays][9:]
+    back(dsn(stays, forged), forged)
+    back(dsn(stays, "postmaster@" + HOST), "postmaster@" + HOST)
+    check(counted("maily_inbound_mails_total", "what", "forged") == 1 and counted("maily_inbound_mails_total", "what", "nobody") == 1, "not counted")
+    check(refused("ann@" + HOST) == 550, "mail to anybody is taken")
+
+    # Complaints, though redacted; other feedback, late notices, full mailboxes and answers of machines suppress nobody.
+    fbl = "fbl@" + HOST
+    back(arf("abuse", header(relay.mails[complains][1], "Message-ID")), fbl)
+    back(arf("not-spam", header(relay.mails[stays][1], "Message-ID")), fbl)
+    back(arf("opt-out", header(relay.mails[left][1], "Message-ID")), fbl)
+    back(dsn(late, path[late], "delayed", "4.4.1", "421 4.4.1 no answer from host"), path[late])
+    back(dsn(full, path[full], status="5.2.2", said="552 5.2.2 mailbox full"), path[full])
+    back(vacation(path[away]), path[away])
+    wait_for("the complaint suppresses", lambda: suppressed(complains) == "complaint", 20, world.server)
+    told = wait_for("the machine's answer is told", lambda: (lambda s: len(s["history"]) == 3 and s)(story(first, away)), 20, world.server)
+    check(told["history"][-1]["kind"] == "auto_replied", told)
+    check(story(first, full)["bounce_reason"] == "mailbox_full", story(first, full))
+    check(not any(suppressed(who) for who in (late, full, away, stays, left)), "somebody is suppressed for nothing")
+
+    # By HTTP: the same; only of the caller's tenant, only as a mail.
+    as_mail = {"Content-Type": "message/rfc822"}
+    answer = api.ok("POST", "/v1/inbound", dsn(by_http, path[by_http]), as_mail)
+    check(answer == {"what": "bounce", "result": "recorded"}, answer)
+    answer = api.ok("POST", "/v1/inbound", dsn(by_http, path[by_http]), as_mail)
+    check(answer == {"what": "bounce", "result": "duplicate"}, answer)
+    check(api.call("POST", "/v1/inbound", b"{}", {"Content-Type": "application/json"})[0] == 415, "JSON is a mail")
+    answer = api.ok("POST", "/v1/inbound", dsn(stays, forged), as_mail)
+    check(answer == {"what": "forged", "result": "quarantined"}, answer)
+    wait_for("it is suppressed", lambda: suppressed(by_http) == "hard_bounce", 20, world.server)
+
+    def sums():
+        arms = world.api().ok("GET", f"/v1/campaigns/{first}/report")["arms"]
+        return tuple(sum(arm[name] for arm in arms) for name in ("delivered", "bounced", "bounced_later", "complaints"))
+    wait_for("the report counts", lambda: sums() == (PEOPLE, 0, 4, 1), 20, world.server)
+
+    # Answered 250, and the process dies at once: nothing is lost.
+    survivors = people[9:]
+    for who in survivors:
+        back(dsn(who, path[who]), path[who])
+    world.server.kill()
+    world.start_server()
+    api.close()
+    api = world.api()
+    wait_for("all are suppressed", lambda: all(suppressed(who) == "hard_bounce" for who in survivors), 30, world.server)
+
+    # The next campaign goes to whom it may.
+    relay.mails.clear()
+    launch("second", 4)
+    check(set(relay.mails) == {late, full, away, stays}, sorted(relay.mails))
+    before = time.monotonic()
+    check(world.server.stop() == 0, "SIGTERM")
+    server.stop()
+    return f"{PEOPLE} mails, 17 came back; stopped in {time.monotonic() - before:.1f} s"
+
+
+if __name__ == "__main__":
+    run_test(run, settings={"partitions": 2, "workers": 1, "relay-connections": 2})
