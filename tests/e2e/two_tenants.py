@@ -142,9 +142,19 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/campaigns/{id}:pause"): (None, gone),
             ("post", "/v1/campaigns/{id}:resume"): (None, gone),
             ("post", "/v1/campaigns/{id}:cancel"): (None, gone),
+            ("post", "/v1/inbound"): (bounce_of(message_ids[0]), (202,)),
             ("post", "/v1/sends/unknown:resolve"): ({"received_message_ids": message_ids, "why": word}, (200,)),
             ("post", "/v1/events"): (event, own + gone + (422,)),
             ("post", "/v1/events:batch"): ({"events": [event]}, own)}
+
+
+def bounce_of(message_id):
+    """A bounce of that mail, as its receiver would write it."""
+    lines = ["From: mailer-daemon@test", "To: x@test", "Subject: failure", "MIME-Version: 1.0",
+             'Content-Type: multipart/report; report-type=delivery-status; boundary="b"', "", "--b", "Content-Type: message/delivery-status", "",
+             "Reporting-MTA: dns; test", "", "Final-Recipient: rfc822; x@test", "Action: failed", "Status: 5.1.1",
+             "Diagnostic-Code: smtp; 550 5.1.1 no such user", "", "--b", "Content-Type: text/rfc822-headers", "", f"Message-ID: {message_id}", "", "--b--", ""]
+    return "\r\n".join(lines)
 
 
 def write(amber, blue, routes, message_ids):
@@ -160,8 +170,10 @@ def write(amber, blue, routes, message_ids):
             path += f"?email={quote(amber.ids['email'])}"
         if pattern == "/v1/imports":
             path += f"?list={amber.ids['lists']}"
-        status, answer, _ = blue.api.call(method.upper(), path, body, {"Content-Type": "text/csv"} if isinstance(body, str) else None)
+        status, answer, _ = blue.api.call(method.upper(), path, body, {"Content-Type": "message/rfc822" if pattern == "/v1/inbound" else "text/csv"} if isinstance(body, str) else None)
         check(status in statuses, f"{method} {path}: {status} {answer}, expected one of {statuses}")
+        if pattern == "/v1/inbound":
+            check(answer["result"] == "quarantined", f"a bounce of amber's mail was taken from blue: {answer}")
         if pattern.endswith(":resolve"):
             check(answer["foreign_message_ids"] == len(message_ids) and answer["sends"] == [], f"amber's sends were resolved: {answer}")
 
@@ -215,6 +227,8 @@ def run(world):
     blue.api.ok("DELETE", f"/v1/suppressions?email={quote(SHARED)}")
     fill(world, fill_blue)
     compare("amber's things changed by what blue did", {at: lives[at] for at in lists}, looks(amber.api, routes, amber.ids))
+    taken = amber.api.call("POST", "/v1/inbound", bounce_of(message_ids[0]), {"Content-Type": "message/rfc822"})[1]
+    check(taken["result"] == "recorded", f"the bounce that was not taken from blue is not taken from amber: {taken}")
     crossed = looks(blue.api, routes, dict(fill_blue.ids, contacts=amber.ids["contacts"], contact_id=amber.ids["contact_id"]))
     own = json.dumps(list(looks(blue.api, routes, fill_blue.ids).values()))
     check("blue" in own, "blue does not see its own")
