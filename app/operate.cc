@@ -11,6 +11,8 @@
 #include "schemas/json.h"
 #include "streams/journal/rejected.h"
 #include "streams/link/publisher.h"
+#include "streams/observe/logging.h"
+#include "streams/port/resolver.h"
 
 namespace maily::app {
 namespace {
@@ -231,6 +233,33 @@ Response Journal(const OperatorNeeds& needs, const Request& request) {
   return response;
 }
 
+Error NoSites() { return Fail(Code::kConflict, "mail goes to a relay here: there are no sites; see the setting routing"); }
+
+json SiteJson(const smtp::Site::Status& site) {
+  return {{"site", site.site},
+          {"connections", site.connections},
+          {"connections_max", site.policy.connections},
+          {"limit", site.limit},
+          {"paused_seconds", (site.paused_for.us + 999'999) / 1'000'000},
+          {"suspended", site.suspended},
+          {"this_hour", site.this_hour},
+          {"today", site.today},
+          {"delivered", site.delivered},
+          {"deferred", site.deferred},
+          {"bounced", site.bounced}};
+}
+
+// Made if it is not there yet: a site can be suspended before the first mail goes there.
+Response ChangeSite(const OperatorNeeds& needs, const Request& request, bool (smtp::Site::*change)()) {
+  if (needs.sites == nullptr) return Refuse(request, NoSites());
+  const std::string name(request.Param("site"));
+  if (!HostName(name)) return Refuse(request, Fail(Code::kInvalid, "\"{}\" is no name of a site", name));
+  const std::shared_ptr<smtp::Site> site = needs.sites->At(name);
+  const bool changed = (site.get()->*change)();
+  if (changed) observe::Log(observe::Level::kInfo, site->suspended() ? "a site is suspended" : "a site is resumed", {{"site", name}});
+  return Response::Json(200, SiteJson(site->Look(needs.clock->Steady(), needs.clock->Now())).dump());
+}
+
 }  // namespace
 
 void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
@@ -267,6 +296,16 @@ void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
       (*respond)(done ? Response::Json(200, R"({"status":"live"})") : Refuse(request, done.error()));
     });
   });
+  add(Method::kGet, "/v1/sites", [&needs](const Request& request, Respond respond) {
+    if (needs.sites == nullptr) return respond(Refuse(request, NoSites()));
+    json items = json::array();
+    for (const auto& site : needs.sites->All()) items.push_back(SiteJson(site->Look(needs.clock->Steady(), needs.clock->Now())));
+    respond(Response::Json(200, json({{"items", items}}).dump()));
+  });
+  add(Method::kPost, "/v1/sites/{site}:suspend",
+      [&needs](const Request& request, Respond respond) { respond(ChangeSite(needs, request, &smtp::Site::Suspend)); });
+  add(Method::kPost, "/v1/sites/{site}:resume",
+      [&needs](const Request& request, Respond respond) { respond(ChangeSite(needs, request, &smtp::Site::Resume)); });
   add(Method::kGet, "/v1/journal", [&needs](Request request, Respond respond) {
     auto shared = std::make_shared<std::pair<Request, Respond>>(std::move(request), std::move(respond));
     needs.executor->Post([&needs, shared] { shared->second(Journal(needs, shared->first)); });

@@ -8,6 +8,7 @@
 #include "api/gateway/auth.h"
 #include "api/http/router.h"
 #include "app/settings_watch.h"
+#include "processors/effects/smtp/site.h"
 #include "projections/projector/keeper.h"
 #include "streams/journal/tail.h"
 #include "streams/task/host.h"
@@ -25,11 +26,13 @@ struct OperatorNeeds {
   const SettingsWatch* settings = nullptr;  // of the log's topics
   Executor* executor = nullptr;             // may wait for the disk
   std::vector<projections::Keeper*> projections;
+  smtp::Sites* sites = nullptr;  // null: mail goes to a relay
+  Clock* clock = nullptr;
 };
 
 // GET /v1/instance, GET /v1/projections, GET /v1/projections/digests, POST /v1/projections/{group}:rebuild, POST …:rollback,
-// GET /v1/journal?partition=&from=. All need an admin key of the tenant `default`, for they show all tenants; `needs` must outlive the
-// router.
+// GET /v1/journal?partition=&from=, GET /v1/sites, POST /v1/sites/{site}:suspend, POST …:resume (both of this process, until it ends). All
+// need an admin key of the tenant `default`, for they show all tenants; `needs` must outlive the router.
 void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs);
 
 }  // namespace maily::app

@@ -57,6 +57,7 @@ int PrintCheck(const Common& common, const HttpAnswer& answer) {
 const std::vector<Row>& Rows() {
   static const Field kId{"id", "id", As::kPath, true, "its id"};
   static const Field kDomain{"name", "name", As::kPath, true, "its name"};
+  static const Field kSite{"site", "site", As::kPath, true, "its name, as in maily site list"};
   static const Field kSize{"--page-size", "page_size", As::kQuery, false, "rows of a page"};
   static const Field kPage{"--page-token", "page_token", As::kQuery, false, "next_page_token of the page before"};
   static const std::vector<Row> rows = {
@@ -168,6 +169,14 @@ const std::vector<Row>& Rows() {
        "/v1/suppressions",
        {{"email", "email", As::kQuery, true, "the address"}}},
       {"suppression", "list", "maily suppression list", "GET", "/v1/suppressions", {kSize, kPage}},
+      {"site", "list", "maily site list (where mail goes, how fast, and why not faster)", "GET", "/v1/sites", {}},
+      {"site",
+       "suspend",
+       "maily site suspend google.com (no mail goes there from this server, until it is resumed or ends)",
+       "POST",
+       "/v1/sites/{site}:suspend",
+       {kSite}},
+      {"site", "resume", "maily site resume google.com", "POST", "/v1/sites/{site}:resume", {kSite}},
       {"deadletter", "list", "maily deadletter list", "GET", "/v1/deadletters", {kSize, kPage}},
       {"projection", "list", "maily projection list", "GET", "/v1/projections", {}},
       {"projection", "verify", "maily projection verify (digests of the read models)", "GET", "/v1/projections/digests", {}},

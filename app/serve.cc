@@ -117,6 +117,7 @@ struct Runtime {
   std::unique_ptr<task::Snapshots> snapshots;  // null: there are none
   std::unique_ptr<task::TaskEnvironment> environment;
   std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
+  std::shared_ptr<smtp::MxOptions> mx;              // null: mail goes to a relay
   std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
   std::unique_ptr<PublicTopics> public_topics;      // null: not of this process
   std::unique_ptr<task::Host> host;                 // null: leads no partitions
@@ -297,8 +298,8 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   MakeSnapshots(run, config);
 
   MAILY_TRY(const smtp::SharedOptions mail, RelayOptions(config));
-  MAILY_TRY(const std::shared_ptr<smtp::MxOptions> mx, MxOptionsOf(config, *run.resolver, workers));
-  const auto connections = static_cast<size_t>(config.Number(mx ? "mx_connections" : "relay_connections"));
+  MAILY_TRY(run.mx, MxOptionsOf(config, *run.resolver, workers));
+  const auto connections = static_cast<size_t>(config.Number(run.mx ? "mx_connections" : "relay_connections"));
   const std::string base_url = TrackingBaseUrl(config);
   for (size_t w = 0; w < workers; ++w) {
     run.dialers.push_back(std::make_unique<asio_net::AsioDialer>(run.workers->at(w), live.Capability()));
@@ -306,7 +307,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     options.connections = std::max<size_t>(1, connections / workers);
     options.tracking_base_url = base_url;
     options.tick = task::kTickCommand;
-    options.mx = mx;
+    options.mx = run.mx;
     run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy,
                                         *run.sender, *run.keyring));
   }
@@ -436,6 +437,8 @@ Result<void> StartApi(Runtime& run, const Config& config) {
   run.operators.tails = run.tails.get();
   run.operators.settings = &run.settings;
   run.operators.executor = run.disk_worker.get();
+  run.operators.sites = run.mx ? run.mx->sites.get() : nullptr;
+  run.operators.clock = &run.clock;
   for (const auto& projection : run.projections) run.operators.projections.push_back(projection.get());
   AddOperatorRoutes(router, run.operators);
   MAILY_TRY(run.server, http::Server::Start(options, std::move(router)));

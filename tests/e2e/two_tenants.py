@@ -183,7 +183,7 @@ def operators_routes():
     with open(os.path.join(ROOT, "app/operate.cc"), encoding="utf-8") as file:
         found = re.findall(r'add\(Method::k(\w+), "([^"]+)"', file.read())
     check(len(found) >= 6, f"operators' routes: {found}")
-    return [(method.upper(), path.replace("{group}", "people")) for method, path in found]
+    return [(method.upper(), path.replace("{group}", "people").replace("{site}", "mx.example.com")) for method, path in found]
 
 
 def run(world):
