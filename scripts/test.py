@@ -46,6 +46,7 @@ END_TO_END = [
     ("torture rot", ["build/release/tests/rot/bit_rot", "--count", "300"]),
     ("torture histories", ["python3", "tests/histories/histories.py", "--count", "100000", "--log", "rocks"]),
     ("torture ambiguous", ["python3", "tests/crash/ambiguous.py", "--maily", RELEASE, "--count", "1500", "--kills", "4", "--short"]),
+    ("torture ambiguous mx", ["python3", "tests/crash/ambiguous.py", "--maily", RELEASE, "--count", "1500", "--kills", "4", "--short", "--mx"]),
     ("torture crash", ["python3", "tests/crash/crash.py", "--maily", RELEASE, "--count", "20"]),
 ]
 

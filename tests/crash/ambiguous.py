@@ -15,6 +15,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+from dns_zone import Zone  # noqa: E402
 from outside import LOST_TEXT, Outside, meaning  # noqa: E402
 from program import Failed, Process, ROOT, World, check, quote, reachable, wait_for  # noqa: E402
 
@@ -32,6 +33,8 @@ class Torture:
         self.arguments = arguments
         self.chance = random.Random(arguments.seed)
         self.world = World(arguments.maily, "ambiguous", settings={"partitions": 8, "relay-connections": CONNECTIONS})
+        if arguments.mx:
+            self.by_dns()
         self.log = os.path.join(self.world.base, "outside.log")
         open(self.log, "wb").close()
         self.outside = Outside(self.log)
@@ -44,6 +47,17 @@ class Torture:
         failure = f"{recipient} [{sessions}]: {'; '.join(wrong)} (the API says {send}; seed {self.arguments.seed})"
         if failure not in self.failures[-1000:]:
             self.failures.append(failure)
+
+    def by_dns(self):
+        """The sink is the mail server of the recipients' domain, and a site that rests for a second when it asks for less."""
+        zone = self.zone = Zone()
+        zone.publish("MX", "mail.test", "10 sink.mail.test")
+        zone.publish("A", "sink.mail.test", "127.0.0.1")
+        policies = os.path.join(self.world.base, "sites.yaml")
+        with open(policies, "w", encoding="ascii") as file:
+            file.write(f"- site: sink.mail.test\n  connections: {CONNECTIONS}\n  mails_per_connection: 1000\n  pause_seconds: 1\n")
+        self.world.settings.update({"routing": "mx", "dns-servers": f"127.0.0.1:{zone.port}", "mx-port": self.world.smtp_port, "mx-private": "on",
+                                    "mx-connections": CONNECTIONS, "site-policies": policies})
 
     # --- the program and its relay ---
     def start(self):
@@ -277,6 +291,7 @@ def main():
     parser.add_argument("--kills", type=int, help="default: one in 3,000 sends, at least 5")
     parser.add_argument("--hang", type=float, help="seconds for which a silent sink keeps a connection; beyond 600 the program gives up first [8; short: 3]")
     parser.add_argument("--patience", type=float, default=1800, help="seconds until the campaigns must be complete")
+    parser.add_argument("--mx", action="store_true", help="the program finds the sink by the DNS instead of as its relay")
     parser.add_argument("--short", action="store_true", help="do not wait for the next attempt of what was refused for now")
     arguments = parser.parse_args()
     if arguments.kills is None:
