@@ -102,8 +102,8 @@ struct Dependencies {
   std::function<Result<std::optional<FoundDecision>>(const CommandAt& at)> find_decision;
   // kInvalid: that mail cannot be made. On an executor of `blocking`.
   std::function<Result<Preview>(const PreviewSource& source)> make_preview;
-  // A domain's keys of a generation (1, 2, …), one of each algorithm. On an executor of `blocking`.
-  std::function<Result<std::vector<SigningKeyPair>>(uint32_t generation)> make_signing_keys;
+  // A domain's keys of a generation (1, 2, …), one of each of these algorithms. On an executor of `blocking`.
+  std::function<Result<std::vector<SigningKeyPair>>(uint32_t generation, const std::vector<std::string>& algorithms)> make_signing_keys;
   // Why no mail goes out at present, or empty.
   std::function<std::string()> trouble;
   // Why /readyz says 503, or empty.

@@ -42,6 +42,7 @@ constexpr ErrorCode kCodes[] = {
     {"twice", "two members say the same"},
     {"unknown_field", "there is no such member; the nearest one is named"},
     {"unknown_type", "there is no such type"},
+    {"unknown_algorithm", "keys are made for rsa-sha256 and ed25519-sha256"},
     {"unknown_scope", "there is no such scope"},
     {"invalid_time", "a time is RFC 3339 with an offset"},
     {"in_the_future", "a time is more than five minutes ahead"},

@@ -67,10 +67,10 @@ Result<Json> DomainJson(Call& call, const std::string& name) {
 
 // Keys of a generation, made and sealed. Makes an RSA key: some 100 ms of a processor.
 template <class Command>
-Result<void> AddKeys(Call& call, uint32_t generation, Command& command) {
+Result<void> AddKeys(Call& call, uint32_t generation, const std::vector<std::string>& algorithms, Command& command) {
   // One key of its own for all of the domain's, so that destroying it takes them all.
   MAILY_TRY(const keyring::SubjectKey seal, call.api->parts.keyring.GetOrCreate(call.caller.tenant, "domain:" + command.name()));
-  MAILY_TRY(const std::vector<SigningKeyPair> pairs, call.api->parts.make_signing_keys(generation));
+  MAILY_TRY(const std::vector<SigningKeyPair> pairs, call.api->parts.make_signing_keys(generation, algorithms));
   for (const SigningKeyPair& pair : pairs) {
     domains::v1::SigningKey& key = *command.add_keys();
     key.set_selector(pair.selector);
@@ -82,11 +82,25 @@ Result<void> AddKeys(Call& call, uint32_t generation, Command& command) {
   return Ok();
 }
 
+// Of which algorithms keys are made: all, if the request does not say.
+std::vector<std::string> ReadAlgorithms(Body& body) {
+  const std::vector<std::string> all = {"rsa-sha256", "ed25519-sha256"};
+  const auto asked = body.Texts("algorithms", all.size());
+  if (!asked) return all;
+  if (asked->empty()) body.Violation("algorithms", "missing", "name one at least, or leave it out for both");
+  for (const std::string& one : *asked) {
+    if (std::ranges::find(all, one) == all.end())
+      body.Violation("algorithms", "unknown_algorithm", "each is one of rsa-sha256, ed25519-sha256");
+  }
+  return *asked;
+}
+
 // The keys are by chance: the request is what was asked for, so that Idempotency-Key knows it again.
 template <class Command>
-void SubmitWithKeys(Call call, Command asked, uint32_t generation, Json more) {
+void SubmitWithKeys(Call call, Command asked, uint32_t generation, const std::vector<std::string>& algorithms, Json more) {
   gateway::Order order = gateway::PlainOrder(asked, schema::HomeKey(call.caller.tenant));
-  if (const auto made = AddKeys(call, generation, asked); !made) return Refuse(call, made.error());
+  for (const std::string& one : algorithms) order.plain += one;
+  if (const auto made = AddKeys(call, generation, algorithms, asked); !made) return Refuse(call, made.error());
   order.payload = asked.SerializeAsString();
   Submit(std::move(call), std::move(order), {.status = 201, .more = std::move(more)});
 }
@@ -141,12 +155,13 @@ void AddDomain(Call call) {
   }
   command.set_return_path("bounces." + command.name());
   if (const auto host = body.Text("return_path", kDomainBytesMax)) command.set_return_path(*host);
+  std::vector<std::string> algorithms = ReadAlgorithms(body);
   if (!body.Accepted(call)) return;
   Executor& blocking = call.api->blocking();
-  blocking.Post([call = std::move(call), command = std::move(command)]() mutable {
+  blocking.Post([call = std::move(call), command = std::move(command), algorithms = std::move(algorithms)]() mutable {
     const std::string path = "/v1/domains/" + command.name();
     Json more{{"name", command.name()}, {"return_path", command.return_path()}, {"records_at", path}};
-    SubmitWithKeys(std::move(call), std::move(command), 1, std::move(more));
+    SubmitWithKeys(std::move(call), std::move(command), 1, algorithms, std::move(more));
   });
 }
 
@@ -166,7 +181,13 @@ void RotateDomain(Call call) {
     command.set_name(name);
     command.set_generation(static_cast<uint32_t>(domain->at(0, "generation").integer) + 1);
     const uint32_t generation = command.generation();
-    SubmitWithKeys(std::move(c), std::move(command), generation,
+    const auto keys = QueryOwn(c, "domain_keys", {NameIs(name)});
+    if (!keys) return Refuse(c, keys.error());
+    std::vector<std::string> algorithms;  // of the keys that sign
+    for (size_t row = 0; row < keys->size(); ++row) {
+      if (keys->at(row, "active_to_us").type == sql::Type::kNull) algorithms.push_back(keys->at(row, "algorithm").bytes);
+    }
+    SubmitWithKeys(std::move(c), std::move(command), generation, algorithms,
                    {{"name", name}, {"next", "publish the new records, see that `maily domain check` finds them, then activate"}});
   });
 }

@@ -296,11 +296,11 @@ void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
       (*respond)(done ? Response::Json(200, R"({"status":"live"})") : Refuse(request, done.error()));
     });
   });
-  add(Method::kGet, "/v1/sites", [&needs](const Request& request, Respond respond) {
-    if (needs.sites == nullptr) return respond(Refuse(request, NoSites()));
+  add(Method::kGet, "/v1/sites", [&needs](const Request&, Respond respond) {
     json items = json::array();
+    if (needs.sites == nullptr) return respond(Response::Json(200, json({{"items", items}, {"routing", "relay"}}).dump()));
     for (const auto& site : needs.sites->All()) items.push_back(SiteJson(site->Look(needs.clock->Steady(), needs.clock->Now())));
-    respond(Response::Json(200, json({{"items", items}}).dump()));
+    respond(Response::Json(200, json({{"items", items}, {"routing", "mx"}}).dump()));
   });
   add(Method::kPost, "/v1/sites/{site}:suspend",
       [&needs](const Request& request, Respond respond) { respond(ChangeSite(needs, request, &smtp::Site::Suspend)); });

@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import form  # noqa: E402
 from form import Missing, ROOT, note  # noqa: E402
+from delivery import rows as delivery_rows  # noqa: E402
 from spine import program_rows  # noqa: E402
 from streams import rows as streams_rows  # noqa: E402
 
@@ -42,6 +43,10 @@ RESTART_TARGETS = {"first_decision_1m": part(0.05, "1/20"),
 TARGETS = {"decide": least(0.4), "latency_1": ("<= max(2.5 syncs, 1 sync + 0.3 ms)", command_latency), "visible_p99": most(20_000, "20 ms"),
            "send": least(0.4), "click": least(0.3), "import": least(0.25), "rebuild": least(0.4), "restart": most(2.0, "2 s"),
            "memory_per_contact": most(100, "100 bytes"), "first_mail": most(2.0, "2 s"), "memory_per_recipient": most(100, "100 bytes")}
+
+
+SEND_TARGETS = {"send": least(0.7)}
+CLICK_TARGETS = {"click": least(0.6)}
 
 
 class Programs:
@@ -117,6 +122,29 @@ def restart(arguments):
     return form.write("restart", samples, RESTART_TARGETS, started)
 
 
+def send(arguments):
+    samples = form.Samples("send" if arguments.more else None)
+    started = form.now()
+    world = delivery_rows.Rows(os.path.join(arguments.build, "app/maily"), arguments.build, samples, arguments.rounds, arguments.sends)
+    wanted = [row for row in delivery_rows.ROWS if not arguments.row or row in arguments.row]
+    try:
+        take([(wanted, lambda: world.send(wanted))], samples, argparse.Namespace(row=None))
+    finally:
+        world.close()
+    return form.write("send", samples, SEND_TARGETS, started)
+
+
+def click(arguments):
+    samples = form.Samples("click" if arguments.more else None)
+    started = form.now()
+    world = program_rows.Rows(os.path.join(arguments.build, "app/maily"), arguments.build, samples, arguments.rounds, arguments.contacts)
+    try:
+        take([(["click", "click_p99"], world.click)], samples, arguments)
+    finally:
+        world.close()
+    return form.write("click", samples, CLICK_TARGETS, started)
+
+
 def bounces(arguments):
     """Agreement of the bounce rules with a folder of labelled mails; the shares stand at the top of the file."""
     path = os.path.join(arguments.build, "bench/bounces_agreement")
@@ -166,11 +194,12 @@ def take(steps, samples, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("bench", choices=["spine", "streams", "restart", "bounces"], help="which bench")
+    parser.add_argument("bench", choices=["spine", "streams", "restart", "send", "click", "bounces"], help="which bench")
     parser.add_argument("row", nargs="*", help="rows to measure; none = all")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
     parser.add_argument("--more", action="store_true", help="add the rounds to those in build/bench/<name>.json")
     parser.add_argument("--contacts", type=int, default=1_000_000, help="contacts of the size and restart rows")
+    parser.add_argument("--sends", type=int, default=100_000, help="send: recipients of a campaign")
     parser.add_argument("--records", type=int, default=4_000_000, help="streams: of the hot rows")
     parser.add_argument("--warm", type=int, default=1_500_000, help="streams: records before it is measured, so that a JVM is warm")
     parser.add_argument("--uniform-records", type=int, default=5_000_000, help="streams: of the uniform rows")
@@ -182,7 +211,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="build directory")
     arguments = parser.parse_intermixed_args()
     arguments.build = os.path.abspath(arguments.build)
-    sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart, "bounces": bounces}[arguments.bench](arguments) else 0)
+    sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart, "send": send, "click": click, "bounces": bounces}[arguments.bench](arguments) else 0)
 
 
 if __name__ == "__main__":

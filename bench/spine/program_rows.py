@@ -253,9 +253,10 @@ class Rows:
         wait_for("the bare server", lambda: reachable(port), 10, process)
         clicked = 0
         for _ in range(self.rounds):
-            ours, _, count = self.wrk(script, CLICK_CONNECTIONS, world.port)
+            ours, latency, count = self.wrk(script, CLICK_CONNECTIONS, world.port)
             clicked += count
-            reference, _, _ = self.wrk(script, CLICK_CONNECTIONS, port)
+            reference, bare_latency, _ = self.wrk(script, CLICK_CONNECTIONS, port)
+            self.samples.add("click_p99", "us, p99", latency[99], bare_latency[99], "the bare handler")
             self.samples.add("click", "clicks/s", ours, reference, f"a bare Beast handler on one thread, wrk with {CLICK_CONNECTIONS} connections on the same two cores")
         # Each was recorded: what wrk counted, and at most what was under way when it stopped.
         def recorded():

@@ -50,7 +50,7 @@ class ApiTest : public ::testing::Test {
                         previewed_ = source;
                         return Preview{source.subject, source.html, source.text, "whole"};
                       },
-                      .make_signing_keys = [](uint32_t generation) -> Result<std::vector<SigningKeyPair>> {
+                      .make_signing_keys = [](uint32_t generation, const std::vector<std::string>&) -> Result<std::vector<SigningKeyPair>> {
                         return std::vector<SigningKeyPair>{{fmt::format("m{}r", generation), "rsa-sha256", "v=DKIM1; p=AA", "secret"}};
                       },
                       .trouble = [this] { return trouble_; },

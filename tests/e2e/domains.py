@@ -76,6 +76,9 @@ def run(world):
     once = {"Idempotency-Key": '"once"'}
     first = api.call("POST", "/v1/domains", {"name": "other.example"}, once)
     check(first[0] == 201 and api.call("POST", "/v1/domains", {"name": "other.example"}, once)[:2] == first[:2], "the same request again")
+    check(api.call("POST", "/v1/domains", {"name": "x.example", "algorithms": ["rsa-md5"]})[0] == 422, "an unknown algorithm")
+    api.ok("POST", "/v1/domains", {"name": "short.example", "algorithms": ["ed25519-sha256"]})
+    wait_for("one key alone", lambda: [key["selector"] for key in api.call("GET", "/v1/domains/short.example")[1].get("keys", [])] == ["m1e"], 20, world.server)
     check("PRIVATE" not in json.dumps(api.ok("GET", "/v1/domains/example.com")), "a private key is shown")
 
     def delivered(campaign, count):

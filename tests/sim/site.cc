@@ -64,7 +64,9 @@ api::Dependencies Site::DependenciesOf(const Parts& parts) {
                 api::FoundDecision{decision.tenant, static_cast<gateway::Outcome>(decision.outcome), std::string(decision.answer)});
           },
           .make_preview = [](const api::PreviewSource&) -> Result<api::Preview> { return Fail(Code::kInvalid, "not simulated"); },
-          .make_signing_keys = [](uint32_t) -> Result<std::vector<api::SigningKeyPair>> { return Fail(Code::kInvalid, "not simulated"); },
+          .make_signing_keys = [](uint32_t, const std::vector<std::string>&) -> Result<std::vector<api::SigningKeyPair>> {
+            return Fail(Code::kInvalid, "not simulated");
+          },
           .trouble = [] { return std::string(); },
           .not_ready = [] { return std::string(); },
           .version = "sim"};
