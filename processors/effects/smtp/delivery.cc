@@ -580,6 +580,7 @@ void Shared::FindWay(std::unique_ptr<Mail> mail, const std::string& domain) {
 }
 
 void Shared::Found(uint64_t id, Router::Found found) {
+  if (draining_) return;  // it has not begun, and does not any more
   auto node = looking_.extract(id);
   if (node.empty()) return;  // the partition is led elsewhere
   std::unique_ptr<Mail> mail = std::move(node.mapped());

@@ -65,6 +65,7 @@ void Granter::Opened(PartitionId partition, std::string_view key) {
 void Granter::Learn(std::string_view key, std::shared_ptr<Site> site) {
   const Place* before = PlaceOf(key);
   if (before != nullptr && before->site == site) return;
+  if (places_.size() >= kPlacesMax && before == nullptr) return;  // one mail at a time goes to the others
   int64_t outstanding = 0;
   for (const auto& [partition, member] : members_) {
     const auto account = member.accounts.find(key);
@@ -72,7 +73,6 @@ void Granter::Learn(std::string_view key, std::shared_ptr<Site> site) {
   }
   if (before != nullptr && before->site) outstanding_at_[before->site.get()] -= outstanding;
   if (site) outstanding_at_[site.get()] += outstanding;
-  if (places_.size() >= kPlacesMax && before == nullptr) return;  // one mail at a time goes to the others
   places_[std::string(key)] = Place{std::move(site)};
   PostDistribute();
 }

@@ -164,7 +164,7 @@ std::shared_ptr<Site> Sites::At(const std::string& name) {
   const auto found = sites_.find(name);
   if (found != sites_.end()) return found->second;
   if (sites_.size() >= count_max_) {
-    // Those that only stand here. A site that pauses or is suspended is not forgotten: it would begin anew.
+    // Those that only stand here. A suspended site is not forgotten: it would begin anew, as the others do.
     std::erase_if(sites_, [](const auto& entry) { return entry.second.use_count() == 1 && !entry.second->suspended(); });
   }
   return sites_.emplace(name, std::make_shared<Site>(name, policy_of_(name))).first->second;
