@@ -200,8 +200,12 @@ class Shared : public std::enable_shared_from_this<Shared> {
   // By the DNS.
   void FindWay(std::unique_ptr<Mail> mail, const std::string& domain);
   void Found(uint64_t id, Router::Found found);
-  // The pool of these mail servers; null: there are too many.
+  // The pool of these mail servers, or of this relay; null: there are too many.
   Servers* ServersOf(const Route& route);
+  Servers* ServersOf(const std::shared_ptr<const Smarthost>& relay);
+  Servers* FindServers(const std::string& key);
+  bool RoomForServers();
+  void GoTo(std::unique_ptr<Mail> mail, Servers* servers);
   // What was gathered: one record for each partition.
   void SendGathered();
   void Send(const std::shared_ptr<Pending>& pending, command::More more = command::More::kNone);
@@ -578,6 +582,8 @@ void Shared::Drop(PartitionId partition, const std::function<void(const Origin&)
 }
 
 void Shared::FindWay(std::unique_ptr<Mail> mail, const std::string& domain) {
+  const TenantId tenant = static_cast<const AttemptMail&>(*mail).origin().key.tenant;
+  if (const auto relay = ViaOf(options.mx->routes, tenant, domain)) return GoTo(std::move(mail), ServersOf(relay));
   const uint64_t id = ++last_looking_;
   looking_.emplace(id, std::move(mail));
   router_->Find(domain, [weak = weak_from_this(), id](Router::Found found) {
@@ -596,12 +602,46 @@ void Shared::Found(uint64_t id, Router::Found found) {
     if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) granter.Learn(credits, nullptr);
     return mail->Done(found.verdict);
   }
-  Servers* servers = ServersOf(found.route);
+  GoTo(std::move(mail), ServersOf(found.route));
+}
+
+void Shared::GoTo(std::unique_ptr<Mail> mail, Servers* servers) {
   if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
+  auto& attempt = static_cast<AttemptMail&>(*mail);
+  const std::string& credits = attempt.origin().credits;
   if (!credits.empty()) granter.Learn(credits, servers->site);
   attempt.GoTo(servers->site);
   granter.Begun(*servers->site);
   servers->pool->Submit(std::move(mail));
+}
+
+Shared::Servers* Shared::FindServers(const std::string& key) {
+  const auto found = servers_.find(key);
+  return found == servers_.end() ? nullptr : &found->second;
+}
+
+bool Shared::RoomForServers() {
+  if (servers_.size() >= kPoolsMax) std::erase_if(servers_, [](const auto& entry) { return entry.second.pool->unused(); });
+  return servers_.size() < kPoolsMax;
+}
+
+Shared::Servers* Shared::ServersOf(const std::shared_ptr<const Smarthost>& relay) {
+  const std::string key = fmt::format("relay {} {}", relay->host.ToString(), relay->login ? relay->login->user : "");
+  if (Servers* const found = FindServers(key)) return found;
+  if (!RoomForServers()) return nullptr;
+  std::shared_ptr<Site> site = options.mx->sites->At(relay->host.host);
+  PoolOptions how = PoolFor(*site);
+  how.relay = relay->host;
+  how.session.tls = relay->use_tls;
+  how.session.login = relay->login;
+  how.tls = relay->tls;
+  how.verify = relay->verify;
+  auto connector = std::make_unique<Connector>(
+      Connector::Options{
+          .hosts = {relay->host}, .dial_timeout = how.dial_timeout, .look_up = !ReverseName(relay->host.host), .private_allowed = true},
+      dialer_, options.mx->resolver, executor);
+  auto pool = std::make_unique<Pool>(how, std::move(connector), site, executor, clock);
+  return &servers_.emplace(key, Servers{std::move(site), std::move(pool)}).first->second;
 }
 
 Shared::Servers* Shared::ServersOf(const Route& route) {
@@ -609,10 +649,8 @@ Shared::Servers* Shared::ServersOf(const Route& route) {
   std::ranges::sort(names);
   std::string key;
   for (const std::string& name : names) key += name + ' ';
-  const auto found = servers_.find(key);
-  if (found != servers_.end()) return &found->second;
-  if (servers_.size() >= kPoolsMax) std::erase_if(servers_, [](const auto& entry) { return entry.second.pool->unused(); });
-  if (servers_.size() >= kPoolsMax) return nullptr;
+  if (Servers* const found = FindServers(key)) return found;
+  if (!RoomForServers()) return nullptr;
   std::shared_ptr<Site> site = options.mx->sites->At(route.site);
   std::vector<Endpoint> hosts;
   for (const std::string& host : route.hosts) hosts.push_back({host, options.mx->port});
