@@ -9,8 +9,8 @@ SELECT site, suspended, suspended_why, suspended_by, suspended_at_us, slowed, sl
 FROM sites WHERE site = :site;
 
 -- fold: add_site
-INSERT INTO sites (site, suspended, suspended_why, suspended_by, slowed, enhanced_code, reply_text, leased_hour, leased_this_hour, leased_today)
-VALUES (?1, 0, '', '', 0, '', '', 0, 0, 0) ON CONFLICT (site) DO NOTHING;
+INSERT INTO sites (site, tenant, suspended, suspended_why, suspended_by, slowed, enhanced_code, reply_text, leased_hour, leased_this_hour, leased_today)
+VALUES (?1, 1, 0, '', '', 0, '', '', 0, 0, 0) ON CONFLICT (site) DO NOTHING;
 
 -- fold: set_slowed
 UPDATE sites SET slowed = 1, slowed_at_us = ?2, paused_until_us = ?3, reply_code = ?4, enhanced_code = ?5, reply_text = ?6 WHERE site = ?1;
@@ -39,5 +39,5 @@ UPDATE sites SET limit_until_us = ?2 WHERE site = ?1;
 UPDATE sites SET warm_up_day = ?2, warm_up_step = ?3, warm_up_mails_max = ?4 WHERE site = ?1;
 
 -- fold: add_change
-INSERT INTO site_changes (site, sequence, at_us, kind, cause, reply_code, enhanced_code, reply_text, pause_us, until_us, mails, actor)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12);
+INSERT INTO site_changes (site, sequence, tenant, at_us, kind, cause, reply_code, enhanced_code, reply_text, pause_us, until_us, mails, actor)
+VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12);

@@ -2,6 +2,7 @@
 -- Why was Gmail slow at 10:05? SELECT * FROM site_changes WHERE site = 'google.com' AND at_us <= :t ORDER BY at_us DESC LIMIT 5
 CREATE TABLE sites (
   site              TEXT   NOT NULL PRIMARY KEY,  -- the provider, or the most preferred mail server
+  tenant            BIGINT NOT NULL,  -- 1, the operator's: analysts of other tenants do not see it
   suspended         BIGINT NOT NULL,  -- 0, 1: nothing goes there until it is resumed
   suspended_why     TEXT   NOT NULL,  -- the reason that the operator gave last, for suspending or resuming it
   suspended_by      TEXT   NOT NULL,  -- who did
@@ -24,9 +25,10 @@ CREATE TABLE sites (
 
 -- Each decision on how fast mail goes to a site, with its cause.
 CREATE TABLE site_changes (
-  site          TEXT   NOT NULL,
+  site          TEXT   NOT NULL,  -- as in sites
   sequence      BIGINT NOT NULL,  -- orders the changes of a site: lsn * 256 + place in the decision
-  at_us         BIGINT NOT NULL,
+  tenant        BIGINT NOT NULL,  -- 1, the operator's: analysts of other tenants do not see it
+  at_us         BIGINT NOT NULL,  -- when it was decided
   kind          TEXT   NOT NULL,  -- slowed, recovered, suspended, resumed, limit_reached, day_began, step_held
   cause         TEXT   NOT NULL,  -- in words: the reply, the operator's reason, the limit, how the day before was
   reply_code    BIGINT,           -- of slowed; else null
