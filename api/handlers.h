@@ -19,6 +19,11 @@ void CreateKey(Call call);
 void ListKeys(Call call);
 void RevokeKey(Call call);
 
+// sites.cc
+void SuspendSite(Call call);
+void ResumeSite(Call call);
+void ListSiteChanges(Call call);
+
 // domains.cc
 void AddDomain(Call call);
 void ListDomains(Call call);

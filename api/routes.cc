@@ -100,6 +100,13 @@ constexpr RouteRow kRoutes[] = {
      kMailType, TakeInbound, kInboundBytesMax},
     {kGet, "/v1/engagements/count", Scope::kRead, "How many events of a type were recorded", "engagement_count", "?type=conversion",
      CountEngagements},
+    // Sites, for the platform's operator.
+    {kPost, "/v1/sites/{site}:suspend", Scope::kAdmin, "Let no mail go to a site until it is resumed, from no process", "SuspendSite",
+     R"({"reason":"they asked us to wait"})", SuspendSite},
+    {kPost, "/v1/sites/{site}:resume", Scope::kAdmin, "Let mail go to a suspended site again", "ResumeSite",
+     R"({"reason":"it is settled"})", ResumeSite},
+    {kGet, "/v1/sites/{site}/changes", Scope::kAdmin, "Why mail went slower or faster to a site, newest first", "site_changes", "",
+     ListSiteChanges},
     {kGet, "/v1/deadletters", Scope::kAdmin, "Commands that could not be decided", "dead_letters", "", ListDeadLetters},
     {kGet, "/v1/commands/{id}", Scope::kRead,
      "What became of a write that was answered 202: pending, or decided, with its outcome and answer", "", "", ShowCommand},

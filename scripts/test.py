@@ -33,6 +33,7 @@ END_TO_END = [
     ("relay_tls", ["python3", "tests/e2e/relay_tls.py", "--maily", RELEASE]),
     ("domains", ["python3", "tests/e2e/domains.py", "--maily", RELEASE]),
     ("mx", ["python3", "tests/e2e/mx.py", "--maily", RELEASE]),
+    ("sites", ["python3", "tests/e2e/sites.py", "--maily", RELEASE]),
     ("domain_check", ["python3", "tests/e2e/domain_check.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("two_tenants", ["python3", "tests/e2e/two_tenants.py", "--maily", RELEASE]),
