@@ -3,6 +3,7 @@
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/domains/v1/events.pb.h"
+#include "maily/suppressions/v1/events.pb.h"
 #include "processors/campaigns/row.h"
 #include "processors/contacts/row.h"
 #include "processors/domains/row.h"
@@ -41,6 +42,8 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<domains::v1::DomainAdded>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainKeysActivated>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainRemoved>(), CarryTo::kAll},
+          {TypeNumberOf<suppressions::v1::DomainSuppressionAdded>(), CarryTo::kAll},
+          {TypeNumberOf<suppressions::v1::DomainSuppressionRemoved>(), CarryTo::kAll},
       },
       schema::HomeOf);
 }

@@ -102,7 +102,7 @@ constexpr Rule kRules[] = {
     {"one_click_post", "a POST opts out without login, cookies or redirect; a GET does not", "RFC 8058 3.2", "api/tracking.cc"},
     {"unsubscribed", "nobody who opted out gets it, when it is planned and at every attempt", "CAN-SPAM, GDPR Art. 21(3)",
      "processors/compliance/gate.h"},
-    {"suppressed", "no address that is suppressed gets it, when it is planned and at every attempt", "Maily",
+    {"suppressed", "no address that is suppressed, by itself or its domain, gets it, when it is planned and at every attempt", "Maily",
      "processors/compliance/gate.h"},
 };
 
