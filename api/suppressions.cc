@@ -237,7 +237,7 @@ void CheckSuppression(Call call) {
   if (!keys) return Refuse(call, keys.error());
   std::vector<Parameter> of = {{"contact_key", Value::Blob(*contact_key)},
                                {"domain_key", Value::Blob(schema::DomainKey(**keys, address->domain))}};
-  Read(std::move(call), "suppressions_of_address", [of = std::move(of), email = address->spelled](Call& c) -> Result<Json> {
+  Read(std::move(call), "suppressions_of_address", [of = std::move(of)](Call& c) -> Result<Json> {
     MAILY_TRY(const Rows rows, QueryOwn(c, "suppressions_of_address", of));
     Json streams{{"marketing", false}, {"transactional", false}};
     Json entries = Json::array();
@@ -245,7 +245,7 @@ void CheckSuppression(Call call) {
       for (auto& [stream, stopped] : streams.items()) stopped = stopped.get<bool>() || Stops(rows, row, stream);
       entries.push_back(SuppressionJson(rows, row));
     }
-    return Json{{"email", email}, {"suppressed", !rows.empty()}, {"streams", std::move(streams)}, {"entries", std::move(entries)}};
+    return Json{{"suppressed", !rows.empty()}, {"streams", std::move(streams)}, {"entries", std::move(entries)}};
   });
 }
 
