@@ -269,8 +269,9 @@ int RunExport(const Common& common, const ExportFlags& flags) {
   if (common.json && to_file) {
     std::printf("%s\n", Dump({{"file", flags.file}, {"rows", count}, {"without_address", nameless}}).c_str());
   } else {
-    fmt::print(stderr, "{} suppressions{}\n", count,
-               nameless == 0 ? "" : fmt::format(", {} of them of addresses that are erased: only their hash is left", nameless));
+    fmt::print(
+        stderr, "{} suppressions{}\n", count,
+        nameless == 0 ? "" : fmt::format(", {} of them of addresses that nobody can open any more: only their hash is left", nameless));
   }
   return kExitOk;
 }

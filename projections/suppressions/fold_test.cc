@@ -1,6 +1,7 @@
 // Tests the read model of suppressions, and that it stays without its addresses once their keys are gone.
 #include "projections/suppressions/fold.h"
 
+#include "maily/contacts/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
 #include "projections/projector/fake_journal.h"
 #include "projections/read_models.h"
@@ -85,6 +86,21 @@ TEST_F(SuppressionsFoldTest, ADomainIsListedAmongThemAndStopsAnAddressThere) {
   Happens(0, removed);
   EXPECT_EQ(Ask("suppressions_of_address", address).size(), 1u);
   RebuildGivesTheSame();
+}
+
+TEST_F(SuppressionsFoldTest, AnEntryWithoutAnAddressHasThatOfTheContact) {
+  suppressions::SuppressionAdded added;
+  added.set_contact_key(kKey);
+  added.set_reason("hard_bounce");
+  Happens(1, added);
+  EXPECT_EQ(Of(kKey).at(0, "address"), Value::Null());
+  contacts::v1::ContactCreated created;
+  created.set_ordinal(1);
+  created.set_contact_key(kKey);
+  created.set_address(Sealed("address", "Ann@Example.com"));
+  Happens(1, created);
+  EXPECT_EQ(Of(kKey).at(0, "address"), Value::Text("Ann@Example.com"));
+  EXPECT_EQ(Ask("suppressions", Page()).at(0, "address"), Value::Text("Ann@Example.com"));
 }
 
 TEST_F(SuppressionsFoldTest, WithoutTheKeyTheSuppressionStaysAndTheDigestIsTheSame) {

@@ -115,6 +115,23 @@ def cut_off(world):
     return whole["unchanged"]
 
 
+def bounded(world):
+    """A file of a hundred times as many rows takes no more memory: KiB at the most, of each."""
+    env = dict(world.env, MAILY_SERVER=f"http://127.0.0.1:{world.port}", MAILY_KEY_FILE=os.path.join(world.data, "admin.key"))
+
+    def peak(rows):
+        path = write(world, "big.csv", "email,note\n")
+        with open(path, "a", encoding="ascii") as file:  # line by line: a child's peak counts what this process held when it began
+            file.writelines(f"big{n}@big.example,row {n}\nbad row {n}\n" for n in range(rows // 2))
+        reading = subprocess.Popen([world.maily, "suppression", "import", path, "--dry-run"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(reading.pid, 0)
+        reading.returncode = os.waitstatus_to_exitcode(status)
+        check(reading.returncode == 0, f"{rows} rows: exit {reading.returncode}")
+        return used.ru_maxrss
+    few, many = peak(4_000), peak(400_000)
+    check(many < few + 8 * 1024, f"4,000 rows take {few} KiB, 400,000 take {many} KiB")
+
+
 def elsewhere(world):
     """Another tenant has other keys, hence other hashes."""
     operator = world.api()
@@ -160,6 +177,7 @@ def run(world):
     who_and_why(world)
     files_of_others(world)
     known = cut_off(world)
+    bounded(world)
     moved = elsewhere(world)
     return f"{before} of {EACH} mails before the domain was suppressed, {known} of {ROWS} rows before the cut, {moved} suppressions moved"
 
