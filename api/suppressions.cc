@@ -132,6 +132,7 @@ void WithOrders(Call call, const std::vector<Wanted>& all, std::move_only_functi
 void AnswerAdded(Call& call, std::vector<Verdict>& verdicts) {
   size_t added = 0;
   size_t unchanged = 0;
+  size_t pending = 0;  // durable, and not decided in time
   Json refused = Json::array();
   for (size_t i = 0; i < verdicts.size(); ++i) {
     const Verdict& verdict = verdicts[i];
@@ -140,7 +141,11 @@ void AnswerAdded(Call& call, std::vector<Verdict>& verdicts) {
                                         .code = "unavailable",
                                         .message = "not all were taken: " + verdict.answer + "; send it again, it is harmless"});
     }
-    if (verdict.kind == Verdict::Kind::kDecided && !IsDone(verdict)) {
+    if (verdict.kind == Verdict::Kind::kPending) {
+      ++pending;
+      continue;
+    }
+    if (!IsDone(verdict)) {
       const Json body = BodyOf(verdict);
       refused.push_back({{"index", i}, {"code", body.value("code", "")}, {"message", body.value("message", "")}});
     }
@@ -148,6 +153,7 @@ void AnswerAdded(Call& call, std::vector<Verdict>& verdicts) {
     if (verdict.decided() == Outcome::kUnchanged) ++unchanged;
   }
   Json body{{"suppressions", verdicts.size()}, {"added", added}, {"unchanged", unchanged}};
+  if (pending > 0) body["pending"] = pending;
   if (!refused.empty()) body["refused"] = std::move(refused);
   Answer(call, 200, body, TokenOf(call, verdicts));
 }

@@ -120,6 +120,18 @@ TEST_F(SuppressionsTest, ABatchTakesAddressesAndDomainsAndSaysAllThatIsWrong) {
                                           "/suppressions/2/source unknown_source", "/suppressions/3/email missing"}));
 }
 
+TEST_F(SuppressionsTest, WhatOfABatchIsNotDecidedInTimeIsCountedAndHolds) {
+  world_.log.options().fate = [](TopicPartition at, std::string_view) {
+    return at.topic == Topic::kJournal ? sim::Fate::kHold : sim::Fate::kStore;
+  };
+  const json batch{{"suppressions", {{{"email", "a@one.example"}}, {{"domain", "two.example"}}}}};
+  EXPECT_EQ(Post("/v1/suppressions:batch", batch).body, (json{{"suppressions", 2}, {"added", 0}, {"unchanged", 0}, {"pending", 2}}));
+  world_.log.options().fate = nullptr;
+  for (size_t i = world_.log.held(); i-- > 0;) world_.log.Release(i, sim::SimLog::Answer::kAcknowledge);
+  world_.scheduler.RunFor(Seconds(5));
+  EXPECT_EQ(Post("/v1/suppressions:batch", batch).body["unchanged"], 2);
+}
+
 TEST_F(SuppressionsTest, WhoseKeysAreDestroyedStaysSuppressedAndGetsNothingWhenImportedAgain) {
   ASSERT_EQ(Ask(Method::kPut, "/v1/settings", R"({"senders":["news@example.com"],"postal_address":"1 Main St"})").status, 200);
   ASSERT_EQ(Post("/v1/templates", {{"name", "t"}, {"subject", "s"}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}}).status, 201);

@@ -92,7 +92,7 @@ class Import {
   json Report(std::string_view format) const {
     json report{{"format", format}, {"rows", rows_}};
     if (flags_.dry_run) report.update({{"dry_run", true}, {"valid", valid_}});
-    if (!flags_.dry_run) report.update({{"added", added_}, {"unchanged", unchanged_}});
+    if (!flags_.dry_run) report.update({{"added", added_}, {"unchanged", unchanged_}, {"pending", pending_}});
     report.update({{"passed_over", passed_}, {"rejected", rejected_}, {"rejects", rejects_}});
     return report;
   }
@@ -113,6 +113,7 @@ class Import {
     }
     added_ += answer.value("added", uint64_t{0});
     unchanged_ += answer.value("unchanged", uint64_t{0});
+    pending_ += answer.value("pending", uint64_t{0});
     for (const json& refused : answer.value("refused", json::array())) {
       const size_t index = refused.value("index", size_t{0});
       if (index < waiting_.size())
@@ -137,7 +138,7 @@ class Import {
   json batch_ = json::array();
   std::deque<import::SuppressionRow> waiting_;  // of batch_
   size_t bytes_ = 0;
-  uint64_t rows_ = 0, valid_ = 0, added_ = 0, unchanged_ = 0, passed_ = 0, rejected_ = 0;
+  uint64_t rows_ = 0, valid_ = 0, added_ = 0, unchanged_ = 0, pending_ = 0, passed_ = 0, rejected_ = 0;
   json rejects_ = json::array();
   std::ofstream out_;
 };
@@ -148,9 +149,9 @@ void PrintReport(const json& report) {
                report["format"].get<std::string>(), report["valid"].get<uint64_t>(), report["passed_over"].get<uint64_t>(),
                report["rejected"].get<uint64_t>());
   } else {
-    fmt::print("{} rows ({}): {} added, {} unchanged, {} passed over, {} rejected\n", report["rows"].get<uint64_t>(),
+    fmt::print("{} rows ({}): {} added, {} unchanged, {} pending, {} passed over, {} rejected\n", report["rows"].get<uint64_t>(),
                report["format"].get<std::string>(), report["added"].get<uint64_t>(), report["unchanged"].get<uint64_t>(),
-               report["passed_over"].get<uint64_t>(), report["rejected"].get<uint64_t>());
+               report["pending"].get<uint64_t>(), report["passed_over"].get<uint64_t>(), report["rejected"].get<uint64_t>());
   }
   size_t shown = 0;
   for (const json& reject : report["rejects"]) {

@@ -106,12 +106,16 @@ def cut_off(world):
     """The program that gives the file dies in the middle; the same file again makes it whole."""
     path = write(world, "many.csv", "email,reason\n" + "".join(f"many{n}@many.example,unsubscribed\n" for n in range(ROWS)))
     env = dict(world.env, MAILY_SERVER=f"http://127.0.0.1:{world.port}", MAILY_KEY_FILE=os.path.join(world.data, "admin.key"))
-    giving = subprocess.Popen([world.maily, "suppression", "import", path], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for("the first rows", lambda: asked_now(world, "many0@many.example"), 60, world.server, every=0.002)
+    giving = subprocess.Popen([world.maily, "suppression", "import", "-"], env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(path, "rb") as file:
+        giving.stdin.writelines(file.readlines()[:ROWS // 2])
+    giving.stdin.flush()  # and the file goes on
+    wait_for("the first rows", lambda: asked_now(world, "many0@many.example"), 60, world.server)
     giving.send_signal(signal.SIGKILL)
     giving.wait()
+    giving.stdin.close()
     whole = json.loads(world.cli("suppression", "import", path, "--output", "json")[1])
-    check(whole["added"] + whole["unchanged"] == ROWS and 0 < whole["unchanged"] < ROWS, f"{whole}")
+    check(whole["added"] + whole["unchanged"] == ROWS and 0 < whole["unchanged"] <= ROWS // 2, f"{whole}")
     return whole["unchanged"]
 
 
