@@ -52,6 +52,7 @@ void ChangeMembers(Call call);
 void AddSuppression(Call call);
 void AddSuppressions(Call call);
 void ListSuppressions(Call call);
+void CheckSuppression(Call call);
 void RemoveSuppression(Call call);
 
 // templates.cc

@@ -4,6 +4,7 @@
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/domains/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
+#include "maily/suppressions/v1/events.pb.h"
 #include "processors/campaigns/row.h"
 #include "processors/contacts/row.h"
 #include "processors/domains/row.h"
@@ -46,6 +47,8 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<domains::v1::DomainRemoved>(), CarryTo::kAll},
           {TypeNumberOf<sites::v1::SiteSuspended>(), CarryTo::kAll},
           {TypeNumberOf<sites::v1::SiteResumed>(), CarryTo::kAll},
+          {TypeNumberOf<suppressions::v1::DomainSuppressionAdded>(), CarryTo::kAll},
+          {TypeNumberOf<suppressions::v1::DomainSuppressionRemoved>(), CarryTo::kAll},
       },
       schema::HomeOf);
 }
