@@ -84,6 +84,23 @@ TEST_F(GranterTest, WhatIsFreeAtASiteIsSharedByThoseWhoWantIt) {
   EXPECT_EQ(first_.available("a") + second_.available("a"), 0u);
 }
 
+TEST_F(GranterTest, WhileMuchIsOutCreditsComeInTurnsAndSomeAtOnce) {
+  Join();
+  const auto site = Learn("a", {.connections = 12});
+  EXPECT_EQ(Spend(first_, "a"), 0u);
+  EXPECT_EQ(first_.available("a"), 24u);
+  EXPECT_EQ(Spend(first_, "a"), 24u);  // and wants more
+  for (int n = 0; n < 24; ++n) {
+    granter_.Opened(kFirst, "a");
+    granter_.Begun(*site);
+  }
+  for (int n = 0; n < 6; ++n) granter_.Ended("a", site.get());
+  executor_.Run();
+  EXPECT_EQ(first_.available("a"), 0u) << "18 are under way";
+  executor_.Advance(kTurn);
+  EXPECT_EQ(first_.available("a"), 6u);
+}
+
 TEST_F(GranterTest, ASuspendedSiteIsGrantedNothingAndAnotherOneAsBefore) {
   Join();
   const auto site = Learn("a", {});
@@ -95,7 +112,7 @@ TEST_F(GranterTest, ASuspendedSiteIsGrantedNothingAndAnotherOneAsBefore) {
   EXPECT_GT(first_.available("b"), 0u);
   site->SetSuspended(false, 2);
   granter_.PostDistribute();
-  executor_.Run();
+  executor_.Advance(kTurn);  // more than half of the budget is out
   EXPECT_GT(first_.available("a"), 0u);
 }
 
