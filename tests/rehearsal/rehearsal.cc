@@ -216,7 +216,14 @@ class Rehearsal {
     for (const Person& person : people_) {
       if (person.taken > 1) Wrong(fmt::format("{} got {} mails", person.address, person.taken));
     }
-    for (SiteOutcome& site : outcome_.sites) {
+    for (size_t s = 0; s < outcome_.sites.size(); ++s) {
+      SiteOutcome& site = outcome_.sites[s];
+      if (const size_t not_tried = not_tried_[s]; not_tried > 0) {
+        const std::string cause = HeldUp(s);
+        if (cause.empty())
+          Wrong(fmt::format("{} ({}): {} mails are not tried, and nothing holds them up", site.name, site.temper, not_tried));
+        site.causes["not tried: " + cause] = not_tried;
+      }
       outcome_.recipients += site.recipients;
       for (const auto& [status, count] : site.statuses) outcome_.statuses[status] += count;
     }
@@ -336,13 +343,13 @@ class Rehearsal {
       return;
     }
     if (person.taken > 0 && status != "unknown" && status != "open") wrong("taken, and not told so");
-    if (status == "bounced" || status == "expired" || status == "unknown" || status == "waiting") {
+    if (status == "bounced" || status == "expired" || status == "unknown" || (status == "waiting" && !text.empty())) {
       if (text.empty()) wrong("not delivered without a cause");
       ++site.causes[fmt::format("{}: {} {}", status, code, text.substr(0, 60))];
-    } else if (status == "open" || status == "pending") {
-      const std::string cause = status == "open" ? "on its way" : HeldUp(person.site);
-      if (cause.empty()) wrong("not tried, and nothing holds it up");
-      ++site.causes[fmt::format("{}: {}", status, cause)];
+    } else if (status == "open") {
+      ++site.causes["open: on its way"];
+    } else if (status == "pending" || status == "waiting") {
+      ++not_tried_[person.site];  // or opened while its site was not known, and not begun
     } else {
       wrong("no end that is expected here");
     }
@@ -351,7 +358,10 @@ class Rehearsal {
   // Why mails to a site have not been tried yet, as `maily site list` tells; empty: it does not.
   std::string HeldUp(size_t s) {
     const std::shared_ptr<smtp::Site> site = world_.mail_sites().Find(outcome_.sites[s].name);
-    if (site == nullptr) return {};
+    if (site == nullptr) {
+      const auto& statuses = outcome_.sites[s].statuses;
+      return statuses.contains("open") || statuses.contains("waiting") ? "its domain is looked up, one mail at a time" : std::string();
+    }
     const smtp::Site::Status status = site->Look(world_.scheduler().clock().Steady(), world_.scheduler().clock().Now());
     if (status.paused_for.us > 0) return "the site pauses: " + status.last_reply;
     if (status.policy.mails_per_hour > 0 && status.this_hour >= status.policy.mails_per_hour) return "the hour's mails are sent";
@@ -369,6 +379,7 @@ class Rehearsal {
   std::vector<Person> people_;
   std::unordered_map<std::string, size_t> by_address_;
   std::map<std::pair<size_t, uint64_t>, size_t> by_contact_;  // tenant, contact id
+  std::map<size_t, size_t> not_tried_;                        // by site
   size_t asked_ = 0;
   Outcome outcome_;
 };

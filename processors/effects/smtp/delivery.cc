@@ -60,8 +60,9 @@ struct Origin {
   AttemptKey key;
   TraceId trace;
   CommandId correlation;
-  std::string credits;      // whose credit it spent: the relay's, that of a domain's key, or that of all others (empty)
-  effects::Lag::Open open;  // until its result is durable
+  std::string credits;                       // whose credit it spent: the relay's, that of a domain's key, or that of all others (empty)
+  effects::Lag::Open open;                   // until its result is durable
+  std::shared_ptr<Site> reserved = nullptr;  // whose limits its credit was taken from
 };
 
 // One leadership of one partition: shared by what it left on its way.
@@ -251,6 +252,12 @@ class AttemptMail : public Mail {
   }
   void DotSent() override { shared_.slots.DotSent(*slot_); }
 
+  // It is taken from this site's limits, and from no other's. False: the site takes no more now.
+  bool Reserve(const std::shared_ptr<Site>& site) {
+    if (origin_.reserved == site) return true;
+    if (origin_.reserved) origin_.reserved->GiveBack(1);
+    return site->TryReserve(shared_.clock.Steady(), shared_.clock.Now());
+  }
   // Where it goes; null: nowhere.
   void GoTo(std::shared_ptr<Site> site) { site_ = std::move(site); }
 
@@ -396,20 +403,20 @@ class Delivery : public effects::Effect {
 
   // 2. An attempt was opened.
   void Open(const journal::Decision& decision, const AttemptOpened& opened, Instant frame_time) {
-    const Origin origin{{decision.tenant, partition_, opened.campaign_id(), opened.ordinal(), opened.attempt()},
-                        decision.trace,
-                        decision.correlation,
-                        !opened.site().empty() ? opened.site()
-                        : opened.lane() == 0   ? std::string()
-                                               : opened.domain_key(),
-                        lag_.Begin()};
+    Origin origin{{decision.tenant, partition_, opened.campaign_id(), opened.ordinal(), opened.attempt()},
+                  decision.trace,
+                  decision.correlation,
+                  !opened.site().empty() ? opened.site()
+                  : opened.lane() == 0   ? std::string()
+                                         : opened.domain_key(),
+                  lag_.Begin()};
     Instant first_opened_at = frame_time;
     if (opened.attempt() > 1) {
       const auto* open =
           state::View<OpenAttempt>(*standing_->cache).Find(state::Key(decision.tenant, opened.campaign_id(), opened.ordinal()));
       if (open != nullptr && open->first_opened_at_us() != 0) first_opened_at = {open->first_opened_at_us()};
     }
-    shared_->granter.Opened(partition_, origin.credits);
+    origin.reserved = shared_->granter.Opened(partition_, origin.credits);
     standing_->lease.Proved({opened.granted_at_us()});
     shared_->Begin(origin, epoch_, opened, first_opened_at, standing_);
     if (!std::exchange(standing_->renewing, true)) RenewSoon(shared_, partition_, standing_);
@@ -521,10 +528,11 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
     auto mail = std::make_unique<AttemptMail>(*this, origin, epoch, standing, std::move(made));
     if (router_) return FindWay(std::move(mail), domain);
     mail->GoTo(relay_);
-    granter.Begun(*relay_);
+    granter.Begun(origin.credits, *relay_);
     relay_pool_->Submit(std::move(mail));
     return;
   }
+  if (origin.reserved) origin.reserved->GiveBack(1);
   RecordAttempt record;
   switch (can.error().code) {
     case Code::kNotFound:
@@ -592,9 +600,13 @@ void Shared::Found(uint64_t id, Router::Found found) {
   }
   Servers* servers = ServersOf(found.route);
   if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
-  if (!credits.empty()) granter.Learn(credits, servers->site);
+  const bool known = !credits.empty() && granter.Learn(credits, servers->site);
+  if (!attempt.Reserve(servers->site)) {
+    // Where credits are the site's, it opens again when there is one; else it is put off.
+    return mail->Done({.kind = known ? Verdict::Kind::kLate : Verdict::Kind::kDeferred, .text = "its site takes no more mails at present"});
+  }
   attempt.GoTo(servers->site);
-  granter.Begun(*servers->site);
+  granter.Begun(credits, *servers->site);
   servers->pool->Submit(std::move(mail));
 }
 

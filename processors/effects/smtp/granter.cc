@@ -46,26 +46,32 @@ void Granter::Leave(PartitionId partition) {
   PostDistribute();
 }
 
-void Granter::Opened(PartitionId partition, std::string_view key) {
-  ++in_flight_;
-  if (key.empty()) ++in_flight_of_others_;
-  const auto found = members_.find(partition);
-  if (found == members_.end()) return;
-  Account& account = found->second.accounts[std::string(key)];
+std::shared_ptr<Site> Granter::Opened(PartitionId partition, std::string_view key) {
   const Place* place = PlaceOf(key);
+  ++in_flight_;
+  if (key.empty()) {
+    ++in_flight_of_others_;
+  } else if (place == nullptr || !place->site) {
+    ++nowhere_[std::string(key)];
+  }
+  const auto found = members_.find(partition);
+  if (found == members_.end()) return nullptr;
+  Account& account = found->second.accounts[std::string(key)];
   const bool lost = account.given == account.opened;  // it was taken back while its decision was under way
   ++account.opened;
   if (lost) {
     account.given = account.opened;
-  } else if (place != nullptr && place->site) {
-    --outstanding_at_[place->site.get()];
+    return nullptr;
   }
+  if (place == nullptr || !place->site) return nullptr;
+  --outstanding_at_[place->site.get()];
+  return place->site;
 }
 
-void Granter::Learn(std::string_view key, std::shared_ptr<Site> site) {
+bool Granter::Learn(std::string_view key, std::shared_ptr<Site> site) {
   const Place* before = PlaceOf(key);
-  if (before != nullptr && before->site == site) return;
-  if (places_.size() >= kPlacesMax && before == nullptr) return;  // one mail at a time goes to the others
+  if (before != nullptr && before->site == site) return true;
+  if (places_.size() >= kPlacesMax && before == nullptr) return false;  // one mail at a time goes to the others
   int64_t outstanding = 0;
   for (const auto& [partition, member] : members_) {
     const auto account = member.accounts.find(key);
@@ -75,14 +81,27 @@ void Granter::Learn(std::string_view key, std::shared_ptr<Site> site) {
   if (site) outstanding_at_[site.get()] += outstanding;
   places_[std::string(key)] = Place{std::move(site)};
   PostDistribute();
+  return true;
 }
 
-void Granter::Begun(const Site& site) { ++in_flight_at_[&site]; }
+void Granter::Begun(std::string_view key, const Site& site) {
+  Routed(key);
+  ++in_flight_at_[&site];
+}
+
+void Granter::Routed(std::string_view key) {
+  const auto found = nowhere_.find(key);
+  if (found != nowhere_.end() && --found->second == 0) nowhere_.erase(found);
+}
 
 void Granter::Ended(std::string_view key, const Site* site) {
   --in_flight_;
   if (key.empty()) --in_flight_of_others_;
-  if (site != nullptr) --in_flight_at_[site];
+  if (site != nullptr) {
+    --in_flight_at_[site];
+  } else {
+    Routed(key);
+  }
   Distribute();
 }
 
@@ -110,7 +129,8 @@ int64_t Granter::Free(std::string_view key, Duration now) {
     if (account != member.accounts.end()) outstanding += account->second.outstanding();
   }
   if (key.empty()) return kOthersAhead - in_flight_of_others_ - outstanding;
-  return (place != nullptr ? kNowhereAhead : kUnknownAhead) - outstanding;
+  const auto nowhere = nowhere_.find(key);
+  return (place != nullptr ? kNowhereAhead : kUnknownAhead) - outstanding - (nowhere == nowhere_.end() ? 0 : nowhere->second);
 }
 
 void Granter::PostDistribute() {

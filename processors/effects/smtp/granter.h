@@ -35,12 +35,13 @@ class Granter {
 
   void Join(PartitionId partition, task::Credits& credits);
   void Leave(PartitionId partition);
-  // An attempt was accepted that spent a credit of `key`; it is under way from now on.
-  void Opened(PartitionId partition, std::string_view key);
-  // The mails of `key` go to this site; null: nowhere, they are settled here.
-  void Learn(std::string_view key, std::shared_ptr<Site> site);
-  // Where a mail under way is from now on.
-  void Begun(const Site& site);
+  // An attempt was accepted that spent a credit of `key`; it is under way from now on. Gives the site whose limits the credit was taken
+  // from (Site::Take). Null: nobody knew where it goes.
+  std::shared_ptr<Site> Opened(PartitionId partition, std::string_view key);
+  // The mails of `key` go to this site; null: nowhere, they are settled here. False: that is not remembered, there are too many keys.
+  bool Learn(std::string_view key, std::shared_ptr<Site> site);
+  // Where a mail of `key` that is under way is from now on.
+  void Begun(std::string_view key, const Site& site);
   // It is not under way any more. Null: it never was at a site.
   void Ended(std::string_view key, const Site* site);
 
@@ -68,6 +69,7 @@ class Granter {
   int64_t Free(std::string_view key, Duration now);
   int64_t OutstandingAt(const Site* site) const;
   const Place* PlaceOf(std::string_view key) const;
+  void Routed(std::string_view key);
 
   const Options options_;
   Executor& executor_;
@@ -78,6 +80,7 @@ class Granter {
   std::map<std::string, Place, std::less<>> places_;
   std::map<const Site*, int64_t> in_flight_at_;
   std::map<const Site*, int64_t> outstanding_at_;
+  std::map<std::string, int64_t, std::less<>> nowhere_;  // under way of a key, and at no site yet
   int64_t in_flight_ = 0;
   int64_t in_flight_of_others_ = 0;
   bool posted_ = false;

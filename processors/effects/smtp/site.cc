@@ -97,6 +97,8 @@ void Site::GiveBack(uint32_t n) {
   of_day_ -= std::min<uint64_t>(n, of_day_);
 }
 
+bool Site::TryReserve(Duration now, Instant wall) { return Allowance(now) > 0 && Take(1, now, wall) == 1; }
+
 bool Site::Heard(const Verdict& verdict, Duration now, SiteChange& change) {
   const std::lock_guard lock(mutex_);
   delivered_ += verdict.kind == Verdict::Kind::kDelivered;

@@ -61,6 +61,8 @@ class Site {
   // Up to `n` mails may begin within the limits of rate, hour and day; gives how many. Those that do not begin are given back.
   uint32_t Take(uint32_t n, Duration now, Instant wall);
   void GiveBack(uint32_t n);
+  // One that nobody knew would go here: false if it may not begin now.
+  bool TryReserve(Duration now, Instant wall);
 
   // What became of a mail. True, and `change` says how: the site is slower or as fast as it may be again from now on.
   bool Heard(const Verdict& verdict, Duration now, SiteChange& change);
