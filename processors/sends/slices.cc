@@ -103,6 +103,7 @@ class Sending {
         by_domain_(context.CreditsPerDomain()) {}
 
   bool by_domain() const { return by_domain_; }
+  bool cancelled() const { return cancelled_; }
   // From here on credits are those of this lane.
   void Enter(uint64_t lane, std::string domain_key) {
     lane_ = lane;
@@ -259,6 +260,9 @@ Way SendLanes(task::Context& context, uint64_t campaign_id, Sending& sending) {
     const bool pending = of != nullptr && of->left() > 0;
     const bool queued = of != nullptr && of->queued() > 0;
     Way way = Way::kAll;
+    // Whoever is first in a lane without credits was looked at when the credit was asked for: with many lanes, most wait so.
+    const bool waits = pending && !queued && !sending.cancelled() && context.LacksCredit(of->domain_key());
+    if (waits) way = Way::kNoCredit;
     if (queued) way = Retries(context, sending, state::Key(context.tenant(), campaign_id, lane));
     if (way == Way::kAll && pending) way = Pending(sending, Walk(context, campaign_id, cursor, lane));
     if (way == Way::kFull) return way;

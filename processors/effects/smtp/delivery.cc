@@ -35,6 +35,7 @@ using sends::v1::RecordAttempt;
 constexpr std::string_view kActor = "effect:smtp";
 constexpr size_t kPoolsMax = 2000;       // sets of mail servers with connections or mails at once; beyond it mails are put off
 constexpr size_t kUnreportedMax = 1024;  // results not durable yet: beyond it no credit is granted
+constexpr int64_t kGatherFrom = 4;       // so many attempts under way: results wait for the next turn, to share a record
 constexpr Duration kReportDelayMin = Milliseconds(100);
 constexpr Duration kReportDelayMax = Seconds(5);
 
@@ -137,6 +138,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void Drain(Job done) {
     draining_ = true;
     drained_ = std::move(done);
+    SendGathered();
     pools_to_drain_ = 1;
     const auto drained = [weak = weak_from_this()] {
       const auto self = weak.lock();
@@ -201,7 +203,9 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void Found(uint64_t id, Router::Found found);
   // The pool of these mail servers; null: there are too many.
   Servers* ServersOf(const Route& route);
-  void Send(const std::shared_ptr<Pending>& pending);
+  // What was gathered: one record for each partition.
+  void SendGathered();
+  void Send(const std::shared_ptr<Pending>& pending, command::More more = command::More::kNone);
   void CheckDrained() {
     if (drained_ && pools_to_drain_ == 0 && unreported_ == 0) std::exchange(drained_, nullptr)();
   }
@@ -213,6 +217,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
   std::map<std::string, Servers> servers_;             // by their names
   std::map<uint64_t, std::unique_ptr<Mail>> looking_;  // mails that wait for the DNS
   uint64_t last_looking_ = 0;
+  std::map<PartitionId, std::vector<std::shared_ptr<Pending>>> gathered_;  // results that leave with the next turn
+  bool gathering_ = false;                                                 // a timer is set
   size_t unreported_ = 0;
   bool draining_ = false;
   size_t pools_to_drain_ = 1;
@@ -638,15 +644,27 @@ void Shared::Report(const Origin& origin, RecordAttempt record, std::optional<si
   record.set_attempt(origin.key.attempt);
   ++unreported_;
   unreported_gauge_.Add(1);
-  Send(std::make_shared<Pending>(Pending{.origin = origin,
-                                         .payload = schema::Encode(record),
-                                         .slot = slot,
-                                         .durable = std::move(durable),
-                                         .id = entropy.NextId<CommandId>(),
-                                         .at = clock.Now()}));
+  gathered_[origin.key.partition].push_back(std::make_shared<Pending>(Pending{.origin = origin,
+                                                                              .payload = schema::Encode(record),
+                                                                              .slot = slot,
+                                                                              .durable = std::move(durable),
+                                                                              .id = entropy.NextId<CommandId>(),
+                                                                              .at = clock.Now()}));
+  if (granter.in_flight() < kGatherFrom || draining_) return SendGathered();
+  if (std::exchange(gathering_, true)) return;
+  executor.After(ToNextTurn(clock.Steady()), [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->SendGathered();
+  });
 }
 
-void Shared::Send(const std::shared_ptr<Pending>& pending) {
+void Shared::SendGathered() {
+  gathering_ = false;
+  for (auto& [partition, results] : std::exchange(gathered_, {})) {
+    for (const auto& pending : results) Send(pending, pending == results.back() ? command::More::kNone : command::More::kFollows);
+  }
+}
+
+void Shared::Send(const std::shared_ptr<Pending>& pending, command::More more) {
   command::Command command;
   command.id = pending->id;
   command.type = TypeNumberOf<RecordAttempt>();
@@ -657,31 +675,34 @@ void Shared::Send(const std::shared_ptr<Pending>& pending) {
   command.correlation = pending->origin.correlation;
   command.payload = pending->payload;
   // kNow: until it is durable only the slot knows it, and a loss of power makes it unknown.
-  sender.Send(pending->origin.key.partition, command, Sync::kNow, [weak = weak_from_this(), pending](Result<CommandAt> sent) {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->executor.Post([weak, pending, sent = std::move(sent)] {
-      const auto on_executor = weak.lock();
-      if (!on_executor) return;
-      if (!sent) {
-        observe::Log(observe::Level::kWarn, "a result is not durable yet",
-                     {{"partition", pending->origin.key.partition}, {"error", sent.error()}});
-        on_executor->executor.After(pending->delay, [weak, pending] {
-          if (const auto later = weak.lock()) later->Send(pending);
+  sender.Send(
+      pending->origin.key.partition, command, Sync::kNow,
+      [weak = weak_from_this(), pending](Result<CommandAt> sent) {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->executor.Post([weak, pending, sent = std::move(sent)] {
+          const auto on_executor = weak.lock();
+          if (!on_executor) return;
+          if (!sent) {
+            observe::Log(observe::Level::kWarn, "a result is not durable yet",
+                         {{"partition", pending->origin.key.partition}, {"error", sent.error()}});
+            on_executor->executor.After(pending->delay, [weak, pending] {
+              if (const auto later = weak.lock()) later->Send(pending);
+            });
+            pending->delay = std::min(kReportDelayMax, pending->delay * 2);
+            return;
+          }
+          // 6. Durable.
+          const bool was_full = pending->slot && on_executor->slots.free_count() == 0;
+          if (pending->slot) on_executor->slots.Free(*pending->slot);
+          if (pending->durable) pending->durable();
+          on_executor->unreported_gauge_.Add(-1);
+          if (on_executor->unreported_-- == kUnreportedMax) on_executor->granter.Distribute();
+          if (was_full) on_executor->Pump();
+          on_executor->CheckDrained();
         });
-        pending->delay = std::min(kReportDelayMax, pending->delay * 2);
-        return;
-      }
-      // 6. Durable.
-      const bool was_full = pending->slot && on_executor->slots.free_count() == 0;
-      if (pending->slot) on_executor->slots.Free(*pending->slot);
-      if (pending->durable) pending->durable();
-      on_executor->unreported_gauge_.Add(-1);
-      if (on_executor->unreported_-- == kUnreportedMax) on_executor->granter.Distribute();
-      if (was_full) on_executor->Pump();
-      on_executor->CheckDrained();
-    });
-  });
+      },
+      more);
 }
 
 std::shared_ptr<Shared> MakeShared(const SharedOptions& options, Dialer& dialer, AttemptSlots& slots, Executor& executor, Clock& clock,
