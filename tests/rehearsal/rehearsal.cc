@@ -267,8 +267,8 @@ class Rehearsal {
     site.median_s = times[times.size() / 2];
     site.last_s = times.back();
   }
-  // What the rate's bucket holds when nothing was sent for long.
-  static double BurstMax(const smtp::SitePolicy& policy) { return 2 + policy.mails_per_second; }
+  // What the bucket of the rate holds when nothing was sent for long, and a mail for each connection that had to be opened first.
+  static double BurstMax(const smtp::SitePolicy& policy) { return 1 + policy.mails_per_second + policy.connections; }
 
   // Every recipient's end, from the read model; and that its sums are those of the state.
   void CheckTenant(size_t t) {
