@@ -49,8 +49,11 @@ void MakeHealthy(SitePlan& site, const Dice& dice, Duration length, size_t which
   } else if (which % 4 == 1) {
     site.policy.mails_per_second = mails / seconds;
     site.policy.mails_per_hour = static_cast<uint64_t>(mails * dice.Real("hour", 0.3, 0.45));
-  } else if (which % 4 == 2) {
-    site.policy.mails_per_day = static_cast<uint64_t>(mails * 0.8);
+  } else {  // a tenth of a second a reply, or so
+    const Duration reply{static_cast<int64_t>(seconds / 8 * site.policy.connections / (2 * mails) * 1e6)};
+    site.reply_min = Part(reply, 0.8);
+    site.reply_max = Part(reply, 1.2);
+    if (which % 4 == 2) site.policy.mails_per_day = static_cast<uint64_t>(mails * 0.8);
   }
 }
 

@@ -13,7 +13,7 @@
 namespace maily::rehearsal {
 
 enum class Temper : uint8_t {
-  kQuick,        // takes what comes, in milliseconds
+  kQuick,        // takes what comes, in milliseconds or tenths of a second
   kSlow,         // seconds a reply
   kGreylisting,  // puts off what it sees for the first time (RFC 6647)
   kStorms,       // for some minutes: 421 to whoever comes
@@ -65,6 +65,7 @@ struct PlanSize {
   size_t sites = 50;
   size_t mails = 30'000;
   Duration length = Seconds(3600);
+  size_t mx_connections = 200;  // the setting: twice as many mails are under way at most
 };
 
 struct Plan {

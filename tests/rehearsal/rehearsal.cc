@@ -36,8 +36,6 @@ struct Launch {
 };
 constexpr Launch kLaunches[] = {{0.5, 0}, {0.3, 0.02}, {0.2, 0.1}};
 constexpr size_t kTenants = std::size(kLaunches);
-// `mx_connections` of app/config.cc, over all workers.
-constexpr size_t kMxConnections = 200;
 constexpr size_t kRowsAPage = 1000;
 constexpr uint64_t kCampaign = 1;
 constexpr uint64_t kList = 1;
@@ -45,7 +43,7 @@ constexpr size_t kWrongMax = 20;  // that are told
 
 simulation::WorldOptions OptionsOf(const Plan& plan) {
   simulation::WorldOptions options;
-  options.connections_per_worker = kMxConnections / simulation::kWorkers;
+  options.connections_per_worker = std::max<size_t>(1, plan.size.mx_connections / simulation::kWorkers);
   options.mx = simulation::MxWorld{.zone = [plan](sim::SimResolver& zone) { FillZone(plan, zone); },
                                    .policy_of = [plan](std::string_view site) { return PolicyOf(plan, site); }};
   options.append_fails = 0;
@@ -96,6 +94,15 @@ class Rehearsal {
     while (person.tenant + 1 < kTenants && draw >= kLaunches[person.tenant].share) draw -= kLaunches[person.tenant++].share;
     by_address_[person.address] = people_.size();
     people_.push_back(std::move(person));
+  }
+  Duration LaunchOf(size_t tenant) const {
+    return {static_cast<int64_t>(static_cast<double>(plan_.size.length.us) * kLaunches[tenant].at)};
+  }
+  // The last launch before: whose mail a busy site takes first is chance, how many it has taken since is not.
+  Duration LaunchBefore(Duration at) const {
+    Duration last;
+    for (size_t t = 0; t < kTenants; ++t) last = LaunchOf(t) <= at ? LaunchOf(t) : last;
+    return last;
   }
   static TenantId TenantOf(size_t index) { return TenantId(static_cast<uint32_t>(index) + 1); }
   void Wrong(const std::string& what) {
@@ -191,7 +198,7 @@ class Rehearsal {
       servers_.push_back(std::make_unique<MailServers>(site, world_.net(), scheduler, *internet_, begin));
     scheduler.RunFor(begin - scheduler.clock().Steady());
     for (size_t t = 0; t < kTenants; ++t) {
-      internet_->After({static_cast<int64_t>(static_cast<double>(plan_.size.length.us) * kLaunches[t].at)},
+      internet_->After(LaunchOf(t),
                        [this, t] { Ask(t, {Method::kPost, fmt::format("/v1/campaigns/{}:launch", kCampaign), "", "launch"}, 200); });
     }
     scheduler.RunFor(plan_.size.length);
@@ -200,6 +207,8 @@ class Rehearsal {
   // ---- what became of it ----
 
   void Look() {
+    if (!world_.scheduler().RunUntil([this] { return Shown(); }, Seconds(10)))
+      return Wrong("the read models do not reach the journal's end");
     for (const SitePlan& site : plan_.sites) {
       outcome_.sites.push_back({.name = site.name,
                                 .temper = std::string(TemperName(site.temper)),
@@ -230,6 +239,34 @@ class Rehearsal {
     if (outcome_.recipients != people_.size()) Wrong(fmt::format("{} recipients are told of, of {}", outcome_.recipients, people_.size()));
   }
 
+  // A moment at which the read models show all that is decided.
+  bool Shown() {
+    for (uint16_t p = 0; p < kPartitions; ++p) {
+      for (const auto& group : world_.site()->groups()) {
+        if (group->Status().positions[p].offset_hint.value() + 1 < world_.JournalEnd(PartitionId(p))) return false;
+      }
+    }
+    for (size_t t = 0; t < kTenants; ++t) {
+      uint64_t open = 0;
+      for (uint16_t p = 0; p < kPartitions; ++p) {
+        const auto* run = state::View<sends::v1::SendRun>(*world_.cache(PartitionId(p))).Find(state::Key(TenantOf(t), kCampaign));
+        open += run == nullptr ? 0 : run->open();
+      }
+      const auto rows = Sends(TenantOf(t), -1, "open");
+      if (!rows || rows->size() != open) return false;
+    }
+    return true;
+  }
+  // The next page after a contact.
+  Result<projections::Rows> Sends(TenantId tenant, int64_t after, const std::string& status) {
+    return world_.site()->views().Query("sends", {{"tenant", sql::Value::Integer(tenant.value())},
+                                                  {"campaign_id", sql::Value::Integer(kCampaign)},
+                                                  {"after", sql::Value::Integer(after)},
+                                                  {"status", sql::Value::Text(status)},
+                                                  {"reason", sql::Value::Text("")},
+                                                  {"limit", sql::Value::Integer(kRowsAPage)}});
+  }
+
   // No more than the policy allows.
   void CheckSite(SiteOutcome& site) {
     const Seen& seen = site.seen;
@@ -251,13 +288,13 @@ class Rehearsal {
     }
     std::vector<double> times;
     for (const Taken& taken : seen.taken) {
-      times.push_back(static_cast<double>(taken.at.us) / 1e6);
       const auto person = by_address_.find(taken.recipient);
       if (person == by_address_.end()) {
         Wrong(fmt::format("{} took a mail to {}, who gets none", site.name, taken.recipient));
         continue;
       }
       ++people_[person->second].taken;
+      times.push_back(static_cast<double>((taken.at - LaunchBefore(taken.at)).us) / 1e6);
       const auto id = smtp::DecodeMessageId(taken.message_id, world_.keyring());
       if (!id || id->tenant != TenantOf(people_[person->second].tenant))
         Wrong(fmt::format("{} took a mail to {} with the message id of another", site.name, taken.recipient));
@@ -277,12 +314,7 @@ class Rehearsal {
     size_t rows = 0;
     int64_t after = -1;
     for (;;) {
-      const auto page = world_.site()->views().Query("sends", {{"tenant", sql::Value::Integer(tenant.value())},
-                                                               {"campaign_id", sql::Value::Integer(kCampaign)},
-                                                               {"after", sql::Value::Integer(after)},
-                                                               {"status", sql::Value::Text("")},
-                                                               {"reason", sql::Value::Text("")},
-                                                               {"limit", sql::Value::Integer(kRowsAPage)}});
+      const auto page = Sends(tenant, after, "");
       if (!page) return Wrong("sends cannot be read: " + page.error().ToString());
       if (page->size() == 0) break;
       for (size_t row = 0; row < page->size(); ++row) {

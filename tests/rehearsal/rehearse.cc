@@ -18,8 +18,12 @@ using nlohmann::ordered_json;
 
 constexpr double kSlowedMax = 0.10;
 
-// How much later, as a part of when it was calm.
-double Slowed(double here, double calm) { return calm > 0 ? (here - calm) / calm : 0; }
+// What chance moves where all is over within seconds: credits that nobody spends come back after a second (granter.cc), and the ways of
+// packets and the turns of partitions are others in a calm rehearsal.
+constexpr double kChanceS = 1;
+
+// How much later, as a part of when it was calm; 0 within kChanceS.
+double Slowed(double here, double calm) { return calm > 0 && std::abs(here - calm) > kChanceS ? (here - calm) / calm : 0; }
 
 ordered_json JsonOf(const SiteOutcome& site) {
   const Seen& seen = site.seen;
@@ -80,6 +84,7 @@ int Main(int argc, char** argv) {
   app.add_option("--sites", size.sites, "sites")->check(CLI::Range(1, 100));
   app.add_option("--mails", size.mails, "recipients at them, about")->check(CLI::Range(100, 1'000'000));
   app.add_option("--minutes", minutes, "of the simulated clock")->check(CLI::Range(1.0, 1440.0));
+  app.add_option("--mx-connections", size.mx_connections, "the setting of that name")->check(CLI::Range(1, 10'000));
   app.add_option("--out", out, "where the figures go");
   app.add_flag("--once", once, "neither the same again nor a calm one");
   app.add_flag("--short", short_table, "no table");
@@ -98,20 +103,21 @@ int Main(int argc, char** argv) {
     for (size_t s = 0; s < calm.sites.size() && s < outcome.sites.size(); ++s) {
       const SiteOutcome& site = outcome.sites[s];
       if (!site.healthy) continue;
-      if (site.seen.taken.size() != calm.sites[s].seen.taken.size())
+      const bool capped = site.policy.mails_per_hour > 0 || site.policy.mails_per_day > 0;  // strangers count there, too
+      if (!capped && site.seen.taken.size() != calm.sites[s].seen.taken.size())
         wrong.push_back(
             fmt::format("{} took {} mails, and {} when it was calm", site.name, site.seen.taken.size(), calm.sites[s].seen.taken.size()));
       for (const auto& [what, slowed] : {std::pair("median", Slowed(site.median_s, calm.sites[s].median_s)),
                                          std::pair("last", Slowed(site.last_s, calm.sites[s].last_s))}) {
-        worst = std::max(worst, std::abs(slowed));
-        if (std::abs(slowed) > kSlowedMax)
-          wrong.push_back(fmt::format("{}: the {} mail moved by {:+.1f} %", site.name, what, 100 * slowed));
+        worst = std::max(worst, slowed);
+        if (slowed > kSlowedMax)
+          wrong.push_back(fmt::format("{}: the {} mail came {:.1f} % later because of others", site.name, what, 100 * slowed));
       }
     }
   }
 
   if (!short_table) {
-    fmt::print("{:<16} {:<12} {:>5} {:>6} {:>5} {:>5} {:>5} {:>5} {:>5}  {:<7} {:<7} {:<9} {:<9} {:>6} {:>6}  moved by others\n", "site",
+    fmt::print("{:<16} {:<12} {:>5} {:>6} {:>5} {:>5} {:>5} {:>5} {:>5}  {:<7} {:<7} {:<9} {:<9} {:>6} {:>6}  slowed by others\n", "site",
                "temper", "rcpts", "deliv", "bounc", "unkn", "wait", "open", "pend", "conns", "mails/c", "burst/s", "hour", "median",
                "last");
     for (size_t s = 0; s < outcome.sites.size(); ++s) Print(outcome.sites[s], s < calm.sites.size() ? &calm.sites[s] : nullptr);
@@ -119,7 +125,7 @@ int Main(int argc, char** argv) {
   for (const std::string& what : wrong) fmt::print("WRONG: {}\n", what);
   std::string ends;
   for (const auto& [status, count] : outcome.statuses) ends += fmt::format("{}{} {}", ends.empty() ? "" : ", ", count, status);
-  fmt::print("seed {}: {} sites, {} recipients: {}; a healthy site moved by {:.1f} % at most; {} things wrong; {:.1f} s a rehearsal\n",
+  fmt::print("seed {}: {} sites, {} recipients: {}; a healthy site was slowed by {:.1f} % at most; {} things wrong; {:.1f} s a rehearsal\n",
              seed, size.sites, outcome.recipients, ends, 100 * worst, wrong.size(), outcome.wall_s);
 
   std::vector<std::string> journals;

@@ -124,6 +124,8 @@ class World {
     uint64_t commands = 0;  // that were decided
   };
   Result<Folded> Fold(PartitionId partition);
+  // One past its last record.
+  uint64_t JournalEnd(PartitionId partition) { return log_.Ends({Topic::kJournal, partition}).written.value(); }
   // Of every record of a partition's journal: its place, its time, its bytes.
   uint64_t JournalDigest(PartitionId partition);
 

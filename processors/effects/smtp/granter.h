@@ -94,6 +94,9 @@ class Granter {
   // How many mails of `key` may be granted now, the total budget apart.
   int64_t Free(std::string_view key, Duration now);
   int64_t OutstandingAt(const Site* site) const;
+  // How many more mails a site may have (null: all that are at no site), of `free` ones and with so many `active` sites, so that others
+  // find some.
+  int64_t Room(const Site* site, int64_t free, int64_t active) const;
   const Place* PlaceOf(std::string_view key) const;
   void Routed(std::string_view key);
 
@@ -107,6 +110,7 @@ class Granter {
   std::map<const Site*, int64_t> in_flight_at_;
   std::map<const Site*, int64_t> outstanding_at_;
   std::map<std::string, int64_t, std::less<>> nowhere_;  // under way of a key, and at no site yet
+  int64_t nowhere_of_all_ = 0;
   std::map<const Site*, Pace> paces_;
   Pace pace_;  // of all
   int64_t in_flight_ = 0;

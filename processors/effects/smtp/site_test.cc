@@ -42,6 +42,17 @@ TEST(Site, ASlowRateLetsOneMailGoNowAndThen) {
   EXPECT_LE(taken, 61u);
 }
 
+TEST(Site, AMailThatNobodyKnewWouldComeIsWithinTheRateAndThePause) {
+  Site site("s", {.mails_per_second = 1});
+  EXPECT_TRUE(site.TryReserve(Seconds(100), kNoon));
+  EXPECT_TRUE(site.TryReserve(Seconds(100), kNoon));
+  EXPECT_FALSE(site.TryReserve(Seconds(100), kNoon)) << "a second's worth beside the first";
+  EXPECT_TRUE(site.TryReserve(Seconds(101), kNoon));
+  SiteChange change;
+  site.Heard(kBusy, Seconds(102), change);
+  EXPECT_FALSE(site.TryReserve(Seconds(110), kNoon)) << "it pauses";
+}
+
 TEST(Site, TheNumberOfADayIsNeverExceededAndBeginsAnewAtMidnight) {
   Site site("s", {.mails_per_hour = 60, .mails_per_day = 100});
   EXPECT_EQ(site.Take(80, Seconds(0), kNoon), 60u);
