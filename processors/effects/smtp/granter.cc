@@ -11,7 +11,8 @@ constexpr Duration kTick = Seconds(1);              // credits unspent for so lo
 constexpr int64_t kUnknownAhead = 1;                // mails to a domain that nobody has routed yet
 constexpr int64_t kNowhereAhead = 16;               // mails that are settled without a site
 constexpr int64_t kOthersAhead = 64;                // under way to domains without a lane of their own
-constexpr int64_t kPartsMax = 16;                   // a site has no more than such a part of what is free, where so many are active
+constexpr int64_t kPartsMin = 4;                    // a site has no more than such a part of what is free, be it alone,
+constexpr int64_t kPartsMax = 16;                   // or one of so many that are active
 constexpr size_t kPlacesMax = 100'000;              // domains whose site is remembered
 constexpr Duration kAhead = Milliseconds(12);       // three turns: granted and durable, made, on the wire
 constexpr Duration kPaceWindow = Milliseconds(50);  // over which a pace is taken
@@ -191,7 +192,7 @@ int64_t Granter::Room(const Site* site, int64_t free, int64_t active) const {
     held = (flying == in_flight_at_.end() ? 0 : flying->second) + OutstandingAt(site);
     if (const auto pace = paces_.find(site); pace != paces_.end()) ahead = pace->second.Ahead();
   }
-  const int64_t most = free / std::clamp<int64_t>(active, 1, kPartsMax) + ahead;
+  const int64_t most = free / std::clamp(active, kPartsMin, kPartsMax) + ahead;
   return std::max<int64_t>(held == 0 ? 1 : 0, most - held);
 }
 
