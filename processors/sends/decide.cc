@@ -14,6 +14,7 @@
 #include "processors/sends/evolve.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
+#include "streams/base/hash.h"
 #include "streams/state/key.h"
 
 namespace maily::sends {
@@ -22,9 +23,11 @@ namespace {
 using campaigns::v1::SkipReason;
 using journal::Outcome;
 
-constexpr std::array kDeferredDelays = {Seconds(60),      Seconds(5 * 60),  Seconds(15 * 60),
-                                        Seconds(30 * 60), Seconds(60 * 60), Seconds(120 * 60)};
+constexpr std::array kDeferredDelays = {Seconds(5 * 60), Seconds(15 * 60), Seconds(30 * 60), Seconds(60 * 60), Seconds(120 * 60)};
+constexpr std::array kSlowedDelays = {Seconds(60), Seconds(120), Seconds(300)};
 constexpr std::array kUnreachableDelays = {Seconds(15), Seconds(30), Seconds(60), Seconds(120), Seconds(300)};
+
+constexpr int64_t kJitterPart = 5;  // of a delay
 
 constexpr size_t kDiagnosticBytesMax = 500;
 constexpr size_t kHostBytesMax = 255;
@@ -55,6 +58,12 @@ bounces::Command CommandOf(std::string_view stage) {
   return Command::kUnknown;
 }
 
+// Not this mail is unwelcome, but so many from here (RFC 5321 §4.2.3, RFC 3463 §3.8); greylisting speaks of one mail.
+bool WantsFewer(const v1::RecordAttempt& command) {
+  if (command.reply_text().find("reylist") != std::string::npos || command.reply_text().find("raylist") != std::string::npos) return false;
+  return command.reply_code() == 421 || (command.reply_code() / 100 == 4 && command.enhanced_code().starts_with("4.7."));
+}
+
 void Deliver(task::Context& context, const v1::RecordAttempt& command) {
   auto delivered = About<v1::AttemptDelivered>(command);
   delivered.set_attempt(command.attempt());
@@ -67,7 +76,8 @@ void Deliver(task::Context& context, const v1::RecordAttempt& command) {
 }
 
 void Defer(task::Context& context, const v1::RecordAttempt& command, uint32_t tries, Instant first_opened_at) {
-  const Instant retry_at = context.now() + RetryDelay(command.stage(), tries);
+  const Duration delay = RetryDelay(command, tries);
+  const Instant retry_at = context.now() + delay + RetryJitter(delay, context.tenant(), context.partition(), command);
   if (retry_at - first_opened_at > kGiveUpAfter) {
     auto expired = About<v1::SendExpired>(command);
     expired.set_last_reply(command.reply_text());
@@ -146,10 +156,22 @@ void Skip(task::Context& context, const Command& command, SkipReason reason, con
 
 }  // namespace
 
-Duration RetryDelay(std::string_view stage, uint32_t tries) {
-  const bool unreachable = stage == "connect" || stage == "greeting" || stage == "starttls" || stage == "auth";
-  if (unreachable) return kUnreachableDelays[std::min<size_t>(tries, kUnreachableDelays.size() - 1)];
-  return kDeferredDelays[std::min<size_t>(tries, kDeferredDelays.size() - 1)];
+Duration RetryDelay(const v1::RecordAttempt& command, uint32_t tries) {
+  const auto of = [tries](const auto& delays) { return delays[std::min<size_t>(tries, delays.size() - 1)]; };
+  const std::string& stage = command.stage();
+  if (stage == "connect" || stage == "greeting" || stage == "starttls" || stage == "auth") return of(kUnreachableDelays);
+  return WantsFewer(command) ? of(kSlowedDelays) : of(kDeferredDelays);
+}
+
+Duration RetryJitter(Duration delay, TenantId tenant, PartitionId partition, const v1::RecordAttempt& command) {
+  std::string send;
+  PutOrdered<uint32_t>(send, tenant.value());
+  PutOrdered<uint16_t>(send, partition.value());
+  PutOrdered<uint64_t>(send, command.campaign_id());
+  PutOrdered<uint64_t>(send, command.ordinal());
+  PutOrdered<uint32_t>(send, command.attempt());
+  const auto most_ms = static_cast<uint64_t>(delay.us / 1000 / kJitterPart);
+  return Milliseconds(static_cast<int64_t>(Xxh3_64(send) % (most_ms + 1)));
 }
 
 void Decide(task::Context& context, const v1::RecordAttempt& command) {

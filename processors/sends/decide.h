@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "maily/sends/v1/commands.pb.h"
+#include "streams/base/ids.h"
 #include "streams/base/time.h"
 #include "streams/task/processor.h"
 
@@ -18,9 +19,14 @@ namespace maily::sends {
 // marketing mail is stale before).
 inline constexpr Duration kGiveUpAfter = Hours(48);
 
-// How long a mail waits that was deferred `tries` times before. A relay that cannot be reached is asked again sooner than one that says
-// "later": stages "connect", "greeting", "starttls" and "auth".
-Duration RetryDelay(std::string_view stage, uint32_t tries);
+// How long a mail waits that was deferred `tries` times before, without its jitter:
+//  5, 15, 30, 60, 120 minutes where this mail is not taken now (greylisting wants a few minutes, RFC 6647 §2.2);
+//  1, 2, 5 minutes where the site wants fewer mails (421, 4.7.x): it is the site that backs off then (smtp/site.h), not the mail;
+//  15 s to 5 minutes where nobody could be reached: stages "connect", "greeting", "starttls" and "auth".
+Duration RetryDelay(const v1::RecordAttempt& command, uint32_t tries);
+// Beside it: from 0 to a fifth of `delay`, by chance of the send's id and the attempt's number, so that mails which were put off together
+// do not come back together. The same at every replay.
+Duration RetryJitter(Duration delay, TenantId tenant, PartitionId partition, const v1::RecordAttempt& command);
 
 // Counts only while that attempt is open; a stale result changes nothing.
 void Decide(task::Context& context, const v1::RecordAttempt& command);

@@ -105,6 +105,7 @@ class Sending {
                  context.tenant(), compliance::kCampaignStream) {}
 
   bool by_domain() const { return by_domain_; }
+  bool cancelled() const { return cancelled_; }
   // From here on credits are those of this lane.
   void Enter(uint64_t lane, std::string domain_key) {
     lane_ = lane;
@@ -220,17 +221,18 @@ namespace {
 // How far a slice got.
 enum class Way { kFull, kNoCredit, kAll };
 
-Way Retries(task::Context& context, Sending& sending, const std::string& prefix) {
+// At most `most`, from 1: where there is no credit, one is enough to see whether it is to be given up.
+Way Retries(task::Context& context, Sending& sending, const std::string& prefix, size_t most = kEventsMax) {
   std::vector<std::pair<uint64_t, uint32_t>> queued;
   context.view<v1::RetryQueued>().Scan(prefix, {}, [&](std::string_view key, const v1::RetryQueued& retry) {
     queued.emplace_back(Cursor(key.substr(key.size() - sizeof(uint64_t))).Ordered<uint64_t>(), retry.attempt());
-    return queued.size() < kEventsMax;
+    return queued.size() < most;
   });
   for (const auto& [ordinal, attempt] : queued) {
     if (sending.Full()) return Way::kFull;
     if (!sending.TryAgain(ordinal, attempt)) return Way::kNoCredit;
   }
-  return queued.size() == kEventsMax ? Way::kFull : Way::kAll;
+  return queued.size() == most ? Way::kFull : Way::kAll;
 }
 
 Way Pending(Sending& sending, Walk walk) {
@@ -264,7 +266,10 @@ Way SendLanes(task::Context& context, uint64_t campaign_id, Sending& sending) {
     const bool pending = of != nullptr && of->left() > 0;
     const bool queued = of != nullptr && of->queued() > 0;
     Way way = Way::kAll;
-    if (queued) way = Retries(context, sending, state::Key(context.tenant(), campaign_id, lane));
+    // Whoever is first in a lane without credits was looked at when the credit was asked for: with many lanes, most wait so.
+    const bool lacks = (pending || queued) && !sending.cancelled() && context.LacksCredit(of->domain_key());
+    if (queued) way = Retries(context, sending, state::Key(context.tenant(), campaign_id, lane), lacks ? 1 : kEventsMax);
+    if (lacks && way == Way::kAll) way = Way::kNoCredit;
     if (way == Way::kAll && pending) way = Pending(sending, Walk(context, campaign_id, cursor, lane));
     if (way == Way::kFull) return way;
     if (way == Way::kNoCredit) all = way;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "streams/base/compress.h"
 
@@ -26,6 +27,7 @@ struct Slot {
 };
 
 struct Waiter {
+  const void* reader;
   Executor* executor;
   Job ready;
 };
@@ -113,22 +115,23 @@ struct Tail::Impl {
     std::call_once(watch_once, [this] { watch = log.WatchTail(at, ReadTo::kDurable, [this] { WakeAll(); }); });
   }
   void WakeAll() {
-    std::unordered_map<const void*, Waiter> ready;
+    std::vector<Waiter> ready;
     {
       const std::lock_guard lock(waiters_mutex);
       ready.swap(waiters);
     }
-    for (auto& [reader, waiter] : ready) waiter.executor->Post(std::move(waiter.ready));
+    for (Waiter& waiter : ready) waiter.executor->Post(std::move(waiter.ready));
   }
   void Wait(const void* reader, Executor& executor, Job ready) {
     const std::lock_guard lock(waiters_mutex);
-    waiters.insert_or_assign(reader, Waiter{&executor, std::move(ready)});
+    std::erase_if(waiters, [reader](const Waiter& waiter) { return waiter.reader == reader; });
+    waiters.push_back({reader, &executor, std::move(ready)});
   }
   std::optional<Waiter> TakeWaiter(const void* reader) {
     const std::lock_guard lock(waiters_mutex);
-    const auto found = waiters.find(reader);
+    const auto found = std::ranges::find(waiters, reader, &Waiter::reader);
     if (found == waiters.end()) return std::nullopt;
-    auto waiter = std::move(found->second);
+    auto waiter = std::move(*found);
     waiters.erase(found);
     return waiter;
   }
@@ -145,7 +148,7 @@ struct Tail::Impl {
   size_t cached_bytes = 0;
 
   std::mutex waiters_mutex;
-  std::unordered_map<const void*, Waiter> waiters;
+  std::vector<Waiter> waiters;  // in the order in which they wait: a simulation runs them so
   std::once_flag watch_once;
   std::unique_ptr<TailWatch> watch;
 };

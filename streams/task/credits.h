@@ -56,6 +56,11 @@ class Credits {
   uint32_t available(std::string_view site) { return At(site).available; }
   // As the last grant said.
   const CreditHolder& holder(std::string_view site) { return At(site).holder; }
+  // True if a slice found none since the last grant, and there is none.
+  bool Lacks(std::string_view site) const {
+    const auto found = entries_.find(site);
+    return found != entries_.end() && found->second.wanted && found->second.available == 0;
+  }
   // True if a slice found none since the last grant.
   bool wanted(std::string_view site) { return At(site).wanted; }
 

@@ -115,6 +115,10 @@ const CreditHolder* Context::TakeCredit(std::string_view site) {
   Credits* credits = engine_->options_.credits;
   return credits != nullptr && credits->Take(site) ? &credits->holder(site) : nullptr;
 }
+bool Context::LacksCredit(std::string_view site) const {
+  const Credits* credits = engine_->options_.credits;
+  return credits != nullptr && credits->Lacks(site);
+}
 bool Context::CreditsPerDomain() const {
   const Credits* credits = engine_->options_.credits;
   return credits != nullptr && credits->per_domain();

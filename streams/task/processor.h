@@ -110,6 +110,8 @@ class Context {
   void Unchanged() { outcome_ = journal::Outcome::kUnchanged; }
   // Spends a credit of the site and says who granted it; null: there is none.
   const CreditHolder* TakeCredit(std::string_view site);
+  // True: a credit of the site was asked for in vain since the last one came; asking again finds none. False: it may.
+  bool LacksCredit(std::string_view site) const;
   // True: sites are keys of recipient domains.
   bool CreditsPerDomain() const;
   // How many events this decision holds already.

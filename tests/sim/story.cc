@@ -51,7 +51,7 @@ std::string Plain(std::string text) {
 
 Story::Story(uint64_t seed, const StorySize& size)
     : size_(size),
-      world_(seed, 1 + seed % 3),
+      world_(seed, {.machines = 1 + seed % 3}),
       trouble_(world_, size.faults, size.jobs_a_fault),
       client_(world_.scheduler(), [this] { return world_.site(); }),
       began_(world_.scheduler().clock().Steady()) {

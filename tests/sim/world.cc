@@ -7,7 +7,9 @@
 
 #include "processors/effects/clock.h"
 #include "processors/pipeline.h"
+#include "streams/adapters/dns/caching_resolver.h"
 #include "streams/adapters/sim/sim_log_client.h"
+#include "streams/base/hash.h"
 #include "streams/journal/frame.h"
 #include "streams/state/cache.h"
 #include "streams/task/decide.h"
@@ -20,14 +22,14 @@ namespace {
 const Endpoint kRelay{"127.0.0.1", 2525};
 constexpr double kStoresLost = 0.2;  // of the deaths of a machine
 
-sim::SimLog::Options LogOptions(sim::Scheduler& scheduler, bool broker) {
+sim::SimLog::Options LogOptions(sim::Scheduler& scheduler, const WorldOptions& world) {
   sim::SimLog::Options options;
-  options.ordered = !broker;
+  options.ordered = world.machines == 1;
   options.settings.partition_count = kPartitions;
   options.settings.log_id = scheduler.entropy().NextId<LogId>();
   // Faults that an embedded log can show; those of a broker are the model's.
-  options.drop = 0.002;
-  options.store_and_fail = 0.002;
+  options.drop = world.append_fails;
+  options.store_and_fail = world.append_fails;
   return options;
 }
 
@@ -45,7 +47,7 @@ std::string MakeDirectory() {
 struct Process {
   Process(sim::Scheduler& scheduler, sim::SimLog& real_log, const std::vector<PartitionId>& mine, sim::SimKvStores& stores,
           sim::SimSlots& careful_slots, sim::SimSlots& smtp_slots, sim::SimNet& net, const task::Pipeline& pipeline,
-          keyring::Keyring& keyring, Blobs& blobs, const std::string& site_directory)
+          keyring::Keyring& keyring, Blobs& blobs, const WorldOptions& world, const std::string& site_directory)
       : log(real_log), attempt_slots(smtp_slots, kPartitions, scheduler.entropy()), caches(kPartitions, nullptr) {
     for (size_t w = 0; w < kWorkers; ++w) workers.push_back(std::make_unique<StoppableExecutor>(scheduler.MakeExecutor()));
     for (auto* executor : {&client, &background, &read_models, &api, &disk, &bulk})
@@ -54,21 +56,19 @@ struct Process {
     replies = std::make_unique<command::Replies>(10'000);
     environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
         log, scheduler.clock(), scheduler.entropy(), stores, careful_slots, *sender, *replies, pipeline, &keyring, "sim", "sim"});
-    environment->cache_bytes_max = 1 << 20;
-    environment->flush_journal_bytes = 8 << 10;  // flush often: more places to die at
-    environment->flush_interval = Seconds(5);
-    environment->commands_retention = Milliseconds(50);  // short: a restart meets a trimmed head of commands
-    task::SnapshotOptions of_snapshots;
-    of_snapshots.journal_bytes = 32 << 10;
-    of_snapshots.interval = Seconds(20);
-    of_snapshots.part_bytes = 4 << 10;
-    snapshots = std::make_unique<task::Snapshots>(blobs, log, scheduler.clock(), scheduler.entropy(), *background, of_snapshots);
+    environment->cache_bytes_max = world.cache_bytes_max;
+    environment->flush_journal_bytes = world.flush_journal_bytes;
+    environment->flush_interval = world.flush_interval;
+    environment->commands_retention = world.commands_retention;
+    snapshots = std::make_unique<task::Snapshots>(blobs, log, scheduler.clock(), scheduler.entropy(), *background, world.snapshots);
     environment->snapshots = snapshots.get();
+    if (world.mx) OpenMx(scheduler, *world.mx);
     for (size_t w = 0; w < kWorkers; ++w) {
       hosts.push_back(net.MakeHost(*workers[w]));
       smtp::SharedOptions options;
       options.relay = kRelay;
-      options.connections = kConnectionsPerWorker;
+      options.mx = mx;
+      options.connections = world.connections_per_worker;
       options.tracking_base_url = "http://track.test";
       options.tick = task::kTickCommand;
       smtp.push_back(
@@ -102,6 +102,18 @@ struct Process {
     site = std::make_unique<Site>(Site::Parts{log, *tails, *sender, *replies, keyring, scheduler.clock(), scheduler.entropy(), *read_models,
                                               *api, *disk, *bulk, site_directory});
   }
+  void OpenMx(sim::Scheduler& scheduler, const MxWorld& world) {
+    zone = std::make_unique<sim::SimResolver>(scheduler, sim::SimResolver::Options{});
+    world.zone(*zone);
+    resolver = std::make_unique<dns::CachingResolver>(*zone, *api, scheduler.clock());
+    auto options = std::make_shared<smtp::MxOptions>();
+    options->resolver = resolver.get();
+    options->sites = std::make_shared<smtp::Sites>(world.policy_of);
+    options->workers = kWorkers;
+    options->port = world.port;
+    options->private_allowed = true;
+    mx = std::move(options);
+  }
   ~Process() {
     for (const auto& worker : workers) worker->Die();
     for (const auto* executor : {&client, &background, &read_models, &api, &disk, &bulk}) (*executor)->Die();
@@ -126,6 +138,9 @@ struct Process {
   std::unique_ptr<command::Replies> replies;
   std::unique_ptr<task::Snapshots> snapshots;
   std::unique_ptr<task::TaskEnvironment> environment;
+  std::unique_ptr<sim::SimResolver> zone;  // these three only where mails go by the DNS
+  std::unique_ptr<dns::CachingResolver> resolver;
+  std::shared_ptr<const smtp::MxOptions> mx;
   std::vector<std::unique_ptr<sim::SimHost>> hosts;
   std::vector<std::shared_ptr<smtp::Shared>> smtp;
   std::unique_ptr<journal::Tails> tails;
@@ -138,16 +153,17 @@ World::Machine::Machine(sim::Scheduler& scheduler)
     : stores(scheduler), careful_slots(scheduler, kPartitions), smtp_slots(scheduler, smtp::SlotCount(kPartitions)) {}
 World::Machine::~Machine() = default;
 
-World::World(uint64_t seed, size_t machines)
-    : scheduler_(seed),
-      log_(scheduler_, LogOptions(scheduler_, machines > 1)),
+World::World(uint64_t seed, const WorldOptions& options)
+    : options_(options),
+      scheduler_(seed),
+      log_(scheduler_, LogOptions(scheduler_, options)),
       shared_stores_(scheduler_),
       blobs_(scheduler_),
       net_(scheduler_, {}),
       pipeline_(MakePipeline()),
       directory_(MakeDirectory()) {
-  for (size_t m = 0; m < machines; ++m) machines_.push_back(std::make_unique<Machine>(scheduler_));
-  for (uint16_t p = 0; p < kPartitions; ++p) assigned_[p] = p % machines;
+  for (size_t m = 0; m < options.machines; ++m) machines_.push_back(std::make_unique<Machine>(scheduler_));
+  for (uint16_t p = 0; p < kPartitions; ++p) assigned_[p] = p % options.machines;
   for (uint16_t p = 0; p < kPartitions; ++p) {
     bool written = false;
     while (!written) {  // until the log takes it
@@ -196,6 +212,11 @@ Site* World::site() const {
   return first.process->site.get();
 }
 
+const smtp::Sites& World::mail_sites() const {
+  MAILY_CHECK(running() && machines_[0]->process->mx != nullptr, "no mail goes by the DNS here");
+  return *machines_[0]->process->mx->sites;
+}
+
 void World::SetFull(bool full) {
   log_.SetFull(full);
   shared_stores_.SetFull(full);
@@ -217,7 +238,7 @@ void World::OpenKeyring() {
 void World::Start(size_t machine) {
   Machine& m = *machines_[machine];
   m.process = std::make_unique<Process>(scheduler_, log_, PartitionsOf(machine), m.stores, m.careful_slots, m.smtp_slots, net_, pipeline_,
-                                        *keyring_, blobs_, machine == 0 ? directory_ + "/read-models" : "");
+                                        *keyring_, blobs_, options_, machine == 0 ? directory_ + "/read-models" : "");
 }
 
 std::vector<PartitionId> World::PartitionsOf(size_t machine) const {
@@ -319,13 +340,13 @@ bool World::AllLeading() const {
 }
 
 World::Decided World::Ask(TypeNumber type, const std::string& payload, PartitionId partition, const std::string& key,
-                          const std::string& natural_key, const std::function<void()>& before) {
+                          const std::string& natural_key, const std::function<void()>& before, TenantId tenant) {
   for (;;) {
     const size_t by = Awake();
     command::Command command;
     command.id = scheduler_.entropy().NextId<CommandId>();
     command.type = type;
-    command.tenant = kTenant;
+    command.tenant = tenant;
     command.key = key;
     command.actor = "client";
     command.occurred_at = scheduler_.clock().Now();
@@ -380,6 +401,20 @@ Result<World::Folded> World::Fold(PartitionId partition) {
   }
   MAILY_TRY(folded.digest, cache.Digest());
   return folded;
+}
+
+uint64_t World::JournalDigest(PartitionId partition) {
+  const TopicPartition at{Topic::kJournal, partition};
+  const Offset end = log_.Ends(at).written;
+  uint64_t digest = 0;
+  for (Offset from = log_.Ends(at).begin; from < end;) {
+    for (const LogRecord& record : log_.Read(at, from, 1 << 20, ReadTo::kWritten).value()) {
+      digest = Xxh3_64Chain(digest, record.bytes, record.offset.value());
+      digest = Xxh3_64Chain(digest, {}, static_cast<uint64_t>(record.time.us));
+      from = Offset(record.offset.value() + 1);
+    }
+  }
+  return digest;
 }
 
 }  // namespace maily::simulation

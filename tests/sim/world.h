@@ -17,9 +17,11 @@
 #include "streams/adapters/sim/sim_kv.h"
 #include "streams/adapters/sim/sim_log.h"
 #include "streams/adapters/sim/sim_net.h"
+#include "streams/adapters/sim/sim_resolver.h"
 #include "streams/adapters/sim/sim_slots.h"
 #include "streams/keyring/keyring.h"
 #include "streams/task/host.h"
+#include "streams/task/snapshots.h"
 #include "tests/sim/site.h"
 
 namespace maily::simulation {
@@ -29,13 +31,34 @@ inline constexpr size_t kWorkers = 2;
 inline constexpr size_t kConnectionsPerWorker = 2;
 inline constexpr TenantId kTenant(1);
 
+// Where mails go if there is no relay: by the DNS.
+struct MxWorld {
+  std::function<void(sim::SimResolver&)> zone;  // what the DNS says, to each process that begins
+  smtp::Sites::PolicyOf policy_of;
+  uint16_t port = 25;
+};
+
+struct WorldOptions {
+  // One machine with the log on it; or several, each with a process, and the log on none of them, as a broker. The first has a site.
+  size_t machines = 1;
+  size_t connections_per_worker = kConnectionsPerWorker;  // to the relay; of all sites
+  std::optional<MxWorld> mx = {};
+  // Chance of an append to fail, and as much again to be stored and not acknowledged.
+  double append_fails = 0.002;
+  // Of tasks. Small, so that there are many places to die at, and a restart meets a trimmed head of commands.
+  size_t cache_bytes_max = 1 << 20;
+  uint64_t flush_journal_bytes = 8 << 10;
+  Duration flush_interval = Seconds(5);
+  Duration commands_retention = Milliseconds(50);
+  task::SnapshotOptions snapshots = {.build = {}, .journal_bytes = 32 << 10, .interval = Seconds(20), .part_bytes = 4 << 10};
+};
+
 // What dies with a process.
 struct Process;
 
 class World {
  public:
-  // One machine with the log on it; or several, each with a process, and the log on none of them, as a broker. The first has a site.
-  explicit World(uint64_t seed, size_t machines = 1);
+  World(uint64_t seed, const WorldOptions& options);
   ~World();
 
   // Kills the process (the machine keeps running), or cuts the power; then starts it again.
@@ -58,7 +81,7 @@ class World {
     std::string answer;
   };
   Decided Ask(TypeNumber type, const std::string& payload, PartitionId partition, const std::string& key, const std::string& natural_key,
-              const std::function<void()>& before);
+              const std::function<void()>& before, TenantId tenant = kTenant);
 
   // The read models and the API, on machine 0; null while nobody answers there.
   Site* site() const;
@@ -72,6 +95,9 @@ class World {
   void SetNet(double refuse, double blackhole);
 
   sim::Scheduler& scheduler() { return scheduler_; }
+  sim::SimNet& net() { return net_; }
+  // Of the process on machine 0, which runs. CHECK: mails go by the DNS.
+  const smtp::Sites& mail_sites() const;
   keyring::Keyring& keyring() { return *keyring_; }
   const app::Sink& sink() const { return *sink_; }
   size_t kills() const { return kills_; }
@@ -98,6 +124,10 @@ class World {
     uint64_t commands = 0;  // that were decided
   };
   Result<Folded> Fold(PartitionId partition);
+  // One past its last record.
+  uint64_t JournalEnd(PartitionId partition) { return log_.Ends({Topic::kJournal, partition}).written.value(); }
+  // Of every record of a partition's journal: its place, its time, its bytes.
+  uint64_t JournalDigest(PartitionId partition);
 
  private:
   // What outlives a process, and the process.
@@ -116,6 +146,7 @@ class World {
   // One that runs and is not stopped; starts one if there is none.
   size_t Awake();
 
+  const WorldOptions options_;
   sim::Scheduler scheduler_;
   sim::SimLog log_;
   std::vector<std::unique_ptr<Machine>> machines_;

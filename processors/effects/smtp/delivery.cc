@@ -575,7 +575,7 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
     if (router_) return FindWay(std::move(mail), domain);
     mail->Reserve(relay_);
     mail->GoTo(relay_);
-    granter.Begun(*relay_);
+    granter.Begun(origin.credits, *relay_);
     relay_pool_->Submit(std::move(mail));
     return;
   }
@@ -663,10 +663,10 @@ void Shared::GoTo(std::unique_ptr<Mail> mail, Servers* servers) {
   if (suspended || !attempt.Reserve(servers->site)) {
     // Where credits are the site's, it opens again when there is one; else it is put off.
     return mail->Done({.kind = known ? Verdict::Kind::kLate : Verdict::Kind::kDeferred,
-                       .text = suspended ? "the site is suspended" : "the site's mails of this hour or day are used up"});
+                       .text = suspended ? "the site is suspended" : "its site takes no more mails at present"});
   }
   attempt.GoTo(servers->site);
-  granter.Begun(*servers->site);
+  granter.Begun(credits, *servers->site);
   servers->pool->Submit(std::move(mail));
 }
 

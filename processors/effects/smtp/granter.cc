@@ -11,6 +11,8 @@ constexpr Duration kTick = Seconds(1);              // credits unspent for so lo
 constexpr int64_t kUnknownAhead = 1;                // mails to a domain that nobody has routed yet
 constexpr int64_t kNowhereAhead = 16;               // mails that are settled without a site
 constexpr int64_t kOthersAhead = 64;                // under way to domains without a lane of their own
+constexpr int64_t kPartsMin = 4;                    // a site has no more than such a part of what is free, be it alone,
+constexpr int64_t kPartsMax = 16;                   // or one of so many that are active
 constexpr size_t kPlacesMax = 100'000;              // domains whose site is remembered
 constexpr Duration kAhead = Milliseconds(12);       // three turns: granted and durable, made, on the wire
 constexpr Duration kPaceWindow = Milliseconds(50);  // over which a pace is taken
@@ -51,12 +53,17 @@ void Granter::Leave(PartitionId partition) {
 }
 
 std::shared_ptr<Site> Granter::Opened(PartitionId partition, std::string_view key) {
+  const Place* place = PlaceOf(key);
   ++in_flight_;
-  if (key.empty()) ++in_flight_of_others_;
+  if (key.empty()) {
+    ++in_flight_of_others_;
+  } else if (place == nullptr || !place->site) {
+    ++nowhere_[std::string(key)];
+    ++nowhere_of_all_;
+  }
   const auto found = members_.find(partition);
   if (found == members_.end()) return nullptr;
   Account& account = found->second.accounts[std::string(key)];
-  const Place* place = PlaceOf(key);
   const bool lost = account.given == account.opened;  // it was taken back while its decision was under way
   ++account.opened;
   if (lost) {
@@ -90,7 +97,17 @@ bool Granter::Learn(std::string_view key, std::shared_ptr<Site> site) {
   return true;
 }
 
-void Granter::Begun(const Site& site) { ++in_flight_at_[&site]; }
+void Granter::Begun(std::string_view key, const Site& site) {
+  Routed(key);
+  ++in_flight_at_[&site];
+}
+
+void Granter::Routed(std::string_view key) {
+  const auto found = nowhere_.find(key);
+  if (found == nowhere_.end()) return;
+  --nowhere_of_all_;
+  if (--found->second == 0) nowhere_.erase(found);
+}
 
 void Granter::Ended(std::string_view key, const Site* site) {
   --in_flight_;
@@ -100,6 +117,8 @@ void Granter::Ended(std::string_view key, const Site* site) {
   if (site != nullptr) {
     --in_flight_at_[site];
     paces_[site].Ended(now);
+  } else {
+    Routed(key);
   }
   DistributeInTurn();
 }
@@ -163,8 +182,24 @@ int64_t Granter::Free(std::string_view key, Duration now) {
     const auto account = member.accounts.find(key);
     if (account != member.accounts.end()) outstanding += account->second.outstanding();
   }
-  if (key.empty()) return kOthersAhead - in_flight_of_others_ - outstanding;
-  return (place != nullptr ? kNowhereAhead : kUnknownAhead) - outstanding;
+  if (key.empty()) return std::min(kOthersAhead, std::max<int64_t>(1, options_.budget / 4)) - in_flight_of_others_ - outstanding;
+  const auto nowhere = nowhere_.find(key);
+  return (place != nullptr ? kNowhereAhead : kUnknownAhead) - outstanding - (nowhere == nowhere_.end() ? 0 : nowhere->second);
+}
+
+// A site that answers slowly keeps what it gets: without a limit, some of them would hold all credits in the end, and who is quick would
+// wait for them. So nobody adds to what he has while that is more than a part of what is free (Choudhury and Hahne, Dynamic Queue Length
+// Thresholds, 1998): the fewer are left, the less a slow one may have.
+int64_t Granter::Room(const Site* site, int64_t free, int64_t active) const {
+  int64_t held = nowhere_of_all_;
+  int64_t ahead = 0;
+  if (site != nullptr) {
+    const auto flying = in_flight_at_.find(site);
+    held = (flying == in_flight_at_.end() ? 0 : flying->second) + OutstandingAt(site);
+    if (const auto pace = paces_.find(site); pace != paces_.end()) ahead = pace->second.Ahead();
+  }
+  const int64_t most = free / std::clamp(active, kPartsMin, kPartsMax) + ahead;
+  return std::max<int64_t>(held == 0 ? 1 : 0, most - held);
 }
 
 void Granter::PostDistribute() {
@@ -187,6 +222,8 @@ void Granter::Distribute() {
       const Place* place = PlaceOf(key);
       if (place != nullptr && place->site) ++wanting[place->site.get()];
     }
+    auto active = static_cast<int64_t>(wanting.size()) + (nowhere_of_all_ > 0 ? 1 : 0);
+    for (const auto& [site, mails] : in_flight_at_) active += mails > 0 && !wanting.contains(site) ? 1 : 0;
     int64_t all = static_cast<int64_t>(wants_.size());
     // In turn, beginning after whoever got the last one.
     auto at = wants_.upper_bound(last_served_);
@@ -203,6 +240,7 @@ void Granter::Distribute() {
       int64_t share = Free(want->first, now);
       if (share > 0 && site != nullptr) share = std::min(share, std::max<int64_t>(kAtOnce, share / std::max<int64_t>(1, wanting[site]--)));
       share = std::min({share, free, std::max<int64_t>(kAtOnce, free / all)});
+      if (share > 0 && options_.per_domain) share = std::min(share, Room(site, free, active));
       if (share > 0 && site != nullptr) share = site->Take(static_cast<uint32_t>(share), now, wall);
       if (share <= 0) continue;
       free -= share;

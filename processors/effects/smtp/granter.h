@@ -49,8 +49,8 @@ class Granter {
   std::shared_ptr<Site> Opened(PartitionId partition, std::string_view key);
   // The mails of `key` go to this site; null: nowhere, they are settled here. False: that is not remembered, there are too many keys.
   bool Learn(std::string_view key, std::shared_ptr<Site> site);
-  // Where a mail under way is from now on.
-  void Begun(const Site& site);
+  // Where a mail of `key` that is under way is from now on.
+  void Begun(std::string_view key, const Site& site);
   // It is not under way any more. Null: it never was at a site.
   void Ended(std::string_view key, const Site* site);
 
@@ -94,7 +94,11 @@ class Granter {
   // How many mails of `key` may be granted now, the total budget apart.
   int64_t Free(std::string_view key, Duration now);
   int64_t OutstandingAt(const Site* site) const;
+  // How many more mails a site may have (null: all that are at no site), of `free` ones and with so many `active` sites, so that others
+  // find some.
+  int64_t Room(const Site* site, int64_t free, int64_t active) const;
   const Place* PlaceOf(std::string_view key) const;
+  void Routed(std::string_view key);
 
   const Options options_;
   Executor& executor_;
@@ -105,6 +109,8 @@ class Granter {
   std::map<std::string, Place, std::less<>> places_;
   std::map<const Site*, int64_t> in_flight_at_;
   std::map<const Site*, int64_t> outstanding_at_;
+  std::map<std::string, int64_t, std::less<>> nowhere_;  // under way of a key, and at no site yet
+  int64_t nowhere_of_all_ = 0;
   std::map<const Site*, Pace> paces_;
   Pace pace_;  // of all
   int64_t in_flight_ = 0;

@@ -42,6 +42,17 @@ TEST(Site, ASlowRateLetsOneMailGoNowAndThen) {
   EXPECT_LE(taken, 61u);
 }
 
+TEST(Site, AMailThatNobodyKnewWouldComeIsWithinTheRateAndThePause) {
+  Site site("s", {.mails_per_second = 1});
+  EXPECT_TRUE(site.TryReserve(Seconds(100), kNoon));
+  EXPECT_TRUE(site.TryReserve(Seconds(100), kNoon));
+  EXPECT_FALSE(site.TryReserve(Seconds(100), kNoon)) << "a second's worth beside the first";
+  EXPECT_TRUE(site.TryReserve(Seconds(101), kNoon));
+  SiteChange change;
+  site.Heard(kBusy, Seconds(102), change);
+  EXPECT_FALSE(site.TryReserve(Seconds(110), kNoon)) << "it pauses";
+}
+
 constexpr int64_t kNoonHour = int64_t{20'000} * 24 + 12;
 
 TEST(Site, MailsBeginOnlyAgainstALease) {
