@@ -118,6 +118,12 @@ std::optional<uint64_t> IdParam(const Call& call, std::string_view name) {
   return value;
 }
 
+bool IsOperator(const Call& call) { return call.caller.tenant == TenantId(1); }
+
+http::Problem OperatorsOnly() {
+  return {.status = 403, .code = "forbidden", .message = "only an admin key of the tenant `default`, the platform's operator, may do this"};
+}
+
 http::Problem NoSuch(std::string_view what) {
   return {.status = 404, .code = "not_found", .message = fmt::format("there is no such {}", what)};
 }

@@ -76,6 +76,9 @@ Result<const keyring::TenantKeys*> KeysOf(Call& call);
 std::optional<int64_t> NumberParameter(const Call& call, std::string_view name, int64_t fallback, int64_t least, int64_t most);
 // An id in the path; none: it is no number, so there is no such thing.
 std::optional<uint64_t> IdParam(const Call& call, std::string_view name = "id");
+// Whether the caller is of the tenant `default`, the platform's operator; and the 403 for all others.
+bool IsOperator(const Call& call);
+http::Problem OperatorsOnly();
 // The 404 that an unknown id and another tenant's id share.
 http::Problem NoSuch(std::string_view what);
 

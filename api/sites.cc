@@ -12,11 +12,6 @@ namespace {
 
 constexpr size_t kReasonBytesMax = 500;
 
-http::Problem OperatorsOnly() {
-  return {.status = 403, .code = "forbidden", .message = "only an admin key of the tenant `default`, the platform's operator, may do this"};
-}
-bool IsOperator(const Call& call) { return call.caller.tenant == TenantId(1); }
-
 // In the form in which the DNS is asked; none: the call was refused.
 std::optional<std::string> SiteOf(Call& call) {
   const std::string name(call.request.Param("site"));

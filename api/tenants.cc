@@ -11,12 +11,6 @@ namespace {
 
 constexpr size_t kTenantNameBytesMax = 40;
 
-bool IsOperator(const Call& call) { return call.caller.tenant == TenantId(1); }
-
-http::Problem OperatorsOnly() {
-  return {.status = 403, .code = "forbidden", .message = "only an admin key of the tenant `default`, the platform's operator, may do this"};
-}
-
 Json KeyJson(const Rows& rows, size_t row) {
   Json key = RowJson(rows, row, "key_id");
   Json scopes = Json::array();

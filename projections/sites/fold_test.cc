@@ -30,7 +30,7 @@ TEST_F(SitesFoldTest, WhyASiteWasSlowIsOneQuery) {
   Happens(0, slowed);
   const int64_t at = now.us;
   EXPECT_EQ(SiteRow("google.com").at(0, "slowed"), Value::Integer(1));
-  EXPECT_EQ(SiteRow("google.com").at(0, "paused_until_us"), Value::Integer(at + 60'000'000));
+  EXPECT_EQ(SiteRow("google.com").at(0, "pause_ends_at_us"), Value::Integer(at + 60'000'000));
   sites::SiteRecovered recovered;
   recovered.set_site("google.com");
   Happens(0, recovered);
@@ -106,7 +106,7 @@ TEST_F(SitesFoldTest, LeasesAreSummedByHourAndDay) {
   const Rows changes = Changes("s");
   EXPECT_EQ(changes.at(0, "kind"), Value::Text("step_held"));
   EXPECT_EQ(changes.at(1, "cause"), Value::Text("mails_per_day: all 10 mails are leased"));
-  EXPECT_EQ(changes.at(1, "until_us"), Value::Integer(99));
+  EXPECT_EQ(changes.at(1, "ends_at_us"), Value::Integer(99));
   RebuildGivesTheSame();
 }
 

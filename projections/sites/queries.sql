@@ -1,11 +1,11 @@
 -- Newest first.
 -- name: site_changes
-SELECT sequence, at_us, kind, cause, reply_code, enhanced_code, reply_text, pause_us, until_us, mails, actor
+SELECT sequence, at_us, kind, cause, reply_code, enhanced_code, reply_text, pause_us, ends_at_us, mails, actor
 FROM site_changes WHERE site = :site AND sequence < :before ORDER BY sequence DESC LIMIT :limit;
 
 -- name: site
-SELECT site, suspended, suspended_why, suspended_by, suspended_at_us, slowed, slowed_at_us, paused_until_us, reply_code, enhanced_code,
-       reply_text, recovered_at_us, leased_hour, leased_this_hour, leased_today, limit_until_us, warm_up_day, warm_up_step, warm_up_mails_max
+SELECT site, suspended, suspended_why, suspended_by, suspended_at_us, slowed, slowed_at_us, pause_ends_at_us, reply_code, enhanced_code,
+       reply_text, recovered_at_us, leased_hour, leased_this_hour, leased_today, limit_ends_at_us, warm_up_day, warm_up_step, warm_up_mails_max
 FROM sites WHERE site = :site;
 
 -- fold: add_site
@@ -13,7 +13,7 @@ INSERT INTO sites (site, tenant, suspended, suspended_why, suspended_by, slowed,
 VALUES (?1, 1, 0, '', '', 0, '', '', 0, 0, 0) ON CONFLICT (site) DO NOTHING;
 
 -- fold: set_slowed
-UPDATE sites SET slowed = 1, slowed_at_us = ?2, paused_until_us = ?3, reply_code = ?4, enhanced_code = ?5, reply_text = ?6 WHERE site = ?1;
+UPDATE sites SET slowed = 1, slowed_at_us = ?2, pause_ends_at_us = ?3, reply_code = ?4, enhanced_code = ?5, reply_text = ?6 WHERE site = ?1;
 
 -- fold: set_recovered
 UPDATE sites SET slowed = 0, recovered_at_us = ?2 WHERE site = ?1;
@@ -33,11 +33,11 @@ UPDATE sites SET leased_this_hour = leased_this_hour - CASE WHEN leased_hour = ?
 WHERE site = ?1;
 
 -- fold: set_limit
-UPDATE sites SET limit_until_us = ?2 WHERE site = ?1;
+UPDATE sites SET limit_ends_at_us = ?2 WHERE site = ?1;
 
 -- fold: set_day
 UPDATE sites SET warm_up_day = ?2, warm_up_step = ?3, warm_up_mails_max = ?4 WHERE site = ?1;
 
 -- fold: add_change
-INSERT INTO site_changes (site, sequence, tenant, at_us, kind, cause, reply_code, enhanced_code, reply_text, pause_us, until_us, mails, actor)
+INSERT INTO site_changes (site, sequence, tenant, at_us, kind, cause, reply_code, enhanced_code, reply_text, pause_us, ends_at_us, mails, actor)
 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12);

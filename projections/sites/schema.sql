@@ -9,7 +9,7 @@ CREATE TABLE sites (
   suspended_at_us   BIGINT,           -- when; null = never
   slowed            BIGINT NOT NULL,  -- 0, 1: a process was asked for less there, and has not said since that it recovered
   slowed_at_us      BIGINT,           -- by the last such reply; null = never
-  paused_until_us   BIGINT,           -- after that reply; then it is probed
+  pause_ends_at_us  BIGINT,           -- after that reply; then it is probed
   reply_code        BIGINT,           -- of that reply
   enhanced_code     TEXT   NOT NULL,  -- of it, or empty
   reply_text        TEXT   NOT NULL,  -- of it, without the recipient
@@ -17,7 +17,7 @@ CREATE TABLE sites (
   leased_hour       BIGINT NOT NULL,  -- the hour of the newest lease, since 1970, UTC
   leased_this_hour  BIGINT NOT NULL,  -- mails leased in it, less those returned: at least as many as were begun
   leased_today      BIGINT NOT NULL,  -- the same of its day
-  limit_until_us    BIGINT,           -- the end of the last limit that was reached; null = never
+  limit_ends_at_us  BIGINT,           -- the end of the last limit that was reached; null = never
   warm_up_day       BIGINT,           -- the day of the plan's step, since 1970, UTC; null = no plan
   warm_up_step      BIGINT,           -- from 0
   warm_up_mails_max BIGINT            -- of that day; 0 = the plan is done
@@ -35,7 +35,7 @@ CREATE TABLE site_changes (
   enhanced_code TEXT   NOT NULL,  -- of slowed, or empty
   reply_text    TEXT   NOT NULL,  -- of slowed, without the recipient, or empty
   pause_us      BIGINT,           -- of slowed: so long nothing goes there
-  until_us      BIGINT,           -- of limit_reached: the end of the hour or day
+  ends_at_us    BIGINT,           -- of limit_reached: the end of the hour or day
   mails         BIGINT,           -- of limit_reached, day_began, step_held: the number that may be sent
   actor         TEXT   NOT NULL,  -- who asked: effect:smtp, or an API key
   PRIMARY KEY (site, sequence)

@@ -123,6 +123,11 @@ def run(world):
     check("null MX" in codes["5.1.10"]["reply_text"], codes["5.1.10"])
     slowed = [deferred for deferred in events["AttemptDeferred"] if deferred.get("site") == "mx.busy.example"]
     check(len(slowed) == busy.refused, f"{len(slowed)} deferred, {busy.refused} refused")
+    changes = json.loads(world.cli("site", "changes", "mx.busy.example", "--output", "json")[1])["items"]
+    why = [change["reply_text"] for change in changes if change["kind"] == "slowed" and change["reply_code"] == 421]
+    check(why and len(why) <= busy.refused and all("too many mails from you" in text for text in why), f"why it was slow: {changes}")
+    check(any(change["kind"] == "recovered" for change in changes), f"that it recovered: {changes}")
+    check(not json.loads(world.cli("site", "changes", "mx.shared.example", "--output", "json")[1])["items"], "the shared site was slowed down")
     check(world.server.stop() == 0, "SIGTERM")
     for host in (shared, second, alone, busy, relay):
         host.controller.stop()

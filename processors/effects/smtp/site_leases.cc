@@ -12,8 +12,8 @@
 namespace maily::smtp {
 namespace {
 
-constexpr Duration kSweep = Seconds(10);        // how soon leases that are over are returned
-constexpr Duration kAskAgainMax = Seconds(60);  // after "none are left": others may have returned some
+constexpr Duration kSweep = Seconds(10);         // how soon leases that are over are returned
+constexpr Duration kAskAgainMax = Seconds(300);  // after "none are left": others may have returned some
 constexpr Duration kAskAgainMin = Seconds(1);
 
 template <class Command>

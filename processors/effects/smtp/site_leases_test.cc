@@ -119,7 +119,7 @@ TEST_F(SiteLeasesTest, NoneLeftIsAskedAgainOnlyAfterAWhile) {
   Answer(Sent<LeaseSite>().back().first.id, 0);
   Take(1);
   EXPECT_EQ(Sent<LeaseSite>().size(), 1u);
-  scheduler_.RunFor(Seconds(61));
+  scheduler_.RunFor(Seconds(301));
   Take(1);
   EXPECT_EQ(Sent<LeaseSite>().size(), 2u);
 }
