@@ -224,7 +224,7 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
     if (row.method != http::Method::kGet) command += " -X " + std::string(http::MethodName(row.method));
     std::string path(row.pattern);
     constexpr std::pair<std::string_view, std::string_view> kExamples[] = {
-        {"{id}", "1"}, {"{contact_id}", "281474976710657"}, {"{name}", "shop.example.com"}};
+        {"{id}", "1"}, {"{contact_id}", "281474976710657"}, {"{name}", "shop.example.com"}, {"{site}", "google.com"}};
     for (const auto& [name, example] : kExamples) {
       if (const size_t at = path.find(name); at != std::string::npos) path.replace(at, name.size(), example);
     }

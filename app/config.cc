@@ -116,6 +116,7 @@ const std::vector<Setting>& Settings() {
       {"mx_port", "25", kNumber, 1, 65535, "port of mail servers, where routing is mx"},
       {"mx_connections", "200", kNumber, 1, 10000, "connections to mail servers, over all sites and workers, where routing is mx"},
       {"mx_private", "off", kChoice, 0, 0, "mail servers on this machine or in private networks: off or on", {"off", "on"}},
+      {"routes", "", kText, 0, 0, "YAML file of mails that are handed to a relay, by tenant and domain, where routing is mx"},
       {"site_policies", "", kText, 0, 0, "YAML file with limits of sites, where routing is mx"},
       {"dns_servers", "", kText, 0, 0,
        "DNS servers that are asked, address:port[,address:port]; default: those of /etc/resolv.conf; a sandbox asks those on loopback "

@@ -3,6 +3,7 @@
 
 #include "app/endpoint.h"
 #include "app/held.h"
+#include "app/routes.h"
 #include "app/site_policies.h"
 
 namespace maily::app {
@@ -33,9 +34,13 @@ Result<smtp::SharedOptions> RelayOptions(const Config& config) {
 }
 
 Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resolver& resolver, size_t workers) {
-  if (config.Text("routing") != "mx") return std::shared_ptr<smtp::MxOptions>();
+  if (config.Text("routing") != "mx") {
+    if (!config.Text("routes").empty()) return Fail(Code::kInvalid, "routes: they are exceptions from the DNS, and routing is relay");
+    return std::shared_ptr<smtp::MxOptions>();
+  }
   auto mx = std::make_shared<smtp::MxOptions>();
   MAILY_TRY(smtp::Sites::PolicyOf policy_of, ReadSitePolicies(config.Text("site_policies")));
+  MAILY_TRY(mx->routes, ReadRoutes(config.Text("routes")));
   mx->resolver = &resolver;
   mx->sites = std::make_shared<smtp::Sites>(std::move(policy_of));
   mx->workers = workers;

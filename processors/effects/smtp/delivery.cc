@@ -11,6 +11,8 @@
 #include "maily/sends/v1/commands.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
+#include "maily/sites/v1/events.pb.h"
+#include "maily/sites/v1/state.pb.h"
 #include "processors/effects/lag.h"
 #include "processors/effects/smtp/granter.h"
 #include "processors/effects/smtp/lease.h"
@@ -63,7 +65,7 @@ struct Origin {
   CommandId correlation;
   std::string credits;                       // whose credit it spent: the relay's, that of a domain's key, or that of all others (empty)
   effects::Lag::Open open;                   // until its result is durable
-  std::shared_ptr<Site> reserved = nullptr;  // whose limits its credit was taken from
+  std::shared_ptr<Site> reserved = nullptr;  // where its mail is reserved at first
 };
 
 // One leadership of one partition: shared by what it left on its way.
@@ -157,8 +159,13 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void Pump() {
     EachPool([](Pool& pool) { pool.Pump(); });
   }
-  // A mail is at its end; at `site`, or nowhere.
-  void Ended(const Origin& origin, Site* site, const Verdict* verdict);
+  // A mail is at its end; at `site`, or nowhere. `rcpt_to`: whom no log and event may name.
+  void Ended(const Origin& origin, Site* site, const Verdict* verdict, std::string_view rcpt_to = {});
+  // Sites may take more, or less, than before.
+  void SitesChanged() {
+    granter.PostDistribute();
+    Pump();
+  }
 
   const SharedOptions options;
   AttemptSlots& slots;
@@ -201,8 +208,12 @@ class Shared : public std::enable_shared_from_this<Shared> {
   // By the DNS.
   void FindWay(std::unique_ptr<Mail> mail, const std::string& domain);
   void Found(uint64_t id, Router::Found found);
-  // The pool of these mail servers; null: there are too many.
+  // The pool of these mail servers, or of this relay; null: there are too many.
   Servers* ServersOf(const Route& route);
+  Servers* ServersOf(const std::shared_ptr<const Smarthost>& relay);
+  Servers* FindServers(const std::string& key);
+  bool RoomForServers();
+  void GoTo(std::unique_ptr<Mail> mail, Servers* servers);
   // What was gathered: one record for each partition.
   void SendGathered();
   void Send(const std::shared_ptr<Pending>& pending, command::More more = command::More::kNone);
@@ -240,10 +251,14 @@ class AttemptMail : public Mail {
         epoch_(epoch),
         standing_(std::move(standing)),
         made_(std::move(made)),
-        since_(shared_.clock.Steady()) {
+        since_(shared_.clock.Steady()),
+        reserved_(origin.reserved) {
     ++standing_->mails;
   }
-  ~AttemptMail() override { --standing_->mails; }
+  ~AttemptMail() override {
+    --standing_->mails;
+    if (reserved_) reserved_->Unreserve(1);
+  }
 
   const Origin& origin() const { return origin_; }
   const std::shared_ptr<Site>& site() const { return site_; }
@@ -251,20 +266,27 @@ class AttemptMail : public Mail {
   const std::string& rcpt_to() const override { return made_.rcpt_to; }
   const std::string& data() const override { return made_.data; }
 
-  bool InTime() override { return standing_->lease.Holds(shared_.clock.Steady()); }
+  // Of a suspended site neither a mail nor its final dot begins.
+  bool InTime() override { return !late_ && !site_->suspended() && standing_->lease.Holds(shared_.clock.Steady()); }
   bool Begin() override {
     if (!slot_) slot_ = shared_.slots.Open(origin_.key, epoch_);
-    return slot_.has_value();
+    if (!slot_) return false;
+    if (!std::exchange(counted_, true)) {
+      reserved_ = nullptr;
+      late_ = !site_->Begin(shared_.clock.Steady(), shared_.clock.Now());
+    }
+    return !late_;
   }
   void DotSent() override { shared_.slots.DotSent(*slot_); }
 
-  // It is taken from this site's limits, and from no other's. False: the site takes no more now.
+  // It is reserved at this site, and nowhere else. False: the site takes no more at present.
   bool Reserve(const std::shared_ptr<Site>& site) {
-    if (origin_.reserved == site) return true;
-    if (origin_.reserved) origin_.reserved->GiveBack(1);
-    return site->TryReserve(shared_.clock.Steady(), shared_.clock.Now());
+    if (reserved_ == site) return true;
+    if (reserved_) reserved_->Unreserve(1);
+    reserved_ = site->TryReserve(shared_.clock.Steady(), shared_.clock.Now()) ? site : nullptr;
+    return reserved_ != nullptr;
   }
-  // Where it goes; null: nowhere.
+  // Where it goes: before it is submitted to a pool.
   void GoTo(std::shared_ptr<Site> site) { site_ = std::move(site); }
 
   void Done(const Verdict& verdict) override {
@@ -293,7 +315,7 @@ class AttemptMail : public Mail {
       tls.set_why_not(verdict.tls->why_not);
     }
     shared_.Report(origin_, std::move(record), slot_, nullptr);
-    shared_.Ended(origin_, site_.get(), &verdict);
+    shared_.Ended(origin_, site_.get(), &verdict, made_.rcpt_to);
   }
 
  private:
@@ -303,8 +325,11 @@ class AttemptMail : public Mail {
   const std::shared_ptr<Standing> standing_;
   const Made made_;
   const Duration since_;
-  std::shared_ptr<Site> site_;
+  std::shared_ptr<Site> site_;      // null: nowhere yet
+  std::shared_ptr<Site> reserved_;  // null: it has begun, or nothing is reserved
   std::optional<size_t> slot_;
+  bool counted_ = false;  // it has begun, as far as the site is concerned
+  bool late_ = false;     // nothing that is leased was left when it was to begin
 };
 
 // Reports what is open in the state and what this process's slots know of; gives what was opened elsewhere. `waits`: called for each
@@ -385,6 +410,11 @@ class Delivery : public effects::Effect {
     epoch_ = leadership.epoch;
     standing_->cache = leadership.cache;
     standing_->leading = true;
+    state::View<sites::v1::SiteSuspension>(*leadership.cache)
+        .Scan({}, {}, [&](std::string_view key, const sites::v1::SiteSuspension& known) {
+          Suspend(std::string(key.substr(sizeof(uint32_t))), known.suspended(), known.revision());  // behind the tenant: none
+          return true;
+        });
     Recover(*leadership.credits);
   }
 
@@ -396,6 +426,11 @@ class Delivery : public effects::Effect {
         standing_->lease.Proved(standing_->renewal_since);
       }
       for (const journal::Event& event : decision.events) {
+        if (event.type == TypeNumberOf<sites::v1::SiteSuspensionSet>()) {
+          sites::v1::SiteSuspensionSet set;
+          if (schema::DecodeInto(set, event.payload)) Suspend(set.site(), set.suspended(), set.revision());
+          continue;
+        }
         if (event.type != TypeNumberOf<AttemptOpened>()) continue;
         AttemptOpened opened;
         if (auto read = schema::DecodeInto(opened, event.payload); !read) {
@@ -438,6 +473,11 @@ class Delivery : public effects::Effect {
   }
 
  private:
+  // What every process is told by each partition that it leads.
+  void Suspend(const std::string& site, bool suspended, uint64_t revision) {
+    if (shared_->options.mx) shared_->options.mx->sites->SetSuspended(site, suspended, revision);
+  }
+
   // Leads no more; gives the mails that had not begun.
   std::vector<Origin> Drop() {
     std::vector<Origin> dropped;
@@ -533,12 +573,13 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
     const std::string domain = made.rcpt_to.substr(made.rcpt_to.rfind('@') + 1);
     auto mail = std::make_unique<AttemptMail>(*this, origin, epoch, standing, std::move(made));
     if (router_) return FindWay(std::move(mail), domain);
+    mail->Reserve(relay_);
     mail->GoTo(relay_);
     granter.Begun(origin.credits, *relay_);
     relay_pool_->Submit(std::move(mail));
     return;
   }
-  if (origin.reserved) origin.reserved->GiveBack(1);
+  if (origin.reserved) origin.reserved->Unreserve(1);
   RecordAttempt record;
   switch (can.error().code) {
     case Code::kNotFound:
@@ -560,12 +601,16 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
   });
 }
 
-void Shared::Ended(const Origin& origin, Site* site, const Verdict* verdict) {
+void Shared::Ended(const Origin& origin, Site* site, const Verdict* verdict, std::string_view rcpt_to) {
   SiteChange change;
   if (options.mx && site != nullptr && verdict != nullptr && site->Heard(*verdict, clock.Steady(), change)) {
-    // Without the reply's words: they may name the recipient. The event of the attempt has them.
+    change.reply_text = RedactReply(change.reply_text, rcpt_to);
     observe::Log(observe::Level::kInfo, change.kind == SiteChange::Kind::kSlowed ? "a site is slowed down" : "a site takes mail as before",
-                 {{"site", change.site}, {"code", change.reply_code}, {"enhanced", change.enhanced_code}, {"pause", change.pause}});
+                 {{"site", change.site},
+                  {"code", change.reply_code},
+                  {"enhanced", change.enhanced_code},
+                  {"reply", change.reply_text},
+                  {"pause", change.pause}});
     if (options.mx->changed) options.mx->changed(change);
   }
   granter.Ended(origin.credits, site);
@@ -586,6 +631,8 @@ void Shared::Drop(PartitionId partition, const std::function<void(const Origin&)
 }
 
 void Shared::FindWay(std::unique_ptr<Mail> mail, const std::string& domain) {
+  const TenantId tenant = static_cast<const AttemptMail&>(*mail).origin().key.tenant;
+  if (const auto relay = ViaOf(options.mx->routes, tenant, domain)) return GoTo(std::move(mail), ServersOf(relay));
   const uint64_t id = ++last_looking_;
   looking_.emplace(id, std::move(mail));
   router_->Find(domain, [weak = weak_from_this(), id](Router::Found found) {
@@ -604,16 +651,53 @@ void Shared::Found(uint64_t id, Router::Found found) {
     if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) granter.Learn(credits, nullptr);
     return mail->Done(found.verdict);
   }
-  Servers* servers = ServersOf(found.route);
+  GoTo(std::move(mail), ServersOf(found.route));
+}
+
+void Shared::GoTo(std::unique_ptr<Mail> mail, Servers* servers) {
   if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
+  auto& attempt = static_cast<AttemptMail&>(*mail);
+  const std::string& credits = attempt.origin().credits;
   const bool known = !credits.empty() && granter.Learn(credits, servers->site);
-  if (!attempt.Reserve(servers->site)) {
+  const bool suspended = servers->site->suspended();
+  if (suspended || !attempt.Reserve(servers->site)) {
     // Where credits are the site's, it opens again when there is one; else it is put off.
-    return mail->Done({.kind = known ? Verdict::Kind::kLate : Verdict::Kind::kDeferred, .text = "its site takes no more mails at present"});
+    return mail->Done({.kind = known ? Verdict::Kind::kLate : Verdict::Kind::kDeferred,
+                       .text = suspended ? "the site is suspended"
+                                         : "the site takes no more mails at present: by its limits, or because it asked for fewer"});
   }
   attempt.GoTo(servers->site);
   granter.Begun(credits, *servers->site);
   servers->pool->Submit(std::move(mail));
+}
+
+Shared::Servers* Shared::FindServers(const std::string& key) {
+  const auto found = servers_.find(key);
+  return found == servers_.end() ? nullptr : &found->second;
+}
+
+bool Shared::RoomForServers() {
+  if (servers_.size() >= kPoolsMax) std::erase_if(servers_, [](const auto& entry) { return entry.second.pool->unused(); });
+  return servers_.size() < kPoolsMax;
+}
+
+Shared::Servers* Shared::ServersOf(const std::shared_ptr<const Smarthost>& relay) {
+  const std::string key = fmt::format("relay {} {}", relay->host.ToString(), relay->login ? relay->login->user : "");
+  if (Servers* const found = FindServers(key)) return found;
+  if (!RoomForServers()) return nullptr;
+  std::shared_ptr<Site> site = options.mx->sites->At(relay->host.host);
+  PoolOptions how = PoolFor(*site);
+  how.relay = relay->host;
+  how.session.tls = relay->use_tls;
+  how.session.login = relay->login;
+  how.tls = relay->tls;
+  how.verify = relay->verify;
+  auto connector = std::make_unique<Connector>(
+      Connector::Options{
+          .hosts = {relay->host}, .dial_timeout = how.dial_timeout, .look_up = !ReverseName(relay->host.host), .private_allowed = true},
+      dialer_, options.mx->resolver, executor);
+  auto pool = std::make_unique<Pool>(how, std::move(connector), site, executor, clock);
+  return &servers_.emplace(key, Servers{std::move(site), std::move(pool)}).first->second;
 }
 
 Shared::Servers* Shared::ServersOf(const Route& route) {
@@ -621,10 +705,8 @@ Shared::Servers* Shared::ServersOf(const Route& route) {
   std::ranges::sort(names);
   std::string key;
   for (const std::string& name : names) key += name + ' ';
-  const auto found = servers_.find(key);
-  if (found != servers_.end()) return &found->second;
-  if (servers_.size() >= kPoolsMax) std::erase_if(servers_, [](const auto& entry) { return entry.second.pool->unused(); });
-  if (servers_.size() >= kPoolsMax) return nullptr;
+  if (Servers* const found = FindServers(key)) return found;
+  if (!RoomForServers()) return nullptr;
   std::shared_ptr<Site> site = options.mx->sites->At(route.site);
   std::vector<Endpoint> hosts;
   for (const std::string& host : route.hosts) hosts.push_back({host, options.mx->port});
@@ -707,7 +789,15 @@ void Shared::Send(const std::shared_ptr<Pending>& pending, command::More more) {
 
 std::shared_ptr<Shared> MakeShared(const SharedOptions& options, Dialer& dialer, AttemptSlots& slots, Executor& executor, Clock& clock,
                                    Entropy& entropy, command::Sender& sender, keyring::Keyring& keyring) {
-  return std::make_shared<Shared>(options, dialer, slots, executor, clock, entropy, sender, keyring);
+  auto shared = std::make_shared<Shared>(options, dialer, slots, executor, clock, entropy, sender, keyring);
+  if (options.mx) {
+    options.mx->sites->OnChange([weak = std::weak_ptr(shared), &executor] {
+      executor.Post([weak] {
+        if (const auto self = weak.lock()) self->SitesChanged();
+      });
+    });
+  }
+  return shared;
 }
 
 void Drain(const std::shared_ptr<Shared>& shared, Job done) {

@@ -18,6 +18,7 @@
 #include "processors/effects/smtp/attempt_slots.h"
 #include "processors/effects/smtp/pool.h"
 #include "processors/effects/smtp/site.h"
+#include "processors/effects/smtp/smarthost.h"
 #include "streams/command/sender.h"
 #include "streams/keyring/keyring.h"
 #include "streams/port/env.h"
@@ -38,8 +39,9 @@ struct MxOptions {
   std::shared_ptr<Sites> sites = nullptr;  // of the process
   size_t workers = 1;                      // of the process: they share the sites' limits
   uint16_t port = 25;
-  bool private_allowed = false;  // mail servers on this machine or in private networks
-  // A site is slower, or as fast as before; on the executor.
+  bool private_allowed = false;        // mail servers on this machine or in private networks
+  std::vector<RouteRule> routes = {};  // mails that are handed to a relay all the same
+  // A site is slower, or as fast as before, with a reply that names nobody; on the executor.
   std::function<void(const SiteChange& change)> changed = {};
 };
 

@@ -1,113 +1,165 @@
-// Who may begin how many mails.
+// Tests who may begin how many mails, and that what is reserved at a site comes back however an attempt goes.
 #include "processors/effects/smtp/granter.h"
 
 #include <gtest/gtest.h>
 
-#include "streams/adapters/sim/sim_env.h"
+#include "processors/effects/smtp/fixture.h"
 
 namespace maily::smtp {
 namespace {
 
-constexpr std::string_view kDomain = "key of a domain";
-const PartitionId kPartition(0);
+constexpr PartitionId kFirst(0), kSecond(1);
 
-struct Fixture {
-  Fixture() { granter.Join(kPartition, credits); }
-  ~Fixture() { granter.Leave(kPartition); }
-  // Credits of the key now, after it was asked for them.
-  uint32_t Ask() {
-    if (credits.available(kDomain) == 0) credits.Take(kDomain);
-    scheduler.RunFor(Milliseconds(10));
-    return credits.available(kDomain);
+class GranterTest : public testing::Test {
+ protected:
+  GranterTest() {
+    for (task::Credits* credits : {&first_, &second_}) credits->OnGranted([this] { ++woken_; });
   }
-  std::shared_ptr<Site> Open() {
-    EXPECT_TRUE(credits.Take(kDomain));
-    return granter.Opened(kPartition, kDomain);
+  void Join() {
+    granter_.Join(kFirst, first_);
+    granter_.Join(kSecond, second_);
+    executor_.Run();
+  }
+  std::shared_ptr<Site> Learn(const char* key, const SitePolicy& policy) {
+    auto site = std::make_shared<Site>(std::string("mx.") + key, policy);
+    EXPECT_TRUE(granter_.Learn(key, site));
+    executor_.Run();
+    return site;
+  }
+  void Lend(Site& site, uint64_t mails) {
+    const int64_t hour = executor_.Now().us / (int64_t{3600} * 1'000'000);
+    site.Lend({.mails = mails, .hour = hour, .until = executor_.Now() + Seconds(600)}, {});
+  }
+  // Spends what is there of `key`, and asks for more; gives how many.
+  uint32_t Spend(task::Credits& credits, const char* key) {
+    uint32_t spent = 0;
+    while (credits.Take(key)) ++spent;
+    executor_.Run();
+    return spent;
   }
 
-  sim::Scheduler scheduler{1};
-  std::unique_ptr<Executor> executor = scheduler.MakeExecutor();
-  task::Credits credits;
-  Granter granter{{.per_domain = true}, *executor, scheduler.clock()};
+  ManualExecutor executor_;
+  Granter granter_{{.budget = 32, .per_domain = true, .opener = 7}, executor_, executor_};
+  task::Credits first_, second_;
+  int woken_ = 0;
 };
 
-TEST(Granter, OneMailAtATimeIsLookedUpOfADomainThatNobodyHasRouted) {
-  Fixture f;
-  ASSERT_EQ(f.Ask(), 1);
-  f.Open();
-  EXPECT_EQ(f.Ask(), 0) << "while the DNS is asked for the first";
-  f.scheduler.RunFor(Seconds(30));
-  EXPECT_EQ(f.Ask(), 0) << "also if that takes long";
-  f.granter.Ended(kDomain, nullptr);
-  EXPECT_EQ(f.Ask(), 1);
+TEST_F(GranterTest, OneMailAtATimeGoesToADomainThatNobodyHasRouted) {
+  Join();
+  EXPECT_TRUE(first_.per_domain());
+  EXPECT_EQ(Spend(first_, "a"), 0u);
+  EXPECT_EQ(first_.available("a"), 1u);
+  EXPECT_EQ(first_.holder("a").id, 7u);
+  EXPECT_EQ(Spend(first_, "a"), 1u);
+  EXPECT_EQ(first_.available("a"), 0u) << "it is not accepted yet";
+  EXPECT_EQ(granter_.Opened(kFirst, "a"), nullptr) << "nothing is reserved for it";
+  granter_.PostDistribute();
+  executor_.Run();
+  EXPECT_EQ(first_.available("a"), 0u) << "it is looked up";
+  granter_.Ended("a", nullptr);
+  executor_.Run();
+  EXPECT_EQ(first_.available("a"), 1u) << "the next one may follow";
 }
 
-TEST(Granter, AfterAMailFoundItsSiteTheOthersFollowWithinTheSitesLimits) {
-  Fixture f;
-  const auto site = std::make_shared<Site>("s", SitePolicy{.connections = 3});
-  ASSERT_EQ(f.Ask(), 1);
-  f.Open();
-  f.granter.Learn(kDomain, site);
-  f.granter.Begun(kDomain, *site);
-  EXPECT_EQ(f.Ask(), 5) << "two a connection, less the one that is under way";
-}
-
-TEST(Granter, TellsWhoseLimitsACreditWasTakenFrom) {
-  Fixture f;
-  const auto site = std::make_shared<Site>("s", SitePolicy{});
-  ASSERT_EQ(f.Ask(), 1);
-  EXPECT_EQ(f.Open(), nullptr) << "nobody knew where it goes";
-  EXPECT_TRUE(f.granter.Learn(kDomain, site));
-  f.granter.Begun(kDomain, *site);
-  ASSERT_GT(f.Ask(), 0);
-  EXPECT_EQ(f.Open(), site);
-}
-
-// Sites that answer nothing take all that they get, again and again.
-TEST(Granter, SlowSitesLeaveOthersTheirPart) {
-  constexpr int64_t kBudget = 40;
-  sim::Scheduler scheduler(1);
-  const auto executor = scheduler.MakeExecutor();
-  task::Credits credits;
-  Granter granter({.budget = kBudget, .per_domain = true}, *executor, scheduler.clock());
-  granter.Join(kPartition, credits);
-  std::vector<std::shared_ptr<Site>> sites;
-  for (int i = 0; i <= 10; ++i) {
-    sites.push_back(std::make_shared<Site>(std::to_string(i), SitePolicy{}));
-    granter.Learn(std::to_string(i), sites.back());
+TEST_F(GranterTest, WhatIsFreeAtASiteIsSharedByThoseWhoWantIt) {
+  Join();
+  const auto site = Learn("a", {.connections = 4});
+  Spend(first_, "a");
+  EXPECT_EQ(first_.available("a"), 8u) << "two a connection";
+  EXPECT_EQ(Spend(first_, "a"), 8u);
+  Spend(second_, "a");
+  EXPECT_EQ(second_.available("a"), 0u);
+  // All are under way, and end one after another.
+  for (int n = 0; n < 8; ++n) {
+    EXPECT_EQ(granter_.Opened(kFirst, "a"), site);
+    granter_.Begun("a", *site);
   }
-  int64_t held = 0;
-  const auto spend = [&](size_t site) {
-    const std::string key = std::to_string(site);
-    int64_t spent = 0;
-    while (credits.Take(key)) {
-      granter.Opened(kPartition, key);
-      granter.Begun(key, *sites[site]);
-      ++spent;
-    }
-    scheduler.RunFor(Milliseconds(10));
-    return spent;
-  };
-  for (int round = 0; round < 20; ++round) {
-    for (size_t site = 0; site < 10; ++site) held += spend(site);
+  // Each that ends makes room for one, in turn.
+  for (int n = 0; n < 2; ++n) {
+    granter_.Ended("a", site.get());
+    executor_.Run();
   }
-  EXPECT_GT(held, kBudget / 2);
-  EXPECT_LT(held, kBudget) << "ten slow sites have all that there is";
-  spend(10);
-  EXPECT_GT(credits.available("10"), 0) << "a quick one waits for them";
-  for (int mail = 0; mail < 100; ++mail) {  // and it goes on
-    ASSERT_EQ(spend(10) > 0 || credits.available("10") > 0, true) << mail;
-    granter.Ended("10", sites[10].get());
-    scheduler.RunFor(Milliseconds(10));
-  }
-  granter.Leave(kPartition);
+  EXPECT_EQ(first_.available("a"), 1u);
+  EXPECT_EQ(second_.available("a"), 1u);
+  // Who uses what he gets wants more; six are still under way.
+  EXPECT_EQ(Spend(first_, "a"), 1u);
+  EXPECT_EQ(Spend(second_, "a"), 1u);
+  EXPECT_EQ(first_.available("a") + second_.available("a"), 0u);
 }
 
-TEST(Granter, ASiteThatIsAloneHasAsManyAsItTakes) {
-  Fixture f;
-  const auto site = std::make_shared<Site>("s", SitePolicy{.connections = 4});
-  f.granter.Learn(kDomain, site);
-  EXPECT_EQ(f.Ask(), 8);
+TEST_F(GranterTest, WhileMuchIsOutCreditsComeInTurnsAndSomeAtOnce) {
+  Join();
+  const auto site = Learn("a", {.connections = 12});
+  EXPECT_EQ(Spend(first_, "a"), 0u);
+  EXPECT_EQ(first_.available("a"), 24u);
+  EXPECT_EQ(Spend(first_, "a"), 24u);  // and wants more
+  for (int n = 0; n < 24; ++n) {
+    granter_.Opened(kFirst, "a");
+    granter_.Begun("a", *site);
+  }
+  for (int n = 0; n < 6; ++n) granter_.Ended("a", site.get());
+  executor_.Run();
+  EXPECT_EQ(first_.available("a"), 0u) << "18 are under way";
+  executor_.Advance(kTurn);
+  EXPECT_EQ(first_.available("a"), 6u);
+}
+
+TEST_F(GranterTest, ASuspendedSiteIsGrantedNothingAndAnotherOneAsBefore) {
+  Join();
+  const auto site = Learn("a", {});
+  Learn("b", {});
+  site->SetSuspended(true, 1);
+  Spend(first_, "a");
+  Spend(first_, "b");
+  EXPECT_EQ(first_.available("a"), 0u);
+  EXPECT_GT(first_.available("b"), 0u);
+  site->SetSuspended(false, 2);
+  granter_.PostDistribute();
+  executor_.Advance(kTurn);  // more than half of the budget is out
+  EXPECT_GT(first_.available("a"), 0u);
+}
+
+TEST_F(GranterTest, NoMoreIsGrantedThanIsLeasedAndUnspentCreditsGoBackToTheSite) {
+  Join();
+  const auto site = Learn("a", {.mails_per_day = 100});
+  Spend(first_, "a");
+  EXPECT_EQ(first_.available("a"), 0u) << "nothing is leased";
+  Lend(*site, 3);
+  executor_.Advance(Seconds(1));
+  EXPECT_EQ(first_.available("a"), 3u) << "found without anybody telling";
+  EXPECT_EQ(site->Take(1, {}, executor_.Now()), 0u) << "all are reserved";
+  executor_.Advance(Seconds(3));  // nobody spends them
+  EXPECT_EQ(first_.available("a"), 0u);
+  EXPECT_EQ(site->Look({}, executor_.Now()).leased, 3u);
+}
+
+TEST_F(GranterTest, APartitionThatLeavesGivesItsReservationsBack) {
+  Join();
+  const auto site = Learn("a", {.mails_per_day = 100});
+  Lend(*site, 4);
+  Spend(first_, "a");
+  ASSERT_EQ(first_.available("a"), 4u);
+  ASSERT_TRUE(first_.Take("a"));
+  EXPECT_EQ(granter_.Opened(kFirst, "a"), site) << "its mail holds one now";
+  granter_.Leave(kFirst);
+  EXPECT_EQ(site->Look({}, executor_.Now()).leased, 3u);
+  site->Unreserve(1);
+  EXPECT_EQ(site->Look({}, executor_.Now()).leased, 4u);
+}
+
+TEST_F(GranterTest, ADomainThatMovesToAnotherSiteTakesItsReservationsAlong) {
+  Join();
+  const auto before = Learn("a", {.mails_per_day = 100});
+  Lend(*before, 4);
+  Spend(first_, "a");
+  ASSERT_EQ(first_.available("a"), 4u);
+  const auto after = std::make_shared<Site>("mx.new", SitePolicy{.mails_per_day = 10});
+  Lend(*after, 5);
+  granter_.Learn("a", after);
+  EXPECT_EQ(before->Look({}, executor_.Now()).leased, 4u);
+  EXPECT_EQ(after->Look({}, executor_.Now()).leased, 1u);
+  ASSERT_TRUE(first_.Take("a"));
+  EXPECT_EQ(granter_.Opened(kFirst, "a"), after);
 }
 
 }  // namespace
