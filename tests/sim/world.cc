@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "processors/effects/clock.h"
+#include "processors/effects/smtp/site_leases.h"
 #include "processors/pipeline.h"
 #include "streams/adapters/dns/caching_resolver.h"
 #include "streams/adapters/sim/sim_log_client.h"
@@ -112,6 +113,9 @@ struct Process {
     options->workers = kWorkers;
     options->port = world.port;
     options->private_allowed = true;
+    const auto home = std::make_shared<smtp::SiteHome>(*sender, *replies, *workers[0], scheduler.clock(), scheduler.entropy(), kPartitions);
+    site_leases = smtp::SiteLeases::Make(home, options->sites);
+    options->changed = [home](const smtp::SiteChange& change) { home->Report(change); };
     mx = std::move(options);
   }
   ~Process() {
@@ -138,8 +142,9 @@ struct Process {
   std::unique_ptr<command::Replies> replies;
   std::unique_ptr<task::Snapshots> snapshots;
   std::unique_ptr<task::TaskEnvironment> environment;
-  std::unique_ptr<sim::SimResolver> zone;  // these three only where mails go by the DNS
+  std::unique_ptr<sim::SimResolver> zone;  // these four only where mails go by the DNS
   std::unique_ptr<dns::CachingResolver> resolver;
+  std::shared_ptr<smtp::SiteLeases> site_leases;
   std::shared_ptr<const smtp::MxOptions> mx;
   std::vector<std::unique_ptr<sim::SimHost>> hosts;
   std::vector<std::shared_ptr<smtp::Shared>> smtp;

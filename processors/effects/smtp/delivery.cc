@@ -279,7 +279,7 @@ class AttemptMail : public Mail {
   }
   void DotSent() override { shared_.slots.DotSent(*slot_); }
 
-  // It is reserved at this site, and nowhere else. False: nothing that is leased is left there.
+  // It is reserved at this site, and nowhere else. False: the site takes no more at present.
   bool Reserve(const std::shared_ptr<Site>& site) {
     if (reserved_ == site) return true;
     if (reserved_) reserved_->Unreserve(1);
@@ -663,7 +663,8 @@ void Shared::GoTo(std::unique_ptr<Mail> mail, Servers* servers) {
   if (suspended || !attempt.Reserve(servers->site)) {
     // Where credits are the site's, it opens again when there is one; else it is put off.
     return mail->Done({.kind = known ? Verdict::Kind::kLate : Verdict::Kind::kDeferred,
-                       .text = suspended ? "the site is suspended" : "its site takes no more mails at present"});
+                       .text = suspended ? "the site is suspended"
+                                         : "the site takes no more mails at present: by its limits, or because it asked for fewer"});
   }
   attempt.GoTo(servers->site);
   granter.Begun(credits, *servers->site);

@@ -39,7 +39,7 @@ struct MxOptions {
   std::shared_ptr<Sites> sites = nullptr;  // of the process
   size_t workers = 1;                      // of the process: they share the sites' limits
   uint16_t port = 25;
-  bool private_allowed = false;  // mail servers on this machine or in private networks
+  bool private_allowed = false;        // mail servers on this machine or in private networks
   std::vector<RouteRule> routes = {};  // mails that are handed to a relay all the same
   // A site is slower, or as fast as before, with a reply that names nobody; on the executor.
   std::function<void(const SiteChange& change)> changed = {};

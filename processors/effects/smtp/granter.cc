@@ -11,8 +11,8 @@ constexpr Duration kTick = Seconds(1);              // credits unspent for so lo
 constexpr int64_t kUnknownAhead = 1;                // mails to a domain that nobody has routed yet
 constexpr int64_t kNowhereAhead = 16;               // mails that are settled without a site
 constexpr int64_t kOthersAhead = 64;                // under way to domains without a lane of their own
-constexpr int64_t kPartsMin = 4;                    // a site has no more than such a part of what is free, be it alone,
-constexpr int64_t kPartsMax = 16;                   // or one of so many that are active
+constexpr int64_t kPartsMax = 16;                   // a site has no more than such a part of what is free, where so many are active
+constexpr int64_t kReserved = 8;                    // such a part of the budget is for those who have nothing under way
 constexpr size_t kPlacesMax = 100'000;              // domains whose site is remembered
 constexpr Duration kAhead = Milliseconds(12);       // three turns: granted and durable, made, on the wire
 constexpr Duration kPaceWindow = Milliseconds(50);  // over which a pace is taken
@@ -188,9 +188,10 @@ int64_t Granter::Free(std::string_view key, Duration now) {
 }
 
 // A site that answers slowly keeps what it gets: without a limit, some of them would hold all credits in the end, and who is quick would
-// wait for them. So nobody adds to what he has while that is more than a part of what is free (Choudhury and Hahne, Dynamic Queue Length
-// Thresholds, 1998): the fewer are left, the less a slow one may have.
+// wait for them. So, unless it is alone, no site adds to what it has while that is more than a part of what is free (Choudhury and Hahne,
+// Dynamic Queue Length Thresholds, 1998): the fewer are left, the less a slow one may have.
 int64_t Granter::Room(const Site* site, int64_t free, int64_t active) const {
+  if (active <= 1) return free;
   int64_t held = nowhere_of_all_;
   int64_t ahead = 0;
   if (site != nullptr) {
@@ -198,7 +199,7 @@ int64_t Granter::Room(const Site* site, int64_t free, int64_t active) const {
     held = (flying == in_flight_at_.end() ? 0 : flying->second) + OutstandingAt(site);
     if (const auto pace = paces_.find(site); pace != paces_.end()) ahead = pace->second.Ahead();
   }
-  const int64_t most = free / std::clamp(active, kPartsMin, kPartsMax) + ahead;
+  const int64_t most = (free - options_.budget / kReserved) / std::min(active, kPartsMax) + ahead;
   return std::max<int64_t>(held == 0 ? 1 : 0, most - held);
 }
 
@@ -224,6 +225,10 @@ void Granter::Distribute() {
     }
     auto active = static_cast<int64_t>(wanting.size()) + (nowhere_of_all_ > 0 ? 1 : 0);
     for (const auto& [site, mails] : in_flight_at_) active += mails > 0 && !wanting.contains(site) ? 1 : 0;
+    for (const auto& [site, credits] : outstanding_at_) {
+      const auto flying = in_flight_at_.find(site);
+      active += credits > 0 && !wanting.contains(site) && (flying == in_flight_at_.end() || flying->second == 0) ? 1 : 0;
+    }
     int64_t all = static_cast<int64_t>(wants_.size());
     // In turn, beginning after whoever got the last one.
     auto at = wants_.upper_bound(last_served_);

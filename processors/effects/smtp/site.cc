@@ -138,6 +138,8 @@ void Site::Unreserve(uint32_t n) {
   reserved_ -= std::min<uint64_t>(n, reserved_);
 }
 
+bool Site::TryReserve(Duration now, Instant wall) { return Allowance(now) > 0 && Take(1, now, wall) == 1; }
+
 bool Site::Begin(Duration now, Instant wall) {
   std::unique_lock lock(mutex_);
   Roll(wall);
@@ -186,8 +188,6 @@ SiteTally Site::TakeTally() {
   const std::lock_guard lock(mutex_);
   return std::exchange(tally_, {});
 }
-
-bool Site::TryReserve(Duration now, Instant wall) { return Allowance(now) > 0 && Take(1, now, wall) == 1; }
 
 bool Site::Heard(const Verdict& verdict, Duration now, SiteChange& change) {
   const std::lock_guard lock(mutex_);

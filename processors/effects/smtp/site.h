@@ -93,7 +93,7 @@ class Site : public std::enable_shared_from_this<Site> {
   // Reservations without regard to the rate. Reserve may go beyond what is leased: those mails do not begin.
   void Reserve(uint32_t n);
   void Unreserve(uint32_t n);
-  // One that nobody knew would go here; false: it may not begin now.
+  // One, of a mail that nobody knew would go here. False: it may not begin now, by the rate, by what is leased, or while the site pauses.
   bool TryReserve(Duration now, Instant wall);
   // A reserved mail is about to begin, and counts from now on. False: nothing that is leased is left for it. Ends its reservation.
   bool Begin(Duration now, Instant wall);

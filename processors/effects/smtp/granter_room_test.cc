@@ -1,8 +1,7 @@
-// How credits are shared between domains, sites and the unknown.
-#include "processors/effects/smtp/granter.h"
-
+// Tests that one slow site, or one domain that is looked up for long, leaves others their part of a worker's credits.
 #include <gtest/gtest.h>
 
+#include "processors/effects/smtp/granter.h"
 #include "streams/adapters/sim/sim_env.h"
 
 namespace maily::smtp {
@@ -31,7 +30,7 @@ struct Fixture {
   Granter granter{{.per_domain = true}, *executor, scheduler.clock()};
 };
 
-TEST(GranterShares, OneMailAtATimeIsLookedUpOfADomainThatNobodyHasRouted) {
+TEST(GranterRoom, OneMailAtATimeIsLookedUpOfADomainThatNobodyHasRouted) {
   Fixture f;
   ASSERT_EQ(f.Ask(), 1);
   f.Open();
@@ -42,7 +41,7 @@ TEST(GranterShares, OneMailAtATimeIsLookedUpOfADomainThatNobodyHasRouted) {
   EXPECT_EQ(f.Ask(), 1);
 }
 
-TEST(GranterShares, AfterAMailFoundItsSiteTheOthersFollowWithinTheSitesLimits) {
+TEST(GranterRoom, AfterAMailFoundItsSiteTheOthersFollowWithinTheSitesLimits) {
   Fixture f;
   const auto site = std::make_shared<Site>("s", SitePolicy{.connections = 3});
   ASSERT_EQ(f.Ask(), 1);
@@ -52,7 +51,7 @@ TEST(GranterShares, AfterAMailFoundItsSiteTheOthersFollowWithinTheSitesLimits) {
   EXPECT_EQ(f.Ask(), 5) << "two a connection, less the one that is under way";
 }
 
-TEST(GranterShares, TellsWhoseLimitsACreditWasTakenFrom) {
+TEST(GranterRoom, TellsWhoseLimitsACreditWasTakenFrom) {
   Fixture f;
   const auto site = std::make_shared<Site>("s", SitePolicy{});
   ASSERT_EQ(f.Ask(), 1);
@@ -64,7 +63,7 @@ TEST(GranterShares, TellsWhoseLimitsACreditWasTakenFrom) {
 }
 
 // Sites that answer nothing take all that they get, again and again.
-TEST(GranterShares, SlowSitesLeaveOthersTheirPart) {
+TEST(GranterRoom, SlowSitesLeaveOthersTheirPart) {
   constexpr int64_t kBudget = 40;
   sim::Scheduler scheduler(1);
   const auto executor = scheduler.MakeExecutor();
@@ -103,7 +102,7 @@ TEST(GranterShares, SlowSitesLeaveOthersTheirPart) {
   granter.Leave(kPartition);
 }
 
-TEST(GranterShares, ASiteThatIsAloneHasAsManyAsItTakes) {
+TEST(GranterRoom, ASiteThatIsAloneHasAsManyAsItTakes) {
   Fixture f;
   const auto site = std::make_shared<Site>("s", SitePolicy{.connections = 4});
   f.granter.Learn(kDomain, site);
