@@ -125,9 +125,15 @@ void ShowReport(Call call) {
        [](Call& c, const Rows& found, const Parameter& which) -> Result<Json> {
          MAILY_TRY(const Rows arms, QueryOwn(c, "campaign_report", {which}));
          MAILY_TRY(const Rows sums, QueryOwn(c, "campaign_sums", {which}));
+         MAILY_TRY(const Rows filter, c.api->parts.views.Query("signal_filter", {}));
          MAILY_TRY(Json counts, CountsOf(c, which));
-         return Json{{"id", which.value.integer},   {"name", found.at(0, "name").bytes}, {"status", found.at(0, "status").bytes},
-                     {"counts", std::move(counts)}, {"totals", RowJson(sums, 0)},        {"arms", RowsJson(arms)}};
+         return Json{{"id", which.value.integer},
+                     {"name", found.at(0, "name").bytes},
+                     {"status", found.at(0, "status").bytes},
+                     {"counts", std::move(counts)},
+                     {"totals", RowJson(sums, 0)},
+                     {"arms", RowsJson(arms)},
+                     {"signal_filter", filter.at(0, "version").integer}};
        });
 }
 

@@ -1,8 +1,10 @@
 // Tests of campaigns and of what their mails call back.
 #include <map>
 
+#include "api/signal_keys.h"
 #include "maily/engagements/v1/commands.pb.h"
 #include "schemas/codec.h"
+#include "schemas/sealed.h"
 #include "schemas/tracking_id.h"
 #include "tests/api/client.h"
 
@@ -185,34 +187,77 @@ TEST_F(CampaignApiTest, AClickLeadsToTheExactTargetAndCountsOnce) {
   forged[forged.size() / 2] = forged[forged.size() / 2] == 'A' ? 'B' : 'A';
   EXPECT_EQ(Get("/c/" + forged).status, 404);
   world_.scheduler.RunFor(Seconds(2));
-  EXPECT_EQ(Get("/v1/campaigns/" + std::to_string(id) + "/report").body["totals"]["clicks"], 1);
+  const json report = Get("/v1/campaigns/" + std::to_string(id) + "/report").body;
+  // Nothing says who it was: it is nobody's in particular, and counted as such.
+  EXPECT_EQ(report["totals"]["unknown_clicks"], 1) << report;
+  EXPECT_EQ(report["totals"]["clicks"], 0);
+  EXPECT_EQ(report["totals"]["machine_clicks"], 0);
+  EXPECT_EQ(report["signal_filter"], 1);
 }
 
-TEST_F(CampaignApiTest, OfAUserAgentOnlyItsClassIsStored) {
+TEST_F(CampaignApiTest, OfAReaderTheAgentAndTheNetworkAreStoredSealed) {
   const uint64_t id = Launch();
+  const std::string agent = "Mozilla/5.0 of-ann (via ggpht.com GoogleImageProxy)";
+  // What a header says of the address is anybody's word; the connection's other end counts.
   EXPECT_EQ(Ask(Method::kGet, "/o/" + Token(schema::TrackingKind::kOpen, id) + ".gif", "",
-                {{"user-agent", "Mozilla/5.0 of-ann (via ggpht.com GoogleImageProxy)"}, {"x-forwarded-for", "203.0.113.7"}})
+                {{"user-agent", agent}, {"x-forwarded-for", "203.0.113.7"}})
                 .status,
             200);
   EXPECT_EQ(Ask(Method::kGet, "/c/" + Token(schema::TrackingKind::kClick, id), "", {{"user-agent", "python-requests of-ann"}}).status, 302);
   EXPECT_EQ(Get("/c/" + Token(schema::TrackingKind::kClick, id)).status, 302);
+  world_.scheduler.RunFor(Seconds(2));
   std::vector<engagements::v1::AgentClass> classes;
+  std::vector<std::string> agents;
+  std::vector<std::string> networks;
+  const auto look = [&](auto message) {
+    classes.push_back(message->agent());
+    EXPECT_EQ(schema::OpenPersonal(*message, SimApi::kTenant, *world_.keyring).value(), 0u);
+    agents.push_back(message->user_agent());
+    networks.push_back(message->ip());
+  };
   for (uint16_t p = 0; p < SimApi::kPartitions; ++p) {
-    const auto records = world_.log.Read({Topic::kCommands, PartitionId(p)}, Offset(0), 64 << 20, ReadTo::kDurable);
-    for (const LogRecord& record : records.value()) {
-      EXPECT_EQ(record.bytes.find("of-ann"), std::string::npos);
-      EXPECT_EQ(record.bytes.find("203.0.113.7"), std::string::npos);
-      const LogSettings& settings = world_.log.settings();
-      const auto commands = command::ParseRecord(record.bytes, settings.log_id, settings.generation, PartitionId(p));
-      for (const command::Command& command : commands.value()) {
-        if (command.type == TypeNumberOf<engagements::v1::RecordOpen>())
-          classes.push_back(schema::Decode<engagements::v1::RecordOpen>(command.payload)->agent());
-        if (command.type == TypeNumberOf<engagements::v1::RecordClick>())
-          classes.push_back(schema::Decode<engagements::v1::RecordClick>(command.payload)->agent());
+    for (const Topic topic : {Topic::kCommands, Topic::kJournal}) {
+      const auto records = world_.log.Read({topic, PartitionId(p)}, Offset(0), 64 << 20, ReadTo::kDurable);
+      for (const LogRecord& record : records.value()) {
+        for (const char* word : {"of-ann", "203.0.113.7", kReader}) EXPECT_EQ(record.bytes.find(word), std::string::npos) << word;
+        if (topic == Topic::kJournal) continue;
+        const LogSettings& settings = world_.log.settings();
+        const auto commands = command::ParseRecord(record.bytes, settings.log_id, settings.generation, PartitionId(p));
+        for (const command::Command& command : commands.value()) {
+          if (command.type == TypeNumberOf<engagements::v1::RecordOpen>())
+            look(schema::Decode<engagements::v1::RecordOpen>(command.payload));
+          if (command.type == TypeNumberOf<engagements::v1::RecordClick>())
+            look(schema::Decode<engagements::v1::RecordClick>(command.payload));
+        }
       }
     }
   }
   EXPECT_EQ(classes, (std::vector{engagements::v1::AGENT_IMAGE_PROXY, engagements::v1::AGENT_MACHINE, engagements::v1::AGENT_UNKNOWN}));
+  EXPECT_EQ(agents, (std::vector<std::string>{agent, "python-requests of-ann", ""}));
+  EXPECT_EQ(networks, (std::vector<std::string>(3, std::string("\xC6\x33\x64", 3))));  // of kReader
+  const json engagements = Get("/v1/contacts/" + std::to_string(contact_) + "/engagements").body["items"];
+  ASSERT_EQ(engagements.size(), 3u) << engagements;
+  EXPECT_EQ(engagements[1]["read_by"], "machine");
+  EXPECT_EQ(engagements[1]["rule"], "python");
+  EXPECT_EQ(engagements[2]["read_by"], "unknown");
+}
+
+TEST(SignalKeys, AreOfAMonth) {
+  const Instant at{1'795'305'600'000'000};  // 2026-11-22T00:00:00Z
+  EXPECT_EQ(SignalSubject(at), "signals:2026-11");
+  EXPECT_EQ(SignalSubject(at, 11), "signals:2025-12");
+  EXPECT_EQ(SignalSubject(at, kSignalMonthsKept), "signals:2024-10");
+}
+
+TEST_F(CampaignApiTest, RawSignalsAreForgottenAfterTheirTime) {
+  const uint64_t id = Launch();
+  const Instant now = world_.scheduler.clock().Now();
+  const auto old = world_.keyring->GetOrCreate(SimApi::kTenant, SignalSubject(now, kSignalMonthsKept)).value();
+  const auto kept = world_.keyring->GetOrCreate(SimApi::kTenant, SignalSubject(now, kSignalMonthsKept - 1)).value();
+  EXPECT_EQ(Get("/c/" + Token(schema::TrackingKind::kClick, id)).status, 302);
+  world_.scheduler.RunFor(Seconds(1));
+  EXPECT_EQ(world_.keyring->Find(SimApi::kTenant, old.key_id).error().code, Code::kNotFound);
+  EXPECT_TRUE(world_.keyring->Find(SimApi::kTenant, kept.key_id));
 }
 
 TEST_F(CampaignApiTest, AReaderGetsAnAnswerThoughNothingCanBeStored) {
