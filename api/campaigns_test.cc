@@ -16,7 +16,7 @@ class CampaignApiTest : public ApiTest {
   static constexpr const char* kTarget = "https://shop.example.com/new?from=mail&season=spring#a%20b";
 
   // A campaign that is launched, to ann; gives its id.
-  uint64_t Launch() {
+  uint64_t Launch(const std::string& more_html = "") {
     EXPECT_EQ(
         Ask(Method::kPut, "/v1/settings", R"({"senders":["news@shop.example.com"],"company":"Shop","postal_address":"1 Main Street"})")
             .status,
@@ -26,8 +26,10 @@ class CampaignApiTest : public ApiTest {
     const Said contact = Post("/v1/contacts", {{"email", "ann@example.com"}, {"lists", {list_}}});
     contact_ = std::stoull(contact.body["id"].get<std::string>());
     const std::string html =
+        std::string() +
         "<p><a href=\"https://shop.example.com/new?from=mail&amp;season=spring#a%20b\">x</a></p>{{ postal_address }}<a href=\"{{ "
-        "unsubscribe_url }}\">u</a>";
+        "unsubscribe_url }}\">u</a>" +
+        more_html;
     const Said saved =
         Post("/v1/templates", {{"name", "t"}, {"subject", "s"}, {"html", html}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}});
     EXPECT_EQ(saved.status, 201) << saved.body;
@@ -193,6 +195,53 @@ TEST_F(CampaignApiTest, AClickLeadsToTheExactTargetAndCountsOnce) {
   EXPECT_EQ(report["totals"]["clicks"], 0);
   EXPECT_EQ(report["totals"]["machine_clicks"], 0);
   EXPECT_EQ(report["signal_filter"], 1);
+}
+
+TEST_F(CampaignApiTest, ARedirectLeadsToTheBytesThatTheTemplateHas) {
+  const std::vector<std::string> targets = {"https://a.example/p%20q%2Fr%2f?x=%C3%A9&y=a+b&y=a%2Bb#c%20d?e&f",
+                                            "https://b\xC3\xBC"
+                                            "cher.example/\xC3\xA4",
+                                            "https://xn--bcher-kva.example",
+                                            "HTTPS://A.Example:8443/~u/;p=1,2!*()@:$?next=https://b.example/?a"};
+  std::string html;
+  for (const std::string& target : targets) {
+    html += "<a href=\"";
+    for (const char c : target) html += c == '&' ? std::string("&amp;") : std::string(1, c);
+    html += "\">x</a>";
+  }
+  const uint64_t id = Launch(html + "<a href='mailto:x@y.example'>m</a><a data-track='false' href='https://own.example/'>o</a>");
+  for (uint32_t i = 0; i < targets.size(); ++i) {
+    const std::string click = "/c/" + Token(schema::TrackingKind::kClick, id, i + 1);
+    for (const Method method : {Method::kGet, Method::kHead}) {
+      const Said said = Ask(method, click);
+      EXPECT_EQ(said.status, 302);
+      EXPECT_EQ(said.response.headers["location"], targets[i]);
+    }
+  }
+  EXPECT_EQ(Get("/c/" + Token(schema::TrackingKind::kClick, id, static_cast<uint32_t>(targets.size()) + 1)).status, 404)
+      << "no other link is tracked";
+}
+
+TEST_F(CampaignApiTest, AnOverrideIsARequestOfItsOwn) {
+  const uint64_t id = Launch();
+  const std::string path = "/v1/campaigns/" + std::to_string(id);
+  EXPECT_TRUE(Get(path).body["stop"].is_null());
+  Show(Ask(Method::kPost, path + ":pause"));
+  EXPECT_EQ(Ask(Method::kPost, path + ":resume", R"({"override":"yes"})").status, 422);
+  EXPECT_EQ(Ask(Method::kPost, path + ":resume", R"({"overide":true})").status, 422);
+  // Where no safety stop is there is nothing to override.
+  const Said resumed = Ask(Method::kPost, path + ":resume", R"({"override":true,"why":"it is fine"})");
+  EXPECT_EQ(resumed.status, 200) << resumed.body;
+  Show(resumed);
+  EXPECT_TRUE(Get(path).body["overridden"].is_null());
+  const json safety = Get("/v1/settings").body["safety"];
+  EXPECT_EQ(safety,
+            (json{{"hard_bounces_bp", 500}, {"complaints_bp", 30}, {"policy_bp", 500}, {"after_sends", 500}, {"after_replies", 200}}));
+  EXPECT_EQ(Ask(Method::kPut, "/v1/settings", R"({"safety":{"policy_bp":10001}})").status, 422);
+  EXPECT_EQ(Ask(Method::kPut, "/v1/settings", R"({"safety":{"policy":1}})").status, 422);
+  Show(Ask(Method::kPut, "/v1/settings", R"({"safety":{"complaints_bp":10}})"));
+  EXPECT_EQ(Get("/v1/settings").body["safety"]["complaints_bp"], 10);
+  EXPECT_EQ(Get("/v1/settings").body["safety"]["after_sends"], 500);
 }
 
 TEST_F(CampaignApiTest, OfAReaderTheAgentAndTheNetworkAreStoredSealed) {

@@ -104,6 +104,12 @@ constexpr Rule kRules[] = {
      "processors/compliance/gate.h"},
     {"suppressed", "no address that is suppressed gets it, when it is planned and at every attempt", "Maily",
      "processors/compliance/gate.h"},
+    {"hard_bounces", "at most 5 % of the sends go to addresses that are bad for good, else the campaign pauses", "Maily",
+     "processors/campaigns/safety.h"},
+    {"complaints", "fewer than 0.3 % of the mails delivered are complained of, else the campaign pauses", "Gmail, Yahoo",
+     "processors/campaigns/safety.h"},
+    {"policy", "at most 5 % of a site's replies refuse the sender (X.7.x), else the campaign pauses", "RFC 3463 3.8",
+     "processors/campaigns/safety.h"},
 };
 
 }  // namespace

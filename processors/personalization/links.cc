@@ -44,12 +44,18 @@ bool CanBeTracked(std::string_view target) {
   return true;
 }
 
+// An ampersand by any of its names in HTML; what comes of it is not looked at again.
 std::string DecodeAmp(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {
     out.push_back(text[i]);
-    if (text[i] == '&' && StartsWithNoCase(text.substr(i), "&amp;")) i += 4;
+    if (text[i] != '&') continue;
+    for (const std::string_view name : {"&amp;", "&#38;", "&#x26;"}) {
+      if (!StartsWithNoCase(text.substr(i), name)) continue;
+      i += name.size() - 1;
+      break;
+    }
   }
   return out;
 }
@@ -91,6 +97,7 @@ class HtmlScan {
   // Walks the attributes of a tag; gives the offset after its '>'.
   size_t Attributes(size_t at, bool is_a) {
     bool seen_href = false;  // only the first of an element counts
+    const size_t before = places_.size();
     while (at < html_.size()) {
       while (at < html_.size() && (IsSpace(html_[at]) || html_[at] == '/')) ++at;
       if (at >= html_.size()) return at;
@@ -115,7 +122,15 @@ class HtmlScan {
         while (at < html_.size() && !IsSpace(html_[at]) && html_[at] != '>') ++at;
         end = at;
       }
-      if (is_a && !seen_href && name.size() == 4 && StartsWithNoCase(name, "href")) {
+      if (!is_a) continue;
+      const std::string_view value = html_.substr(begin, end - begin);
+      constexpr std::string_view kTrack = "data-track";
+      if (name.size() == kTrack.size() && StartsWithNoCase(name, kTrack) && value.size() == 5 && StartsWithNoCase(value, "false")) {
+        // Wherever it stands in the tag.
+        places_.resize(before);
+        seen_href = true;
+      }
+      if (!seen_href && name.size() == 4 && StartsWithNoCase(name, "href")) {
         seen_href = true;
         AddHref(begin, end);
       }
