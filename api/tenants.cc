@@ -54,6 +54,7 @@ void ReadSafety(Members& members, tenants::v1::SafetyLimits& limits) {
   number("policy_bp", schema::kNeverBp, &SafetyLimits::set_policy_bp);
   number("after_sends", schema::kAfterMax, &SafetyLimits::set_after_sends);
   number("after_replies", schema::kAfterMax, &SafetyLimits::set_after_replies);
+  members.RefuseUnknown();
 }
 
 // With the defaults of what is not set.

@@ -27,7 +27,11 @@ std::vector<LinkPlace> FindLinksInHtml(std::string_view html);
 // Bare URLs. Closing punctuation after one is not part of it, nor is a closing bracket that was opened before it.
 std::vector<LinkPlace> FindLinksInText(std::string_view text);
 
-// The distinct targets in order of first appearance, HTML first: a link's index in tracked URLs. Stored with the template's version.
+// Whether <html> or <body> says data-track="false": then nothing of the mail is tracked, neither links of its parts nor its opening.
+bool IsUntracked(std::string_view html);
+
+// The distinct targets in order of first appearance, HTML first: a link's index in tracked URLs. Stored with the template's version. Empty
+// if the mail is untracked.
 std::vector<std::string> LinkTable(std::string_view html, std::string_view text);
 
 }  // namespace maily::personalization

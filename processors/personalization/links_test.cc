@@ -55,6 +55,21 @@ TEST(Links, LeaveWhatIsNotToBeTracked) {
             Expected{});
 }
 
+TEST(Links, OfAnUntrackedMailAreNone) {
+  const std::string link = "<a href='https://a.example'>";
+  for (const char* root : {"<html data-track='false'>", "<HTML lang=en><BODY class=x data-track=false>", "<body data-track=\"FALSE\">"}) {
+    EXPECT_TRUE(IsUntracked(root + link)) << root;
+    EXPECT_EQ(Html(root + link), Expected{});
+    EXPECT_EQ(Html(link + root), Expected{});
+    EXPECT_EQ(LinkTable(root + link, "https://b.example"), Expected{});
+  }
+  for (const char* root :
+       {"<html>", "<body data-track='true'>", "<body data-track>", "<div data-track='false'>", "<!-- <body data-track='false'> -->"}) {
+    EXPECT_FALSE(IsUntracked(root + link)) << root;
+    EXPECT_EQ(Html(root + link), Expected{"https://a.example"});
+  }
+}
+
 TEST(Links, LeavesEverythingElse) {
   EXPECT_EQ(Html("<a href='mailto:x@y.example'><a href='#top'><a href='tel:1'><a href='/rel'><a href='javascript:x'><a href='https://'>"),
             Expected{});
