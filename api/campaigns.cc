@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kArmsMax = 64;
 constexpr size_t kWhereBytesMax = 1000;
+constexpr size_t kWhyBytesMax = 500;
 constexpr Duration kAudienceWait = Seconds(2);
 
 void ReadArm(Members& members, campaigns::v1::Arm& arm) {
@@ -65,6 +66,24 @@ Result<Json> CountsOf(Call& call, const Parameter& which) {
   return body;
 }
 
+// The safety stop that has paused it, or null.
+Json StopOf(const Rows& campaign) {
+  const Value& reason = campaign.at(0, "stop_reason");
+  if (reason.type == sql::Type::kNull) return {};
+  const int64_t count = campaign.at(0, "stop_count").integer;
+  const int64_t of = campaign.at(0, "stop_of").integer;
+  Json stop{{"reason", reason.bytes},
+            {"count", count},
+            {"of", of},
+            {"rate_bp", of == 0 ? 0 : count * 10'000 / of},
+            {"limit_bp", campaign.at(0, "stop_limit_bp").integer}};
+  for (const char* name : {"site", "code"}) {
+    const Value& value = campaign.at(0, std::string("stop_") + name);
+    stop[name] = value.type == sql::Type::kNull ? Json() : Json(value.bytes);
+  }
+  return stop;
+}
+
 }  // namespace
 
 void CreateCampaign(Call call) {
@@ -103,7 +122,19 @@ void LaunchCampaign(Call call) {
 }
 
 void PauseCampaign(Call call) { ChangeCampaign<campaigns::v1::PauseCampaign>(std::move(call)); }
-void ResumeCampaign(Call call) { ChangeCampaign<campaigns::v1::ResumeCampaign>(std::move(call)); }
+void ResumeCampaign(Call call) {
+  const auto id = IdParam(call);
+  if (!id) return Refuse(call, NoSuch("campaign"));
+  campaigns::v1::ResumeCampaign command;
+  command.set_campaign_id(*id);
+  if (!call.request.body.empty()) {
+    Body body(call);
+    command.set_override(body.Boolean("override").value_or(false));
+    if (const auto why = body.Text("why", kWhyBytesMax)) command.set_why(*why);
+    if (!body.Accepted(call)) return;
+  }
+  SubmitHome(std::move(call), command, {.id_member = "campaign_id"});
+}
 void CancelCampaign(Call call) { ChangeCampaign<campaigns::v1::CancelCampaign>(std::move(call)); }
 
 void ShowCampaign(Call call) {
@@ -111,6 +142,8 @@ void ShowCampaign(Call call) {
     MAILY_TRY(const Rows arms, QueryOwn(c, "campaign_report", {which}));
     MAILY_TRY(Json counts, CountsOf(c, which));
     Json body = RowJson(found, 0, "campaign_id");
+    body["stop"] = StopOf(found);
+    for (const char* column : {"stop_reason", "stop_count", "stop_of", "stop_limit_bp", "stop_site", "stop_code"}) body.erase(column);
     const bool running = found.at(0, "status").bytes == "running" && c.api->parts.trouble;
     const std::string trouble = running ? c.api->parts.trouble() : std::string();
     body["trouble"] = trouble.empty() ? Json() : Json(trouble);
@@ -125,9 +158,15 @@ void ShowReport(Call call) {
        [](Call& c, const Rows& found, const Parameter& which) -> Result<Json> {
          MAILY_TRY(const Rows arms, QueryOwn(c, "campaign_report", {which}));
          MAILY_TRY(const Rows sums, QueryOwn(c, "campaign_sums", {which}));
+         MAILY_TRY(const Rows filter, c.api->parts.views.Query("signal_filter", {}));
          MAILY_TRY(Json counts, CountsOf(c, which));
-         return Json{{"id", which.value.integer},   {"name", found.at(0, "name").bytes}, {"status", found.at(0, "status").bytes},
-                     {"counts", std::move(counts)}, {"totals", RowJson(sums, 0)},        {"arms", RowsJson(arms)}};
+         return Json{{"id", which.value.integer},
+                     {"name", found.at(0, "name").bytes},
+                     {"status", found.at(0, "status").bytes},
+                     {"counts", std::move(counts)},
+                     {"totals", RowJson(sums, 0)},
+                     {"arms", RowsJson(arms)},
+                     {"signal_filter", filter.at(0, "version").integer}};
        });
 }
 

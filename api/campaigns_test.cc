@@ -1,8 +1,10 @@
 // Tests of campaigns and of what their mails call back.
 #include <map>
 
+#include "api/signal_keys.h"
 #include "maily/engagements/v1/commands.pb.h"
 #include "schemas/codec.h"
+#include "schemas/sealed.h"
 #include "schemas/tracking_id.h"
 #include "tests/api/client.h"
 
@@ -14,7 +16,7 @@ class CampaignApiTest : public ApiTest {
   static constexpr const char* kTarget = "https://shop.example.com/new?from=mail&season=spring#a%20b";
 
   // A campaign that is launched, to ann; gives its id.
-  uint64_t Launch() {
+  uint64_t Launch(const std::string& more_html = "") {
     EXPECT_EQ(
         Ask(Method::kPut, "/v1/settings", R"({"senders":["news@shop.example.com"],"company":"Shop","postal_address":"1 Main Street"})")
             .status,
@@ -24,8 +26,10 @@ class CampaignApiTest : public ApiTest {
     const Said contact = Post("/v1/contacts", {{"email", "ann@example.com"}, {"lists", {list_}}});
     contact_ = std::stoull(contact.body["id"].get<std::string>());
     const std::string html =
+        std::string() +
         "<p><a href=\"https://shop.example.com/new?from=mail&amp;season=spring#a%20b\">x</a></p>{{ postal_address }}<a href=\"{{ "
-        "unsubscribe_url }}\">u</a>";
+        "unsubscribe_url }}\">u</a>" +
+        more_html;
     const Said saved =
         Post("/v1/templates", {{"name", "t"}, {"subject", "s"}, {"html", html}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}});
     EXPECT_EQ(saved.status, 201) << saved.body;
@@ -185,34 +189,124 @@ TEST_F(CampaignApiTest, AClickLeadsToTheExactTargetAndCountsOnce) {
   forged[forged.size() / 2] = forged[forged.size() / 2] == 'A' ? 'B' : 'A';
   EXPECT_EQ(Get("/c/" + forged).status, 404);
   world_.scheduler.RunFor(Seconds(2));
-  EXPECT_EQ(Get("/v1/campaigns/" + std::to_string(id) + "/report").body["totals"]["clicks"], 1);
+  const json report = Get("/v1/campaigns/" + std::to_string(id) + "/report").body;
+  // Nothing says who it was: it is nobody's in particular, and counted as such.
+  EXPECT_EQ(report["totals"]["unknown_clicks"], 1) << report;
+  EXPECT_EQ(report["totals"]["clicks"], 0);
+  EXPECT_EQ(report["totals"]["machine_clicks"], 0);
+  EXPECT_EQ(report["signal_filter"], 1);
 }
 
-TEST_F(CampaignApiTest, OfAUserAgentOnlyItsClassIsStored) {
+TEST_F(CampaignApiTest, ARedirectLeadsToTheBytesThatTheTemplateHas) {
+  const std::vector<std::string> targets = {"https://a.example/p%20q%2Fr%2f?x=%C3%A9&y=a+b&y=a%2Bb#c%20d?e&f",
+                                            "https://b\xC3\xBC"
+                                            "cher.example/\xC3\xA4",
+                                            "https://xn--bcher-kva.example",
+                                            "HTTPS://A.Example:8443/~u/;p=1,2!*()@:$?next=https://b.example/?a"};
+  std::string html;
+  for (const std::string& target : targets) {
+    html += "<a href=\"";
+    for (const char c : target) html += c == '&' ? std::string("&amp;") : std::string(1, c);
+    html += "\">x</a>";
+  }
+  const uint64_t id = Launch(html + "<a href='mailto:x@y.example'>m</a><a data-track='false' href='https://own.example/'>o</a>");
+  for (uint32_t i = 0; i < targets.size(); ++i) {
+    const std::string click = "/c/" + Token(schema::TrackingKind::kClick, id, i + 1);
+    for (const Method method : {Method::kGet, Method::kHead}) {
+      const Said said = Ask(method, click);
+      EXPECT_EQ(said.status, 302);
+      EXPECT_EQ(said.response.headers["location"], targets[i]);
+    }
+  }
+  EXPECT_EQ(Get("/c/" + Token(schema::TrackingKind::kClick, id, static_cast<uint32_t>(targets.size()) + 1)).status, 404)
+      << "no other link is tracked";
+}
+
+TEST_F(CampaignApiTest, AnOverrideIsARequestOfItsOwn) {
   const uint64_t id = Launch();
+  const std::string path = "/v1/campaigns/" + std::to_string(id);
+  EXPECT_TRUE(Get(path).body["stop"].is_null());
+  Show(Ask(Method::kPost, path + ":pause"));
+  EXPECT_EQ(Ask(Method::kPost, path + ":resume", R"({"override":"yes"})").status, 422);
+  EXPECT_EQ(Ask(Method::kPost, path + ":resume", R"({"overide":true})").status, 422);
+  // Where no safety stop is there is nothing to override.
+  const Said resumed = Ask(Method::kPost, path + ":resume", R"({"override":true,"why":"it is fine"})");
+  EXPECT_EQ(resumed.status, 200) << resumed.body;
+  Show(resumed);
+  EXPECT_TRUE(Get(path).body["overridden"].is_null());
+  const json safety = Get("/v1/settings").body["safety"];
+  EXPECT_EQ(safety,
+            (json{{"hard_bounces_bp", 500}, {"complaints_bp", 30}, {"policy_bp", 500}, {"after_sends", 500}, {"after_replies", 200}}));
+  EXPECT_EQ(Ask(Method::kPut, "/v1/settings", R"({"safety":{"policy_bp":10001}})").status, 422);
+  EXPECT_EQ(Ask(Method::kPut, "/v1/settings", R"({"safety":{"policy":1}})").status, 422);
+  Show(Ask(Method::kPut, "/v1/settings", R"({"safety":{"complaints_bp":10}})"));
+  EXPECT_EQ(Get("/v1/settings").body["safety"]["complaints_bp"], 10);
+  EXPECT_EQ(Get("/v1/settings").body["safety"]["after_sends"], 500);
+}
+
+TEST_F(CampaignApiTest, OfAReaderTheAgentAndTheNetworkAreStoredSealed) {
+  const uint64_t id = Launch();
+  const std::string agent = "Mozilla/5.0 of-ann (via ggpht.com GoogleImageProxy)";
+  // What a header says of the address is anybody's word; the connection's other end counts.
   EXPECT_EQ(Ask(Method::kGet, "/o/" + Token(schema::TrackingKind::kOpen, id) + ".gif", "",
-                {{"user-agent", "Mozilla/5.0 of-ann (via ggpht.com GoogleImageProxy)"}, {"x-forwarded-for", "203.0.113.7"}})
+                {{"user-agent", agent}, {"x-forwarded-for", "203.0.113.7"}})
                 .status,
             200);
   EXPECT_EQ(Ask(Method::kGet, "/c/" + Token(schema::TrackingKind::kClick, id), "", {{"user-agent", "python-requests of-ann"}}).status, 302);
   EXPECT_EQ(Get("/c/" + Token(schema::TrackingKind::kClick, id)).status, 302);
+  world_.scheduler.RunFor(Seconds(2));
   std::vector<engagements::v1::AgentClass> classes;
+  std::vector<std::string> agents;
+  std::vector<std::string> networks;
+  const auto look = [&](auto message) {
+    classes.push_back(message->agent());
+    EXPECT_EQ(schema::OpenPersonal(*message, SimApi::kTenant, *world_.keyring).value(), 0u);
+    agents.push_back(message->user_agent());
+    networks.push_back(message->ip());
+  };
   for (uint16_t p = 0; p < SimApi::kPartitions; ++p) {
-    const auto records = world_.log.Read({Topic::kCommands, PartitionId(p)}, Offset(0), 64 << 20, ReadTo::kDurable);
-    for (const LogRecord& record : records.value()) {
-      EXPECT_EQ(record.bytes.find("of-ann"), std::string::npos);
-      EXPECT_EQ(record.bytes.find("203.0.113.7"), std::string::npos);
-      const LogSettings& settings = world_.log.settings();
-      const auto commands = command::ParseRecord(record.bytes, settings.log_id, settings.generation, PartitionId(p));
-      for (const command::Command& command : commands.value()) {
-        if (command.type == TypeNumberOf<engagements::v1::RecordOpen>())
-          classes.push_back(schema::Decode<engagements::v1::RecordOpen>(command.payload)->agent());
-        if (command.type == TypeNumberOf<engagements::v1::RecordClick>())
-          classes.push_back(schema::Decode<engagements::v1::RecordClick>(command.payload)->agent());
+    for (const Topic topic : {Topic::kCommands, Topic::kJournal}) {
+      const auto records = world_.log.Read({topic, PartitionId(p)}, Offset(0), 64 << 20, ReadTo::kDurable);
+      for (const LogRecord& record : records.value()) {
+        for (const char* word : {"of-ann", "203.0.113.7", kReader}) EXPECT_EQ(record.bytes.find(word), std::string::npos) << word;
+        if (topic == Topic::kJournal) continue;
+        const LogSettings& settings = world_.log.settings();
+        const auto commands = command::ParseRecord(record.bytes, settings.log_id, settings.generation, PartitionId(p));
+        for (const command::Command& command : commands.value()) {
+          if (command.type == TypeNumberOf<engagements::v1::RecordOpen>())
+            look(schema::Decode<engagements::v1::RecordOpen>(command.payload));
+          if (command.type == TypeNumberOf<engagements::v1::RecordClick>())
+            look(schema::Decode<engagements::v1::RecordClick>(command.payload));
+        }
       }
     }
   }
   EXPECT_EQ(classes, (std::vector{engagements::v1::AGENT_IMAGE_PROXY, engagements::v1::AGENT_MACHINE, engagements::v1::AGENT_UNKNOWN}));
+  EXPECT_EQ(agents, (std::vector<std::string>{agent, "python-requests of-ann", ""}));
+  EXPECT_EQ(networks, (std::vector<std::string>(3, std::string("\xC6\x33\x64", 3))));  // of kReader
+  const json engagements = Get("/v1/contacts/" + std::to_string(contact_) + "/engagements").body["items"];
+  ASSERT_EQ(engagements.size(), 3u) << engagements;
+  EXPECT_EQ(engagements[1]["read_by"], "machine");
+  EXPECT_EQ(engagements[1]["rule"], "python");
+  EXPECT_EQ(engagements[2]["read_by"], "unknown");
+}
+
+TEST(SignalKeys, AreOfAMonth) {
+  const Instant at{1'795'305'600'000'000};  // 2026-11-22T00:00:00Z
+  EXPECT_EQ(SignalSubject(at), "signals:2026-11");
+  EXPECT_EQ(SignalSubject(at, 11), "signals:2025-12");
+  EXPECT_EQ(SignalSubject(at, kSignalMonthsKept), "signals:2024-10");
+}
+
+TEST_F(CampaignApiTest, RawSignalsAreForgottenAfterTheirTime) {
+  const uint64_t id = Launch();
+  const Instant now = world_.scheduler.clock().Now();
+  const auto old = world_.keyring->GetOrCreate(SimApi::kTenant, SignalSubject(now, kSignalMonthsKept)).value();
+  const auto kept = world_.keyring->GetOrCreate(SimApi::kTenant, SignalSubject(now, kSignalMonthsKept - 1)).value();
+  EXPECT_EQ(Get("/c/" + Token(schema::TrackingKind::kClick, id)).status, 302);
+  world_.scheduler.RunFor(Seconds(1));
+  EXPECT_EQ(world_.keyring->Find(SimApi::kTenant, old.key_id).error().code, Code::kNotFound);
+  EXPECT_TRUE(world_.keyring->Find(SimApi::kTenant, kept.key_id));
 }
 
 TEST_F(CampaignApiTest, AReaderGetsAnAnswerThoughNothingCanBeStored) {

@@ -101,6 +101,8 @@ constexpr ErrorCode kCodes[] = {
     {"campaign_not_draft", "only a draft can be launched; the message lists the legal moves"},
     {"campaign_not_running", "only a running campaign can be paused; the message lists the legal moves"},
     {"campaign_not_paused", "only a paused campaign can be resumed; the message lists the legal moves"},
+    {"campaign_stopped", "a safety stop has paused it, the message says for which numbers; resume it with override and why"},
+    {"override_without_why", "an override says why it is made"},
     {"campaign_ended", "nothing can be done with it any more"},
     {"campaign_too_large", "a launch carries at most 60 KiB"},
     {"too_many_campaigns", "a tenant has at most 1,000,000 campaigns"},

@@ -5,6 +5,7 @@
 #include "api/submit.h"
 #include "maily/tenants/v1/commands.pb.h"
 #include "schemas/keys.h"
+#include "schemas/safety.h"
 
 namespace maily::api {
 namespace {
@@ -37,6 +38,36 @@ std::optional<gateway::NewApiKey> KeyFor(Call& call, const tenants::v1::CreateAp
   return std::nullopt;
 }
 
+void ReadSafety(Members& members, tenants::v1::SafetyLimits& limits) {
+  const auto number = [&](const char* name, int64_t most, auto set) {
+    if (const auto value = members.Integer(name, 1, most)) (limits.*set)(static_cast<uint32_t>(*value));
+  };
+  using tenants::v1::SafetyLimits;
+  number("hard_bounces_bp", schema::kNeverBp, &SafetyLimits::set_hard_bounces_bp);
+  number("complaints_bp", schema::kNeverBp, &SafetyLimits::set_complaints_bp);
+  number("policy_bp", schema::kNeverBp, &SafetyLimits::set_policy_bp);
+  number("after_sends", schema::kAfterMax, &SafetyLimits::set_after_sends);
+  number("after_replies", schema::kAfterMax, &SafetyLimits::set_after_replies);
+  members.RefuseUnknown();
+}
+
+// With the defaults of what is not set.
+Json SafetyOf(const Rows& settings) {
+  const auto set = [&](const char* column) { return settings.empty() ? 0U : static_cast<uint32_t>(settings.at(0, column).integer); };
+  tenants::v1::SafetyLimits limits;
+  limits.set_hard_bounces_bp(set("hard_bounces_bp"));
+  limits.set_complaints_bp(set("complaints_bp"));
+  limits.set_policy_bp(set("policy_bp"));
+  limits.set_after_sends(set("after_sends"));
+  limits.set_after_replies(set("after_replies"));
+  const tenants::v1::SafetyLimits is = schema::Effective(limits);
+  return {{"hard_bounces_bp", is.hard_bounces_bp()},
+          {"complaints_bp", is.complaints_bp()},
+          {"policy_bp", is.policy_bp()},
+          {"after_sends", is.after_sends()},
+          {"after_replies", is.after_replies()}};
+}
+
 }  // namespace
 
 void CreateTenant(Call call) {
@@ -60,6 +91,7 @@ void ChangeSettings(Call call) {
   if (const auto senders = body.Texts("senders", 1000)) command.mutable_senders()->Assign(senders->begin(), senders->end());
   if (const auto address = body.Text("postal_address", kNameBytesMax * 5)) command.set_postal_address(*address);
   if (const auto company = body.Text("company", kNameBytesMax * 5)) command.set_company(*company);
+  if (auto safety = body.Nested("safety")) ReadSafety(*safety, *command.mutable_safety());
   if (!body.Accepted(call)) return;
   SubmitHome(std::move(call), command, {.more = body.object()});
 }
@@ -71,6 +103,9 @@ void ShowSettings(Call call) {
     Json body{{"senders", Json::array()}, {"company", ""}, {"postal_address", ""}};
     for (size_t row = 0; row < senders.size(); ++row) body["senders"].push_back(senders.at(row, "address").bytes);
     if (!settings.empty()) body.update(RowJson(settings, 0));
+    Json safety = SafetyOf(settings);
+    for (const auto& [name, value] : safety.items()) body.erase(name);
+    body["safety"] = std::move(safety);
     return body;
   });
 }

@@ -8,8 +8,11 @@
 #include <unordered_map>
 
 #include "api/call.h"
+#include "api/signal_keys.h"
 #include "maily/engagements/v1/commands.pb.h"
 #include "schemas/agent.h"
+#include "schemas/network.h"
+#include "schemas/sealed.h"
 #include "schemas/tracking_id.h"
 #include "schemas/types.h"
 #include "streams/observe/metrics.h"
@@ -137,10 +140,11 @@ class Overdue : public std::enable_shared_from_this<Overdue> {
   bool armed_ = false;
 };
 
-struct Tracking {
+struct Tracking : std::enable_shared_from_this<Tracking> {
   std::shared_ptr<Shared> api;
   LinkTables links;
   std::shared_ptr<Overdue> overdue;
+  std::unique_ptr<SignalKeys> signal_keys;
 };
 
 Response NoStore(Response response) {
@@ -172,26 +176,47 @@ Result<TrackingId> Decode(Tracking& tracking, std::string_view token, TrackingKi
 }
 
 template <class M>
-void Send(Tracking& tracking, const TrackingId& id, const Request& request, const M& message, command::Sent sent) {
+void Send(Tracking& tracking, const TrackingId& id, const TraceId& trace, const M& message, command::Sent sent) {
   gateway::Order order;
   order.type = TypeNumberOf<M>();
   message.SerializeToString(&order.payload);
   order.partition = id.partition;
   static const std::string actor = "tracking";
-  tracking.api->gateway.Append({id.tenant, actor, request.trace_id}, order, std::move(sent));
+  tracking.api->gateway.Append({id.tenant, actor, trace}, order, std::move(sent));
+}
+
+// Puts what is in the fields of `message` into boxes; without a key it clears them.
+template <class M>
+void SealSignals(Tracking& tracking, const TrackingId& id, const keyring::SubjectKey* key, M& message) {
+  if (key == nullptr) return schema::ClearPersonal(message);
+  Entropy& entropy = tracking.api->parts.entropy;
+  message.set_user_agent(schema::Seal(id.tenant, *key, "user_agent", message.user_agent(), entropy));
+  if (!message.ip().empty()) message.set_ip(schema::Seal(id.tenant, *key, "ip", message.ip(), entropy));
 }
 
 // Appends, then answers; after kSignalWait answers anyway.
 template <class M>
-void Record(Tracking& tracking, const TrackingId& id, const Request& request, Respond respond, Response response, const M& message,
+void Record(Tracking& tracking, const TrackingId& id, const Request& request, Respond respond, Response response, M message,
             const observe::Counter& recorded, const observe::Counter& lost) {
   auto signal = std::make_shared<Signal>();
   signal->respond = std::move(respond);
   signal->response = std::move(response);
   tracking.overdue->Add(signal);
-  Send(tracking, id, request, message, [signal, &recorded, &lost](Result<CommandAt> at) {
-    (at ? recorded : lost).Add();
-    AnswerOnce(*signal);
+  const auto send = [&tracking, id, trace = request.trace_id, signal, &recorded, &lost](const keyring::SubjectKey* key, M& sealed) {
+    SealSignals(tracking, id, key, sealed);
+    Send(tracking, id, trace, sealed, [signal, &recorded, &lost](Result<CommandAt> at) {
+      (at ? recorded : lost).Add();
+      AnswerOnce(*signal);
+    });
+  };
+  const std::string_view agent = request.headers["user-agent"];
+  message.set_agent(schema::ClassifyAgent(agent));
+  message.set_user_agent(schema::BoundedAgent(agent));
+  message.set_ip(schema::NetworkOf(request.peer));
+  const Instant now = tracking.api->parts.clock.Now();
+  if (const auto key = tracking.signal_keys->Find(id.tenant, now)) return send(&*key, message);
+  tracking.signal_keys->Get(id.tenant, now, [send, self = tracking.shared_from_this(), message = std::move(message)](auto key) mutable {
+    send(key ? &*key : nullptr, message);
   });
 }
 
@@ -206,7 +231,6 @@ void Open(Tracking& tracking, Request request, Respond respond) {
   RecordOpen message;
   message.set_campaign_id(id->campaign_id);
   message.set_ordinal(id->ordinal);
-  message.set_agent(schema::ClassifyAgent(request.headers["user-agent"]));
   Record(tracking, *id, request, std::move(respond), Pixel(), message, Metered().opens, Metered().opens_lost);
 }
 
@@ -218,7 +242,6 @@ void Follow(Tracking& tracking, const TrackingId& id, const Request& request, Re
   message.set_campaign_id(id.campaign_id);
   message.set_ordinal(id.ordinal);
   message.set_link(id.link);
-  message.set_agent(schema::ClassifyAgent(request.headers["user-agent"]));
   Record(tracking, id, request, std::move(respond), Redirect(target->second), message, Metered().clicks, Metered().clicks_lost);
 }
 
@@ -284,7 +307,7 @@ void OptOut(Tracking& tracking, Request request, Respond respond) {
   const TimerId timer = executor.After(kOptOutWait, [signal, refused, trace = request.trace_id] {
     if (!signal->answered.exchange(true)) signal->respond(refused(trace));
   });
-  Send(tracking, *id, request, message, [signal, refused, &executor, timer, trace = request.trace_id](Result<CommandAt> at) {
+  Send(tracking, *id, request.trace_id, message, [signal, refused, &executor, timer, trace = request.trace_id](Result<CommandAt> at) {
     (at ? Metered().opt_outs : Metered().opt_outs_refused).Add();
     if (!signal->answered.exchange(true)) {
       signal->respond(at ? Page("Unsubscribed", "<h1>Done</h1><p>You are unsubscribed.</p>") : refused(trace));
@@ -299,6 +322,7 @@ std::vector<http::Route> TrackingRoutes(std::shared_ptr<Shared> api) {
   Metered();  // named in /metrics from the start
   auto tracking = std::make_shared<Tracking>();
   tracking->overdue = std::make_shared<Overdue>(api->parts.executor, api->parts.clock);
+  tracking->signal_keys = std::make_unique<SignalKeys>(api->gateway.subject_keys(), api->parts.keyring);
   tracking->api = std::move(api);
   using http::Method;
   std::vector<http::Route> routes;

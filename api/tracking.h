@@ -6,8 +6,9 @@
 //   POST /u/{token}       200 once the opt-out is durable, whatever the body (RFC 8058: form, multipart or none); 503 if it is not
 // A pixel or link is answered after the durable append, or kSignalWait later all the same: then the signal is counted as unrecorded
 // if the append fails. A link's target comes from the campaign's link table in the views, kept in memory from its first use: it never
-// changes. User agent and address of the reader are kept for nobody: their fields stay empty, as the contact's key is not at hand here
-// without its address, and nothing personal is stored unsealed.
+// changes. Of the reader the user agent (its first 256 bytes) and the network of the connection's other end (/24, /48) are kept, sealed
+// under a key of the tenant and month (signal_keys.h); in the open there is the agent's class alone. Where no such key is to be had, the
+// signal is recorded without them. What is taken for a person's is the read models' to say (projections/campaign_totals/signal_rules.h).
 #pragma once
 
 #include <memory>

@@ -91,11 +91,20 @@ Result<std::vector<Lsn>> EndsOf(journal::Tails& tails) {
 
 }  // namespace
 
+namespace {
+
+std::string_view KindName(projections::TableKind kind) {
+  if (kind == projections::TableKind::kPersonal) return "personal";
+  return kind == projections::TableKind::kJudged ? "judged" : "folded";
+}
+
+}  // namespace
+
 json TablesJson(const projections::GroupDigest& digest) {
   json tables = json::array();
   for (const projections::TableDigest& table : digest.tables) {
     tables.push_back({{"table", table.table},
-                      {"kind", table.kind == projections::TableKind::kPersonal ? "personal" : "folded"},
+                      {"kind", KindName(table.kind)},
                       {"rows", table.rows},
                       {"digest", fmt::format("{:016x}{:016x}", table.sum.high, table.sum.low)}});
   }

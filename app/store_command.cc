@@ -124,7 +124,7 @@ int RunDigest(const Common& common, const ConfigFlags& flags) {
     fmt::print("{} {}\n", group["digest"].get<std::string>(), group["name"].get<std::string>());
     for (const json& table : group["tables"]) {
       fmt::print("  {} {}: {} rows{}\n", table["digest"].get<std::string>(), table["table"].get<std::string>(),
-                 table["rows"].get<uint64_t>(), table["kind"] == "personal" ? ", personal" : "");
+                 table["rows"].get<uint64_t>(), table["kind"] == "folded" ? "" : ", " + table["kind"].get<std::string>());
     }
   }
   return kExitOk;

@@ -73,4 +73,14 @@ AgentClass ClassifyAgent(std::string_view user_agent) {
   return browser && IsAppleMail(lower) ? AGENT_MAIL : word->agent;
 }
 
+std::string BoundedAgent(std::string_view user_agent) {
+  std::string kept;
+  kept.reserve(std::min(user_agent.size(), kAgentBytesMax));
+  for (const char c : user_agent) {
+    if (kept.size() == kAgentBytesMax) break;
+    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) kept += c;
+  }
+  return kept;
+}
+
 }  // namespace maily::schema

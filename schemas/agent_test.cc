@@ -47,5 +47,12 @@ TEST(Agent, AnyBytesHaveAClass) {
   EXPECT_EQ(ClassifyAgent(std::string("\0iPad\0", 6)), AGENT_MOBILE);
 }
 
+TEST(Agent, IsKeptBoundedAndWithoutControlCharacters) {
+  EXPECT_EQ(BoundedAgent("Mozilla/5.0 (X11)"), "Mozilla/5.0 (X11)");
+  EXPECT_EQ(BoundedAgent(std::string("a\r\nb\x7f\0c", 7)), "abc");
+  EXPECT_EQ(BoundedAgent(std::string(10'000, 'x')), std::string(kAgentBytesMax, 'x'));
+  EXPECT_EQ(BoundedAgent(std::string(10'000, '\n') + "y"), "y");
+}
+
 }  // namespace
 }  // namespace maily::schema

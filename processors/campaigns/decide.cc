@@ -13,6 +13,7 @@
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/audience/arms.h"
+#include "processors/campaigns/safety.h"
 #include "processors/compliance/rules.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
@@ -100,6 +101,8 @@ void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
   sum.set_skipped(sum.skipped() + part.skipped());
   sum.set_holdout(sum.holdout() + part.holdout());
   sum.set_failed(sum.failed() + part.failed());
+  sum.set_hard_bounced(sum.hard_bounced() + part.hard_bounced());
+  sum.set_complaints(sum.complaints() + part.complaints());
 }
 
 // All of them: together in the message, and each as a member "path#code" of the answer.
@@ -217,9 +220,23 @@ void Decide(task::Context& context, const v1::PauseCampaign& command) {
 }
 
 void Decide(task::Context& context, const v1::ResumeCampaign& command) {
-  if (CampaignIn(context, command.campaign_id(), {v1::STATUS_PAUSED}, "campaign_not_paused") == nullptr) return;
+  const v1::Campaign* campaign = CampaignIn(context, command.campaign_id(), {v1::STATUS_PAUSED}, "campaign_not_paused");
+  if (campaign == nullptr) return;
   v1::CampaignResumed resumed;
   resumed.set_campaign_id(command.campaign_id());
+  if (campaign->has_stop()) {
+    if (!command.override()) {
+      return context.Refuse(Outcome::kConflict, "campaign_stopped",
+                            fmt::format("campaign {} was paused for its {}; to go on all the same, resume it with override and a reason",
+                                        command.campaign_id(), Sentence(campaign->stop())));
+    }
+    if (command.why().empty() || command.why().size() > kWhyBytesMax) {
+      return context.Refuse(Outcome::kInvalid, "override_without_why",
+                            fmt::format("an override says why it is made, in 1 to {} bytes", kWhyBytesMax));
+    }
+    resumed.set_overridden(campaign->stop().reason());
+    resumed.set_why(command.why());
+  }
   context.Emit(resumed);
   context.Answer("campaign_id", command.campaign_id());
   context.Answer("status", "running");
@@ -263,6 +280,13 @@ void Decide(task::Context& context, const v1::CampaignProgressed& progress) {
     completed.set_campaign_id(progress.campaign_id());
     *completed.mutable_counts() = sum;
     context.Emit(completed);
+  } else if (campaign.status() == v1::LAUNCHED) {
+    const auto stop = StopOf(campaign, TenantOf(context).safety());
+    if (!stop) return;
+    v1::CampaignPaused paused;
+    paused.set_campaign_id(progress.campaign_id());
+    *paused.mutable_stop() = *stop;
+    context.Emit(paused);
   }
 }
 

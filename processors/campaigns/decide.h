@@ -15,6 +15,7 @@ namespace maily::campaigns {
 inline constexpr uint64_t kCampaignsMax = 1'000'000;  // of one tenant
 inline constexpr size_t kNameBytesMax = 200;
 inline constexpr size_t kFromBytesMax = 500;
+inline constexpr size_t kWhyBytesMax = 500;
 // Of what a launch carries to every partition: it arrives as one command (command::kCommandBytesMax, less its envelope).
 inline constexpr size_t kLaunchBytesMax = 60 * 1024;
 
@@ -25,11 +26,13 @@ void Decide(task::Context& context, const v1::CreateCampaign& command);
 void Decide(task::Context& context, const v1::LaunchCampaign& command);
 // "campaign_not_found", "campaign_not_running".
 void Decide(task::Context& context, const v1::PauseCampaign& command);
-// "campaign_not_found", "campaign_not_paused".
+// "campaign_not_found", "campaign_not_paused"; "campaign_stopped" if a safety stop has paused it and `override` is not set,
+// "override_without_why".
 void Decide(task::Context& context, const v1::ResumeCampaign& command);
 // "campaign_not_found", "campaign_ended".
 void Decide(task::Context& context, const v1::CancelCampaign& command);
-// What a partition reports. Completes or refuses the campaign when the last one has settled or planned.
+// What a partition reports. Completes or refuses the campaign when the last one has settled or planned; pauses it where a safety stop holds
+// (safety.h).
 void Decide(task::Context& context, const v1::CampaignProgressed& progress);
 
 // In each partition: what the home announced. A second copy changes nothing.

@@ -29,8 +29,17 @@ void Evolve(task::Fold& fold, const v1::CampaignCreated& event) {
 }
 
 void Evolve(task::Fold& fold, const v1::CampaignLaunched& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::LAUNCHED); }
-void Evolve(task::Fold& fold, const v1::CampaignPaused& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::STATUS_PAUSED); }
-void Evolve(task::Fold& fold, const v1::CampaignResumed& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::LAUNCHED); }
+void Evolve(task::Fold& fold, const v1::CampaignPaused& event) {
+  v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
+  campaign.set_status(v1::STATUS_PAUSED);
+  if (event.has_stop()) *campaign.mutable_stop() = event.stop();
+}
+void Evolve(task::Fold& fold, const v1::CampaignResumed& event) {
+  v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
+  campaign.set_status(v1::LAUNCHED);
+  campaign.clear_stop();
+  if (!event.overridden().empty()) campaign.add_overridden(event.overridden());
+}
 void Evolve(task::Fold& fold, const v1::CampaignCancelled& event) {
   EditCampaign(fold, event.campaign_id()).set_status(v1::STATUS_CANCELLED);
 }
@@ -48,6 +57,7 @@ void Evolve(task::Fold& fold, const v1::ProgressTaken& event) {
   partition.set_planned(progress.planned());
   partition.set_settled(progress.settled());
   partition.set_state(progress.state());
+  *partition.mutable_sites() = progress.sites();
 }
 
 // ---- In each partition ----

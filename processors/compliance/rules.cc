@@ -110,6 +110,12 @@ constexpr Rule kRules[] = {
      "processors/suppressions/decide.cc"},
     {"suppressed_for_good", "a suppression outlives the erasure of its contact, as a keyed hash, and is lifted only for a reason",
      "GDPR Art. 17, 21(3)", "processors/suppressions/decide.cc"},
+    {"hard_bounces", "at most 5 % of the sends go to addresses that are bad for good, else the campaign pauses", "Maily",
+     "processors/campaigns/safety.h"},
+    {"complaints", "fewer than 0.3 % of the mails delivered are complained of, else the campaign pauses", "Gmail, Yahoo",
+     "processors/campaigns/safety.h"},
+    {"policy", "at most 5 % of a site's replies refuse the sender (X.7.x), else the campaign pauses", "RFC 3463 3.8",
+     "processors/campaigns/safety.h"},
 };
 
 }  // namespace

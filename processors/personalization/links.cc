@@ -44,12 +44,18 @@ bool CanBeTracked(std::string_view target) {
   return true;
 }
 
+// An ampersand by any of its names in HTML; what comes of it is not looked at again.
 std::string DecodeAmp(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {
     out.push_back(text[i]);
-    if (text[i] == '&' && StartsWithNoCase(text.substr(i), "&amp;")) i += 4;
+    if (text[i] != '&') continue;
+    for (const std::string_view name : {"&amp;", "&#38;", "&#x26;"}) {
+      if (!StartsWithNoCase(text.substr(i), name)) continue;
+      i += name.size() - 1;
+      break;
+    }
   }
   return out;
 }
@@ -61,10 +67,16 @@ class HtmlScan {
   std::vector<LinkPlace> Run() {
     size_t at = 0;
     while ((at = html_.find('<', at)) != std::string_view::npos) at = Markup(at);
+    if (untracked_) places_.clear();
     return std::move(places_);
   }
+  // After Run.
+  bool untracked() const { return untracked_; }
 
  private:
+  // What a tag is to a link.
+  enum class Tag : uint8_t { kOther, kAnchor, kRoot };
+
   // Handles what begins with the '<' at `at`; gives where to go on.
   size_t Markup(size_t at) {
     const std::string_view rest = html_.substr(at);
@@ -76,9 +88,11 @@ class HtmlScan {
     while (name_end < html_.size() && IsAlnum(html_[name_end])) ++name_end;
     const std::string_view name = html_.substr(at + 1, name_end - at - 1);
     if (name.empty()) return at + 1;  // </x>, <!doctype>, or a lone <
-    const bool is_a =
-        name.size() == 1 && Lower(name[0]) == 'a' && name_end < html_.size() && (IsSpace(html_[name_end]) || html_[name_end] == '/');
-    const size_t end = Attributes(name_end, is_a);
+    const bool ends = name_end < html_.size() && (IsSpace(html_[name_end]) || html_[name_end] == '/');
+    Tag tag = Tag::kOther;
+    if (name.size() == 1 && Lower(name[0]) == 'a' && ends) tag = Tag::kAnchor;
+    if (name.size() == 4 && (StartsWithNoCase(name, "html") || StartsWithNoCase(name, "body")) && ends) tag = Tag::kRoot;
+    const size_t end = Attributes(name_end, tag);
     for (const std::string_view raw : {"script", "style"}) {
       if (name.size() == raw.size() && StartsWithNoCase(name, raw)) {
         const size_t close = FindNoCase(html_, raw == "script" ? "</script" : "</style", end);
@@ -89,8 +103,9 @@ class HtmlScan {
   }
 
   // Walks the attributes of a tag; gives the offset after its '>'.
-  size_t Attributes(size_t at, bool is_a) {
+  size_t Attributes(size_t at, Tag tag) {
     bool seen_href = false;  // only the first of an element counts
+    const size_t before = places_.size();
     while (at < html_.size()) {
       while (at < html_.size() && (IsSpace(html_[at]) || html_[at] == '/')) ++at;
       if (at >= html_.size()) return at;
@@ -115,7 +130,16 @@ class HtmlScan {
         while (at < html_.size() && !IsSpace(html_[at]) && html_[at] != '>') ++at;
         end = at;
       }
-      if (is_a && !seen_href && name.size() == 4 && StartsWithNoCase(name, "href")) {
+      if (tag == Tag::kOther) continue;
+      const std::string_view value = html_.substr(begin, end - begin);
+      constexpr std::string_view kTrack = "data-track";
+      if (name.size() == kTrack.size() && StartsWithNoCase(name, kTrack) && value.size() == 5 && StartsWithNoCase(value, "false")) {
+        // Wherever it stands in the tag.
+        if (tag == Tag::kRoot) untracked_ = true;
+        places_.resize(before);
+        seen_href = true;
+      }
+      if (tag == Tag::kAnchor && !seen_href && name.size() == 4 && StartsWithNoCase(name, "href")) {
         seen_href = true;
         AddHref(begin, end);
       }
@@ -132,6 +156,7 @@ class HtmlScan {
 
   const std::string_view html_;
   std::vector<LinkPlace> places_;
+  bool untracked_ = false;
 };
 
 bool EndsUrl(char c) { return static_cast<uint8_t>(c) <= 0x20 || c == '<' || c == '>' || c == '"' || c == 0x7F; }
@@ -157,6 +182,12 @@ size_t TrimPunctuation(std::string_view url) {
 
 std::vector<LinkPlace> FindLinksInHtml(std::string_view html) { return HtmlScan(html).Run(); }
 
+bool IsUntracked(std::string_view html) {
+  HtmlScan scan(html);
+  scan.Run();
+  return scan.untracked();
+}
+
 std::vector<LinkPlace> FindLinksInText(std::string_view text) {
   std::vector<LinkPlace> places;
   size_t at = 0;
@@ -181,6 +212,7 @@ std::vector<LinkPlace> FindLinksInText(std::string_view text) {
 
 std::vector<std::string> LinkTable(std::string_view html, std::string_view text) {
   std::vector<std::string> table;
+  if (IsUntracked(html)) return table;
   std::unordered_set<std::string> seen;
   for (const auto& places : {FindLinksInHtml(html), FindLinksInText(text)}) {
     for (const LinkPlace& place : places) {

@@ -1,7 +1,8 @@
 // Finds the http and https links of a mail that are to be tracked. Pure; thread: any.
 //
-// Not tracked, and left as they are: every other scheme, anchors, links that hold a placeholder (so {{ unsubscribe_url }} too), and targets
-// that no redirect can carry (white space or control characters inside, or longer than kTargetBytesMax).
+// Not tracked, and left as they are: every other scheme, anchors, <a data-track="false">, links that hold a placeholder (so {{
+// unsubscribe_url }} too), and targets that no redirect can carry (white space or control characters inside, or longer than
+// kTargetBytesMax).
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ inline constexpr size_t kLinksMax = 1000;  // distinct targets of one template; 
 struct LinkPlace {
   uint32_t offset = 0;  // of the target as spelled, in the part's source
   uint32_t size = 0;
-  std::string target;  // exact bytes; in HTML with &amp; decoded, once
+  std::string target;  // exact bytes; in HTML with &amp; (&#38;, &#x26;) decoded, once
 };
 
 // The href of every <a>, outside of comments, <script> and <style>; attribute values double-quoted, single-quoted or bare.
@@ -26,7 +27,11 @@ std::vector<LinkPlace> FindLinksInHtml(std::string_view html);
 // Bare URLs. Closing punctuation after one is not part of it, nor is a closing bracket that was opened before it.
 std::vector<LinkPlace> FindLinksInText(std::string_view text);
 
-// The distinct targets in order of first appearance, HTML first: a link's index in tracked URLs. Stored with the template's version.
+// Whether <html> or <body> says data-track="false": then nothing of the mail is tracked, neither links of its parts nor its opening.
+bool IsUntracked(std::string_view html);
+
+// The distinct targets in order of first appearance, HTML first: a link's index in tracked URLs. Stored with the template's version. Empty
+// if the mail is untracked.
 std::vector<std::string> LinkTable(std::string_view html, std::string_view text);
 
 }  // namespace maily::personalization

@@ -24,6 +24,52 @@ TEST(Links, FindsHrefsOfAnchorsHoweverSpelled) {
             (Expected{"https://yes.example"}));
 }
 
+TEST(Links, KeepsTheBytesOfTheirTargets) {
+  // As spelled: percent escapes of either case, plus signs, fragments, other languages' names (as they are, or in Punycode), no "/" added.
+  for (const char* target :
+       {"https://a.example/p%20q%2Fr%2f?x=%C3%A9&y=a+b&y=a%2Bb", "https://a.example/#a%20b?c=d&e", "https://a.example?q=1#",
+        "https://b\xC3\xBC"
+        "cher.example/\xC3\xA4",
+        "https://xn--bcher-kva.example/", "HTTPS://A.Example:8443/%7Euser/;p=1,2!*'()@:$", "https://user:pw@a.example/",
+        "https://[2001:db8::1]/x", "https://a.example/?next=https://b.example/?a&b=%26amp%3B"}) {
+    std::string html;
+    for (const char c : std::string_view(target)) html += c == '&' ? std::string("&amp;") : std::string(1, c);
+    EXPECT_EQ(Html("<a href=\"" + html + "\">"), Expected{target}) << html;
+    EXPECT_EQ(Html("<a href=\"" + std::string(target) + "\">"), Expected{target});
+    EXPECT_EQ(Text("\n" + std::string(target) + "\n").size(), 1u) << target;
+  }
+  EXPECT_EQ(Html("<a href='https://a.example/?a&#38;b&#x26;c&#X26;d&amp;#38;e&ampf&copy=1'>"),
+            Expected{"https://a.example/?a&b&c&d&#38;e&ampf&copy=1"});
+  EXPECT_EQ(Text("https://a.example/?a&amp;b"), Expected{"https://a.example/?a&amp;b"});
+}
+
+TEST(Links, LeaveWhatIsNotToBeTracked) {
+  EXPECT_EQ(Html("<a href='https://a.example' data-track='false'><a data-track=FALSE href='https://b.example'><a data-track "
+                 "href='https://c.example'>"
+                 "<a data-track='true' href='https://d.example'><a data-tracked='false' href='https://e.example'>"),
+            (Expected{"https://c.example", "https://d.example", "https://e.example"}));
+  EXPECT_EQ(Html("<a href='https://a.example'><a href='https://a.example' data-track='false'><a href='https://b.example'>"),
+            (Expected{"https://a.example", "https://b.example"}));
+  EXPECT_EQ(Html("<a href='sms:+1555'><a href='MAILTO:x@y.example?subject=a%20b&amp;body=https://x.example'><a href='tel:+49-1'><a "
+                 "href='#'><a href=''>"),
+            Expected{});
+}
+
+TEST(Links, OfAnUntrackedMailAreNone) {
+  const std::string link = "<a href='https://a.example'>";
+  for (const char* root : {"<html data-track='false'>", "<HTML lang=en><BODY class=x data-track=false>", "<body data-track=\"FALSE\">"}) {
+    EXPECT_TRUE(IsUntracked(root + link)) << root;
+    EXPECT_EQ(Html(root + link), Expected{});
+    EXPECT_EQ(Html(link + root), Expected{});
+    EXPECT_EQ(LinkTable(root + link, "https://b.example"), Expected{});
+  }
+  for (const char* root :
+       {"<html>", "<body data-track='true'>", "<body data-track>", "<div data-track='false'>", "<!-- <body data-track='false'> -->"}) {
+    EXPECT_FALSE(IsUntracked(root + link)) << root;
+    EXPECT_EQ(Html(root + link), Expected{"https://a.example"});
+  }
+}
+
 TEST(Links, LeavesEverythingElse) {
   EXPECT_EQ(Html("<a href='mailto:x@y.example'><a href='#top'><a href='tel:1'><a href='/rel'><a href='javascript:x'><a href='https://'>"),
             Expected{});

@@ -68,7 +68,7 @@ void Compiled::Build(Part part, std::string_view source, const std::vector<Piece
   for (uint32_t i = 0; i < links.size(); ++i) index_of.emplace(links[i], i);
   const size_t pixel_at = part == Part::kHtml ? EndOfBody(source) : std::string_view::npos;
   size_t place = 0;
-  bool pixel_done = part != Part::kHtml || source.empty();
+  bool pixel_done = part != Part::kHtml || source.empty() || IsUntracked(source);
   program.source = source;
 
   // Links and the pixel lie inside literals: a tracked link holds no placeholder.

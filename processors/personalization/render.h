@@ -47,7 +47,8 @@ class Compiled {
   const std::vector<std::string>& attributes() const { return data_->attributes; }
   size_t link_count() const { return data_->link_count; }
 
-  // Fills `out` (its capacity is used again). The pixel stands before </body>, or at the end. CHECK: values and URLs are as many as
+  // Fills `out` (its capacity is used again). The pixel stands before </body>, or at the end; nowhere if the mail is
+  // untracked (links.h). CHECK: values and URLs are as many as
   // attributes() and link_count(). kInvalid: more than kOutputBytesMax; this contact cannot get this mail.
   Result<void> Render(const Values& values, const Urls& urls, Rendered& out) const;
 

@@ -66,6 +66,17 @@ TEST(Render, LinksOutsideTheStoredTableStayAsTheyAre) {
   EXPECT_EQ(out.text, "https://a.example T");
 }
 
+TEST(Render, AnUntrackedMailGoesOutAsItIs) {
+  const std::string html = "<body data-track=\"false\"><a href=\"https://x.example/?a=1&amp;b=2\">x</a></body>";
+  const Rendered out = RenderOne({.subject = "s", .html = html, .text = "https://x.example/"}, {});
+  EXPECT_EQ(out.html, html);
+  EXPECT_EQ(out.text, "https://x.example/");
+  const std::string tracked = "<body><a data-track='false' href='https://x.example/'>x</a><a href='https://x.example/'>y</a></body>";
+  EXPECT_EQ(RenderOne({.subject = "s", .html = tracked, .text = ""}, {}).html.find("href='https://x.example/'"),
+            tracked.find("href='https://x.example/'"));
+  EXPECT_NE(RenderOne({.subject = "s", .html = tracked, .text = ""}, {}).html.find("href='T0"), std::string::npos);
+}
+
 TEST(Render, RefusesATemplateWithViolationsAndTooMuchOutput) {
   EXPECT_EQ(Compiled::Compile({.subject = "{{", .html = "", .text = ""}, {}).error().code, Code::kInvalid);
   std::string text;

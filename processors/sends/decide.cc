@@ -12,6 +12,7 @@
 #include "maily/sends/v1/state.pb.h"
 #include "processors/bounces/classify.h"
 #include "processors/sends/evolve.h"
+#include "processors/sends/report.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/base/hash.h"
@@ -174,7 +175,9 @@ Duration RetryJitter(Duration delay, TenantId tenant, PartitionId partition, con
   return Milliseconds(static_cast<int64_t>(Xxh3_64(send) % (most_ms + 1)));
 }
 
-void Decide(task::Context& context, const v1::RecordAttempt& command) {
+namespace {
+
+void Settle(task::Context& context, const v1::RecordAttempt& command) {
   const auto* open = context.view<v1::OpenAttempt>().Find(state::Key(context.tenant(), command.campaign_id(), command.ordinal()));
   if (open == nullptr || open->attempt() != command.attempt()) return context.Unchanged();
   // What its opener has called unknown stays so: a slot that is free again looks as if nothing had been sent.
@@ -216,6 +219,13 @@ void Decide(task::Context& context, const v1::RecordAttempt& command) {
   }
 }
 
+}  // namespace
+
+void Decide(task::Context& context, const v1::RecordAttempt& command) {
+  Settle(context, command);
+  if (context.event_count() > 0) ReportNews(context, command.campaign_id(), News::kResult);
+}
+
 void Decide(task::Context& context, const v1::ResolveUnknown& command) {
   const auto* open = context.view<v1::OpenAttempt>().Find(state::Key(context.tenant(), command.campaign_id(), command.ordinal()));
   if (open == nullptr || open->status() != v1::UNKNOWN) {
@@ -242,10 +252,12 @@ void Decide(task::Context& context, const v1::RecordNotice& command) {
       bounce.set_recipient_invalid(command.hard());
       bounce.set_status(command.status());
       bounce.set_diagnostic(command.diagnostic());
-      return context.Emit(bounce);
+      context.Emit(bounce);
+      return ReportNews(context, command.campaign_id(), News::kNotice);
     }
     case v1::NOTICE_COMPLAINT:
-      return context.Emit(Received<v1::ComplaintReceived>(context, command));
+      context.Emit(Received<v1::ComplaintReceived>(context, command));
+      return ReportNews(context, command.campaign_id(), News::kNotice);
     case v1::NOTICE_AUTO_REPLY: {
       auto replied = About<v1::AutoReplied>(command);
       replied.set_reason(command.reason());

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "processors/sends/report.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/state/key.h"
@@ -108,6 +109,26 @@ void Forget(task::Fold& fold, Run& run, uint64_t campaign_id, uint64_t ordinal) 
   run.Unqueue(ordinal);
 }
 
+// X.7.x: for what the sender is.
+bool IsPolicy(std::string_view enhanced) { return enhanced.size() >= 5 && enhanced.substr(1, 3) == ".7."; }
+
+// A site has answered.
+void Tally(task::Fold& fold, Run& run, uint64_t campaign_id, const std::string& site, const std::string& enhanced = {}) {
+  if (site.empty()) return;
+  auto tallies = fold.table<v1::SiteTally>();
+  const std::string key = state::Key(fold.tenant(), campaign_id, std::string_view(site));
+  if (tallies.Find(key) == nullptr) {
+    if (run->sites() >= kSitesTalliedMax) return;
+    run->set_sites(run->sites() + 1);
+  }
+  v1::SiteTally& tally = tallies.Edit(key);
+  tally.set_replies(tally.replies() + 1);
+  if (!IsPolicy(enhanced)) return;
+  tally.set_policy(tally.policy() + 1);
+  tally.set_code(enhanced);
+  run->set_policy(run->policy() + 1);
+}
+
 }  // namespace
 
 std::string SendSubject(uint64_t campaign_id) {
@@ -188,6 +209,13 @@ void Evolve(task::Fold& fold, const campaigns::v1::RunStateChanged& event) {
 void Evolve(task::Fold& fold, const campaigns::v1::CampaignProgressed& event) {
   Run run(fold, event.campaign_id());
   if (event.planned()) run->set_planned(true);
+  const campaigns::v1::CampaignCounts& n = event.counts();
+  v1::Reported reported;
+  reported.set_answered(n.delivered() + n.bounced() + n.unknown() + n.failed());
+  reported.set_hard_bounced(n.hard_bounced());
+  reported.set_complaints(n.complaints());
+  reported.set_policy(run->policy());
+  if (reported.ByteSizeLong() > 0) *run->mutable_reported() = reported;
   if (event.settled()) {
     fold.RemoveWork(kSend, SendSubject(event.campaign_id()));
   } else {
@@ -237,10 +265,12 @@ void Evolve(task::Fold& fold, const v1::AttemptDelivered& event) {
   run.SetStatus(event.ordinal(), v1::SENT);
   Forget(fold, run, event.campaign_id(), event.ordinal());
   run.Plus(&CampaignCounts::set_delivered, &CampaignCounts::delivered);
+  Tally(fold, run, event.campaign_id(), event.site());
 }
 
 void Evolve(task::Fold& fold, const v1::AttemptDeferred& event) {
   Run run(fold, event.campaign_id());
+  Tally(fold, run, event.campaign_id(), event.site(), event.enhanced_code());
   const std::string key = AttemptKey(fold, event.campaign_id(), event.ordinal());
   run.SetStatus(event.ordinal(), v1::WAITING);
   Close(fold, run, key);
@@ -258,6 +288,8 @@ void Evolve(task::Fold& fold, const v1::AttemptBounced& event) {
   run.SetStatus(event.ordinal(), v1::HARD_BOUNCED);
   Forget(fold, run, event.campaign_id(), event.ordinal());
   run.Plus(&CampaignCounts::set_bounced, &CampaignCounts::bounced);
+  if (event.recipient_invalid()) run.Plus(&CampaignCounts::set_hard_bounced, &CampaignCounts::hard_bounced);
+  Tally(fold, run, event.campaign_id(), event.site(), event.enhanced_code());
 }
 
 void Evolve(task::Fold& fold, const v1::AttemptUnknown& event) {
@@ -306,8 +338,14 @@ void Evolve(task::Fold& fold, const v1::SendExpired& event) {
   run.Plus(&CampaignCounts::set_failed, &CampaignCounts::failed);
 }
 
-void Evolve(task::Fold& /*fold*/, const v1::BounceReceived& /*event*/) {}
-void Evolve(task::Fold& /*fold*/, const v1::ComplaintReceived& /*event*/) {}
+void Evolve(task::Fold& fold, const v1::BounceReceived& event) {
+  using campaigns::v1::CampaignCounts;
+  if (event.recipient_invalid()) Run(fold, event.campaign_id()).Plus(&CampaignCounts::set_hard_bounced, &CampaignCounts::hard_bounced);
+}
+void Evolve(task::Fold& fold, const v1::ComplaintReceived& event) {
+  using campaigns::v1::CampaignCounts;
+  Run(fold, event.campaign_id()).Plus(&CampaignCounts::set_complaints, &CampaignCounts::complaints);
+}
 void Evolve(task::Fold& /*fold*/, const v1::AutoReplied& /*event*/) {}
 
 }  // namespace maily::sends

@@ -13,7 +13,7 @@
 
 namespace maily::sends {
 
-inline constexpr uint32_t kEvolveVersion = 2;
+inline constexpr uint32_t kEvolveVersion = 3;
 
 inline constexpr uint64_t kChunkOrdinals = 4096;  // of one SendChunk [format]
 

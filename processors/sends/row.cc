@@ -15,7 +15,7 @@ namespace maily::sends {
 
 task::Noun Row() {
   return task::Noun("sends", kEvolveVersion)
-      .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane>()
+      .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane, v1::SiteTally>()
       .Reads<campaigns::v1::CampaignRun, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression,
              suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter>()
       .Decides<v1::RecordAttempt>(Decide)

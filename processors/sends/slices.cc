@@ -14,6 +14,7 @@
 #include "processors/compliance/gate.h"
 #include "processors/sends/decide.h"
 #include "processors/sends/evolve.h"
+#include "processors/sends/report.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/state/key.h"
@@ -197,24 +198,12 @@ const v1::SendRun& RunOf(const task::Context& context, uint64_t campaign_id) {
   return run == nullptr ? kNew : *run;
 }
 
+}  // namespace
+
 bool IsSettled(const task::Context& context, uint64_t campaign_id) {
   const v1::SendRun& run = RunOf(context, campaign_id);
   return run.planned() && run.open() == 0 && run.waiting() == 0 && !Walk(context, campaign_id, run.cursor()).Find();
 }
-
-void Report(task::Context& context, uint64_t campaign_id, campaigns::v1::RunState state) {
-  const v1::SendRun& run = RunOf(context, campaign_id);
-  campaigns::v1::CampaignProgressed progressed;
-  progressed.set_campaign_id(campaign_id);
-  progressed.set_partition(context.partition().value());
-  *progressed.mutable_counts() = run.counts();
-  progressed.set_planned(run.planned());
-  progressed.set_settled(IsSettled(context, campaign_id));
-  progressed.set_state(state);
-  context.Emit(progressed);
-}
-
-}  // namespace
 
 namespace {
 

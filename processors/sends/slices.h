@@ -11,6 +11,9 @@ namespace maily::sends {
 // Work kind kSend: 1 retries, 2 the walk over the audience, 3 the report that all is settled.
 task::SliceEnd Send(task::Context& context, std::string_view subject);
 
+// Nobody is pending, open or waiting any more.
+bool IsSettled(const task::Context& context, uint64_t campaign_id);
+
 // What the home announced is in force: the partition says so, with its sums.
 void React(task::Context& context, const campaigns::v1::RunStateChanged& event);
 

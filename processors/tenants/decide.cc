@@ -7,6 +7,7 @@
 
 #include "maily/tenants/v1/events.pb.h"
 #include "maily/tenants/v1/state.pb.h"
+#include "schemas/safety.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -119,6 +120,18 @@ void Decide(task::Context& context, const v1::ChangeSettings& command) {
     changed.set_postal_address(command.postal_address());
   }
   if (!command.company().empty() && command.company() != tenant->company()) changed.set_company(command.company());
+  if (command.has_safety()) {
+    const v1::SafetyLimits& is = command.safety();
+    if (std::max({is.hard_bounces_bp(), is.complaints_bp(), is.policy_bp()}) > schema::kNeverBp ||
+        std::max(is.after_sends(), is.after_replies()) > schema::kAfterMax) {
+      return context.Refuse(Outcome::kInvalid, "invalid_settings",
+                            fmt::format("rates of safety stops are at most {} hundredths of a per cent, and count after at most {}",
+                                        schema::kNeverBp, schema::kAfterMax));
+    }
+    v1::SafetyLimits wanted = tenant->safety();
+    wanted.MergeFrom(is);  // 0 is no change
+    if (wanted.SerializeAsString() != tenant->safety().SerializeAsString()) *changed.mutable_safety() = is;
+  }
   if (changed.ByteSizeLong() == 0) return context.Unchanged();
   context.Emit(changed);
 }

@@ -4,7 +4,7 @@
 //  2. What the contact does from then until 14 days later counts for that campaign and arm; times are those of the journal.
 //  3. A contact's visit counts once for a campaign. A contact event named "visit" is a visit for every campaign that the contact is
 //  assigned to;
-//     a click on a tracked link is one for the link's campaign.
+//     a person's click on a tracked link (signal_rules.h) is one for the link's campaign.
 //  4. A contact event named "conversion" counts every time, for every such campaign, and its revenue is summed.
 #pragma once
 

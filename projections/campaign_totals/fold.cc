@@ -1,14 +1,18 @@
 // Folds planned audiences, results and engagements into sums per arm. Sums are gathered and written once a transaction.
 #include "projections/campaign_totals/fold.h"
 
+#include <array>
 #include <map>
+#include <optional>
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "projections/campaign_totals/attribution.h"
+#include "projections/campaign_totals/signal_rules.h"
 #include "projections/campaign_totals/sql.h"
 #include "projections/projector/verdict.h"
+#include "schemas/sealed.h"
 #include "schemas/types.h"
 
 namespace maily::projections {
@@ -38,6 +42,27 @@ struct Totals {
   int64_t complaints = 0;
 };
 
+// What campaign_signals holds: opens and clicks by who is behind them, in the order of ReadBy.
+struct Signals {
+  std::array<int64_t, 3> opens{};
+  std::array<int64_t, 3> clicks{};
+  int64_t opened = 0;
+  int64_t clicked = 0;
+  int64_t visits = 0;
+};
+size_t At(ReadBy by) { return static_cast<size_t>(by) - 1; }
+constexpr ReadBy kHuman = ReadBy::kHuman;
+
+// What reader_states holds of clicks.
+struct Reader {
+  int64_t clicks = 0;
+  int64_t visited = 0;  // kNo, kBefore, kInBurst
+  Burst burst;
+};
+constexpr int64_t kNo = 0;
+constexpr int64_t kBefore = 1;
+constexpr int64_t kInBurst = 2;
+
 class CampaignTotalsFold final : public Fold {
  public:
   static Result<std::unique_ptr<Fold>> Make(FoldSetup& setup) {
@@ -50,14 +75,23 @@ class CampaignTotalsFold final : public Fold {
     MAILY_TRY(fold->visit_, setup.Prepare("visit"));
     MAILY_TRY(fold->add_totals_, setup.Prepare("add_totals"));
     MAILY_TRY(fold->add_skips_, setup.Prepare("add_skips"));
+    MAILY_TRY(fold->hand_over_, setup.Prepare("hand_over"));
+    MAILY_TRY(fold->signal_, setup.Prepare("signal"));
+    MAILY_TRY(fold->rejudge_, setup.Prepare("rejudge"));
+    MAILY_TRY(fold->reader_opened_, setup.Prepare("reader_opened"));
+    MAILY_TRY(fold->reader_of_, setup.Prepare("reader_of"));
+    MAILY_TRY(fold->reader_clicked_, setup.Prepare("reader_clicked"));
+    MAILY_TRY(fold->reader_visited_, setup.Prepare("reader_visited"));
+    MAILY_TRY(fold->add_signals_, setup.Prepare("add_signals"));
+    fold->keyring_ = setup.keyring();
     EventHandlers& on = setup.handlers;
     on.On(fold.get(), &CampaignTotalsFold::Planned);
     on.On(fold.get(), &CampaignTotalsFold::Skipped);
-    on.On<sends::AttemptDelivered>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::delivered, 1); });
+    on.On<sends::AttemptDelivered>([f = fold.get()](const EventAt& at, const auto& e) { return f->HandOver(at, e, &Totals::delivered); });
     on.On<sends::BounceReceived>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::bounced_later, 1); });
     on.On<sends::ComplaintReceived>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::complaints, 1); });
     on.On<sends::AttemptBounced>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::bounced, 1); });
-    on.On<sends::AttemptUnknown>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::unknown, 1); });
+    on.On<sends::AttemptUnknown>([f = fold.get()](const EventAt& at, const auto& e) { return f->HandOver(at, e, &Totals::unknown); });
     on.On<sends::SendExpired>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::expired, 1); });
     on.On(fold.get(), &CampaignTotalsFold::Resolved);
     on.On(fold.get(), &CampaignTotalsFold::Opened);
@@ -70,6 +104,12 @@ class CampaignTotalsFold final : public Fold {
 
   Result<void> Flush() override {
     MAILY_TRY_VOID(arm_of_->Settle());
+    for (const auto& [key, n] : signals_) {
+      const auto [tenant, campaign_id, arm] = key;
+      MAILY_TRY_VOID(sql::Do(*add_signals_, tenant, campaign_id, arm, n.opens[0], n.opens[1], n.opens[2], n.opened, n.clicks[0],
+                             n.clicks[1], n.clicks[2], n.clicked, n.visits));
+    }
+    signals_.clear();
     for (const auto& [key, n] : totals_) {
       const auto [tenant, campaign_id, arm] = key;
       MAILY_TRY_VOID(sql::Do(*add_totals_, tenant, campaign_id, arm, n.recipients, n.delivered, n.bounced, n.unknown, n.expired, n.skipped,
@@ -144,27 +184,126 @@ class CampaignTotalsFold final : public Fold {
     return WithArm(at, e.campaign_id(), e.ordinal(), count);
   }
 
+  // The mail is at its receiver, or may be.
+  template <class Event>
+  Result<void> HandOver(const EventAt& at, const Event& e, int64_t Totals::* what) {
+    sql::BindAll(*hand_over_, at.tenant.value(), at.ContactId(e.ordinal()), e.campaign_id(), at.time.us);
+    return hand_over_->SendReading([this, tenant = at.tenant, campaign_id = e.campaign_id(), what](const sql::Statement* row) {
+      ++(Of(tenant, campaign_id, row == nullptr ? kNoArm : row->integer(0)).*what);
+    });
+  }
+
+  // Step 1 of the rules.
+  template <class Event>
+  Result<Ruling> Judge(const EventAt& at, SignalKind kind, const Event& e) const {
+    if (keyring_ == nullptr || e.user_agent().empty()) return ByAgent(kind, std::nullopt, e.agent());
+    const auto agent = schema::Open(*keyring_, at.tenant, "user_agent", e.user_agent());
+    if (agent) return ByAgent(kind, *agent, e.agent());
+    if (agent.error().code != Code::kNotFound && agent.error().code != Code::kInvalid) return agent.error();
+    return ByAgent(kind, std::nullopt, e.agent());
+  }
+  Result<void> Keep(const EventAt& at, int64_t contact_id, uint64_t campaign_id, SignalKind kind, const Ruling& ruling) {
+    return sql::Do(*signal_, at.tenant.value(), contact_id, at.sequence(), campaign_id, static_cast<int>(kind), static_cast<int>(ruling.by),
+                   ruling.rule);
+  }
+  static std::optional<Instant> TimeIn(const sql::Statement& row, int column) {
+    if (row.type(column) == sql::Type::kNull) return std::nullopt;
+    return Instant{row.integer(column)};
+  }
+
   // Those whom planning skipped have no assignment; their opens and clicks (of mail that others forwarded) count for no arm.
   Result<void> Opened(const EventAt& at, const engagements::Opened& e) {
-    sql::BindAll(*open_, at.tenant.value(), at.ContactId(e.ordinal()), e.campaign_id());
-    return open_->SendReading([this, tenant = at.tenant, campaign_id = e.campaign_id()](const sql::Statement* row) {
-      Totals& totals = Of(tenant, campaign_id, row == nullptr ? kNoArm : row->integer(0));
-      ++totals.opens;
-      if (row != nullptr && row->integer(1) == 1) ++totals.opened;
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    MAILY_TRY(Ruling ruling, Judge(at, SignalKind::kOpen, e));
+    sql::BindAll(*open_, at.tenant.value(), contact_id, e.campaign_id());
+    auto row = open_->Step();
+    const bool assigned = row && *row;
+    const int64_t arm = assigned ? open_->integer(0) : kNoArm;
+    Totals& totals = Of(at.tenant, e.campaign_id(), arm);
+    ++totals.opens;
+    if (assigned && open_->integer(1) == 1) ++totals.opened;
+    ruling = ByTime(ruling, at.time, assigned ? TimeIn(*open_, 2) : std::nullopt);
+    MAILY_TRY_VOID(Finish(*open_, row));
+    ++SignalsOf(at.tenant, e.campaign_id(), arm).opens[At(ruling.by)];
+    MAILY_TRY_VOID(Keep(at, contact_id, e.campaign_id(), SignalKind::kOpen, ruling));
+    if (!assigned || ruling.by != kHuman) return Ok();
+    sql::BindAll(*reader_opened_, at.tenant.value(), contact_id, e.campaign_id());
+    return reader_opened_->SendReading([this, tenant = at.tenant, campaign_id = e.campaign_id(), arm](const sql::Statement* opens) {
+      if (opens != nullptr && opens->integer(0) == 1) ++SignalsOf(tenant, campaign_id, arm).opened;
     });
   }
   Result<void> Clicked(const EventAt& at, const engagements::Clicked& e) {
     const int64_t contact_id = at.ContactId(e.ordinal());
+    MAILY_TRY(Ruling ruling, Judge(at, SignalKind::kClick, e));
     sql::BindAll(*click_, at.tenant.value(), contact_id, e.campaign_id());
     auto row = click_->Step();
     const bool assigned = row && *row;
     Assignment assignment;
     if (assigned) assignment = AssignmentIn(*click_);
-    Totals& totals = Of(at.tenant, e.campaign_id(), assigned ? assignment.arm : kNoArm);
+    const int64_t arm = assigned ? assignment.arm : kNoArm;
+    Totals& totals = Of(at.tenant, e.campaign_id(), arm);
     ++totals.clicks;
     if (assigned && click_->integer(4) == 1) ++totals.clicked;
+    ruling = ByTime(ruling, at.time, assigned ? TimeIn(*click_, 5) : std::nullopt);
     MAILY_TRY_VOID(Finish(*click_, row));
-    return assigned ? Give(at, contact_id, assignment, Signal::kVisit, 0) : Ok();
+    // A machine by what it says or when it comes is in no burst: a person may click beside it.
+    if (assigned && ruling.by != ReadBy::kMachine) MAILY_TRY_VOID(ClickedByWhoever(at, e, contact_id, assignment, ruling));
+    ++SignalsOf(at.tenant, e.campaign_id(), arm).clicks[At(ruling.by)];
+    return Keep(at, contact_id, e.campaign_id(), SignalKind::kClick, ruling);
+  }
+  // Step 3 of the rules, and what follows from it for the contact.
+  Result<void> ClickedByWhoever(const EventAt& at, const engagements::Clicked& e, int64_t contact_id, const Assignment& assignment,
+                                Ruling& ruling) {
+    MAILY_TRY(Reader reader, ReadReader(at.tenant, contact_id, assignment.campaign_id));
+    Signals& signals = SignalsOf(at.tenant, e.campaign_id(), assignment.arm);
+    Burst& burst = reader.burst;
+    const int64_t burst_before = burst.sequence;
+    if (burst.Join(at.time, e.link(), at.sequence())) {
+      ruling = {ReadBy::kMachine, "burst"};
+      signals.clicks[At(ReadBy::kHuman)] -= burst.human;
+      signals.clicks[At(ReadBy::kUnknown)] -= burst.unknown;
+      signals.clicks[At(ReadBy::kMachine)] += burst.human + burst.unknown;
+      reader.clicks -= burst.human;
+      if (burst.human > 0 && reader.clicks == 0) --signals.clicked;
+      if (reader.visited == kInBurst) {
+        --signals.visits;
+        reader.visited = kNo;
+      }
+      burst.human = burst.unknown = 0;
+      MAILY_TRY_VOID(
+          sql::Do(*rejudge_, at.tenant.value(), contact_id, burst.sequence, e.campaign_id(), static_cast<int>(ruling.by), ruling.rule));
+    } else {
+      if (burst.sequence != burst_before && reader.visited == kInBurst) reader.visited = kBefore;
+      ++(ruling.by == kHuman ? burst.human : burst.unknown);
+      if (ruling.by == kHuman) {
+        if (++reader.clicks == 1) ++signals.clicked;
+        const bool visited = assignment.visited || reader.visited != kNo;
+        if (!visited && CreditOf(assignment, Signal::kVisit, at.time, 0).visits > 0) {
+          ++signals.visits;
+          reader.visited = kInBurst;
+        }
+      }
+    }
+    return sql::Do(*reader_clicked_, at.tenant.value(), contact_id, assignment.campaign_id, reader.clicks, reader.visited, burst.begun.us,
+                   static_cast<int64_t>(burst.links), burst.sequence, burst.human, burst.unknown);
+  }
+  Result<Reader> ReadReader(TenantId tenant, int64_t contact_id, int64_t campaign_id) {
+    sql::BindAll(*reader_of_, tenant.value(), contact_id, campaign_id);
+    Reader reader;
+    const auto row = reader_of_->Step();
+    if (row && *row) {
+      const sql::Statement& at = *reader_of_;
+      reader = {.clicks = at.integer(0),
+                .visited = at.integer(1),
+                .burst = {.begun = Instant{at.integer(2)},
+                          .links = static_cast<uint64_t>(at.integer(3)),
+                          .sequence = at.integer(4),
+                          .human = at.integer(5),
+                          .unknown = at.integer(6)}};
+    }
+    reader_of_->Reset();
+    if (!row) return row.error();
+    return reader;
   }
   // A statement that changes rows has to be run to its end.
   static Result<void> Finish(sql::Statement& statement, const Result<bool>& first) {
@@ -209,10 +348,25 @@ class CampaignTotalsFold final : public Fold {
     totals.conversions += credit.conversions;
     totals.revenue_cents += credit.revenue_cents;
     if (credit.visits == 0) return Ok();
-    return sql::Do(*visit_, at.tenant.value(), contact_id, assignment.campaign_id);
+    MAILY_TRY_VOID(sql::Do(*visit_, at.tenant.value(), contact_id, assignment.campaign_id));
+    sql::BindAll(*reader_visited_, at.tenant.value(), contact_id, assignment.campaign_id);
+    return reader_visited_->SendReading([this, tenant = at.tenant, assignment](const sql::Statement* row) {
+      if (row != nullptr) --SignalsOf(tenant, static_cast<uint64_t>(assignment.campaign_id), assignment.arm).visits;
+    });
   }
 
+  Signals& SignalsOf(TenantId tenant, uint64_t campaign_id, int64_t arm) { return signals_[{tenant.value(), campaign_id, arm}]; }
+
+  keyring::Keyring* keyring_ = nullptr;
   sql::Statement* assign_ = nullptr;
+  sql::Statement* hand_over_ = nullptr;
+  sql::Statement* signal_ = nullptr;
+  sql::Statement* rejudge_ = nullptr;
+  sql::Statement* reader_opened_ = nullptr;
+  sql::Statement* reader_of_ = nullptr;
+  sql::Statement* reader_clicked_ = nullptr;
+  sql::Statement* reader_visited_ = nullptr;
+  sql::Statement* add_signals_ = nullptr;
   sql::Statement* arm_of_ = nullptr;
   sql::Statement* assignments_of_ = nullptr;
   sql::Statement* open_ = nullptr;
@@ -222,6 +376,7 @@ class CampaignTotalsFold final : public Fold {
   sql::Statement* add_skips_ = nullptr;
   std::map<std::tuple<uint32_t, uint64_t, int64_t>, Totals> totals_;       // tenant, campaign, arm -> since the last flush
   std::map<std::tuple<uint32_t, uint64_t, int64_t, int>, int64_t> skips_;  // tenant, campaign, arm, reason -> since the last flush
+  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Signals> signals_;     // likewise
   std::vector<Assignment> assigned_;
 };
 
@@ -229,10 +384,17 @@ class CampaignTotalsFold final : public Fold {
 
 ReadModel CampaignTotalsReadModel() {
   return {.name = "campaign_totals",
-          .version = 2 + kAttributionVersion,
+          .version = 3 + kAttributionVersion + kSignalRulesVersion,
           .schema_sql = campaign_totals_sql::kSchema,
           .queries_sql = campaign_totals_sql::kQueries,
-          .tables = {{"assignments"}, {"campaign_totals"}, {"campaign_skips"}},
+          .tables = {{"assignments"},
+                     {"campaign_totals"},
+                     {"campaign_skips"},
+                     {"campaign_signals", TableKind::kJudged},
+                     {"signals", TableKind::kJudged},
+                     {"reader_states", TableKind::kJudged},
+                     {"signal_readers", TableKind::kConstant},
+                     {"signal_filter", TableKind::kConstant}},
           .make = &CampaignTotalsFold::Make};
 }
 

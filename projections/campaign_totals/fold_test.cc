@@ -6,9 +6,12 @@
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/sends/v1/events.pb.h"
+#include "projections/campaign_totals/signal_rules.h"
 #include "projections/projector/fake_journal.h"
 #include "projections/read_models.h"
+#include "schemas/sealed.h"
 #include "schemas/types.h"
+#include "tests/memory_keyring.h"
 
 namespace maily::projections {
 namespace {
@@ -22,6 +25,18 @@ Event Of(uint64_t ordinal, uint64_t campaign_id = 9) {
   Event event;
   event.set_campaign_id(campaign_id);
   event.set_ordinal(ordinal);
+  return event;
+}
+// By a browser, as far as its class tells.
+engagements::Clicked Click(uint64_t ordinal, uint32_t link = 0, uint64_t campaign_id = 9) {
+  auto event = Of<engagements::Clicked>(ordinal, campaign_id);
+  event.set_link(link);
+  event.set_agent(engagements::AGENT_DESKTOP);
+  return event;
+}
+engagements::Opened Open(uint64_t ordinal, engagements::AgentClass agent = engagements::AGENT_MAIL) {
+  auto event = Of<engagements::Opened>(ordinal);
+  event.set_agent(agent);
   return event;
 }
 engagements::ContactEventRecorded Event(uint64_t ordinal, const std::string& name, int64_t revenue_cents = 0) {
@@ -52,7 +67,33 @@ class CampaignTotalsFoldTest : public FoldFixture {
   Rows Report(int64_t campaign_id = 9) {
     return Ask("campaign_report", {{"tenant", Value::Integer(1)}, {"campaign_id", Value::Integer(campaign_id)}});
   }
+  // Long enough ago that whoever comes now may be a person.
+  void HandOver(uint64_t ordinal, uint64_t campaign_id = 9) {
+    Happens(0, Of<sends::AttemptDelivered>(ordinal, campaign_id));
+    now = now + kAtOnce;
+  }
+  // Who is behind each signal of a contact, the first one first: "human browser, …".
+  std::string ReadBy(int64_t contact_id) {
+    const Rows rows = Ask("engagements_of_contact", {{"tenant", Value::Integer(1)},
+                                                     {"contact_id", Value::Integer(contact_id)},
+                                                     {"before", Value::Integer(INT64_MAX)},
+                                                     {"limit", Value::Integer(100)}});
+    std::string all;
+    for (size_t row = rows.size(); row-- > 0;) {
+      all += (all.empty() ? "" : ", ") + rows.at(row, "read_by").bytes + " " + rows.at(row, "rule").bytes;
+    }
+    return all;
+  }
+  // Of the judged tables.
+  std::vector<TableDigest> Judged() {
+    std::vector<TableDigest> judged;
+    for (const TableDigest& table : Digest().tables) {
+      if (table.kind == TableKind::kJudged) judged.push_back(table);
+    }
+    return judged;
+  }
   int64_t Count(size_t arm, std::string_view column, int64_t campaign_id = 9) { return Report(campaign_id).at(arm, column).integer; }
+  test::MemoryKeyring keys_;
   // red, blue, holdout, suppressed
   const std::string verdicts_ = std::string("\x40\x41\x82\x02", 4);
 };
@@ -127,7 +168,8 @@ TEST_F(CampaignTotalsFoldTest, CountsAddUpWhateverHappens) {
 TEST_F(CampaignTotalsFoldTest, AVisitCountsOnceAndForEveryArm) {
   Create(9);
   Plan(0, verdicts_);
-  Happens(0, Of<engagements::Opened>(1), Of<engagements::Opened>(1), Of<engagements::Clicked>(1), Of<engagements::Clicked>(1));
+  HandOver(1);
+  Happens(0, Open(1), Open(1), Click(1), Click(1));
   Happens(0, Event(1, "visit"));
   Happens(0, Event(3, "visit"), Event(3, "visit"));
   Happens(0, Event(4, "visit"), Event(50, "visit"), Event(2, "login"));
@@ -156,7 +198,8 @@ TEST_F(CampaignTotalsFoldTest, AClickIsAVisitOfItsOwnCampaignAndAVisitOneOfEach)
   Create(10);
   Plan(0, verdicts_, 9);
   Plan(0, verdicts_, 10);
-  Happens(0, Of<engagements::Clicked>(1, 10));
+  HandOver(1, 10);
+  Happens(0, Click(1, 0, 10));
   EXPECT_EQ(Count(0, "visits", 9), 0);
   EXPECT_EQ(Count(0, "visits", 10), 1);
   Happens(0, Event(1, "visit"));
@@ -181,10 +224,10 @@ TEST_F(CampaignTotalsFoldTest, AnyInterleavingOfPartitionsGivesTheSameRows) {
     FakeDecision decision;
     switch (random() % 5) {
       case 0:
-        decision.With(Of<engagements::Opened>(ordinal));
+        decision.With(Open(ordinal, static_cast<engagements::AgentClass>(random() % 6)));
         break;
       case 1:
-        decision.With(Of<engagements::Clicked>(ordinal));
+        decision.With(Click(ordinal, static_cast<uint32_t>(random() % 4)));
         break;
       case 2:
         decision.With(Event(ordinal, "visit"));
@@ -197,10 +240,127 @@ TEST_F(CampaignTotalsFoldTest, AnyInterleavingOfPartitionsGivesTheSameRows) {
         break;
     }
     journal.Add(static_cast<uint16_t>(random() % 2), now, {decision});
+    now = now + Milliseconds(static_cast<int64_t>(random() % 3'000));
     if (random() % 4 == 0) Fold();
   }
   Fold();
   RebuildGivesTheSame();
+  // Judged tables are no part of that comparison; the keys are the same here.
+  const std::vector<TableDigest> judged = Judged();
+  ASSERT_EQ(judged.size(), 3u);
+  EXPECT_GT(judged[0].rows, 0u);
+  bool built = false;
+  projection->Rebuild(Projection::Then::kSwitch, [&](Result<RebuildStatus> done) { built = bool(done); });
+  executor.Drain();
+  ASSERT_TRUE(built);
+  EXPECT_EQ(Judged(), judged);
+  // Every signal is in one of the sums.
+  int64_t all = 0;
+  for (size_t arm = 0; arm < 3; ++arm) {
+    for (const char* column : {"opens", "machine_opens", "unknown_opens", "clicks", "machine_clicks", "unknown_clicks"}) {
+      EXPECT_GE(Count(arm, column), 0) << column;
+      all += Count(arm, column);
+    }
+    EXPECT_LE(Count(arm, "clicked"), Count(arm, "clicks"));
+    EXPECT_LE(Count(arm, "visits"), Count(arm, "recipients"));
+  }
+  const Rows rows = Ask("engagement_count", {{"tenant", Value::Integer(1)}, {"type", Value::Text("open")}});
+  const Rows clicks = Ask("engagement_count", {{"tenant", Value::Integer(1)}, {"type", Value::Text("click")}});
+  const Rows sums = Ask("campaign_sums", {{"tenant", Value::Integer(1)}, {"campaign_id", Value::Integer(9)}});
+  int64_t summed = 0;
+  for (const char* column : {"opens", "machine_opens", "unknown_opens", "clicks", "machine_clicks", "unknown_clicks"}) {
+    summed += sums.at(0, column).integer;
+  }
+  EXPECT_EQ(summed, rows.at(0, "count").integer + clicks.at(0, "count").integer);
+  EXPECT_LE(all, summed);  // those of contacts without an arm are in no arm's row
+}
+
+TEST_F(CampaignTotalsFoldTest, PersonsMachinesAndWhoNobodyKnowsAreCountedApart) {
+  Create(9);
+  Plan(0, verdicts_);
+  HandOver(1);
+  Happens(0, Open(1), Open(1, engagements::AGENT_IMAGE_PROXY), Open(1, engagements::AGENT_MACHINE));
+  EXPECT_EQ(Count(0, "opens"), 1);
+  EXPECT_EQ(Count(0, "unknown_opens"), 1);
+  EXPECT_EQ(Count(0, "machine_opens"), 1);
+  EXPECT_EQ(Count(0, "opened"), 1);
+  auto bot = Click(1);
+  bot.set_agent(engagements::AGENT_MACHINE);
+  Happens(0, bot);
+  EXPECT_EQ(Count(0, "clicks"), 0);
+  EXPECT_EQ(Count(0, "machine_clicks"), 1);
+  EXPECT_EQ(Count(0, "clicked"), 0);
+  EXPECT_EQ(Count(0, "visits"), 0) << "a machine visits nothing";
+  EXPECT_EQ(Ask("signal_filter").at(0, "version"), Value::Integer(kSignalRulesVersion));
+  RebuildGivesTheSame();
+}
+
+TEST_F(CampaignTotalsFoldTest, WhatComesWithTheHandOverIsAMachines) {
+  Create(9);
+  Plan(0, verdicts_);
+  Happens(0, Click(1));
+  Happens(0, Of<sends::AttemptDelivered>(1));
+  now = now + kAtOnce - Milliseconds(1);
+  Happens(0, Click(1), Open(1));
+  now = now + Milliseconds(1);
+  Happens(0, Click(1));
+  EXPECT_EQ(ReadBy(1), "unknown no_hand_over, machine at_once, machine at_once, human class");
+  EXPECT_EQ(Count(0, "clicks"), 1);
+  EXPECT_EQ(Count(0, "visits"), 1);
+}
+
+TEST_F(CampaignTotalsFoldTest, WhoFollowsAllLinksAtOnceTakesItsFirstClicksBack) {
+  Create(9);
+  Plan(0, verdicts_);
+  HandOver(1);
+  Happens(0, Click(1, 0));
+  now = now + Milliseconds(100);
+  Happens(0, Click(1, 1));
+  EXPECT_EQ(Count(0, "clicks"), 2);
+  EXPECT_EQ(Count(0, "clicked"), 1);
+  EXPECT_EQ(Count(0, "visits"), 1);
+  now = now + Milliseconds(100);
+  Happens(0, Click(1, 2));
+  EXPECT_EQ(Count(0, "clicks"), 0);
+  EXPECT_EQ(Count(0, "machine_clicks"), 3);
+  EXPECT_EQ(Count(0, "clicked"), 0);
+  EXPECT_EQ(Count(0, "visits"), 0);
+  // The person comes later.
+  now = now + kBurstWindow;
+  Happens(0, Click(1, 1));
+  EXPECT_EQ(ReadBy(1), "machine burst, machine burst, machine burst, human class");
+  EXPECT_EQ(Count(0, "clicks"), 1);
+  EXPECT_EQ(Count(0, "clicked"), 1);
+  EXPECT_EQ(Count(0, "visits"), 1);
+  // A visit by an event takes its place, and another scan takes nothing of that back.
+  Happens(0, Event(1, "visit"));
+  Happens(0, Click(1, 2), Click(1, 3));
+  EXPECT_EQ(Count(0, "clicks"), 0);
+  EXPECT_EQ(Count(0, "visits"), 1);
+}
+
+// The journal keeps what the rules look at: a change of them is a rebuild. Here the keys change instead, to the same end.
+TEST_F(CampaignTotalsFoldTest, TheSealedAgentCountsAsLongAsItsKeyIsThere) {
+  keyring = keys_.ring.get();
+  const auto key = keyring->GetOrCreate(TenantId(1), "signals:2026-11").value();
+  Create(9);
+  Plan(0, verdicts_);
+  HandOver(1);
+  auto scanner = Click(1);  // its class says a browser, its user agent more
+  scanner.set_user_agent(
+      schema::Seal(TenantId(1), key, "user_agent", "Mozilla/5.0 (Windows NT 10.0) facebookexternalhit/1.1", keys_.entropy));
+  auto forged = Click(1);
+  forged.set_user_agent("no box");
+  Happens(0, scanner, forged);
+  EXPECT_EQ(ReadBy(1), "machine facebook_preview, human class");
+  const std::string folded = Digest().ToHex();
+  EXPECT_EQ(keyring->Destroy(TenantId(1), "signals:2026-11").value(), 1u);
+  bool built = false;
+  projection->Rebuild(Projection::Then::kSwitch, [&](Result<RebuildStatus> done) { built = bool(done); });
+  executor.Drain();
+  ASSERT_TRUE(built);
+  EXPECT_EQ(ReadBy(1), "human class, human class");
+  EXPECT_EQ(Digest().ToHex(), folded) << "what depends on the journal alone stays";
 }
 
 }  // namespace

@@ -1,22 +1,32 @@
--- A row for each arm of the definition, whether anybody is in it or not.
+-- A row for each arm of the definition, whether anybody is in it or not. Opens, clicks and visits are those of persons.
 -- name: campaign_report
 SELECT a.arm, a.name, a.holdout, coalesce(t.recipients, 0) AS recipients, coalesce(t.delivered, 0) AS delivered, coalesce(t.bounced, 0) AS bounced,
-       coalesce(t.unknown, 0) AS unknown, coalesce(t.expired, 0) AS expired, coalesce(t.skipped, 0) AS skipped, coalesce(t.opens, 0) AS opens,
-       coalesce(t.opened, 0) AS opened, coalesce(t.clicks, 0) AS clicks, coalesce(t.clicked, 0) AS clicked,
-       coalesce(t.unsubscribes, 0) AS unsubscribes, coalesce(t.visits, 0) AS visits, coalesce(t.conversions, 0) AS conversions,
+       coalesce(t.unknown, 0) AS unknown, coalesce(t.expired, 0) AS expired, coalesce(t.skipped, 0) AS skipped, coalesce(s.opens, 0) AS opens,
+       coalesce(s.machine_opens, 0) AS machine_opens, coalesce(s.unknown_opens, 0) AS unknown_opens, coalesce(s.opened, 0) AS opened,
+       coalesce(s.clicks, 0) AS clicks, coalesce(s.machine_clicks, 0) AS machine_clicks, coalesce(s.unknown_clicks, 0) AS unknown_clicks,
+       coalesce(s.clicked, 0) AS clicked, coalesce(t.unsubscribes, 0) AS unsubscribes,
+       coalesce(t.visits, 0) + coalesce(s.visits, 0) AS visits, coalesce(t.conversions, 0) AS conversions,
        coalesce(t.revenue_cents, 0) AS revenue_cents, coalesce(t.bounced_later, 0) AS bounced_later, coalesce(t.complaints, 0) AS complaints
 FROM campaign_arms a LEFT JOIN campaign_totals t ON t.tenant = a.tenant AND t.campaign_id = a.campaign_id AND t.arm = a.arm
+     LEFT JOIN campaign_signals s ON s.tenant = a.tenant AND s.campaign_id = a.campaign_id AND s.arm = a.arm
 WHERE a.tenant = :tenant AND a.campaign_id = :campaign_id ORDER BY a.arm;
 
--- Over all arms, and those without one.
+-- Over all arms, and those without one. Opens and clicks are those of persons; machines' and unknown ones stand beside them.
 -- name: campaign_sums
-SELECT coalesce(sum(recipients), 0) AS recipients, coalesce(sum(delivered), 0) AS delivered, coalesce(sum(bounced), 0) AS bounced,
-       coalesce(sum(unknown), 0) AS unknown, coalesce(sum(expired), 0) AS expired, coalesce(sum(skipped), 0) AS skipped,
-       coalesce(sum(opens), 0) AS opens, coalesce(sum(opened), 0) AS opened, coalesce(sum(clicks), 0) AS clicks,
-       coalesce(sum(clicked), 0) AS clicked, coalesce(sum(unsubscribes), 0) AS unsubscribes, coalesce(sum(visits), 0) AS visits,
-       coalesce(sum(conversions), 0) AS conversions, coalesce(sum(revenue_cents), 0) AS revenue_cents,
-       coalesce(sum(bounced_later), 0) AS bounced_later, coalesce(sum(complaints), 0) AS complaints
-FROM campaign_totals WHERE tenant = :tenant AND campaign_id = :campaign_id;
+SELECT coalesce(sum(t.recipients), 0) AS recipients, coalesce(sum(t.delivered), 0) AS delivered, coalesce(sum(t.bounced), 0) AS bounced,
+       coalesce(sum(t.unknown), 0) AS unknown, coalesce(sum(t.expired), 0) AS expired, coalesce(sum(t.skipped), 0) AS skipped,
+       coalesce(sum(s.opens), 0) AS opens, coalesce(sum(s.machine_opens), 0) AS machine_opens, coalesce(sum(s.unknown_opens), 0) AS unknown_opens,
+       coalesce(sum(s.opened), 0) AS opened, coalesce(sum(s.clicks), 0) AS clicks, coalesce(sum(s.machine_clicks), 0) AS machine_clicks,
+       coalesce(sum(s.unknown_clicks), 0) AS unknown_clicks, coalesce(sum(s.clicked), 0) AS clicked,
+       coalesce(sum(t.unsubscribes), 0) AS unsubscribes, coalesce(sum(t.visits), 0) + coalesce(sum(s.visits), 0) AS visits,
+       coalesce(sum(t.conversions), 0) AS conversions, coalesce(sum(t.revenue_cents), 0) AS revenue_cents,
+       coalesce(sum(t.bounced_later), 0) AS bounced_later, coalesce(sum(t.complaints), 0) AS complaints
+FROM campaign_totals t LEFT JOIN campaign_signals s ON s.tenant = t.tenant AND s.campaign_id = t.campaign_id AND s.arm = t.arm
+WHERE t.tenant = :tenant AND t.campaign_id = :campaign_id;
+
+-- Which version of the rules judged opens and clicks.
+-- name: signal_filter
+SELECT version FROM signal_filter;
 
 -- How the audience came out. audience = planned + holdout; planned = pending + delivered + skipped + bounced + expired + unknown.
 -- name: campaign_counts
@@ -44,12 +54,15 @@ SELECT arm FROM assignments WHERE tenant = ?1 AND contact_id = ?2 AND campaign_i
 -- fold: assignments_of
 SELECT campaign_id, arm, assigned_at_us, visited FROM assignments WHERE tenant = ?1 AND contact_id = ?2;
 
+-- fold: hand_over
+UPDATE assignments SET handed_over_at_us = ?4 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3 RETURNING arm;
+
 -- fold: open
-UPDATE assignments SET opens = opens + 1 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3 RETURNING arm, opens;
+UPDATE assignments SET opens = opens + 1 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3 RETURNING arm, opens, handed_over_at_us;
 
 -- fold: click
 UPDATE assignments SET clicks = clicks + 1 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3
-RETURNING campaign_id, arm, assigned_at_us, visited, clicks;
+RETURNING campaign_id, arm, assigned_at_us, visited, clicks, handed_over_at_us;
 
 -- fold: visit
 UPDATE assignments SET visited = 1 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3;
@@ -69,3 +82,39 @@ ON CONFLICT (tenant, campaign_id, arm) DO UPDATE SET
 -- fold: add_skips
 INSERT INTO campaign_skips (tenant, campaign_id, arm, reason, contacts) VALUES (?1, ?2, ?3, ?4, ?5)
 ON CONFLICT (tenant, campaign_id, arm, reason) DO UPDATE SET contacts = campaign_skips.contacts + ?5;
+
+-- fold: signal
+INSERT INTO signals (tenant, contact_id, sequence, campaign_id, kind, read_by, rule) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+
+-- The clicks of a burst, from its first one on.
+-- fold: rejudge
+UPDATE signals SET read_by = ?5, rule = ?6
+WHERE tenant = ?1 AND contact_id = ?2 AND sequence >= ?3 AND campaign_id = ?4 AND kind = 2 AND read_by <> ?5;
+
+-- fold: reader_opened
+INSERT INTO reader_states (tenant, contact_id, campaign_id, opens, clicks, visited, burst_at_us, burst_links, burst_sequence, burst_clicks, burst_unknown)
+VALUES (?1, ?2, ?3, 1, 0, 0, 0, 0, 0, 0, 0)
+ON CONFLICT (tenant, contact_id, campaign_id) DO UPDATE SET opens = reader_states.opens + 1 RETURNING opens;
+
+-- fold: reader_of
+SELECT clicks, visited, burst_at_us, burst_links, burst_sequence, burst_clicks, burst_unknown
+FROM reader_states WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3;
+
+-- fold: reader_clicked
+INSERT INTO reader_states (tenant, contact_id, campaign_id, opens, clicks, visited, burst_at_us, burst_links, burst_sequence, burst_clicks, burst_unknown)
+VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+ON CONFLICT (tenant, contact_id, campaign_id) DO UPDATE SET
+  clicks = ?4, visited = ?5, burst_at_us = ?6, burst_links = ?7, burst_sequence = ?8, burst_clicks = ?9, burst_unknown = ?10;
+
+-- A visit by an event takes the place of one by a click.
+-- fold: reader_visited
+UPDATE reader_states SET visited = 0 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3 AND visited > 0 RETURNING contact_id;
+
+-- fold: add_signals
+INSERT INTO campaign_signals (tenant, campaign_id, arm, opens, machine_opens, unknown_opens, opened, clicks, machine_clicks, unknown_clicks, clicked,
+                              visits)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+ON CONFLICT (tenant, campaign_id, arm) DO UPDATE SET
+  opens = campaign_signals.opens + ?4, machine_opens = campaign_signals.machine_opens + ?5, unknown_opens = campaign_signals.unknown_opens + ?6,
+  opened = campaign_signals.opened + ?7, clicks = campaign_signals.clicks + ?8, machine_clicks = campaign_signals.machine_clicks + ?9,
+  unknown_clicks = campaign_signals.unknown_clicks + ?10, clicked = campaign_signals.clicked + ?11, visits = campaign_signals.visits + ?12;

@@ -18,7 +18,8 @@ class CampaignsFold final : public Fold {
     MAILY_TRY(fold->insert_arm_, setup.Prepare("insert_arm"));
     MAILY_TRY(fold->insert_link_, setup.Prepare("insert_link"));
     MAILY_TRY(fold->launch_, setup.Prepare("launch"));
-    MAILY_TRY(fold->set_status_, setup.Prepare("set_status"));
+    MAILY_TRY(fold->pause_, setup.Prepare("pause"));
+    MAILY_TRY(fold->resume_, setup.Prepare("resume"));
     MAILY_TRY(fold->end_, setup.Prepare("end"));
     MAILY_TRY(fold->open_partition_, setup.Prepare("open_partition"));
     MAILY_TRY(fold->set_run_state_, setup.Prepare("set_run_state"));
@@ -26,9 +27,8 @@ class CampaignsFold final : public Fold {
     EventHandlers& on = setup.handlers;
     on.On(fold.get(), &CampaignsFold::Created);
     on.On(fold.get(), &CampaignsFold::Launched);
-    on.On<campaigns::CampaignPaused>(
-        [f = fold.get()](const EventAt& at, const auto& e) { return f->Status(at, e, campaigns::STATUS_PAUSED); });
-    on.On<campaigns::CampaignResumed>([f = fold.get()](const EventAt& at, const auto& e) { return f->Status(at, e, campaigns::LAUNCHED); });
+    on.On(fold.get(), &CampaignsFold::Paused);
+    on.On(fold.get(), &CampaignsFold::Resumed);
     on.On<campaigns::CampaignCancelled>(
         [f = fold.get()](const EventAt& at, const auto& e) { return f->End(at, e, campaigns::STATUS_CANCELLED); });
     on.On<campaigns::CampaignCompleted>([f = fold.get()](const EventAt& at, const auto& e) { return f->End(at, e, campaigns::COMPLETED); });
@@ -65,10 +65,17 @@ class CampaignsFold final : public Fold {
     }
     return Ok();
   }
-  template <class Event>
-  Result<void> Status(const EventAt& at, const Event& e, campaigns::CampaignStatus status) {
-    return sql::Do(*set_status_, at.tenant.value(), e.campaign_id(), static_cast<int>(status));
+  Result<void> Paused(const EventAt& at, const campaigns::CampaignPaused& e) {
+    constexpr auto none = std::nullopt;
+    const campaigns::SafetyStop& stop = e.stop();
+    if (!e.has_stop()) return sql::Do(*pause_, at.tenant.value(), e.campaign_id(), none, none, none, none, none, none);
+    return sql::Do(*pause_, at.tenant.value(), e.campaign_id(), std::string_view(stop.reason()), stop.count(), stop.of(), stop.limit_bp(),
+                   TextOrNull(stop.site()), TextOrNull(stop.code()));
   }
+  Result<void> Resumed(const EventAt& at, const campaigns::CampaignResumed& e) {
+    return sql::Do(*resume_, at.tenant.value(), e.campaign_id(), TextOrNull(e.overridden()), TextOrNull(e.why()));
+  }
+  static sql::Value TextOrNull(const std::string& text) { return text.empty() ? sql::Value::Null() : sql::Value::Text(text); }
   template <class Event>
   Result<void> End(const EventAt& at, const Event& e, campaigns::CampaignStatus status) {
     return sql::Do(*end_, at.tenant.value(), e.campaign_id(), static_cast<int>(status), at.time.us, std::nullopt);
@@ -93,7 +100,8 @@ class CampaignsFold final : public Fold {
   sql::Statement* insert_arm_ = nullptr;
   sql::Statement* insert_link_ = nullptr;
   sql::Statement* launch_ = nullptr;
-  sql::Statement* set_status_ = nullptr;
+  sql::Statement* pause_ = nullptr;
+  sql::Statement* resume_ = nullptr;
   sql::Statement* end_ = nullptr;
   sql::Statement* open_partition_ = nullptr;
   sql::Statement* set_run_state_ = nullptr;
@@ -104,7 +112,7 @@ class CampaignsFold final : public Fold {
 
 ReadModel CampaignsReadModel() {
   return {.name = "campaigns",
-          .version = 2,
+          .version = 3,
           .schema_sql = campaigns_sql::kSchema,
           .queries_sql = campaigns_sql::kQueries,
           .tables =

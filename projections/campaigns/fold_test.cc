@@ -60,6 +60,39 @@ TEST_F(CampaignsFoldTest, ACampaignGoesFromDraftToCompleted) {
   RebuildGivesTheSame();
 }
 
+TEST_F(CampaignsFoldTest, ASafetyStopShowsItsNumbersUntilItIsOverridden) {
+  Launch();
+  auto paused = Of<campaigns::CampaignPaused>();
+  paused.mutable_stop()->set_reason("policy");
+  paused.mutable_stop()->set_count(12);
+  paused.mutable_stop()->set_of(210);
+  paused.mutable_stop()->set_limit_bp(500);
+  paused.mutable_stop()->set_site("mx.example");
+  paused.mutable_stop()->set_code("4.7.28");
+  Happens(0, paused);
+  EXPECT_EQ(Campaign().at(0, "status"), Value::Text("paused"));
+  EXPECT_EQ(Campaign().at(0, "stop_reason"), Value::Text("policy"));
+  EXPECT_EQ(Campaign().at(0, "stop_count"), Value::Integer(12));
+  EXPECT_EQ(Campaign().at(0, "stop_of"), Value::Integer(210));
+  EXPECT_EQ(Campaign().at(0, "stop_limit_bp"), Value::Integer(500));
+  EXPECT_EQ(Campaign().at(0, "stop_site"), Value::Text("mx.example"));
+  EXPECT_EQ(Campaign().at(0, "stop_code"), Value::Text("4.7.28"));
+  auto resumed = Of<campaigns::CampaignResumed>();
+  resumed.set_overridden("policy");
+  resumed.set_why("asked the receiver");
+  Happens(0, resumed);
+  EXPECT_EQ(Campaign().at(0, "status"), Value::Text("running"));
+  EXPECT_EQ(Campaign().at(0, "stop_reason"), Value::Null());
+  EXPECT_EQ(Campaign().at(0, "stop_site"), Value::Null());
+  // A pause that was asked for is no stop, and the override stays known.
+  Happens(0, Of<campaigns::CampaignPaused>());
+  EXPECT_EQ(Campaign().at(0, "stop_reason"), Value::Null());
+  Happens(0, Of<campaigns::CampaignResumed>());
+  EXPECT_EQ(Campaign().at(0, "overridden"), Value::Text("policy"));
+  EXPECT_EQ(Campaign().at(0, "override_why"), Value::Text("asked the receiver"));
+  RebuildGivesTheSame();
+}
+
 TEST_F(CampaignsFoldTest, APauseIsAcknowledgedPartitionByPartition) {
   Launch();
   Happens(0, Of<campaigns::CampaignPaused>());

@@ -6,7 +6,8 @@ WHERE c.tenant = :tenant AND c.campaign_id > :after ORDER BY c.campaign_id LIMIT
 -- `partitions` is what acknowledgements are counted against: partitions_paused of partitions.
 -- name: campaign
 SELECT c.campaign_id, c.name, s.name AS status, c.reason, c.template_id, c.template_version, c.from_address, c.reply_to, c.list_id,
-       c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us,
+       c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us, c.stop_reason, c.stop_count, c.stop_of, c.stop_limit_bp,
+       c.stop_site, c.stop_code, c.overridden, c.override_why,
        (SELECT count(*) FROM positions) AS partitions,
        count(p.partition) AS partitions_opened,
        coalesce(sum(CASE WHEN p.state = 1 THEN 1 ELSE 0 END), 0) AS partitions_running,
@@ -18,7 +19,8 @@ FROM campaigns c JOIN campaign_statuses s ON s.status = c.status
 LEFT JOIN campaign_partitions p ON p.tenant = c.tenant AND p.campaign_id = c.campaign_id
 WHERE c.tenant = :tenant AND c.campaign_id = :campaign_id
 GROUP BY c.tenant, c.campaign_id, c.name, s.name, c.reason, c.template_id, c.template_version, c.from_address, c.reply_to, c.list_id,
-         c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us;
+         c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us, c.stop_reason, c.stop_count, c.stop_of, c.stop_limit_bp,
+         c.stop_site, c.stop_code, c.overridden, c.override_why;
 
 -- name: campaign_arms
 SELECT arm, name, holdout, where_attribute, where_value, weight FROM campaign_arms
@@ -49,8 +51,14 @@ INSERT INTO campaign_links (tenant, campaign_id, link, target) VALUES (?1, ?2, ?
 UPDATE campaigns SET status = 1, template_version = ?3, postal_address = ?4, company = ?5, launched_at_us = ?6
 WHERE tenant = ?1 AND campaign_id = ?2;
 
--- fold: set_status
-UPDATE campaigns SET status = ?3 WHERE tenant = ?1 AND campaign_id = ?2;
+-- fold: pause
+UPDATE campaigns SET status = 2, stop_reason = ?3, stop_count = ?4, stop_of = ?5, stop_limit_bp = ?6, stop_site = ?7, stop_code = ?8
+WHERE tenant = ?1 AND campaign_id = ?2;
+
+-- fold: resume
+UPDATE campaigns SET status = 1, stop_reason = NULL, stop_count = NULL, stop_of = NULL, stop_limit_bp = NULL, stop_site = NULL, stop_code = NULL,
+                     overridden = coalesce(?3, overridden), override_why = coalesce(?4, override_why)
+WHERE tenant = ?1 AND campaign_id = ?2;
 
 -- fold: end
 UPDATE campaigns SET status = ?3, ended_at_us = ?4, reason = ?5 WHERE tenant = ?1 AND campaign_id = ?2;

@@ -15,6 +15,14 @@ CREATE TABLE campaigns (
   company          TEXT,             -- as at the launch
   launched_at_us   BIGINT,
   ended_at_us      BIGINT,           -- completed, cancelled or refused
+  stop_reason      TEXT,             -- of the safety stop that has paused it: hard_bounces, complaints, policy; null = none has
+  stop_count       BIGINT,           -- how many of those
+  stop_of          BIGINT,           -- of sends answered, mails delivered, replies of the site
+  stop_limit_bp    BIGINT,           -- hundredths of a per cent
+  stop_site        TEXT,             -- of policy
+  stop_code        TEXT,             -- of policy: the newest enhanced code
+  overridden       TEXT,             -- reason of the stop that was last overridden; null = none was
+  override_why     TEXT,
   PRIMARY KEY (tenant, campaign_id)
 ) WITHOUT ROWID;
 

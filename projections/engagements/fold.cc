@@ -74,7 +74,7 @@ class EngagementsFold final : public Fold {
 
 ReadModel EngagementsReadModel() {
   return {.name = "engagements",
-          .version = 2,
+          .version = 3,
           .schema_sql = engagements_sql::kSchema,
           .queries_sql = engagements_sql::kQueries,
           .tables = {{"engagements"},

@@ -1,8 +1,10 @@
 -- The latest first; the next page begins before the sequence of the last row.
 -- name: engagements_of_contact
-SELECT e.sequence, k.name AS kind, e.campaign_id, e.link, a.name AS agent, e.name, e.event_id, e.revenue_cents, e.currency, e.occurred_at_us,
+SELECT e.sequence, k.name AS kind, e.campaign_id, e.link, a.name AS agent, r.name AS read_by, s.rule, e.name, e.event_id, e.revenue_cents, e.currency, e.occurred_at_us,
        e.recorded_at_us
 FROM engagements e JOIN engagement_kinds k ON k.kind = e.kind LEFT JOIN engagement_agents a ON a.agent = e.agent
+     LEFT JOIN signals s ON s.tenant = e.tenant AND s.contact_id = e.contact_id AND s.sequence = e.sequence
+     LEFT JOIN signal_readers r ON r.read_by = s.read_by
 WHERE e.tenant = :tenant AND e.contact_id = :contact_id AND e.sequence < :before ORDER BY e.sequence DESC LIMIT :limit;
 
 -- :type: open, click, unsubscribe, or the name of a contact event; '' = all.

@@ -1,7 +1,8 @@
 // Tells whether two databases hold the same rows, in whatever order: the sum, mod 2^128, of XXH3_128 over every canonical row.
 //
 // canonical row = table name, then each column in the order of the schema: type u8 (0 null, 1 integer, 2 text, 3 blob), then 8 bytes
-// little-endian, or length and bytes. Personal tables are summed apart: what they hold depends on which keys still exist.
+// little-endian, or length and bytes. Personal and judged tables are summed apart: what they hold
+// depends on which keys still exist.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +32,7 @@ struct GroupDigest {
   Hash128 total() const;
   // 32 hexadecimal digits of total().
   std::string ToHex() const;
-  // The first folded table in which the two differ, or empty. Personal tables are not compared.
+  // The first folded table in which the two differ, or empty. Personal and judged tables are not compared.
   std::string Difference(const GroupDigest& other) const;
 };
 

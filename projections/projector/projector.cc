@@ -136,7 +136,7 @@ struct Projector::Impl {
     MAILY_TRY(advance, connection->Prepare(Find(own, "advance")));
     for (const ReadModel& model : group.models) {
       MAILY_TRY(auto statements, sql::ParseNamed(model.queries_sql));
-      FoldSetup setup(*connection, handlers, std::move(statements), model.has_personal() ? env.keyring : nullptr);
+      FoldSetup setup(*connection, handlers, std::move(statements), model.opens_seals() ? env.keyring : nullptr);
       MAILY_TRY(auto fold, model.make(setup));
       folds.push_back(std::move(fold));
     }

@@ -46,6 +46,8 @@ enum class TableKind : uint8_t {
   kFolded,    // in the digest: depends on the journal alone
   kPersonal,  // holds opened personal data, so it depends on the keys that still exist: digested apart
   kConstant,  // filled by the schema: names of numbers
+  kJudged,    // says what a rule makes of sealed data, and shows none of it: digested apart as well, and read by whoever reads the folded
+              // ones
 };
 struct Table {
   std::string name;
@@ -115,8 +117,8 @@ class FoldSetup {
     }
     Die(__FILE__, __LINE__, fmt::format("no '-- fold: {}' in queries.sql", name));
   }
-  // To open what goes into the declared personal tables, and for nothing else. Null in a read model without one, and where no keys are
-  // kept: then those tables stay empty.
+  // To open what goes into the declared personal tables, or decides what goes into judged ones, and for nothing else. Null in a read model
+  // without either, and where no keys are kept: then personal tables stay empty, and judged ones are filled by what is in the open.
   keyring::Keyring* keyring() const { return keyring_; }
 
  private:
@@ -142,9 +144,10 @@ struct ReadModel {
   // Registers handlers with the setup. The fold is destroyed after the last event and before the connection.
   std::function<Result<std::unique_ptr<Fold>>(FoldSetup&)> make;
 
-  bool has_personal() const {
+  // True: its fold is given the keyring.
+  bool opens_seals() const {
     for (const Table& table : tables) {
-      if (table.kind == TableKind::kPersonal) return true;
+      if (table.kind == TableKind::kPersonal || table.kind == TableKind::kJudged) return true;
     }
     return false;
   }

@@ -9,7 +9,12 @@ CREATE TABLE tenant_settings (
   tenant         BIGINT NOT NULL PRIMARY KEY,
   postal_address TEXT   NOT NULL,
   company        TEXT   NOT NULL,
-  changed_at_us  BIGINT NOT NULL
+  changed_at_us  BIGINT NOT NULL,
+  hard_bounces_bp BIGINT NOT NULL,  -- limits of safety stops, in hundredths of a per cent; 0 = the default
+  complaints_bp   BIGINT NOT NULL,
+  policy_bp       BIGINT NOT NULL,
+  after_sends     BIGINT NOT NULL,
+  after_replies   BIGINT NOT NULL
 ) WITHOUT ROWID;
 
 -- Addresses that may stand in From.

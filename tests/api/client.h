@@ -75,8 +75,9 @@ class ApiTest : public ::testing::Test {
     return made.text;
   }
 
+  static constexpr const char* kReader = "198.51.100.23";  // who asks
   Said Ask(Method method, const std::string& target, const std::string& body = "", http::Headers headers = {}) {
-    Request request{.method = method, .target = target, .headers = std::move(headers), .body = body};
+    Request request{.method = method, .target = target, .headers = std::move(headers), .body = body, .peer = kReader};
     request.trace_id.bytes[0] = 7;
     if (!request.headers.Find("authorization")) request.headers.Add("authorization", "Bearer " + key());
     const auto match = router_->Find(method, request.path(), request.params);

@@ -134,6 +134,9 @@ def wait_for(what, test, seconds, process=None, every=0.05):
         time.sleep(every)  # between polls of another process
 
 
+AT_ONCE = 2.5  # s after its hand-over a mail's links are a person's to follow; before, they are a scanner's (signal_rules.h: kAtOnce)
+
+
 class Kafka:
     """A broker by scripts/kafka.sh, with the topics of one log; gone when this process is."""
 

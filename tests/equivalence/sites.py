@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
-from program import Api, Failed, Kafka, Postgres, Process, ROOT, check, free_port, reachable, wait_for  # noqa: E402,F401
+from program import AT_ONCE, Api, Failed, Kafka, Postgres, Process, ROOT, check, free_port, reachable, wait_for  # noqa: E402,F401
 
 PARTITIONS = 16
 # What the sink refuses: an address that does not exist, a mail that is not wanted, and one to be tried again later.

@@ -12,6 +12,7 @@
 #include "maily/tenants/v1/commands.pb.h"
 #include "processors/effects/smtp/message.h"
 #include "schemas/keys.h"
+#include "schemas/safety.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 #include "streams/state/timers.h"
@@ -122,6 +123,9 @@ std::string Story::Run() {
 void Story::Settle() {
   const std::string home = schema::HomeKey(kTenant);
   tenants::v1::ChangeSettings settings;
+  // One address in twelve is bad: no stop for that.
+  settings.mutable_safety()->set_hard_bounces_bp(schema::kNeverBp);
+  settings.mutable_safety()->set_policy_bp(schema::kNeverBp);
   settings.add_senders("news@shop.test");
   settings.set_postal_address("1 Main Street");
   settings.set_company("Shop");
