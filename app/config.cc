@@ -128,6 +128,24 @@ const std::vector<Setting>& Settings() {
       {"mail_host", "", kText, 0, 0, "name of the host that takes it in, as the MX records of return paths say it"},
       {"mail_certificate", "", kText, 0, 0, "file with its certificate chain, PEM, for STARTTLS; empty: STARTTLS is not offered"},
       {"mail_key", "", kText, 0, 0, "file with the certificate's private key, PEM"},
+      {"webhook_ses_topics", "", kText, 0, 0,
+       "topics of SNS, arn:…[,arn:…], whose notices of SES are taken at /v1/webhooks/ses, by the role api; empty: none are taken"},
+      {"webhook_ses_secret", "", kSecret, 0, 0,
+       "for subscriptions with raw delivery, which is not signed: the secret in their URL (?secret=), or user:password of HTTP basic; "
+       "env:NAME or file:PATH, which hold it; empty: raw delivery is not taken"},
+      {"webhook_sendgrid_key", "", kText, 0, 0,
+       "verification key of SendGrid's Event Webhook, or env:NAME or file:PATH, which hold it; empty: its notices are not taken"},
+      {"webhook_postmark_secret", "", kSecret, 0, 0,
+       "the secret in the URL of Postmark's webhooks (?secret=), or user:password of HTTP basic: env:NAME or file:PATH, which hold it; "
+       "empty: its notices are not taken"},
+      {"webhook_mailgun_key", "", kSecret, 0, 0,
+       "HTTP webhook signing key of Mailgun: env:NAME or file:PATH, which hold it; empty: its notices are not taken"},
+      {"fetch_roots", "", kText, 0, 0,
+       "file of PEM certificates that are trusted besides the system's where pages are fetched over HTTPS: certificates of SNS, policies "
+       "of "
+       "MTA-STS"},
+      {"fetch_routes", "", kText, 0, 0,
+       "hosts of such pages that are at fixed addresses, host=address:port[,…]: no look-up; the certificate is for the host all the same"},
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
       {"flush_journal_mb", "64", kNumber, 1, 1 << 16,
        "journal written between flushes of the state, over all partitions, MiB; bounds a restart"},
@@ -248,6 +266,23 @@ const std::string& Config::Text(std::string_view name) const { return values_[In
 int64_t Config::Number(std::string_view name) const { return std::strtoll(Text(name).c_str(), nullptr, 10); }
 bool Config::Switch(std::string_view name) const { return Text(name) == "true"; }
 const std::string& Config::Source(std::string_view name) const { return values_[Index(name)].source; }
+
+Result<std::vector<std::string>> ListOf(const Config& config, std::string_view setting, size_t most) {
+  std::vector<std::string> elements;
+  std::string_view text = config.Text(setting);
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    std::string_view element = text.substr(0, comma);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+    while (element.starts_with(' ')) element.remove_prefix(1);
+    while (element.ends_with(' ')) element.remove_suffix(1);
+    elements.emplace_back(element);
+  }
+  if (elements.size() > most) {
+    return Fail(Code::kInvalid, "{}: {} names {}, more than {}", config.Source(setting), setting, elements.size(), most);
+  }
+  return elements;
+}
 
 std::string NearestName(std::string_view name, const std::vector<std::string>& names) {
   std::string nearest;

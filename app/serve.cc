@@ -21,6 +21,7 @@
 #include "app/database.h"
 #include "app/dns.h"
 #include "app/endpoint.h"
+#include "app/fetch.h"
 #include "app/inbox.h"
 #include "app/instance.h"
 #include "app/log_settings.h"
@@ -37,6 +38,7 @@
 #include "app/signals.h"
 #include "app/signing_keys.h"
 #include "app/stalls.h"
+#include "app/webhooks.h"
 #include "processors/effects/clock.h"
 #include "processors/effects/runner.h"
 #include "processors/effects/smtp/delivery.h"
@@ -108,6 +110,7 @@ struct Runtime {
   std::unique_ptr<dns::DnsResolver> dns;           // asks the servers
   std::unique_ptr<dns::CachingResolver> resolver;  // what mail is sent by: remembers answers
   std::vector<std::string> source_addresses;       // IP literals that mails leave from
+  std::unique_ptr<curl::CurlFetch> fetch;          // pages of others
 
   std::unique_ptr<journal::Tails> tails;
   std::unique_ptr<command::Sender> sender;
@@ -270,6 +273,8 @@ Result<void> MakeResolver(Runtime& run, const Config& config, const LiveRuntime&
   MAILY_TRY(dns::DnsOptions options, DnsOptionsOf(config));
   MAILY_TRY(run.dns, dns::DnsResolver::Make(std::move(options), live.Capability()));
   run.resolver = std::make_unique<dns::CachingResolver>(*run.dns, *run.api_worker, run.clock);
+  MAILY_TRY(curl::FetchOptions pages, FetchOptionsOf(config));
+  MAILY_TRY(run.fetch, curl::CurlFetch::Make(std::move(pages), live.Capability()));
   return Ok();
 }
 
@@ -427,6 +432,8 @@ Result<void> StartApi(Runtime& run, const Config& config) {
     MAILY_TRY(run.server, http::Server::Start(options, std::move(router)));
     return Ok();
   }
+  MAILY_TRY(api::WebhookSettings webhooks, WebhookSettingsOf(config));
+  run.api->webhooks = std::make_shared<api::Webhooks>(std::move(webhooks), *run.fetch, run.clock);
   http::Router router = api::MakeRouter(*run.api);
   run.auth = std::make_unique<gateway::Auth>(gateway::KeysFromViews(*run.views), *run.query_workers[0], run.clock);
   run.operators.auth = run.auth.get();

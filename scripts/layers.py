@@ -46,7 +46,7 @@ ARROWS = {
                     "file:streams/journal/decision.h"],
     "api/mail": BELOW + ["streams/tls"],
     "api/inbound": BELOW + ["schemas", "maily", "projections/views", "projections/sql", "streams/command", "streams/keyring", "api/gateway",
-                            "file:processors/bounces/report.h"],
+                            "file:processors/bounces/report.h", "file:processors/bounces/classify.h", "file:api/esp/notice.h"],
     "api/esp": ["streams/base", "file:processors/bounces/classify.h"],
     "app": ["*"],
     "tests": ["*"],
