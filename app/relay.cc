@@ -10,6 +10,7 @@ namespace maily::app {
 Result<smtp::SharedOptions> RelayOptions(const Config& config) {
   smtp::SharedOptions options;
   MAILY_TRY(options.relay, ParseEndpoint(config.Text("relay")));
+  MAILY_TRY(options.returns, ReturnsOf(config));
   options.session.helo = config.Text("helo_name");
   const std::string& tls = config.Text("relay_tls");
   options.session.tls = tls == "off" ? smtp::TlsUse::kNever : tls == "opportunistic" ? smtp::TlsUse::kIfOffered : smtp::TlsUse::kRequired;
@@ -30,6 +31,21 @@ Result<smtp::SharedOptions> RelayOptions(const Config& config) {
   MAILY_TRY(std::string secret, Held("relay_password", password));
   options.session.login = smtp::Login{user, std::move(secret)};
   return options;
+}
+
+Result<smtp::Returns> ReturnsOf(const Config& config) {
+  smtp::Returns returns;
+  if (const std::string& host = config.Text("mail_host"); !host.empty()) {
+    auto name = HostName(host);
+    if (!name) return Fail(Code::kInvalid, "{}: mail_host: {}", config.Source("mail_host"), name.error().message);
+    returns.opt_out_host = *std::move(name);
+  }
+  using enum smtp::Returns::Provider;
+  const std::string& provider = config.Text("relay_provider");
+  returns.provider = provider == "sendgrid" ? kSendGrid : provider == "postmark" ? kPostmark : kNone;
+  if (returns.provider != kNone && config.Text("routing") == "mx")
+    return Fail(Code::kInvalid, "relay_provider: {} is a relay, and routing is mx", provider);
+  return returns;
 }
 
 Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resolver& resolver, size_t workers) {

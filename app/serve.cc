@@ -413,8 +413,8 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
     return std::optional(
         api::FoundDecision{decision.tenant, static_cast<gateway::Outcome>(decision.outcome), std::string(decision.answer)});
   };
-  run.api->make_preview = [&run, base_url = TrackingBaseUrl(config)](const api::PreviewSource& source) {
-    return MakePreview(source, base_url, *run.keyring, run.clock.Now());
+  run.api->make_preview = [&run, base_url = TrackingBaseUrl(config), returns = ReturnsOf(config)](const api::PreviewSource& source) {
+    return MakePreview(source, base_url, returns ? *returns : smtp::Returns(), *run.keyring, run.clock.Now());
   };
   run.api->trouble = [&run] { return TroubleOf(run); };
   run.api->not_ready = [&run] { return NotReady(run); };

@@ -28,11 +28,11 @@ HTML = {"Content-Type": "application/json", "Authorization": ""}  # no API key
 
 class Relay:
     def __init__(self):
-        self.mails = {}  # recipient -> (return path, Message-ID)
+        self.mails = {}  # recipient -> (return path, Message-ID, what SendGrid is told)
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 (aiosmtpd's name)
         mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        self.mails[envelope.rcpt_tos[0]] = (envelope.mail_from, mail["Message-ID"])
+        self.mails[envelope.rcpt_tos[0]] = (envelope.mail_from, mail["Message-ID"], json.loads(mail["X-SMTPAPI"])["unique_args"])
         return "250 2.0.0 taken"
 
 
@@ -124,7 +124,7 @@ def run(world):
     world.start_server(wait=False)
     check(world.server.process.wait(60) == 2, "a secret that can be guessed is taken")
     world.settings.update({"webhook-postmark-secret": held("postmark", POSTMARK_SECRET), "webhook-mailgun-key": held("mailgun", MAILGUN_KEY),
-                           "fetch-roots": sns.served[0], "fetch-routes": f"{SNS}=127.0.0.1:{sns.port}"})
+                           "relay-provider": "sendgrid", "fetch-roots": sns.served[0], "fetch-routes": f"{SNS}=127.0.0.1:{sns.port}"})
     world.start_server()
     api = world.api()
     api.ok("PUT", "/v1/settings", {"senders": ["news@example.com"], "company": "Shop", "postal_address": "1 Main Street"})
@@ -136,7 +136,7 @@ def run(world):
     made = api.ok("POST", "/v1/campaigns", {"name": "c", "template_id": 1, "list_id": 1, "from": "Shop <news@example.com>"})["id"]
     api.ok("POST", f"/v1/campaigns/{made}:launch")
     wait_for("all are delivered", lambda: world.api().ok("GET", f"/v1/campaigns/{made}")["counts"]["delivered"] == len(people), 60, world.server)
-    path, message_id = ({who: relay.mails[who][at] for who in people} for at in (0, 1))
+    path, message_id, told_sendgrid = ({who: relay.mails[who][at] for who in people} for at in (0, 1, 2))
 
     def post(provider, body, headers=None, query=""):
         body = body if isinstance(body, (str, bytes)) else json.dumps(body)
@@ -231,9 +231,9 @@ def run(world):
     became(sent_to_sns(sns.envelope(ses_event("Bounce", stays, "<foreign@shop.example>", "news@shop.example", **bounced(stays)))), quarantined=1)
 
     # SendGrid: what it says of a complaint has no Message-ID; the mail's own argument names the send.
-    spam = {"event": "spamreport", "email": sg_spam, "timestamp": 1772359201, "sg_event_id": "e2", "maily": message_id[sg_spam]}
-    out = {"event": "group_unsubscribe", "email": sg_left, "timestamp": 1772359202, "sg_event_id": "e3", "maily": message_id[sg_left]}
-    seen = {"event": "open", "email": stays, "timestamp": 1772359203, "sg_event_id": "e4", "maily": message_id[stays]}
+    spam = {"event": "spamreport", "email": sg_spam, "timestamp": 1772359201, "sg_event_id": "e2", **told_sendgrid[sg_spam]}
+    out = {"event": "group_unsubscribe", "email": sg_left, "timestamp": 1772359202, "sg_event_id": "e3", **told_sendgrid[sg_left]}
+    seen = {"event": "open", "email": stays, "timestamp": 1772359203, "sg_event_id": "e4", **told_sendgrid[stays]}
     became(by_sendgrid([sg_bounce, spam, out, seen, {"event": "bounce", "email": stays}, {"event": "tomorrow", "sg_event_id": "e5"}]),
            notices=5, recorded=3, nothing=2, unknown=1, unreadable=1)
     became(by_sendgrid([sg_bounce, sg_bounce]), duplicate=2)

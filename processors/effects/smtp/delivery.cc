@@ -90,7 +90,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
         entropy(entropy_in),
         sender(sender_in),
         keyring(keyring_in),
-        maker(options_in.tracking_base_url, keyring_in),
+        maker(options_in.tracking_base_url, options_in.returns, keyring_in),
         granter({.budget = static_cast<int64_t>(options_in.connections) * options_in.credits_per_connection,
                  .workers = options_in.mx != nullptr ? options_in.mx->workers : 1,
                  .per_domain = options_in.mx != nullptr,

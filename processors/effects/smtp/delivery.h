@@ -16,6 +16,7 @@
 
 #include "processors/effects/effect.h"
 #include "processors/effects/smtp/attempt_slots.h"
+#include "processors/effects/smtp/message.h"
 #include "processors/effects/smtp/pool.h"
 #include "processors/effects/smtp/site.h"
 #include "streams/command/sender.h"
@@ -51,7 +52,8 @@ struct SharedOptions {
   SessionOptions session = {};
   std::shared_ptr<const tls::Context> tls = nullptr;  // wherever session.tls asks for it
   tls::Verify verify = tls::Verify::kRecord;
-  std::string tracking_base_url;        // without a slash at its end
+  std::string tracking_base_url;  // without a slash at its end
+  Returns returns = {};
   uint32_t credits_per_connection = 2;  // one on the wire, one being made
   uint16_t tick = 0;                    // type of the command that renews a lease: decided as nothing at all
 };
