@@ -33,6 +33,15 @@ Result<smtp::SharedOptions> RelayOptions(const Config& config) {
   return options;
 }
 
+namespace {
+
+Result<void> SetTls(const Config& config, smtp::StsOptions& sts) {
+  MAILY_TRY(sts.tls, tls::Context::Client(config.Text("relay_roots")));
+  return Ok();
+}
+
+}  // namespace
+
 Result<smtp::Returns> ReturnsOf(const Config& config) {
   smtp::Returns returns;
   if (const std::string& host = config.Text("mail_host"); !host.empty()) {
@@ -49,6 +58,10 @@ Result<smtp::Returns> ReturnsOf(const Config& config) {
 }
 
 Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resolver& resolver, size_t workers) {
+  if (config.Text("dane") == "on") {
+    return Fail(Code::kInvalid, "{}: dane is not implemented: answers of the DNS are not validated here (DNSSEC); mta_sts is",
+                config.Source("dane"));
+  }
   if (config.Text("routing") != "mx") return std::shared_ptr<smtp::MxOptions>();
   auto mx = std::make_shared<smtp::MxOptions>();
   MAILY_TRY(smtp::Sites::PolicyOf policy_of, ReadSitePolicies(config.Text("site_policies")));
@@ -57,6 +70,7 @@ Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resol
   mx->workers = workers;
   mx->port = static_cast<uint16_t>(config.Number("mx_port"));
   mx->private_allowed = config.Text("mx_private") == "on";
+  if (config.Text("mta_sts") == "on") MAILY_TRY_VOID(SetTls(config, mx->sts));
   return mx;
 }
 

@@ -30,6 +30,7 @@
 #include "app/open_keyring.h"
 #include "app/open_log.h"
 #include "app/operate.h"
+#include "app/policy_store.h"
 #include "app/preview.h"
 #include "app/public_topics.h"
 #include "app/relay.h"
@@ -111,6 +112,8 @@ struct Runtime {
   std::unique_ptr<dns::CachingResolver> resolver;  // what mail is sent by: remembers answers
   std::vector<std::string> source_addresses;       // IP literals that mails leave from
   std::unique_ptr<curl::CurlFetch> fetch;          // pages of others
+  std::unique_ptr<rocks::RocksKvStores> policy_stores;
+  std::unique_ptr<PolicyStore> policies;  // of MTA-STS; null: they are not asked for
 
   std::unique_ptr<journal::Tails> tails;
   std::unique_ptr<command::Sender> sender;
@@ -304,6 +307,13 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
 
   MAILY_TRY(const smtp::SharedOptions mail, RelayOptions(config));
   MAILY_TRY(run.mx, MxOptionsOf(config, *run.resolver, workers));
+  if (run.mx && run.mx->sts.tls != nullptr) {
+    run.policy_stores = std::make_unique<rocks::RocksKvStores>(run.instance->data() + "/policies", *run.resources);
+    MAILY_TRY(run.policies, PolicyStore::Open(*run.policy_stores, *run.disk_worker, run.clock.Now()));
+    run.mx->sts.fetch = run.fetch.get();
+    run.mx->sts.known = run.policies->known();
+    run.mx->sts.keep = [&run](const mta_sts::Entry& entry) { run.policies->Keep(entry); };
+  }
   const auto connections = static_cast<size_t>(config.Number(run.mx ? "mx_connections" : "relay_connections"));
   const std::string base_url = TrackingBaseUrl(config);
   for (size_t w = 0; w < workers; ++w) {

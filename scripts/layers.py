@@ -33,7 +33,7 @@ ARROWS = {
     "processors/compliance": ["streams/base", "schemas", "maily", "file:processors/personalization/template.h", "file:streams/state/table.h", "file:streams/state/key.h"],
     "processors/personalization": ["streams/base", "schemas", "maily"],
     "processors/bounces": ["streams/base"],
-    "processors/effects": BELOW + ["streams/tls", "schemas", "maily", "processors/effects/dkim", "processors/personalization", "streams/command", "streams/journal", "streams/keyring",
+    "processors/effects": BELOW + ["streams/tls", "schemas", "maily", "processors/effects/dkim", "processors/effects/mta_sts", "processors/personalization", "streams/command", "streams/journal", "streams/keyring",
                                    "file:streams/state/table.h", "file:streams/state/key.h", "file:streams/state/cache.h",
                                    "file:streams/state/timers.h", "file:streams/task/credits.h", "file:processors/effects/effect.h", "file:processors/effects/lag.h"],
     "processors/effects/dkim": ["streams/base"],

@@ -33,6 +33,7 @@ END_TO_END = [
     ("relay_tls", ["python3", "tests/e2e/relay_tls.py", "--maily", RELEASE]),
     ("domains", ["python3", "tests/e2e/domains.py", "--maily", RELEASE]),
     ("mx", ["python3", "tests/e2e/mx.py", "--maily", RELEASE]),
+    ("mta_sts", ["python3", "tests/e2e/mta_sts.py", "--maily", RELEASE]),
     ("domain_check", ["python3", "tests/e2e/domain_check.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("webhooks", ["python3", "tests/e2e/webhooks.py", "--maily", RELEASE]),

@@ -100,6 +100,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
         dialer_(dialer) {
     if (options.mx != nullptr) {
       router_.emplace(*options.mx->resolver, executor, entropy);
+      if (options.mx->sts.fetch != nullptr)
+        policies_ = std::make_unique<Policies>(options.mx->sts, *options.mx->resolver, executor, clock, options.mx->workers);
     } else {
       relay_ = std::make_shared<Site>(std::string(kSite), SitePolicy{.connections = static_cast<uint32_t>(options.connections),
                                                                      .mails_per_connection = options.mails_per_connection});
@@ -157,6 +159,12 @@ class Shared : public std::enable_shared_from_this<Shared> {
   // A mail is at its end; at `site`, or nowhere.
   void Ended(const Origin& origin, Site* site, const Verdict* verdict);
 
+  // CHECK: a policy was found.
+  Policies& policies() {
+    MAILY_CHECK(policies_ != nullptr, "a policy of nobody");
+    return *policies_;
+  }
+
   const SharedOptions options;
   AttemptSlots& slots;
   Executor& executor;
@@ -197,9 +205,12 @@ class Shared : public std::enable_shared_from_this<Shared> {
   }
   // By the DNS.
   void FindWay(std::unique_ptr<Mail> mail, const std::string& domain);
-  void Found(uint64_t id, Router::Found found);
-  // The pool of these mail servers; null: there are too many.
-  Servers* ServersOf(const Route& route);
+  void Found(uint64_t id, const std::string& domain, Router::Found found);
+  void Go(uint64_t id, Policies::Found found);
+  // The mail that has found its way, or not; null: the partition is led elsewhere, or nothing begins any more.
+  std::unique_ptr<Mail> TakeLooking(uint64_t id);
+  // The pool of these mail servers under that policy; null: there are too many.
+  Servers* ServersOf(const Route& route, const Sts& policy);
   void Send(const std::shared_ptr<Pending>& pending);
   void CheckDrained() {
     if (drained_ && pools_to_drain_ == 0 && unreported_ == 0) std::exchange(drained_, nullptr)();
@@ -209,6 +220,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   std::shared_ptr<Site> relay_;                        // where there is one,
   std::unique_ptr<Pool> relay_pool_;                   // that takes all
   std::optional<Router> router_;                       // else by the recipient's domain
+  std::unique_ptr<Policies> policies_;                 // of domains; null: they are not asked for
   std::map<std::string, Servers> servers_;             // by their names
   std::map<uint64_t, std::unique_ptr<Mail>> looking_;  // mails that wait for the DNS
   uint64_t last_looking_ = 0;
@@ -251,10 +263,17 @@ class AttemptMail : public Mail {
   }
   void DotSent() override { shared_.slots.DotSent(*slot_); }
 
+  void Under(Sts policy) { policy_ = std::move(policy); }
   // Where it goes; null: nowhere.
   void GoTo(std::shared_ptr<Site> site) { site_ = std::move(site); }
 
-  void Done(const Verdict& verdict) override {
+  void Done(const Verdict& heard) override {
+    Verdict verdict = heard;
+    RecordAttempt record;
+    if (policy_) {
+      *record.mutable_mta_sts() = shared_.policies().Tell(*policy_, verdict);
+      record.mutable_mta_sts()->set_failure(RedactReply(record.mta_sts().failure(), made_.rcpt_to));
+    }
     const AttemptResult result = ResultOf(verdict.kind);
     // A dot without an answer stays as it is in the slot: a restart calls it unknown too.
     if (slot_ && result != sends::v1::RESULT_UNKNOWN) {
@@ -264,7 +283,6 @@ class AttemptMail : public Mail {
                                      .enhanced = verdict.enhanced});
     }
     shared_.Count(result, since_);
-    RecordAttempt record;
     record.set_result(result);
     record.set_reply_code(verdict.code);
     record.set_enhanced_code(verdict.enhanced);
@@ -291,6 +309,7 @@ class AttemptMail : public Mail {
   const Made made_;
   const Duration since_;
   std::shared_ptr<Site> site_;
+  Sts policy_;
   std::optional<size_t> slot_;
 };
 
@@ -574,23 +593,39 @@ void Shared::Drop(PartitionId partition, const std::function<void(const Origin&)
 void Shared::FindWay(std::unique_ptr<Mail> mail, const std::string& domain) {
   const uint64_t id = ++last_looking_;
   looking_.emplace(id, std::move(mail));
-  router_->Find(domain, [weak = weak_from_this(), id](Router::Found found) {
-    if (const auto self = weak.lock()) self->Found(id, std::move(found));
+  router_->Find(domain, [weak = weak_from_this(), id, domain](Router::Found found) {
+    if (const auto self = weak.lock()) self->Found(id, domain, std::move(found));
   });
 }
 
-void Shared::Found(uint64_t id, Router::Found found) {
-  if (draining_) return;  // it has not begun, and does not any more
+std::unique_ptr<Mail> Shared::TakeLooking(uint64_t id) {
+  if (draining_) return nullptr;  // it has not begun, and does not any more
   auto node = looking_.extract(id);
-  if (node.empty()) return;  // the partition is led elsewhere
-  std::unique_ptr<Mail> mail = std::move(node.mapped());
+  return node.empty() ? nullptr : std::move(node.mapped());
+}
+
+void Shared::Found(uint64_t id, const std::string& domain, Router::Found found) {
+  if (found.ok() && policies_ != nullptr) {
+    return policies_->Apply(domain, std::move(found.route), [weak = weak_from_this(), id](Policies::Found allowed) {
+      if (const auto self = weak.lock()) self->Go(id, std::move(allowed));
+    });
+  }
+  if (found.ok()) return Go(id, {.route = std::move(found.route)});
+  const std::unique_ptr<Mail> mail = TakeLooking(id);
+  if (mail == nullptr) return;
+  const std::string& credits = static_cast<AttemptMail&>(*mail).origin().credits;
+  if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) granter.Learn(credits, nullptr);
+  mail->Done(found.verdict);
+}
+
+void Shared::Go(uint64_t id, Policies::Found found) {
+  std::unique_ptr<Mail> mail = TakeLooking(id);
+  if (mail == nullptr) return;
   auto& attempt = static_cast<AttemptMail&>(*mail);
   const std::string& credits = attempt.origin().credits;
-  if (!found.ok()) {
-    if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) granter.Learn(credits, nullptr);
-    return mail->Done(found.verdict);
-  }
-  Servers* servers = ServersOf(found.route);
+  attempt.Under(found.policy);
+  if (!found.ok()) return mail->Done(found.verdict);
+  Servers* servers = ServersOf(found.route, found.policy);
   if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
   if (!credits.empty()) granter.Learn(credits, servers->site);
   attempt.GoTo(servers->site);
@@ -598,11 +633,12 @@ void Shared::Found(uint64_t id, Router::Found found) {
   servers->pool->Submit(std::move(mail));
 }
 
-Shared::Servers* Shared::ServersOf(const Route& route) {
+Shared::Servers* Shared::ServersOf(const Route& route, const Sts& policy) {
   std::vector<std::string> names = route.hosts;
   std::ranges::sort(names);
   std::string key;
   for (const std::string& name : names) key += name + ' ';
+  if (Enforced(policy)) key += "MTA-STS";
   const auto found = servers_.find(key);
   if (found != servers_.end()) return &found->second;
   if (servers_.size() >= kPoolsMax) std::erase_if(servers_, [](const auto& entry) { return entry.second.pool->unused(); });
@@ -612,6 +648,11 @@ Shared::Servers* Shared::ServersOf(const Route& route) {
   for (const std::string& host : route.hosts) hosts.push_back({host, options.mx->port});
   PoolOptions how = PoolFor(*site);
   how.relay = hosts.front();
+  if (Enforced(policy)) {
+    how.session.tls = TlsUse::kRequired;
+    how.verify = tls::Verify::kRequire;
+    how.tls = options.mx->sts.tls;
+  }
   auto connector = std::make_unique<Connector>(
       Connector::Options{
           .hosts = std::move(hosts), .dial_timeout = how.dial_timeout, .look_up = true, .private_allowed = options.mx->private_allowed},

@@ -17,6 +17,7 @@
 #include "processors/effects/effect.h"
 #include "processors/effects/smtp/attempt_slots.h"
 #include "processors/effects/smtp/message.h"
+#include "processors/effects/smtp/policies.h"
 #include "processors/effects/smtp/pool.h"
 #include "processors/effects/smtp/site.h"
 #include "streams/command/sender.h"
@@ -40,6 +41,7 @@ struct MxOptions {
   size_t workers = 1;                      // of the process: they share the sites' limits
   uint16_t port = 25;
   bool private_allowed = false;  // mail servers on this machine or in private networks
+  StsOptions sts = {};
   // A site is slower, or as fast as before; on the executor.
   std::function<void(const SiteChange& change)> changed = {};
 };
