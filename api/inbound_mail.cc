@@ -112,9 +112,13 @@ void InboundMail::Recipient(const Endpoint& /*peer*/, const mail::Envelope& /*en
 }
 
 void InboundMail::Take(const Endpoint& /*peer*/, mail::Mail mail, mail::Answer answer) {
+  TakeFrom("smtp", std::move(mail), std::move(answer));
+}
+
+void InboundMail::TakeFrom(std::string_view source, mail::Mail mail, mail::Answer answer) {
   Executor& blocking = api_->blocking();
-  blocking.Post([api = api_, mail = std::move(mail), answer = std::move(answer)]() mutable {
-    Came came{.mail = mail.data, .source = "smtp", .actor = "inbound", .trace = http::NewTraceId()};
+  blocking.Post([api = api_, source, mail = std::move(mail), answer = std::move(answer)]() mutable {
+    Came came{.mail = mail.data, .source = source, .actor = "inbound", .trace = http::NewTraceId()};
     for (const mail::Mailbox& recipient : mail.envelope.recipients) came.recipients.push_back(recipient.local + "@" + recipient.domain);
     TakeMail(*api, came, [answer = std::move(answer)](const Taken& taken) mutable {
       answer(taken.result == Fate::kUnavailable ? mail::Reply::Defer("it cannot be kept now; try again later")

@@ -147,6 +147,13 @@ const std::vector<Setting>& Settings() {
        "name of the host that takes it in, as the MX records of return paths say it; mails then offer an opt-out by mail to it, too"},
       {"mail_certificate", "", kText, 0, 0, "file with its certificate chain, PEM, for STARTTLS; empty: STARTTLS is not offered"},
       {"mail_key", "", kText, 0, 0, "file with the certificate's private key, PEM"},
+      {"mail_pickup", "", kText, 0, 0,
+       "mailbox that bounces are delivered to, pop3s://host or imaps://host/INBOX: its mails are fetched, and taken out of it, by the "
+       "process "
+       "with the roles tasks and api that leads partition 0; empty: none"},
+      {"mail_pickup_user", "", kText, 0, 0, "user for the login there"},
+      {"mail_pickup_password", "", kSecret, 0, 0, "its password: env:NAME or file:PATH, which hold it"},
+      {"mail_pickup_seconds", "60", kNumber, 1, 86400, "how often the mailbox is looked into, seconds"},
       {"webhook_ses_topics", "", kText, 0, 0,
        "topics of SNS, arn:…[,arn:…], whose notices of SES are taken at /v1/webhooks/ses, by the role api; empty: none are taken"},
       {"webhook_ses_secret", "", kSecret, 0, 0,
@@ -160,9 +167,8 @@ const std::vector<Setting>& Settings() {
       {"webhook_mailgun_key", "", kSecret, 0, 0,
        "HTTP webhook signing key of Mailgun: env:NAME or file:PATH, which hold it; empty: its notices are not taken"},
       {"fetch_roots", "", kText, 0, 0,
-       "file of PEM certificates that are trusted besides the system's where pages are fetched over HTTPS: certificates of SNS, policies "
-       "of "
-       "MTA-STS"},
+       "file of PEM certificates that are trusted besides the system's where pages are fetched over HTTPS: certificates of SNS, "
+       "policies of MTA-STS; and for the mailbox of mail_pickup"},
       {"fetch_routes", "", kText, 0, 0,
        "hosts of such pages that are at fixed addresses, host=address:port[,…]: no look-up; the certificate is for the host all the same"},
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},

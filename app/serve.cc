@@ -26,6 +26,7 @@
 #include "app/instance.h"
 #include "app/log_settings.h"
 #include "app/mail_intake.h"
+#include "app/mail_pickup.h"
 #include "app/open_blobs.h"
 #include "app/open_keyring.h"
 #include "app/open_log.h"
@@ -138,6 +139,7 @@ struct Runtime {
   std::unique_ptr<api::Dependencies> api;
   std::unique_ptr<InboxGateway> inbox;  // null: not of this process
   std::unique_ptr<MailIntake> mail;     // null: no mail is taken in
+  std::unique_ptr<MailPickup> pickup;   // null: no mailbox is looked into
   std::unique_ptr<gateway::Auth> auth;  // of the operators' routes
   OperatorNeeds operators;
   std::unique_ptr<http::Server> server;
@@ -430,6 +432,22 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
   run.api->not_ready = [&run] { return NotReady(run); };
 }
 
+// A mailbox elsewhere, looked into where partition 0 is led.
+Result<void> StartPickup(Runtime& run, const Config& config, const LiveRuntime& live) {
+  MAILY_TRY(curl::MailboxOptions options, PickupOptionsOf(config));
+  if (options.url.empty()) return Ok();
+  if (!run.roles.api || !run.roles.tasks)
+    return Fail(Code::kInvalid, "{}: mail_pickup needs the roles tasks and api in one process", config.Source("mail_pickup"));
+  auto mailbox = curl::CurlMailbox::Make(std::move(options), live.Capability());
+  if (!mailbox) return Fail(mailbox.error().code, "{}: mail_pickup: {}", config.Source("mail_pickup"), mailbox.error().message);
+  run.pickup = std::make_unique<MailPickup>(
+      *std::move(mailbox),
+      MailPickup::Options{.every = Seconds(config.Number("mail_pickup_seconds")),
+                          .mine = [&run] { return run.ready && run.host->status().front().state == task::TaskState::kLeading; }},
+      *run.api);
+  return Ok();
+}
+
 Result<void> StartApi(Runtime& run, const Config& config) {
   if (!run.roles.api && !config.Text("mail_listen").empty())
     return Fail(Code::kInvalid, "{}: mail_listen needs the role api", config.Source("mail_listen"));
@@ -619,6 +637,7 @@ bool Stop(Runtime& run, Duration timeout) {
   const Duration start = run.clock.Steady();
   const auto left = [&] { return Duration{std::max<int64_t>(1000, timeout.us - (run.clock.Steady() - start).us)}; };
   run.server->Stop(Seconds(2));
+  if (run.pickup) run.pickup->Stop();
   if (run.mail) run.mail->Stop(kMailsWait);
   if (run.inbox) {
     const std::lock_guard lock(run.inbox_mutex);
@@ -736,7 +755,9 @@ int Serve(const Common& common, const Config& config) {
     }
     run.inbox = *std::move(opened);
   }
-  if (auto started = StartApi(run, config); !started) {
+  auto started = StartApi(run, config);
+  if (started) started = StartPickup(run, config, live);
+  if (!started) {
     StopWorkers(run);
     return Refuse(common, started.error());
   }

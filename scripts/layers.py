@@ -66,7 +66,7 @@ VENDORS = {
     r"^openssl/": ["streams/keyring/cipher.cc", "streams/tls", "processors/effects/dkim/hash.cc", "processors/effects/dkim/key.cc",
                     "api/esp/signature.cc"],
     r"^ares\.h": ["streams/adapters/dns/dns_resolver.cc"],
-    r"^curl/": ["streams/adapters/curl/curl_fetch.cc"],
+    r"^curl/": ["streams/adapters/curl"],
     r"^prometheus/": ["streams/observe"],
     r"^spdlog/": ["streams/observe"],
     r"^csv\.h": ["api/import"],

@@ -37,6 +37,7 @@ END_TO_END = [
     ("domain_check", ["python3", "tests/e2e/domain_check.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("webhooks", ["python3", "tests/e2e/webhooks.py", "--maily", RELEASE]),
+    ("mail_pickup", ["python3", "tests/e2e/mail_pickup.py", "--maily", RELEASE]),
     ("two_tenants", ["python3", "tests/e2e/two_tenants.py", "--maily", RELEASE]),
     ("plaintext", ["python3", "tests/e2e/plaintext.py", "--maily", RELEASE]),
     ("snapshot", ["python3", "tests/e2e/snapshot.py", "--maily", RELEASE]),
