@@ -134,6 +134,7 @@ const std::vector<Setting>& Settings() {
        "keep to what domains ask of those who send to them (RFC 8461), where routing is mx: on or off",
        {"on", "off"}},
       {"dane", "off", kChoice, 0, 0, "not implemented: off", {"off", "on"}},
+      {"routes", "", kText, 0, 0, "YAML file of mails that are handed to a relay, by tenant and domain, where routing is mx"},
       {"site_policies", "", kText, 0, 0, "YAML file with limits of sites, where routing is mx"},
       {"dns_servers", "", kText, 0, 0,
        "DNS servers that are asked, address:port[,address:port]; default: those of /etc/resolv.conf; a sandbox asks those on loopback "

@@ -20,7 +20,8 @@ struct Meters {
 
   static observe::Counter Mails(const char* result) {
     return observe::Metrics::Process().AddCounter(
-        "maily_pickup_mails_total", "Mails found in the mailbox of mail_pickup; kept = not durable here, so that they stay there.",
+        "maily_pickup_mails_total",
+        "Mails found in the mailbox of mail_pickup; kept = not durable here, so that they stay there; too_large: at each look.",
         {{"result", result}});
   }
   static observe::Counter Rounds(const char* result) {
@@ -54,10 +55,10 @@ MailPickup::MailPickup(std::unique_ptr<curl::CurlMailbox> mailbox, Options optio
       options_(std::move(options)),
       owner_(dependencies),
       worker_(std::make_unique<asio_net::Worker>("pickup")) {
-  Metered();
   worker_->Post([this] { Round(); });
 }
 MailPickup::~MailPickup() { Stop(); }
+void MailPickup::NameMetrics() { Metered(); }
 
 void MailPickup::Stop() {
   stopping_ = true;

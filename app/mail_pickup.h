@@ -33,6 +33,9 @@ class MailPickup {
   // As Stop.
   ~MailPickup();
 
+  // Makes its metrics be there from the start, whether there is a mailbox or not.
+  static void NameMetrics();
+
   // Ends the session and waits for that: a second or so. What was not taken out is fetched again. Call before `dependencies` stop
   // answering.
   void Stop();

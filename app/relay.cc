@@ -3,6 +3,7 @@
 
 #include "app/endpoint.h"
 #include "app/held.h"
+#include "app/routes.h"
 #include "app/site_policies.h"
 
 namespace maily::app {
@@ -52,7 +53,7 @@ Result<smtp::Returns> ReturnsOf(const Config& config) {
   using enum smtp::Returns::Provider;
   const std::string& provider = config.Text("relay_provider");
   returns.provider = provider == "sendgrid" ? kSendGrid : provider == "postmark" ? kPostmark : kNone;
-  if (returns.provider != kNone && config.Text("routing") == "mx")
+  if (returns.provider != kNone && config.Text("routing") == "mx" && config.Text("routes").empty())
     return Fail(Code::kInvalid, "relay_provider: {} is a relay, and routing is mx", provider);
   return returns;
 }
@@ -62,9 +63,13 @@ Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resol
     return Fail(Code::kInvalid, "{}: dane is not implemented: answers of the DNS are not validated here (DNSSEC); mta_sts is",
                 config.Source("dane"));
   }
-  if (config.Text("routing") != "mx") return std::shared_ptr<smtp::MxOptions>();
+  if (config.Text("routing") != "mx") {
+    if (!config.Text("routes").empty()) return Fail(Code::kInvalid, "routes: they are exceptions from the DNS, and routing is relay");
+    return std::shared_ptr<smtp::MxOptions>();
+  }
   auto mx = std::make_shared<smtp::MxOptions>();
   MAILY_TRY(smtp::Sites::PolicyOf policy_of, ReadSitePolicies(config.Text("site_policies")));
+  MAILY_TRY(mx->routes, ReadRoutes(config.Text("routes")));
   mx->resolver = &resolver;
   mx->sites = std::make_shared<smtp::Sites>(std::move(policy_of));
   mx->workers = workers;

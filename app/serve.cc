@@ -434,6 +434,7 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
 
 // A mailbox elsewhere, looked into where partition 0 is led.
 Result<void> StartPickup(Runtime& run, const Config& config, const LiveRuntime& live) {
+  MailPickup::NameMetrics();
   MAILY_TRY(curl::MailboxOptions options, PickupOptionsOf(config));
   if (options.url.empty()) return Ok();
   if (!run.roles.api || !run.roles.tasks)

@@ -1,4 +1,5 @@
-// See sink.h. RFC 5321, with PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), ENHANCEDSTATUSCODES (2034).
+// See sink.h. RFC 5321, with PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), ENHANCEDSTATUSCODES (2034),
+// STARTTLS (3207).
 #include "app/sink.h"
 
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <unordered_set>
 
 #include "streams/base/hash.h"
@@ -123,15 +125,42 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
         : sink(std::move(sink_in)), connection(std::move(connection_in)) {}
 
     void Start() {
+      if (const SinkRule* rule = Fit(SinkRule::Stage::kConnect, {})) {
+        wait = rule->delay;
+        if (rule->drop != SinkRule::Drop::kNo) {
+          Cut();
+          return Answer();
+        }
+        if (!rule->reply.empty()) {
+          Refuse(*rule);
+          quit = !rule->reply.starts_with('2');
+          return Answer();
+        }
+      }
       Reply("220 sink.localhost ESMTP Maily sink\r\n");
-      Flush();
+      Answer();
+    }
+
+    const SinkRule* Fit(SinkRule::Stage stage, std::string_view recipient) {
+      return sink->rules.Fit(stage, recipient, sink->clock.Steady() - sink->began);
     }
 
     void Reply(std::string_view text) { out.append(text); }
 
+    // What is to be said leaves once `wait` is over.
+    void Answer() {
+      const Duration delay = std::exchange(wait, {});
+      if (delay.us <= 0) return Flush();
+      sink->executor.After(delay, [self = shared_from_this()] { self->Flush(); });
+    }
+
     void Flush() {
-      if (out.empty()) return Read();
-      connection->Write(std::exchange(out, {}), [self = shared_from_this()](const Result<void>& written) {
+      if (dropping) return connection->Close();
+      if (secured && !out.empty() && secured->established() && !secured->Send(std::exchange(out, {}))) return connection->Close();
+      std::string bytes = secured ? secured->TakeEncrypted() : std::exchange(out, {});
+      if (std::exchange(begin_tls, false)) secured.emplace(sink->options.tls);
+      if (bytes.empty()) return quit ? connection->Close() : Read();
+      connection->Write(std::move(bytes), [self = shared_from_this()](const Result<void>& written) {
         if (!written || self->quit) {
           self->connection->Close();
           return;
@@ -146,7 +175,12 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
           self->connection->Close();
           return;
         }
-        self->in += *bytes;
+        if (self->secured) {
+          if (!self->secured->Receive(*bytes) || self->secured->closed()) self->quit = true;
+          self->in += self->secured->TakePlain();
+        } else {
+          self->in += *bytes;
+        }
         self->Parse();
       });
     }
@@ -154,8 +188,7 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
     // Takes every whole line; answers leave together, after what they answer is logged.
     void Parse() {
       size_t at = 0;
-      bool ended_mail = false;
-      while (!quit) {
+      while (!quit && !begin_tls) {
         const size_t end = in.find("\r\n", at);
         if (end == std::string::npos) {
           if (in.size() - at <= kLineBytesMax) break;
@@ -176,20 +209,17 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
           Command(line);
         } else if (line == "." && !mid_line) {
           data = false;
-          ended_mail = true;
-          if (!Finish()) {
-            connection->Close();
-            return;
-          }
+          wait = std::max(wait, sink->options.delay);
+          Finish();
         } else {
           AddData(line.starts_with('.') && !mid_line ? line.substr(1) : line);
           AddData("\r\n");
           mid_line = false;
         }
       }
-      in.erase(0, at);
-      if (!ended_mail || sink->options.delay.us <= 0) return Flush();
-      sink->executor.After(sink->options.delay, [self = shared_from_this()] { self->Flush(); });
+      // What a client sent in plain text after STARTTLS is not heard (RFC 3207 §4.2).
+      in.erase(0, begin_tls ? in.size() : at);
+      Answer();
     }
 
     void AddData(std::string_view bytes) {
@@ -202,15 +232,22 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
       if (StartsWith(line, "EHLO")) {
         Reset();
         return Reply(fmt::format(
-            "250-sink.localhost\r\n250-PIPELINING\r\n250-SIZE {}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n",
-            sink->options.mail_bytes_max));
+            "250-sink.localhost\r\n250-PIPELINING\r\n250-SIZE {}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n{}250 ENHANCEDSTATUSCODES\r\n",
+            sink->options.mail_bytes_max, OffersTls() ? "250-STARTTLS\r\n" : ""));
       }
       if (StartsWith(line, "HELO")) {
         Reset();
         return Reply("250 sink.localhost\r\n");
       }
+      if (StartsWith(line, "STARTTLS")) {
+        if (!OffersTls()) return Reply("502 5.5.1 not implemented\r\n");
+        Reset();
+        begin_tls = true;
+        return Reply("220 2.0.0 go ahead\r\n");
+      }
       if (StartsWith(line, "MAIL FROM:")) {
         Reset();
+        if (sink->options.require_tls && !secured) return Reply("530 5.7.0 Must issue a STARTTLS command first\r\n");
         if (line.find('<') == std::string_view::npos) return Reply("501 5.1.7 no address\r\n");
         if (DeclaredSize(line) > sink->options.mail_bytes_max) return Reply("552 5.3.4 message too large\r\n");
         in_mail = true;
@@ -220,8 +257,15 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
         if (!in_mail) return Reply("503 5.5.1 MAIL first\r\n");
         const std::string_view address = Address(line);
         if (address.empty()) return Reply("501 5.1.3 no address\r\n");
-        for (const SinkRule& rule : sink->options.rules) {
-          if (rule.stage == SinkRule::Stage::kRcpt && address.ends_with(rule.suffix)) return Reject(rule);
+        if (const SinkRule* rule = Fit(SinkRule::Stage::kRcpt, address)) {
+          wait = std::max(wait, rule->delay);
+          if (rule->drop != SinkRule::Drop::kNo) return Cut();
+          if (!rule->reply.empty()) {
+            Refuse(*rule);
+            if (!rule->reply.starts_with('2')) return;
+            recipients.emplace_back(address);
+            return;
+          }
         }
         if (recipients.size() >= kRecipientsMax) return Reply("452 4.5.3 too many recipients\r\n");
         recipients.emplace_back(address);
@@ -245,10 +289,20 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
       Reply("502 5.5.1 not implemented\r\n");
     }
 
-    void Reject(const SinkRule& rule) {
-      ++sink->rejected;
+    bool OffersTls() const { return sink->options.tls != nullptr && !secured; }
+
+    // The rule's answer; one that begins with 2 refuses nothing.
+    void Refuse(const SinkRule& rule) {
+      if (!rule.reply.starts_with('2')) ++sink->rejected;
       Reply(rule.reply);
       Reply("\r\n");
+      if (rule.reply.starts_with("421")) quit = true;  // RFC 5321 §3.8: the server closes
+    }
+
+    // The connection ends without an answer, once `wait` is over.
+    void Cut() {
+      ++sink->dropped;
+      quit = dropping = true;
     }
 
     void Reset() {
@@ -259,30 +313,26 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
       mail.clear();
     }
 
-    // The mail is taken and logged before the reply. False: the connection is dropped instead of answered.
-    bool Finish() {
-      if (too_large) {
-        Reply("552 5.3.4 message too large\r\n");
-        Reset();
-        return true;
-      }
-      for (const SinkRule& rule : sink->options.rules) {
-        if (rule.stage != SinkRule::Stage::kDot) continue;
-        if (std::any_of(recipients.begin(), recipients.end(), [&](const std::string& address) { return address.ends_with(rule.suffix); })) {
-          Reject(rule);
-          Reset();
-          return true;
-        }
-      }
-      if (!sink->Take(recipients, mail)) {
-        Reply("452 4.3.1 the log cannot be written\r\n");
-        Reset();
-        return true;
-      }
+    // The mail is taken and logged before the reply.
+    void Finish() {
+      const std::vector<std::string> to = std::exchange(recipients, {});
+      const std::string taken = std::exchange(mail, {});
+      const bool too_much = too_large;
       Reset();
-      if (sink->Drop()) return false;
+      if (too_much) return Reply("552 5.3.4 message too large\r\n");
+      const SinkRule* rule = nullptr;
+      for (const std::string& address : to) {
+        if ((rule = Fit(SinkRule::Stage::kDot, address)) != nullptr) break;
+      }
+      if (rule != nullptr) {
+        wait = std::max(wait, rule->delay);
+        if (rule->drop == SinkRule::Drop::kBefore) return Cut();
+        if (!rule->reply.empty() && !rule->reply.starts_with('2')) return Refuse(*rule);
+      }
+      if (!sink->Take(to, taken)) return Reply("452 4.3.1 the log cannot be written\r\n");
+      if ((rule != nullptr && rule->drop == SinkRule::Drop::kAfter) || sink->rules.Happens(sink->options.drop_after_dot)) return Cut();
+      if (rule != nullptr && !rule->reply.empty()) return Refuse(*rule);
       Reply("250 2.0.0 taken\r\n");
-      return true;
     }
 
     std::shared_ptr<Impl> sink;
@@ -296,10 +346,14 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
     bool mid_line = false;  // of data: what comes next continues a line
     bool too_large = false;
     bool quit = false;
+    bool dropping = false;  // it ends without what was to be said
+    Duration wait{};        // before the next answer
+    bool begin_tls = false;
+    std::optional<tls::Channel> secured;  // from STARTTLS on
   };
 
   Impl(Executor& executor_in, Clock& clock_in, SinkOptions options_in)
-      : executor(executor_in), clock(clock_in), options(std::move(options_in)), chance(options.seed) {}
+      : executor(executor_in), clock(clock_in), options(std::move(options_in)), began(clock.Steady()), rules(options.rules, options.seed) {}
   ~Impl() {
     if (log >= 0) ::close(log);
     if (kept >= 0) ::close(kept);
@@ -359,14 +413,6 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
     return true;
   }
 
-  bool Drop() {
-    if (options.drop_after_dot <= 0) return false;
-    chance = chance * 6364136223846793005ULL + 1442695040888963407ULL;  // Knuth's LCG
-    const bool drop = static_cast<double>(chance >> 11) / 9007199254740992.0 < options.drop_after_dot;
-    if (drop) ++dropped;
-    return drop;
-  }
-
   Executor& executor;
   Clock& clock;
   const SinkOptions options;
@@ -376,7 +422,8 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
   std::atomic<uint64_t> connections = 0;
   std::atomic<uint64_t> rejected = 0;
   std::atomic<uint64_t> dropped = 0;
-  uint64_t chance;
+  const Duration began;
+  SinkRules rules;
 
   mutable std::mutex mutex;  // guards what follows
   std::vector<ReceivedMail> mails;
@@ -384,28 +431,6 @@ struct Sink::Impl : std::enable_shared_from_this<Impl> {
   uint64_t kept_end = 0;  // length of the file of kept mails
   uint64_t log_end = 0;
 };
-
-Result<SinkRule> ParseSinkRule(std::string_view text) {
-  SinkRule rule;
-  std::string_view rest = text;
-  if (rest.starts_with("rcpt:")) {
-    rest.remove_prefix(5);
-  } else if (rest.starts_with("dot:")) {
-    rule.stage = SinkRule::Stage::kDot;
-    rest.remove_prefix(4);
-  }
-  const size_t equals = rest.find('=');
-  if (equals == std::string_view::npos) return Fail(Code::kInvalid, "'{}' is not PATTERN=REPLY, like *@soft.test=451 4.2.0 busy", text);
-  rule.suffix = rest.substr(rest.starts_with('*') ? 1 : 0, equals - (rest.starts_with('*') ? 1 : 0));
-  rule.reply = rest.substr(equals + 1);
-  const std::string& reply = rule.reply;
-  const auto digit = [&](size_t at) { return reply[at] >= '0' && reply[at] <= '9'; };
-  if (reply.size() < 3 || reply[0] < '2' || reply[0] > '5' || !digit(1) || !digit(2) || reply.find_first_of("\r\n") != std::string::npos ||
-      (reply.size() > 3 && reply[3] != ' ')) {
-    return Fail(Code::kInvalid, "'{}' is not a reply like 451 4.2.0 busy", reply);
-  }
-  return rule;
-}
 
 Sink::Sink(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Sink::~Sink() { impl_->listener.reset(); }

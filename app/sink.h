@@ -8,25 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "app/sink_rules.h"
 #include "streams/base/result.h"
 #include "streams/port/env.h"
 #include "streams/port/net.h"
+#include "streams/tls/channel.h"
 
 namespace maily::app {
-
-// What the sink answers to some recipients: for tests.
-struct SinkRule {
-  enum class Stage {
-    kRcpt,  // the answer to RCPT
-    kDot,   // the answer to the final dot, if one of the mail's recipients fits; the mail is not taken
-  };
-  std::string suffix;  // of the recipient's address: "@soft.test"; empty fits all
-  std::string reply;   // "451 4.2.0 busy"
-  Stage stage = Stage::kRcpt;
-};
-// "[rcpt:|dot:]PATTERN=REPLY", e.g. "*@soft.test=451 4.2.0 busy", "dot:*@hard.test=554 5.7.1 no". A PATTERN is a suffix, with or
-// without a leading '*'. kInvalid: not that, or the reply is not one line that begins with a code from 200 to 599.
-Result<SinkRule> ParseSinkRule(std::string_view text);
 
 struct SinkOptions {
   Endpoint listen{"127.0.0.1", 2525};
@@ -37,6 +25,8 @@ struct SinkOptions {
   uint64_t seed = 1;          // of that chance
   Duration delay{};           // before the answer to the final dot
   size_t mail_bytes_max = 32 << 20;
+  std::shared_ptr<const tls::Context> tls = nullptr;  // of a server: STARTTLS is offered
+  bool require_tls = false;                           // nothing is taken without
 };
 
 struct ReceivedMail {

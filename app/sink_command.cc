@@ -1,7 +1,9 @@
 // `maily sink`: the SMTP server of sink.h and a few pages to look at what came.
 #include <CLI/CLI.hpp>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "api/http/problem.h"
 #include "api/http/server.h"
@@ -78,8 +80,32 @@ struct Flags {
   std::string http = "127.0.0.1:2580";
   SinkOptions options;
   std::vector<std::string> rules;
+  std::string script;
+  std::string certificate, key;
   int64_t delay_ms = 0;
 };
+
+Result<std::string> ReadPem(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (file) text << file.rdbuf();
+  if (!file) return Fail(Code::kInvalid, "{}: it cannot be read", path);
+  return text.str();
+}
+
+Result<void> UseTls(Flags& flags) {
+  if (flags.certificate.empty() && flags.key.empty()) {
+    if (flags.options.require_tls) return Fail(Code::kInvalid, "--require-tls needs --tls-certificate and --tls-key");
+    return Ok();
+  }
+  if (flags.certificate.empty() || flags.key.empty()) {
+    return Fail(Code::kInvalid, "--tls-certificate and --tls-key go together: one is missing");
+  }
+  MAILY_TRY(const std::string chain, ReadPem(flags.certificate));
+  MAILY_TRY(const std::string key, ReadPem(flags.key));
+  MAILY_TRY(flags.options.tls, tls::Context::Server(chain, key));
+  return Ok();
+}
 
 int Run(const Common& common, Flags flags) {
   BlockStopSignals();
@@ -92,6 +118,12 @@ int Run(const Common& common, Flags flags) {
     if (!parsed) return PrintError(common, parsed.error());
     flags.options.rules.push_back(std::move(*parsed));
   }
+  if (!flags.script.empty()) {
+    auto script = ReadSinkScript(flags.script);
+    if (!script) return PrintError(common, script.error());
+    flags.options.rules.insert(flags.options.rules.end(), std::make_move_iterator(script->begin()), std::make_move_iterator(script->end()));
+  }
+  if (auto secured = UseTls(flags); !secured) return PrintError(common, secured.error());
   flags.options.listen = *listen;
   flags.options.delay = Milliseconds(flags.delay_ms);
   asio_net::SystemClock clock;
@@ -124,6 +156,12 @@ void AddSink(CLI::App& app, Chosen& chosen) {
   app.add_option(
       "--reply", flags->rules,
       "[rcpt:|dot:]PATTERN=REPLY: what RCPT or the final dot answers to recipients like PATTERN, e.g. '*@soft.test=451 4.2.0 busy'");
+  app.add_option(
+      "--script", flags->script,
+      "YAML file of rules with replies, delays, drops, shares, times and first attempts (docs/howto/rehearse.md); after those of --reply");
+  app.add_option("--tls-certificate", flags->certificate, "PEM file of its certificate chain: STARTTLS is offered");
+  app.add_option("--tls-key", flags->key, "PEM file of its private key");
+  app.add_flag("--require-tls", flags->options.require_tls, "take mail only after STARTTLS");
   app.add_option("--drop-after-dot", flags->options.drop_after_dot, "share of mails that are taken and not answered, 0 to 1");
   app.add_option("--delay-ms", flags->delay_ms, "wait before the answer to the final dot");
   app.add_option("--seed", flags->options.seed, "of that chance");

@@ -10,6 +10,7 @@
 
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
+#include "streams/tls/test_certificate.h"
 #include "tests/raw_socket.h"
 
 namespace maily::app {
@@ -215,6 +216,84 @@ TEST_F(SinkTest, ADelayHoldsTheReplyBackOnly) {
   const Duration before = clock_.Steady();
   EXPECT_TRUE(wire.Mail("a@x", kMail).starts_with("250"));
   EXPECT_GE((clock_.Steady() - before).us, 30'000);
+}
+
+TEST_F(SinkTest, RulesOfAScriptGreetDelayAndDrop) {
+  options_.rules = {{.suffix = "@lost.test", .stage = SinkRule::Stage::kDot, .drop = SinkRule::Drop::kBefore},
+                    {.suffix = "@taken.test", .stage = SinkRule::Stage::kDot, .drop = SinkRule::Drop::kAfter},
+                    {.suffix = "@slow.test", .delay = Milliseconds(30)},
+                    {.suffix = "@full.test", .reply = "421 4.3.2 later"}};
+  Start();
+  EXPECT_EQ(Wire(port()).Mail("a@lost.test", kMail), "");
+  EXPECT_EQ(sink_->counts().mails, 0u);
+  EXPECT_EQ(Wire(port()).Mail("a@taken.test", kMail), "");
+  EXPECT_EQ(sink_->counts().mails, 1u);
+  EXPECT_EQ(sink_->counts().dropped, 2u);
+  const Duration before = clock_.Steady();
+  EXPECT_TRUE(Wire(port()).Mail("a@slow.test", kMail).starts_with("250"));
+  EXPECT_GE((clock_.Steady() - before).us, 30'000);
+  Wire wire(port());
+  EXPECT_TRUE(wire.Say("MAIL FROM:<f@x>").starts_with("250"));
+  EXPECT_EQ(wire.Say("RCPT TO:<a@full.test>"), "421 4.3.2 later\r\n");
+  EXPECT_EQ(wire.Reply(), "") << "who says 421 ends the connection";
+}
+
+TEST_F(SinkTest, AConnectionCanBeRefusedOrEndedAtItsBeginning) {
+  options_.rules = {{.stage = SinkRule::Stage::kConnect, .reply = "421 4.7.0 too many connections", .until = Milliseconds(1'000'000)}};
+  Start();
+  {
+    test::RawSocket socket(port());
+    EXPECT_EQ(socket.Read(), "421 4.7.0 too many connections\r\n");
+    EXPECT_EQ(socket.Read(), "");
+  }
+  Stop();
+  options_.rules = {{.stage = SinkRule::Stage::kConnect, .drop = SinkRule::Drop::kBefore}};
+  Start();
+  test::RawSocket socket(port());
+  EXPECT_EQ(socket.Read(), "");
+}
+
+TEST_F(SinkTest, ConversationsAreSecuredByStartTls) {
+  const tls::TestCertificate certificate = tls::MakeTestCertificate("sink.test");
+  options_.tls = tls::Context::Server(certificate.chain, certificate.key).value();
+  options_.require_tls = true;
+  Start();
+  const std::string roots = directory_ / "roots.pem";
+  std::ofstream(roots) << certificate.roots;
+
+  test::RawSocket socket(port());
+  EXPECT_TRUE(socket.Read().starts_with("220 "));
+  socket.Send("EHLO c\r\n");
+  EXPECT_NE(socket.Read().find("250-STARTTLS\r\n"), std::string::npos);
+  socket.Send("MAIL FROM:<a@x>\r\n");
+  EXPECT_TRUE(socket.Read().starts_with("530 5.7.0 "));
+  socket.Send("STARTTLS\r\nMAIL FROM:<injected@x>\r\n");  // what follows in plain text is not heard
+  EXPECT_TRUE(socket.Read().starts_with("220 "));
+  tls::Channel channel(tls::Context::Client(roots).value(), "sink.test", tls::Verify::kRequire);
+  const auto say = [&](const std::string& line) {
+    if (!line.empty()) {
+      EXPECT_TRUE(channel.Send(line + "\r\n"));
+    }
+    for (std::string plain;;) {
+      if (const std::string bytes = channel.TakeEncrypted(); !bytes.empty()) socket.Send(bytes);
+      if (line.empty() && channel.established()) return plain;
+      plain += channel.TakePlain();
+      if (plain.ends_with("\r\n")) return plain;
+      const std::string bytes = socket.Read();
+      if (bytes.empty() || !channel.Receive(bytes)) return "closed: " + plain;
+    }
+  };
+  EXPECT_EQ(say(""), "");
+  const std::string hello = say("EHLO c");
+  EXPECT_TRUE(hello.starts_with("250-")) << hello;
+  EXPECT_EQ(hello.find("STARTTLS"), std::string::npos);
+  EXPECT_TRUE(say("RCPT TO:<a@x>").starts_with("503")) << "no MAIL was heard before";
+  EXPECT_TRUE(say("STARTTLS").starts_with("502"));
+  EXPECT_TRUE(say("MAIL FROM:<a@x>").starts_with("250"));
+  EXPECT_TRUE(say("RCPT TO:<b@x>").starts_with("250"));
+  EXPECT_TRUE(say("DATA").starts_with("354"));
+  EXPECT_TRUE(say(std::string(kMail) + "\r\n.").starts_with("250"));
+  EXPECT_EQ(*sink_->Message(1), std::string(kMail) + "\r\n");
 }
 
 TEST_F(SinkTest, ARestartGoesOnWithTheOldLog) {

@@ -12,6 +12,8 @@
 
 #include <cstdint>
 
+#include "streams/base/utf8.h"
+
 namespace maily::schema {
 namespace {
 
@@ -21,12 +23,6 @@ constexpr size_t kInputMax = 1024;                                  // octets lo
 constexpr std::string_view kAtomSpecials = "!#$%&'*+-/=?^_`{|}~.";  // RFC 5322 §3.2.3, and the dot between atoms
 
 bool IsAsciiAlnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
-bool IsAscii(std::string_view text) {
-  for (const char c : text) {
-    if (static_cast<uint8_t>(c) >= 0x80) return false;
-  }
-  return true;
-}
 std::string AsciiLower(std::string_view text) {
   std::string lower(text);
   for (char& c : lower) {

@@ -8,6 +8,7 @@
 #include "streams/base/html.h"
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
+#include "streams/base/utf8.h"
 
 namespace maily {
 namespace {
@@ -127,6 +128,19 @@ TEST(Base64, EveryByteComesBackAndOnlyFromOneText) {
   }
   for (const char* wrong : {"Zg=", "Zg", "Zh==", "Zm9=", "Z===", "====", "=Zg=", "Zg==Zg==", "Zm 9", "Zm9v\n", "Zm-_", "Zm9v="}) {
     EXPECT_EQ(FromBase64(wrong), std::nullopt) << wrong;
+  }
+}
+
+TEST(Utf8, AsciiIsToldByEveryByte) {
+  EXPECT_TRUE(IsAscii(""));
+  for (size_t size : {1, 7, 8, 9, 16, 23}) {
+    std::string text(size, '\x7f');
+    EXPECT_TRUE(IsAscii(text));
+    for (char& c : text) {
+      c = '\x80';
+      EXPECT_FALSE(IsAscii(text)) << size;
+      c = 'a';
+    }
   }
 }
 

@@ -35,4 +35,16 @@ size_t Utf8Prefix(std::string_view text) {
   return static_cast<size_t>(at - begin);
 }
 
+bool IsAscii(std::string_view text) {
+  size_t i = 0;
+  uint64_t high = 0;  // eight bytes at a time: mails are looked through whole
+  for (; i + 8 <= text.size(); i += 8) {
+    uint64_t eight;
+    std::memcpy(&eight, text.data() + i, 8);
+    high |= eight;
+  }
+  for (; i < text.size(); ++i) high |= static_cast<uint8_t>(text[i]);
+  return (high & 0x8080808080808080) == 0;
+}
+
 }  // namespace maily

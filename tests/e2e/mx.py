@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mail by the DNS: to the mail servers of each recipient's domain, over loopback. Preferences, a server that is down, a domain without an MX, a
-null MX, a name that is not there, a DNS server that fails; a site that asks for less is slowed down and no other one; each send says where
-it went, or why not.
+null MX, a name that is not there, a DNS server that fails; a site that asks for less is slowed down and no other one; domains
+whose mail a route hands to a relay; each send says where it went, or why not.
 """
 import asyncio
 import json
@@ -59,6 +59,7 @@ def sends(world, campaign):
 def run(world):
     port = free_port()
     shared, second, alone, busy = Host("127.0.0.2", port), Host("127.0.0.4", port), Host("127.0.0.5", port), Host("127.0.0.6", port, burst=10)
+    relay = Host("127.0.0.7", port)
     dns = Zone()
     for domain, servers in (("a", ["10 mx.shared.example"]), ("b", ["10 mx.shared.example"]), ("null", ["0 ."]), ("busy", ["10 mx.busy.example"]),
                             ("down", ["20 second.down.example", "10 first.down.example"])):
@@ -69,7 +70,10 @@ def run(world):
     policies = os.path.join(world.base, "sites.yaml")
     with open(policies, "w", encoding="ascii") as file:
         file.write("- site: mx.shared.example\n  connections: 2\n- site: mx.busy.example\n  connections: 1\n  pause_seconds: 1\n")
-    world.settings.update({"routing": "mx", "dns-servers": f"127.0.0.1:{dns.port}", "mx-port": port, "mx-private": "on", "site-policies": policies})
+    routes = os.path.join(world.base, "routes.yaml")
+    with open(routes, "w", encoding="ascii") as file:
+        file.write(f"- tenant: 77\n  via: 127.0.0.9:{port}\n- domain: \"*.example\"\n  via: mx\n- domain: routed.test\n  via: 127.0.0.7:{port}\n  tls: off\n")
+    world.settings.update({"routes": routes, "routing": "mx", "dns-servers": f"127.0.0.1:{dns.port}", "mx-port": port, "mx-private": "on", "site-policies": policies})
     world.start_server()
     api = world.api()
     api.ok("PUT", "/v1/settings", {"senders": ["news@shop.example.com"], "company": "Shop", "postal_address": "1 Main Street"})
@@ -80,6 +84,7 @@ def run(world):
         file.write("email\n")
         for domain in ("a", "b", "down", "alone", "null", "busy", "later", "nowhere"):
             file.write("".join(f"p{n}@{domain}.example\n" for n in range(EACH)))
+        file.write("".join(f"p{n}@routed.test\n" for n in range(EACH)))
     world.cli("import", path, "--list", "people")
     world.cli("site", "suspend", "alone.example")
     campaign = api.ok("POST", "/v1/campaigns", {"name": "c", "template_id": 1, "list_id": 1, "from": "news@shop.example.com"})["id"]
@@ -97,12 +102,14 @@ def run(world):
     for name, host, people in (("shared", shared, 2 * EACH), ("second", second, EACH)):
         check(len(host.mails) == people == len(set(host.mails)), f"{name}: {len(host.mails)} mails")
     check(set(alone.mails) == {f"p{n}@alone.example" for n in range(EACH)}, f"alone: {sorted(alone.mails)}")
+    wait_for("the relay takes what is routed there", lambda: len(relay.mails) == EACH, 30, world.server)
+    check(set(relay.mails) == {f"p{n}@routed.test" for n in range(EACH)}, f"relay: {sorted(relay.mails)}")
     check(shared.most <= 2, f"{shared.most} connections where 2 are allowed")
     check(busy.refused > 0 and len(busy.mails) < EACH, "the busy site was not slowed down")
 
     # The DNS is back; the busy site takes the rest bit by bit.
     dns.broken.clear()
-    wait_for("the rest is delivered", lambda: counts()["delivered"] == 6 * EACH, 400, world.server)
+    wait_for("the rest is delivered", lambda: counts()["delivered"] == 7 * EACH, 400, world.server)
     check(len(busy.mails) == EACH == len(set(busy.mails)), f"busy: {len(busy.mails)} mails")
     events = sends(world, campaign)
     sites = {}
@@ -110,16 +117,16 @@ def run(world):
         sites.setdefault(delivered["site"], set()).add(delivered["peer"])
     check(sites == {"mx.shared.example": {f"mx.shared.example:{port}"}, "first.down.example": {f"second.down.example:{port}"},
                     "alone.example": {f"alone.example:{port}"}, "later.example": {f"later.example:{port}"},
-                    "mx.busy.example": {f"mx.busy.example:{port}"}}, f"{sites}")
+                    "mx.busy.example": {f"mx.busy.example:{port}"}, "127.0.0.7": {f"127.0.0.7:{port}"}}, f"{sites}")
     codes = {bounced["enhanced_code"]: bounced for bounced in events["AttemptBounced"]}
     check(set(codes) == {"5.1.10", "5.1.2"}, f"bounced with {set(codes)}")
     check("null MX" in codes["5.1.10"]["reply_text"], codes["5.1.10"])
     slowed = [deferred for deferred in events["AttemptDeferred"] if deferred.get("site") == "mx.busy.example"]
     check(len(slowed) == busy.refused, f"{len(slowed)} deferred, {busy.refused} refused")
     check(world.server.stop() == 0, "SIGTERM")
-    for host in (shared, second, alone, busy):
+    for host in (shared, second, alone, busy, relay):
         host.controller.stop()
-    return f"{6 * EACH} mails to 5 sites, {2 * EACH} bounced, {busy.refused} refused with 421"
+    return f"{7 * EACH} mails to 6 sites, {2 * EACH} bounced, {busy.refused} refused with 421"
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ using sends::v1::RecordAttempt;
 constexpr std::string_view kActor = "effect:smtp";
 constexpr size_t kPoolsMax = 2000;       // sets of mail servers with connections or mails at once; beyond it mails are put off
 constexpr size_t kUnreportedMax = 1024;  // results not durable yet: beyond it no credit is granted
+constexpr int64_t kGatherFrom = 4;       // so many attempts under way: results wait for the next turn, to share a record
 constexpr Duration kReportDelayMin = Milliseconds(100);
 constexpr Duration kReportDelayMax = Seconds(5);
 
@@ -108,6 +109,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
       relay_pool_ = std::make_unique<Pool>(PoolFor(*relay_), dialer, executor, clock);
       granter.Learn(kSite, relay_);
     }
+    Policies::NameMetrics();
     auto& metrics = observe::Metrics::Process();
     for (int result = 1; result <= sends::v1::AttemptResult_MAX; ++result) {  // 0 is no result
       std::string name = sends::v1::AttemptResult_Name(static_cast<AttemptResult>(result));
@@ -138,6 +140,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void Drain(Job done) {
     draining_ = true;
     drained_ = std::move(done);
+    SendGathered();
     pools_to_drain_ = 1;
     const auto drained = [weak = weak_from_this()] {
       const auto self = weak.lock();
@@ -209,9 +212,15 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void Go(uint64_t id, Policies::Found found);
   // The mail that has found its way, or not; null: the partition is led elsewhere, or nothing begins any more.
   std::unique_ptr<Mail> TakeLooking(uint64_t id);
-  // The pool of these mail servers under that policy; null: there are too many.
+  // The pool of these mail servers under that policy, or of this relay; null: there are too many.
   Servers* ServersOf(const Route& route, const Sts& policy);
-  void Send(const std::shared_ptr<Pending>& pending);
+  Servers* ServersOf(const std::shared_ptr<const Smarthost>& relay);
+  Servers* FindServers(const std::string& key);
+  bool RoomForServers();
+  void GoTo(std::unique_ptr<Mail> mail, Servers* servers);
+  // What was gathered: one record for each partition.
+  void SendGathered();
+  void Send(const std::shared_ptr<Pending>& pending, command::More more = command::More::kNone);
   void CheckDrained() {
     if (drained_ && pools_to_drain_ == 0 && unreported_ == 0) std::exchange(drained_, nullptr)();
   }
@@ -224,6 +233,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
   std::map<std::string, Servers> servers_;             // by their names
   std::map<uint64_t, std::unique_ptr<Mail>> looking_;  // mails that wait for the DNS
   uint64_t last_looking_ = 0;
+  std::map<PartitionId, std::vector<std::shared_ptr<Pending>>> gathered_;  // results that leave with the next turn
+  bool gathering_ = false;                                                 // a timer is set
   size_t unreported_ = 0;
   bool draining_ = false;
   size_t pools_to_drain_ = 1;
@@ -591,6 +602,8 @@ void Shared::Drop(PartitionId partition, const std::function<void(const Origin&)
 }
 
 void Shared::FindWay(std::unique_ptr<Mail> mail, const std::string& domain) {
+  const TenantId tenant = static_cast<const AttemptMail&>(*mail).origin().key.tenant;
+  if (const auto relay = ViaOf(options.mx->routes, tenant, domain)) return GoTo(std::move(mail), ServersOf(relay));
   const uint64_t id = ++last_looking_;
   looking_.emplace(id, std::move(mail));
   router_->Find(domain, [weak = weak_from_this(), id, domain](Router::Found found) {
@@ -621,16 +634,48 @@ void Shared::Found(uint64_t id, const std::string& domain, Router::Found found) 
 void Shared::Go(uint64_t id, Policies::Found found) {
   std::unique_ptr<Mail> mail = TakeLooking(id);
   if (mail == nullptr) return;
+  static_cast<AttemptMail&>(*mail).Under(found.policy);
+  if (!found.ok()) return mail->Done(found.verdict);
+  GoTo(std::move(mail), ServersOf(found.route, found.policy));
+}
+
+void Shared::GoTo(std::unique_ptr<Mail> mail, Servers* servers) {
+  if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
   auto& attempt = static_cast<AttemptMail&>(*mail);
   const std::string& credits = attempt.origin().credits;
-  attempt.Under(found.policy);
-  if (!found.ok()) return mail->Done(found.verdict);
-  Servers* servers = ServersOf(found.route, found.policy);
-  if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
   if (!credits.empty()) granter.Learn(credits, servers->site);
   attempt.GoTo(servers->site);
   granter.Begun(*servers->site);
   servers->pool->Submit(std::move(mail));
+}
+
+Shared::Servers* Shared::FindServers(const std::string& key) {
+  const auto found = servers_.find(key);
+  return found == servers_.end() ? nullptr : &found->second;
+}
+
+bool Shared::RoomForServers() {
+  if (servers_.size() >= kPoolsMax) std::erase_if(servers_, [](const auto& entry) { return entry.second.pool->unused(); });
+  return servers_.size() < kPoolsMax;
+}
+
+Shared::Servers* Shared::ServersOf(const std::shared_ptr<const Smarthost>& relay) {
+  const std::string key = fmt::format("relay {} {}", relay->host.ToString(), relay->login ? relay->login->user : "");
+  if (Servers* const found = FindServers(key)) return found;
+  if (!RoomForServers()) return nullptr;
+  std::shared_ptr<Site> site = options.mx->sites->At(relay->host.host);
+  PoolOptions how = PoolFor(*site);
+  how.relay = relay->host;
+  how.session.tls = relay->use_tls;
+  how.session.login = relay->login;
+  how.tls = relay->tls;
+  how.verify = relay->verify;
+  auto connector = std::make_unique<Connector>(
+      Connector::Options{
+          .hosts = {relay->host}, .dial_timeout = how.dial_timeout, .look_up = !ReverseName(relay->host.host), .private_allowed = true},
+      dialer_, options.mx->resolver, executor);
+  auto pool = std::make_unique<Pool>(how, std::move(connector), site, executor, clock);
+  return &servers_.emplace(key, Servers{std::move(site), std::move(pool)}).first->second;
 }
 
 Shared::Servers* Shared::ServersOf(const Route& route, const Sts& policy) {
@@ -639,10 +684,8 @@ Shared::Servers* Shared::ServersOf(const Route& route, const Sts& policy) {
   std::string key;
   for (const std::string& name : names) key += name + ' ';
   if (Enforced(policy)) key += "MTA-STS";
-  const auto found = servers_.find(key);
-  if (found != servers_.end()) return &found->second;
-  if (servers_.size() >= kPoolsMax) std::erase_if(servers_, [](const auto& entry) { return entry.second.pool->unused(); });
-  if (servers_.size() >= kPoolsMax) return nullptr;
+  if (Servers* const found = FindServers(key)) return found;
+  if (!RoomForServers()) return nullptr;
   std::shared_ptr<Site> site = options.mx->sites->At(route.site);
   std::vector<Endpoint> hosts;
   for (const std::string& host : route.hosts) hosts.push_back({host, options.mx->port});
@@ -667,15 +710,27 @@ void Shared::Report(const Origin& origin, RecordAttempt record, std::optional<si
   record.set_attempt(origin.key.attempt);
   ++unreported_;
   unreported_gauge_.Add(1);
-  Send(std::make_shared<Pending>(Pending{.origin = origin,
-                                         .payload = schema::Encode(record),
-                                         .slot = slot,
-                                         .durable = std::move(durable),
-                                         .id = entropy.NextId<CommandId>(),
-                                         .at = clock.Now()}));
+  gathered_[origin.key.partition].push_back(std::make_shared<Pending>(Pending{.origin = origin,
+                                                                              .payload = schema::Encode(record),
+                                                                              .slot = slot,
+                                                                              .durable = std::move(durable),
+                                                                              .id = entropy.NextId<CommandId>(),
+                                                                              .at = clock.Now()}));
+  if (granter.in_flight() < kGatherFrom || draining_) return SendGathered();
+  if (std::exchange(gathering_, true)) return;
+  executor.After(ToNextTurn(clock.Steady()), [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->SendGathered();
+  });
 }
 
-void Shared::Send(const std::shared_ptr<Pending>& pending) {
+void Shared::SendGathered() {
+  gathering_ = false;
+  for (auto& [partition, results] : std::exchange(gathered_, {})) {
+    for (const auto& pending : results) Send(pending, pending == results.back() ? command::More::kNone : command::More::kFollows);
+  }
+}
+
+void Shared::Send(const std::shared_ptr<Pending>& pending, command::More more) {
   command::Command command;
   command.id = pending->id;
   command.type = TypeNumberOf<RecordAttempt>();
@@ -686,31 +741,34 @@ void Shared::Send(const std::shared_ptr<Pending>& pending) {
   command.correlation = pending->origin.correlation;
   command.payload = pending->payload;
   // kNow: until it is durable only the slot knows it, and a loss of power makes it unknown.
-  sender.Send(pending->origin.key.partition, command, Sync::kNow, [weak = weak_from_this(), pending](Result<CommandAt> sent) {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->executor.Post([weak, pending, sent = std::move(sent)] {
-      const auto on_executor = weak.lock();
-      if (!on_executor) return;
-      if (!sent) {
-        observe::Log(observe::Level::kWarn, "a result is not durable yet",
-                     {{"partition", pending->origin.key.partition}, {"error", sent.error()}});
-        on_executor->executor.After(pending->delay, [weak, pending] {
-          if (const auto later = weak.lock()) later->Send(pending);
+  sender.Send(
+      pending->origin.key.partition, command, Sync::kNow,
+      [weak = weak_from_this(), pending](Result<CommandAt> sent) {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->executor.Post([weak, pending, sent = std::move(sent)] {
+          const auto on_executor = weak.lock();
+          if (!on_executor) return;
+          if (!sent) {
+            observe::Log(observe::Level::kWarn, "a result is not durable yet",
+                         {{"partition", pending->origin.key.partition}, {"error", sent.error()}});
+            on_executor->executor.After(pending->delay, [weak, pending] {
+              if (const auto later = weak.lock()) later->Send(pending);
+            });
+            pending->delay = std::min(kReportDelayMax, pending->delay * 2);
+            return;
+          }
+          // 6. Durable.
+          const bool was_full = pending->slot && on_executor->slots.free_count() == 0;
+          if (pending->slot) on_executor->slots.Free(*pending->slot);
+          if (pending->durable) pending->durable();
+          on_executor->unreported_gauge_.Add(-1);
+          if (on_executor->unreported_-- == kUnreportedMax) on_executor->granter.Distribute();
+          if (was_full) on_executor->Pump();
+          on_executor->CheckDrained();
         });
-        pending->delay = std::min(kReportDelayMax, pending->delay * 2);
-        return;
-      }
-      // 6. Durable.
-      const bool was_full = pending->slot && on_executor->slots.free_count() == 0;
-      if (pending->slot) on_executor->slots.Free(*pending->slot);
-      if (pending->durable) pending->durable();
-      on_executor->unreported_gauge_.Add(-1);
-      if (on_executor->unreported_-- == kUnreportedMax) on_executor->granter.Distribute();
-      if (was_full) on_executor->Pump();
-      on_executor->CheckDrained();
-    });
-  });
+      },
+      more);
 }
 
 std::shared_ptr<Shared> MakeShared(const SharedOptions& options, Dialer& dialer, AttemptSlots& slots, Executor& executor, Clock& clock,

@@ -20,6 +20,7 @@
 #include "processors/effects/smtp/policies.h"
 #include "processors/effects/smtp/pool.h"
 #include "processors/effects/smtp/site.h"
+#include "processors/effects/smtp/smarthost.h"
 #include "streams/command/sender.h"
 #include "streams/keyring/keyring.h"
 #include "streams/port/env.h"
@@ -42,6 +43,7 @@ struct MxOptions {
   uint16_t port = 25;
   bool private_allowed = false;  // mail servers on this machine or in private networks
   StsOptions sts = {};
+  std::vector<RouteRule> routes = {};  // mails that are handed to a relay all the same
   // A site is slower, or as fast as before; on the executor.
   std::function<void(const SiteChange& change)> changed = {};
 };

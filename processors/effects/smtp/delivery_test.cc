@@ -11,6 +11,7 @@
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "processors/effects/smtp/fixture.h"
+#include "processors/effects/smtp/granter.h"
 #include "processors/effects/smtp/lease.h"
 #include "processors/effects/smtp/message.h"
 #include "processors/personalization/links.h"
@@ -198,7 +199,10 @@ struct Process {
   // Opens up to `n` attempts, as long as there are credits.
   size_t Slice(uint64_t& next, uint64_t until) {
     std::vector<sends::v1::AttemptOpened> opened;
-    while (next <= until && credits.Take(kSite)) opened.push_back(Make(next++));
+    while (next <= until && credits.Take(kSite)) {
+      opened.push_back(Make(next++));
+      opened.back().set_site(std::string(kSite));
+    }
     Accept(opened);
     return opened.size();
   }
@@ -293,12 +297,48 @@ TEST(Delivery, WhatCannotBeMadeIsReportedAndNotSent) {
   huge.mutable_attributes(0)->set_sealed(
       schema::Seal(kTenant, key, schema::AttributeFieldId("first_name"), std::string(200, 'x'), machine.keys.entropy));
   process.Accept({gone, forged, huge, process.Make(4, 1, 8), process.Make(5, 1, 99)});
-  machine.executor.Run();
+  machine.executor.Advance(kTurn);
   std::vector<int> results;
   for (const auto& result : machine.Results()) results.push_back(result.result());
   EXPECT_EQ(results, (std::vector<int>{sends::v1::ADDRESS_GONE, sends::v1::NOT_RENDERED, sends::v1::NOT_RENDERED, sends::v1::NOT_RENDERED,
                                        sends::v1::NOT_RENDERED}));
   EXPECT_EQ(machine.relay.dials, 0);
+}
+
+TEST(Delivery, ResultsOfATurnShareARecord) {
+  Machine machine;
+  Process process(machine, 20);
+  std::vector<sends::v1::AttemptOpened> opened;
+  for (uint64_t ordinal = 1; ordinal <= 20; ++ordinal) opened.push_back(process.Make(ordinal));
+  process.Accept(opened);
+  machine.executor.Run();
+  EXPECT_EQ(machine.relay.received.size(), 20u);
+  machine.executor.Advance(kTurn);
+  EXPECT_EQ(machine.Results().size(), 20u);
+  EXPECT_LE(machine.log.records.size(), 5u);  // the last ones, when little is under way, leave at once
+  EXPECT_EQ(process.attempts.free_count(), 64u);
+  // With one under way nothing is waited for.
+  process.Accept({process.Make(21)});
+  machine.executor.Run();
+  EXPECT_EQ(machine.Results().size(), 21u);
+}
+
+TEST(Delivery, AQuickRelayHasMoreAheadAndASlowOneTwoAConnection) {
+  Machine machine;
+  Process process(machine, 4);
+  uint64_t next = 1;
+  for (int turn = 0; turn < 100; ++turn) {  // each turn takes all that there is: 2,000 a second and more
+    process.Slice(next, 100'000);
+    machine.executor.Advance(kTurn);
+  }
+  EXPECT_GT(next, 1000u);
+  machine.relay.hook = [](const std::string& command, const std::string&) { return command == "MAIL" ? "hang" : ""; };
+  const uint64_t before = next;
+  for (int turn = 0; turn < 1000; ++turn) {
+    process.Slice(next, 100'000);
+    machine.executor.Advance(kTurn);
+  }
+  EXPECT_LE(next - before, 6u * 8u) << "no more than was ahead of the quick one";
 }
 
 TEST(Delivery, CreditsAreBoundedAndComeBack) {

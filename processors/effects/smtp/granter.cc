@@ -7,11 +7,15 @@
 namespace maily::smtp {
 namespace {
 
-constexpr Duration kTick = Seconds(1);  // credits unspent for so long are taken back
-constexpr int64_t kUnknownAhead = 1;    // mails to a domain that nobody has routed yet
-constexpr int64_t kNowhereAhead = 16;   // mails that are settled without a site
-constexpr int64_t kOthersAhead = 64;    // under way to domains without a lane of their own
-constexpr size_t kPlacesMax = 100'000;  // domains whose site is remembered
+constexpr Duration kTick = Seconds(1);              // credits unspent for so long are taken back
+constexpr int64_t kUnknownAhead = 1;                // mails to a domain that nobody has routed yet
+constexpr int64_t kNowhereAhead = 16;               // mails that are settled without a site
+constexpr int64_t kOthersAhead = 64;                // under way to domains without a lane of their own
+constexpr size_t kPlacesMax = 100'000;              // domains whose site is remembered
+constexpr Duration kAhead = Milliseconds(12);       // three turns: granted and durable, made, on the wire
+constexpr Duration kPaceWindow = Milliseconds(50);  // over which a pace is taken
+constexpr int64_t kAtOnce = 8;                      // credits that a partition gets in a turn, if there are so many
+constexpr int64_t kAheadMax = 6;                    // times what a slow site would have
 
 }  // namespace
 
@@ -82,8 +86,44 @@ void Granter::Begun(const Site& site) { ++in_flight_at_[&site]; }
 void Granter::Ended(std::string_view key, const Site* site) {
   --in_flight_;
   if (key.empty()) --in_flight_of_others_;
-  if (site != nullptr) --in_flight_at_[site];
-  Distribute();
+  const Duration now = clock_.Steady();
+  pace_.Ended(now);
+  if (site != nullptr) {
+    --in_flight_at_[site];
+    paces_[site].Ended(now);
+  }
+  DistributeInTurn();
+}
+
+void Granter::Pace::Ended(Duration now) {
+  ++ended;
+  if (now - since < kPaceWindow) return;
+  per_second = static_cast<double>(ended) * 1e6 / static_cast<double>((now - since).us);
+  since = now;
+  ended = 0;
+}
+
+int64_t Granter::Pace::Ahead() const { return static_cast<int64_t>(per_second * static_cast<double>(kAhead.us) / 1e6); }
+
+int64_t Granter::Budget() const { return options_.budget + std::min(pace_.Ahead(), options_.budget * (kAheadMax - 1)); }
+
+int64_t Granter::Outstanding() const {
+  int64_t outstanding = 0;
+  for (const auto& [partition, member] : members_) {
+    for (const auto& [key, account] : member.accounts) outstanding += account.outstanding();
+  }
+  return outstanding;
+}
+
+void Granter::DistributeInTurn() {
+  if (turn_armed_) return;
+  if (in_flight_ + Outstanding() <= options_.budget / 2) return Distribute();
+  turn_armed_ = true;
+  executor_.After(ToNextTurn(clock_.Steady()), [this, alive = alive_] {
+    if (!*alive) return;
+    turn_armed_ = false;
+    Distribute();
+  });
 }
 
 const Granter::Place* Granter::PlaceOf(std::string_view key) const {
@@ -102,7 +142,12 @@ int64_t Granter::Free(std::string_view key, Duration now) {
     const int64_t allowance = place->site->Allowance(now);
     const auto workers = static_cast<int64_t>(options_.workers);
     const auto flying = in_flight_at_.find(place->site.get());
-    return (allowance + workers - 1) / workers - (flying == in_flight_at_.end() ? 0 : flying->second) - OutstandingAt(place->site.get());
+    int64_t most = (allowance + workers - 1) / workers;
+    if (place->site->AtFullPace(now)) {
+      if (const auto pace = paces_.find(place->site.get()); pace != paces_.end())
+        most += std::min(pace->second.Ahead(), most * (kAheadMax - 1));
+    }
+    return most - (flying == in_flight_at_.end() ? 0 : flying->second) - OutstandingAt(place->site.get());
   }
   int64_t outstanding = 0;
   for (const auto& [partition, member] : members_) {
@@ -118,15 +163,12 @@ void Granter::PostDistribute() {
   executor_.Post([this, alive = alive_] {
     if (!*alive) return;
     posted_ = false;
-    Distribute();
+    DistributeInTurn();
   });
 }
 
 void Granter::Distribute() {
-  int64_t free = options_.budget - in_flight_;
-  for (const auto& [partition, member] : members_) {
-    for (const auto& [key, account] : member.accounts) free -= account.outstanding();
-  }
+  int64_t free = Budget() - in_flight_ - Outstanding();
   if (free > 0 && !wants_.empty() && options_.may()) {
     const Duration now = clock_.Steady();
     const Instant wall = clock_.Now();
@@ -150,8 +192,8 @@ void Granter::Distribute() {
       const Place* place = PlaceOf(want->first);
       Site* site = place != nullptr ? place->site.get() : nullptr;
       int64_t share = Free(want->first, now);
-      if (share > 0 && site != nullptr) share = std::max<int64_t>(1, share / std::max<int64_t>(1, wanting[site]--));
-      share = std::min(share, std::max<int64_t>(1, free / all));
+      if (share > 0 && site != nullptr) share = std::min(share, std::max<int64_t>(kAtOnce, share / std::max<int64_t>(1, wanting[site]--)));
+      share = std::min({share, free, std::max<int64_t>(kAtOnce, free / all)});
       if (share > 0 && site != nullptr) share = site->Take(static_cast<uint32_t>(share), now, wall);
       if (share <= 0) continue;
       free -= share;
@@ -210,6 +252,7 @@ void Granter::Tick() {
     member.credits->Prune();
   }
   std::erase_if(in_flight_at_, [](const auto& entry) { return entry.second == 0; });
+  std::erase_if(paces_, [this](const auto& entry) { return !in_flight_at_.contains(entry.first); });
   std::erase_if(outstanding_at_, [](const auto& entry) { return entry.second == 0; });
   Distribute();
 }

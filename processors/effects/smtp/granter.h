@@ -3,6 +3,10 @@
 // A partition wants credits by the relay's name, or by the key of a recipient domain. The site of a domain is learnt when a mail to it was
 // routed; until then one mail at a time goes there. What is free at a site is shared out in turn among those who want it: partitions, and
 // tenants, whose domains have keys of their own. What a partition does not use within kTick is taken back. Lives on one executor.
+//
+// While there is much to do, credits are given in turns of kTurn and some at once: a partition opens many attempts with one frame then,
+// instead of a frame, a sync and a record for each. So that connections are busy meanwhile, a site that is quick gets as many more ahead as
+// it takes in kAhead; one that is slow has two for a connection (ADR 36).
 #pragma once
 
 #include <cstdint>
@@ -19,6 +23,11 @@
 #include "streams/task/credits.h"
 
 namespace maily::smtp {
+
+// What nobody waits for is done at these moments of steady time, the same for all: as tasks take results (streams/task/task.cc, kGather),
+// so that frames, records and syncs are shared.
+inline constexpr Duration kTurn = Milliseconds(4);
+constexpr Duration ToNextTurn(Duration now) { return {kTurn.us - now.us % kTurn.us}; }
 
 class Granter {
  public:
@@ -48,6 +57,9 @@ class Granter {
   void PostDistribute();
   void Distribute();
 
+  // Attempts under way.
+  int64_t in_flight() const { return in_flight_; }
+
  private:
   struct Account {
     int64_t given = 0;   // granted and not taken back
@@ -62,8 +74,22 @@ class Granter {
   struct Place {
     std::shared_ptr<Site> site;  // null: nowhere
   };
+  // How quickly mails came to their ends lately.
+  struct Pace {
+    Duration since;
+    int64_t ended = 0;
+    double per_second = 0;
+
+    void Ended(Duration now);
+    // As many as end in kAhead.
+    int64_t Ahead() const;
+  };
   void ArmTick();
   void Tick();
+  // Now if little is under way, else with the next turn.
+  void DistributeInTurn();
+  int64_t Budget() const;
+  int64_t Outstanding() const;
   // How many mails of `key` may be granted now, the total budget apart.
   int64_t Free(std::string_view key, Duration now);
   int64_t OutstandingAt(const Site* site) const;
@@ -78,10 +104,13 @@ class Granter {
   std::map<std::string, Place, std::less<>> places_;
   std::map<const Site*, int64_t> in_flight_at_;
   std::map<const Site*, int64_t> outstanding_at_;
+  std::map<const Site*, Pace> paces_;
+  Pace pace_;  // of all
   int64_t in_flight_ = 0;
   int64_t in_flight_of_others_ = 0;
   bool posted_ = false;
   bool tick_armed_ = false;
+  bool turn_armed_ = false;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -2,12 +2,12 @@
 #include "processors/effects/smtp/message.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "schemas/address.h"
 #include "schemas/tracking_id.h"
 #include "streams/base/bytes.h"
+#include "streams/base/utf8.h"
 #include "streams/keyring/cipher.h"
 
 namespace maily::smtp {
@@ -18,9 +18,6 @@ constexpr size_t kEncodedWordBytes =
 constexpr size_t kLineMax = 76;
 
 bool IsControl(char c) { return static_cast<uint8_t>(c) < 0x20 || c == 0x7F; }
-bool IsAscii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
-}
 bool IsAlnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsAtext(char c) {
   return IsAlnum(c) || static_cast<uint8_t>(c) >= 0x80 || std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
@@ -77,12 +74,22 @@ void AppendMailbox(std::string_view header, const Mailbox& mailbox, std::string&
   out += "<" + mailbox.address + ">\r\n";
 }
 
-// Bytes that quoted-printable may leave as they are, wherever they stand in a line; space, tab and '.' depend on where.
-constexpr std::array<bool, 256> kPlain = [] {
-  std::array<bool, 256> plain{};
-  for (size_t c = 33; c < 127; ++c) plain[c] = c != '=' && c != '.';
-  return plain;
-}();
+// Bytes that quoted-printable may leave as they are; a space at the end of a line and a '.' at its beginning are not.
+constexpr bool IsPlain(char c) { return c >= ' ' && c != 0x7F && c != '='; }  // char is signed: no high bytes
+
+// How many bytes from `text` on are plain, at most `most`.
+size_t PlainRun(const char* text, size_t most) {
+  constexpr size_t kBlock = 16;  // for the compiler to look at all of them at once
+  size_t run = 0;
+  for (; run + kBlock <= most; run += kBlock) {
+    bool all = true;
+    for (size_t k = 0; k < kBlock; ++k) all &= IsPlain(text[run + k]);
+    if (!all) break;
+  }
+  while (run < most && IsPlain(text[run])) ++run;
+  return run;
+}
+bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 
 }  // namespace
 
@@ -175,15 +182,20 @@ void AppendQuotedPrintable(std::string_view text, std::string& out) {
     line = out.size();
   };
   for (size_t i = 0; i < text.size();) {
-    size_t run = i;
-    const size_t run_max = std::min(text.size(), i + (kLineMax - 1) - std::min<size_t>(kLineMax - 1, out.size() - line));
-    while (run < run_max && kPlain[static_cast<uint8_t>(text[run])]) ++run;
-    if (run > i) {
-      out.append(text, i, run - i);
-      i = run;
+    const char c = text[i];
+    // A row of bytes that stand as they are, up to the end of this line or of the one in `text`.
+    const bool begins_line = out.size() == line;
+    const size_t left = (kLineMax - 1) - std::min<size_t>(kLineMax - 1, out.size() - line);
+    size_t run = c == '.' && begins_line ? 0 : PlainRun(text.data() + i, std::min(text.size() - i, left));
+    const size_t after = i + run;
+    if (after == text.size() || text[after] == '\r' || text[after] == '\n') {
+      while (run > 0 && IsBlank(text[i + run - 1])) --run;
+    }
+    if (run > 0) {
+      out.append(text, i, run);
+      i += run;
       continue;
     }
-    const char c = text[i];
     if (c == '\r' || c == '\n') {
       i += c == '\r' && i + 1 < text.size() && text[i + 1] == '\n' ? 2 : 1;
       out += "\r\n";
@@ -193,7 +205,7 @@ void AppendQuotedPrintable(std::string_view text, std::string& out) {
     ++i;
     const bool ends_line = i == text.size() || text[i] == '\r' || text[i] == '\n';
     // A dot is left alone but at the front of a line: some servers handle stuffed dots wrongly.
-    if (kPlain[static_cast<uint8_t>(c)] || ((c == ' ' || c == '\t') && !ends_line) || (c == '.' && out.size() > line)) {
+    if (IsBlank(c) ? !ends_line : IsPlain(c) && (c != '.' || !begins_line)) {
       room(1);
       if (c != '.' || out.size() > line) {
         out.push_back(c);

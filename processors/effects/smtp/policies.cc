@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "streams/observe/logging.h"
+#include "streams/observe/metrics.h"
 
 namespace maily::smtp {
 namespace {
@@ -17,13 +18,33 @@ constexpr size_t kShownMax = 5;  // patterns in a text
 
 Verdict Later(std::string text) { return {.kind = Verdict::Kind::kDeferred, .stage = Stage::kConnect, .text = std::move(text)}; }
 
-mta_sts::CacheOptions CacheOptionsOf(const StsOptions& options, size_t workers, observe::Counter failed) {
+struct Meters {
+  observe::Counter fetch_failures = observe::Metrics::Process().AddCounter(
+      "maily_mta_sts_fetch_failures_total", "Policies of MTA-STS that the DNS announces and that could not be fetched.");
+  observe::Counter mails[2][2];  // by mode (enforce, testing) and result (ok, failed)
+
+  Meters() {
+    for (size_t mode = 0; mode < 2; ++mode) {
+      for (size_t result = 0; result < 2; ++result) {
+        mails[mode][result] = observe::Metrics::Process().AddCounter(
+            "maily_mta_sts_mails_total", "Attempts under a policy of MTA-STS, by whether it was kept to.",
+            {{"mode", mode == 0 ? "enforce" : "testing"}, {"result", result == 0 ? "ok" : "failed"}});
+      }
+    }
+  }
+};
+const Meters& Metered() {
+  static const Meters* const meters = new Meters();
+  return *meters;
+}
+
+mta_sts::CacheOptions CacheOptionsOf(const StsOptions& options, size_t workers) {
   mta_sts::CacheOptions cache;
   cache.domains_max /= std::max<size_t>(1, workers);
   cache.bytes_max /= std::max<size_t>(1, workers);
   cache.changed = options.keep;
-  cache.failed = [failed](const std::string& domain, const std::string& reason, const Entry* kept) {
-    failed.Add();
+  cache.failed = [](const std::string& domain, const std::string& reason, const Entry* kept) {
+    Metered().fetch_failures.Add();
     const bool missed = kept != nullptr && kept->policy.mode != Mode::kNone;
     observe::Log(missed ? observe::Level::kWarn : observe::Level::kDebug, "a policy of MTA-STS cannot be fetched",
                  {{"domain", domain}, {"why", reason}, {"kept", missed ? kept->id : ""}});
@@ -50,20 +71,11 @@ std::string FaultOf(const Entry& entry, const Verdict& verdict) {
 }  // namespace
 
 Policies::Policies(const StsOptions& options, Resolver& resolver, Executor& executor, Clock& clock, size_t workers)
-    : cache_(resolver, *options.fetch, executor, clock,
-             CacheOptionsOf(
-                 options, workers,
-                 observe::Metrics::Process().AddCounter("maily_mta_sts_fetch_failures_total",
-                                                        "Policies of MTA-STS that the DNS announces and that could not be fetched."))) {
+    : cache_(resolver, *options.fetch, executor, clock, CacheOptionsOf(options, workers)) {
   for (const Entry& entry : options.known) cache_.Restore(entry);
-  for (size_t mode = 0; mode < 2; ++mode) {
-    for (size_t result = 0; result < 2; ++result) {
-      mails_[mode][result] = observe::Metrics::Process().AddCounter(
-          "maily_mta_sts_mails_total", "Attempts under a policy of MTA-STS, by whether it was kept to.",
-          {{"mode", mode == 0 ? "enforce" : "testing"}, {"result", result == 0 ? "ok" : "failed"}});
-    }
-  }
 }
+
+void Policies::NameMetrics() { Metered(); }
 
 void Policies::Apply(const std::string& domain, Route route, std::move_only_function<void(Found)> done) {
   cache_.Lookup(domain, [domain, route = std::move(route), done = std::move(done)](Result<std::optional<Entry>> entry) mutable {
@@ -95,7 +107,7 @@ sends::v1::MtaSts Policies::Tell(const Entry& entry, Verdict& verdict) {
     told.set_failure(verdict.text);
     failed = true;
   }
-  mails_[enforced ? 0 : 1][failed ? 1 : 0].Add();
+  Metered().mails[enforced ? 0 : 1][failed ? 1 : 0].Add();
   return told;
 }
 

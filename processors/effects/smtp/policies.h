@@ -16,7 +16,6 @@
 #include "maily/sends/v1/state.pb.h"
 #include "processors/effects/mta_sts/policy_cache.h"
 #include "processors/effects/smtp/route.h"
-#include "streams/observe/metrics.h"
 #include "streams/tls/channel.h"
 
 namespace maily::smtp {
@@ -47,12 +46,14 @@ class Policies {
   // `domain` in A-labels, `route` with one host at least. `done` once, never within the call.
   void Apply(const std::string& domain, Route route, std::move_only_function<void(Found)> done);
 
+  // Makes its metrics be there from the start, whether policies are asked for or not.
+  static void NameMetrics();
+
   // What the attempt's report says of the policy, and counts it. A deferral that is the policy's gets it said in its text.
   sends::v1::MtaSts Tell(const mta_sts::Entry& entry, Verdict& verdict);
 
  private:
   mta_sts::PolicyCache cache_;
-  observe::Counter mails_[2][2];  // by mode (enforce, testing) and result (ok, failed)
 };
 
 }  // namespace maily::smtp

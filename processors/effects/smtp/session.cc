@@ -7,6 +7,7 @@
 
 #include "streams/base/base64.h"
 #include "streams/base/result.h"
+#include "streams/base/utf8.h"
 
 namespace maily::smtp {
 namespace {
@@ -37,9 +38,6 @@ std::string_view EnhancedCode(int code, std::string_view text) {
 bool FitsEnvelope(std::string_view address) {
   return address.size() <= 320 && std::none_of(address.begin(), address.end(),
                                                [](char c) { return static_cast<uint8_t>(c) <= 0x20 || c == 0x7F || c == '<' || c == '>'; });
-}
-bool IsAscii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
 }
 
 // The message with lines that begin with a dot doubled, and the final dot (RFC 5321 §4.5.2).

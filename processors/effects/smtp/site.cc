@@ -63,6 +63,11 @@ uint32_t Site::Allowance(Duration now) {
   return suspended_ || now < paused_until_ ? 0 : limit_;
 }
 
+bool Site::AtFullPace(Duration now) {
+  const std::lock_guard lock(mutex_);
+  return !suspended_ && now >= paused_until_ && limit_ == limit_max();
+}
+
 void Site::Roll(Instant wall) {
   const int64_t hour = wall.us / kHourUs;
   if (hour == hour_) return;

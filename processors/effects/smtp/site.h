@@ -58,6 +58,8 @@ class Site {
 
   // How many mails may be under way at once now, over all workers; 0 while it is suspended or pauses.
   uint32_t Allowance(Duration now);
+  // Nothing holds it back below its limit.
+  bool AtFullPace(Duration now);
   // Up to `n` mails may begin within the limits of rate, hour and day; gives how many. Those that do not begin are given back.
   uint32_t Take(uint32_t n, Duration now, Instant wall);
   void GiveBack(uint32_t n);
