@@ -35,6 +35,7 @@ TEST_F(DryRunTest, EveryRouteThatTakesItAppendsNothing) {
     ++routes;
     std::string target(row.pattern);
     if (const size_t id = target.find("{id}"); id != std::string::npos) target.replace(id, 4, "1");
+    if (const size_t site = target.find("{site}"); site != std::string::npos) target.replace(site, 6, "google.com");
     if (const size_t name = target.find("{name}"); name != std::string::npos) target.replace(name, 6, "example.com");
     const bool in_query = row.example.starts_with('?');
     target += (in_query ? std::string(row.example) + "&" : "?") + "dry_run=true";

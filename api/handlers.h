@@ -22,6 +22,11 @@ void CreateKey(Call call);
 void ListKeys(Call call);
 void RevokeKey(Call call);
 
+// sites.cc
+void SuspendSite(Call call);
+void ResumeSite(Call call);
+void ListSiteChanges(Call call);
+
 // domains.cc
 void AddDomain(Call call);
 void ListDomains(Call call);
@@ -50,6 +55,7 @@ void ChangeMembers(Call call);
 void AddSuppression(Call call);
 void AddSuppressions(Call call);
 void ListSuppressions(Call call);
+void CheckSuppression(Call call);
 void RemoveSuppression(Call call);
 
 // templates.cc

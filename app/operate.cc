@@ -12,7 +12,6 @@
 #include "streams/journal/rejected.h"
 #include "streams/link/publisher.h"
 #include "streams/observe/logging.h"
-#include "streams/port/resolver.h"
 
 namespace maily::app {
 namespace {
@@ -233,8 +232,6 @@ Response Journal(const OperatorNeeds& needs, const Request& request) {
   return response;
 }
 
-Error NoSites() { return Fail(Code::kConflict, "mail goes to a relay here: there are no sites; see the setting routing"); }
-
 json SiteJson(const smtp::Site::Status& site) {
   return {{"site", site.site},
           {"connections", site.connections},
@@ -244,20 +241,10 @@ json SiteJson(const smtp::Site::Status& site) {
           {"suspended", site.suspended},
           {"this_hour", site.this_hour},
           {"today", site.today},
+          {"leased", site.leased},
           {"delivered", site.delivered},
           {"deferred", site.deferred},
           {"bounced", site.bounced}};
-}
-
-// Made if it is not there yet: a site can be suspended before the first mail goes there.
-Response ChangeSite(const OperatorNeeds& needs, const Request& request, bool (smtp::Site::*change)()) {
-  if (needs.sites == nullptr) return Refuse(request, NoSites());
-  const std::string name(request.Param("site"));
-  if (!HostName(name)) return Refuse(request, Fail(Code::kInvalid, "\"{}\" is no name of a site", name));
-  const std::shared_ptr<smtp::Site> site = needs.sites->At(name);
-  const bool changed = (site.get()->*change)();
-  if (changed) observe::Log(observe::Level::kInfo, site->suspended() ? "a site is suspended" : "a site is resumed", {{"site", name}});
-  return Response::Json(200, SiteJson(site->Look(needs.clock->Steady(), needs.clock->Now())).dump());
 }
 
 }  // namespace
@@ -302,10 +289,6 @@ void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
     for (const auto& site : needs.sites->All()) items.push_back(SiteJson(site->Look(needs.clock->Steady(), needs.clock->Now())));
     respond(Response::Json(200, json({{"items", items}, {"routing", "mx"}}).dump()));
   });
-  add(Method::kPost, "/v1/sites/{site}:suspend",
-      [&needs](const Request& request, Respond respond) { respond(ChangeSite(needs, request, &smtp::Site::Suspend)); });
-  add(Method::kPost, "/v1/sites/{site}:resume",
-      [&needs](const Request& request, Respond respond) { respond(ChangeSite(needs, request, &smtp::Site::Resume)); });
   add(Method::kGet, "/v1/journal", [&needs](Request request, Respond respond) {
     auto shared = std::make_shared<std::pair<Request, Respond>>(std::move(request), std::move(respond));
     needs.executor->Post([&needs, shared] { shared->second(Journal(needs, shared->first)); });

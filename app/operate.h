@@ -31,8 +31,8 @@ struct OperatorNeeds {
 };
 
 // GET /v1/instance, GET /v1/projections, GET /v1/projections/digests, POST /v1/projections/{group}:rebuild, POST …:rollback,
-// GET /v1/journal?partition=&from=, GET /v1/sites, POST /v1/sites/{site}:suspend, POST …:resume (both of this process, until it ends). All
-// need an admin key of the tenant `default`, for they show all tenants; `needs` must outlive the router.
+// GET /v1/journal?partition=&from=, GET /v1/sites (as this process knows them). All need an admin key of the tenant `default`, for they
+// show all tenants; `needs` must outlive the router.
 void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs);
 
 }  // namespace maily::app

@@ -18,7 +18,18 @@ namespace {
 using nlohmann::json;
 
 // How a flag or argument gets into the request.
-enum class As { kPath, kQuery, kText, kNumber, kSwitch, kList, kFileText, kWhole };
+enum class As {
+  kPath,
+  kQuery,
+  kText,
+  kNumber,
+  kSwitch,
+  kList,
+  kFileText,
+  kWhole,
+  kWho,      // kText; @example.com becomes the member "domain"
+  kWhoQuery  // kQuery likewise
+};
 
 struct Field {
   const char* name;    // of the argument (no dashes) or flag (--name), and of {name} in the path
@@ -52,6 +63,13 @@ int PrintCheck(const Common& common, const HttpAnswer& answer) {
     }
   }
   return parsed.value("passed", false) ? kExitOk : kExitDifference;
+}
+
+// The entries as a table; whether there are any is the exit code.
+int PrintSuppressionCheck(const Common& common, const HttpAnswer& answer) {
+  const json parsed = json::parse(answer.body, nullptr, false);
+  const int code = PrintAnswer(common, answer);
+  return code == kExitOk && parsed.is_object() && parsed.value("suppressed", false) ? kExitDifference : code;
 }
 
 const std::vector<Row>& Rows() {
@@ -159,25 +177,57 @@ const std::vector<Row>& Rows() {
       {"campaign", "cancel", "maily campaign cancel 1", "POST", "/v1/campaigns/{id}:cancel", {kId}},
       {"suppression",
        "add",
-       "maily suppression add ann@example.com --reason manual",
+       "maily suppression add ann@example.com --reason manual --note 'asked on the phone'; maily suppression add @example.org",
        "POST",
        "/v1/suppressions",
-       {{"email", "email", As::kText, true, "the address"}, {"--reason", "reason", As::kText, false, "why"}}},
+       {{"who", "email", As::kWho, true, "an address; or @ and a domain, for every address there"},
+        {"--reason", "reason", As::kText, false,
+         "manual, the default, hard_bounce, soft_bounces, complaint, unsubscribed, blocked, invalid, erased or other"},
+        {"--stream", "stream", As::kText, false, "for which mails: all, the default, marketing or transactional"},
+        {"--note", "note", As::kText, false, "in free words; of an address it is sealed"}}},
       {"suppression",
        "remove",
-       "maily suppression remove ann@example.com",
+       "maily suppression remove ann@example.com --reason 'asked for mail again'",
        "DELETE",
        "/v1/suppressions",
-       {{"email", "email", As::kQuery, true, "the address"}}},
-      {"suppression", "list", "maily suppression list", "GET", "/v1/suppressions", {kSize, kPage}},
+       {{"who", "email", As::kWhoQuery, true, "the address; or @ and the domain"},
+        {"--reason", "reason", As::kQuery, true, "why, in free words"}}},
+      {"suppression",
+       "list",
+       "maily suppression list --reason complaint --since 2026-11-21T00:00:00Z",
+       "GET",
+       "/v1/suppressions",
+       {{"--reason", "reason", As::kQuery, false, "only of this reason"},
+        {"--domain", "domain", As::kQuery, false, "only of this domain: itself, and addresses there"},
+        {"--since", "since", As::kQuery, false, "only what was added at this time or later"},
+        kSize,
+        kPage}},
+      {"suppression",
+       "check",
+       "maily suppression check ann@example.com (whether mail to it is stopped, and by which entries; exit code 4 if it is)",
+       "GET",
+       "/v1/suppressions:check",
+       {{"email", "email", As::kQuery, true, "the address"}},
+       PrintSuppressionCheck},
       {"site", "list", "maily site list (where mail goes, how fast, and why not faster)", "GET", "/v1/sites", {}},
       {"site",
        "suspend",
-       "maily site suspend google.com (no mail goes there from this server, until it is resumed or ends)",
+       "maily site suspend google.com --reason \"they asked us to wait\" (no mail goes there until it is resumed)",
        "POST",
        "/v1/sites/{site}:suspend",
-       {kSite}},
-      {"site", "resume", "maily site resume google.com", "POST", "/v1/sites/{site}:resume", {kSite}},
+       {kSite, {"--reason", "reason", As::kText, false, "why, for those who look later"}}},
+      {"site",
+       "resume",
+       "maily site resume google.com",
+       "POST",
+       "/v1/sites/{site}:resume",
+       {kSite, {"--reason", "reason", As::kText, false, "why, for those who look later"}}},
+      {"site",
+       "changes",
+       "maily site changes google.com (why it was slow: each decision with its cause, newest first)",
+       "GET",
+       "/v1/sites/{site}/changes",
+       {kSite, kSize, kPage}},
       {"deadletter", "list", "maily deadletter list", "GET", "/v1/deadletters", {kSize, kPage}},
       {"projection", "list", "maily projection list", "GET", "/v1/projections", {}},
       {"projection", "verify", "maily projection verify (digests of the read models)", "GET", "/v1/projections/digests", {}},
@@ -225,8 +275,12 @@ int Run(const Common& common, const Row& row, const Values& values) {
     } else if (field.as == As::kPath) {
       const std::string placeholder = std::string("{") + field.name + "}";
       path.replace(path.find(placeholder), placeholder.size(), PercentEncode(text));
-    } else if (field.as == As::kQuery) {
-      query += std::string(query.empty() ? "?" : "&") + field.member + "=" + PercentEncode(text);
+    } else if (field.as == As::kQuery || field.as == As::kWhoQuery) {
+      const bool domain = field.as == As::kWhoQuery && text[0] == '@';
+      query +=
+          std::string(query.empty() ? "?" : "&") + (domain ? "domain" : field.member) + "=" + PercentEncode(domain ? text.substr(1) : text);
+    } else if (field.as == As::kWho && text[0] == '@') {
+      body["domain"] = text.substr(1);
     } else if (field.as == As::kFileText || field.as == As::kWhole) {
       auto content = ReadFile(text);
       if (!content) return PrintError(common, content.error());
@@ -431,6 +485,7 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
     }
     sub->callback([&chosen, &row, values] { chosen = [&row, values](const Common& common) { return Run(common, row, *values); }; });
   }
+  AddSuppressionFiles(*app.get_subcommand("suppression"), chosen);
 }
 
 }  // namespace maily::app

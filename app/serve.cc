@@ -45,6 +45,7 @@
 #include "processors/effects/runner.h"
 #include "processors/effects/smtp/delivery.h"
 #include "processors/effects/smtp/message.h"
+#include "processors/effects/smtp/site_leases.h"
 #include "processors/pipeline.h"
 #include "projections/projector/keeper.h"
 #include "projections/read_models.h"
@@ -125,6 +126,7 @@ struct Runtime {
   std::unique_ptr<task::TaskEnvironment> environment;
   std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
   std::shared_ptr<smtp::MxOptions> mx;              // null: mail goes to a relay
+  std::shared_ptr<smtp::SiteLeases> site_leases;    // with mx
   std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
   std::unique_ptr<PublicTopics> public_topics;      // null: not of this process
   std::unique_ptr<task::Host> host;                 // null: leads no partitions
@@ -315,6 +317,11 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     run.mx->sts.fetch = run.fetch.get();
     run.mx->sts.known = run.policies->known();
     run.mx->sts.keep = [&run](const mta_sts::Entry& entry) { run.policies->Keep(entry); };
+  }
+  if (run.mx) {
+    const auto home = std::make_shared<smtp::SiteHome>(*run.sender, *run.replies, run.workers->at(0), run.clock, run.entropy, partitions);
+    run.site_leases = smtp::SiteLeases::Make(home, run.mx->sites);
+    run.mx->changed = [home](const smtp::SiteChange& change) { home->Report(change); };
   }
   const auto connections = static_cast<size_t>(config.Number(run.mx ? "mx_connections" : "relay_connections"));
   const std::string base_url = TrackingBaseUrl(config);
@@ -632,6 +639,7 @@ void StopWorkers(Runtime& run) {
 
 constexpr Duration kMailsWait = Seconds(5);
 constexpr Duration kInboxWait = Seconds(3);
+constexpr Duration kLeasesWait = Seconds(2);
 
 // Hands over in the order of the flow of data: no more requests, no more decisions, then the readers.
 bool Stop(Runtime& run, Duration timeout) {
@@ -659,6 +667,13 @@ bool Stop(Runtime& run, Duration timeout) {
   for (const auto& worker : run.smtp) smtp::Drain(worker, [&mails] { mails.Done(); });
   if (!mails.WaitFor(std::min(left(), kMailsWait)))
     observe::Log(observe::Level::kWarn, "mails were cut off; they are settled at the next start", {{"seconds", kMailsWait.us / 1'000'000}});
+  if (run.site_leases) {
+    const auto returned = std::make_shared<Latch>();
+    returned->Expect(1);
+    run.site_leases->Stop([returned] { returned->Done(); });
+    if (!returned->WaitFor(std::min(left(), kLeasesWait)))
+      observe::Log(observe::Level::kWarn, "leases of sites were not returned; their mails count as sent");
+  }
   Latch groups;
   groups.Expect(run.projections.size());
   for (const auto& projection : run.projections) projection->Stop([&groups] { groups.Done(); });

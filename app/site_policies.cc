@@ -41,7 +41,22 @@ constexpr Member kMembers[] = {
        p.pause_min = Duration{static_cast<int64_t>(n * 1e6)};
        p.pause_max = std::max(p.pause_max, p.pause_min);
      }},
+    {"warm_up_hold_percent", 100, [](SitePolicy& p, double n) { p.hold_percent = static_cast<uint32_t>(n); }},
 };
+constexpr size_t kWarmUpDaysMax = 100;
+constexpr uint64_t kWarmUpMailsMax = 1'000'000'000'000;
+
+// Empty: it is no plan.
+std::vector<uint64_t> ReadPlan(const YAML::Node& node) {
+  std::vector<uint64_t> plan;
+  if (!node.IsSequence() || node.size() > kWarmUpDaysMax) return {};
+  for (const YAML::Node& day : node) {
+    uint64_t mails = 0;
+    if (!YAML::convert<uint64_t>::decode(day, mails) || mails == 0 || mails > kWarmUpMailsMax) return {};
+    plan.push_back(mails);
+  }
+  return plan;
+}
 
 Result<void> ReadOne(const std::string& path, const YAML::Node& entry, Policies& policies) {
   const auto wrong = [&](const YAML::Node& at, const std::string& what) {
@@ -54,10 +69,18 @@ Result<void> ReadOne(const std::string& path, const YAML::Node& entry, Policies&
   for (const auto& member : entry) {
     const auto name = member.first.as<std::string>();
     if (name == "site") continue;
+    if (name == "warm_up") {
+      policy.warm_up = ReadPlan(member.second);
+      if (policy.warm_up.empty()) {
+        return wrong(member.second,
+                     fmt::format("warm_up lists the mails of 1 to {} days, each from 1, like [50, 100, 500]", kWarmUpDaysMax));
+      }
+      continue;
+    }
     const auto known = std::ranges::find_if(kMembers, [&](const Member& one) { return name == one.name; });
     if (known == std::end(kMembers)) {
       return wrong(member.first, fmt::format("unknown member '{}'; there are site, connections, mails_per_connection, mails_per_minute, "
-                                             "mails_per_hour, mails_per_day and pause_seconds",
+                                             "mails_per_hour, mails_per_day, pause_seconds, warm_up and warm_up_hold_percent",
                                              name));
     }
     double number = -1;

@@ -6,7 +6,9 @@
 //     mails_per_minute: 600         # 0 = no limit, as for the next two
 //     mails_per_hour: 0
 //     mails_per_day: 0
-//     pause_seconds: 60             # when the site asks for less; doubled each time
+//     warm_up: [50, 100, 500, 1000] # mails of the first day, the second, …: then mails_per_day
+//     warm_up_hold_percent: 5       # of a day's mails that bounce, or are deferred with 421 or 4.7.x: above it the next day has the same
+//     number pause_seconds: 60             # when the site asks for less; doubled each time
 #pragma once
 
 #include <string>

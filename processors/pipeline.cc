@@ -3,12 +3,15 @@
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/domains/v1/events.pb.h"
+#include "maily/sites/v1/events.pb.h"
+#include "maily/suppressions/v1/events.pb.h"
 #include "processors/campaigns/row.h"
 #include "processors/contacts/row.h"
 #include "processors/domains/row.h"
 #include "processors/engagements/row.h"
 #include "processors/lists/row.h"
 #include "processors/sends/row.h"
+#include "processors/sites/row.h"
 #include "processors/suppressions/row.h"
 #include "processors/templates/row.h"
 #include "processors/tenants/row.h"
@@ -24,6 +27,7 @@ task::Pipeline MakePipeline() {
       {
           tenants::Row(),
           domains::Row(),
+          sites::Row(),
           contacts::Row(),
           lists::Row(),
           suppressions::Row(),
@@ -41,6 +45,10 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<domains::v1::DomainAdded>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainKeysActivated>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainRemoved>(), CarryTo::kAll},
+          {TypeNumberOf<sites::v1::SiteSuspended>(), CarryTo::kAll},
+          {TypeNumberOf<sites::v1::SiteResumed>(), CarryTo::kAll},
+          {TypeNumberOf<suppressions::v1::DomainSuppressionAdded>(), CarryTo::kAll},
+          {TypeNumberOf<suppressions::v1::DomainSuppressionRemoved>(), CarryTo::kAll},
       },
       schema::HomeOf);
 }

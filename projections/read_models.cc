@@ -9,6 +9,7 @@
 #include "projections/engagements/fold.h"
 #include "projections/lists/fold.h"
 #include "projections/sends/fold.h"
+#include "projections/sites/fold.h"
 #include "projections/suppressions/fold.h"
 #include "projections/templates/fold.h"
 #include "projections/tenants/fold.h"
@@ -19,7 +20,7 @@ const std::vector<Group>& ReadModelGroups() {
   static const std::vector<Group> groups = {
       {"people", {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), ContactsReadModel()}},
       {"campaigns",
-       {TemplatesReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
+       {TemplatesReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(), SitesReadModel(),
         DeadLettersReadModel()}},
   };
   return groups;

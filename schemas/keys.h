@@ -39,6 +39,8 @@ ContactId UnpackContactId(uint64_t packed);
 PartitionId PartitionOfContact(std::string_view contact_key, uint16_t partition_count);
 std::string HomeKey(TenantId tenant);  // "tenant/<id>": the partition key of what lives in the tenant's home
 PartitionId HomeOf(TenantId tenant, uint16_t partition_count);
+// "site/<name>": the partition key of what is known of a site, whatever the tenant.
+std::string SiteKey(std::string_view site);
 inline constexpr std::string_view kTenantsKey = "tenants";  // partition key of the list of tenants
 
 }  // namespace maily::schema

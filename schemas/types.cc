@@ -29,6 +29,9 @@
 #include "maily/sends/v1/commands.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
+#include "maily/sites/v1/commands.pb.h"
+#include "maily/sites/v1/events.pb.h"
+#include "maily/sites/v1/state.pb.h"
 #include "maily/suppressions/v1/commands.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
@@ -83,6 +86,9 @@ std::vector<const FileDescriptor*> Files() {
   add(domains::v1::AddDomain::descriptor());
   add(domains::v1::DomainAdded::descriptor());
   add(domains::v1::Domain::descriptor());
+  add(sites::v1::SuspendSite::descriptor());
+  add(sites::v1::SiteSuspended::descriptor());
+  add(sites::v1::Site::descriptor());
   return files;
 }
 

@@ -283,6 +283,8 @@ struct CsvReader::Impl {
         if (!IsUtf8(row.fields[i])) return RejectRow(end, column, "invalid_utf8", "the field is not valid UTF-8");
       }
     }
+    row.raw = std::string_view(buffer).substr(row_begin, std::min(kRawShown, end - row_begin));
+    while (row.raw.ends_with('\n') || row.raw.ends_with('\r')) row.raw.remove_suffix(1);
     if (columns == 0) {
       columns = ends.size();
       failed = !sink.header(row);

@@ -18,6 +18,7 @@ namespace maily::import {
 struct CsvRow {
   uint64_t line = 0;  // of its first byte, from 1
   std::vector<std::string_view> fields;
+  std::string_view raw;  // its first bytes as they came, at most 200
 };
 
 // Why a row was not taken.

@@ -20,7 +20,8 @@ task::Noun Row() {
   return task::Noun("campaigns", kEvolveVersion)
       .Owns<v1::Campaign, v1::CampaignCounter, v1::CampaignRun>()
       .Reads<tenants::v1::Tenant, domains::v1::Domain, templates::v1::Template, lists::v1::List, lists::v1::Subscriber,
-             contacts::v1::Contact, contacts::v1::ContactCounter, suppressions::v1::Suppression, sends::v1::SendRun, sends::v1::SendLane>()
+             contacts::v1::Contact, contacts::v1::ContactCounter, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
+             suppressions::v1::SuppressedDomainCounter, sends::v1::SendRun, sends::v1::SendLane>()
       .Decides<v1::CreateCampaign>(Decide)
       .Decides<v1::LaunchCampaign>(Decide)
       .Decides<v1::PauseCampaign>(Decide)

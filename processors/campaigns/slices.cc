@@ -48,6 +48,9 @@ class Slice {
       any_suppressed = true;
       return false;
     });
+    compliance::DomainGate domains(context_.view<suppressions::v1::SuppressedDomain>(),
+                                   context_.view<suppressions::v1::SuppressedDomainCounter>(), context_.tenant(),
+                                   compliance::kCampaignStream);
     for (size_t i = 0; i < verdicts.size(); ++i) {
       Person& person = people_[i];
       if (!person.exists || !person.standing.member) continue;
@@ -55,8 +58,10 @@ class Slice {
         verdicts[i] = static_cast<char>(kHoldoutVerdict + person.arm);
         continue;
       }
-      if (any_suppressed && !person.standing.unsubscribed) {
-        person.standing.suppressed = suppressions.Find(state::Key(context_.tenant(), std::string_view(person.contact_key))) != nullptr;
+      if (!person.standing.unsubscribed) {
+        person.standing.suppressed = (any_suppressed && compliance::IsSuppressed(suppressions, context_.tenant(), person.contact_key,
+                                                                                 compliance::kCampaignStream)) ||
+                                     domains.Holds(person.domain_key);
       }
       const v1::SkipReason reason = compliance::Gate(person.standing);
       if (reason != v1::SKIP_REASON_UNSPECIFIED) {

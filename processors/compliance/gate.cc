@@ -15,12 +15,28 @@ bool IsMember(const lists::v1::Subscriber* subscriber, uint64_t list_id) {
 
 bool IsUnsubscribed(const lists::v1::Subscriber* subscriber) { return subscriber != nullptr && subscriber->unsubscribed_at_us() != 0; }
 
+bool DomainGate::Holds(std::string_view domain_key) {
+  if (!any_) any_ = counters_.Find(state::Key(tenant_)) != nullptr;
+  if (!*any_ || domain_key.empty()) return false;
+  if (domain_key == last_) return last_holds_;
+  const auto* entry = domains_.Find(state::Key(tenant_, domain_key));
+  last_holds_ = entry != nullptr && Covers(entry->stream(), sent_);
+  last_ = domain_key;
+  return last_holds_;
+}
+
+bool IsSuppressed(const state::View<suppressions::v1::Suppression>& suppressions, TenantId tenant, std::string_view contact_key,
+                  suppressions::v1::Stream sent) {
+  const auto* entry = suppressions.Find(state::Key(tenant, contact_key));
+  return entry != nullptr && Covers(entry->stream(), sent);
+}
+
 Standing Look(const state::View<lists::v1::Subscriber>& subscribers, const state::View<suppressions::v1::Suppression>& suppressions,
-              TenantId tenant, uint64_t ordinal, std::string_view contact_key, uint64_t list_id) {
+              TenantId tenant, uint64_t ordinal, std::string_view contact_key, uint64_t list_id, suppressions::v1::Stream sent) {
   const lists::v1::Subscriber* subscriber = subscribers.Find(state::Key(tenant, ordinal));
   return {.member = IsMember(subscriber, list_id),
           .unsubscribed = IsUnsubscribed(subscriber),
-          .suppressed = suppressions.Find(state::Key(tenant, contact_key)) != nullptr};
+          .suppressed = IsSuppressed(suppressions, tenant, contact_key, sent)};
 }
 
 campaigns::v1::SkipReason Gate(const Standing& standing) {

@@ -3,6 +3,8 @@
 // Pure; reads the state as decided so far.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "maily/campaigns/v1/state.pb.h"
@@ -17,15 +19,46 @@ namespace maily::compliance {
 struct Standing {
   bool member = false;        // of the list that the campaign is for; true if it is for all contacts
   bool unsubscribed = false;  // opted out from all marketing
-  bool suppressed = false;
+  bool suppressed = false;    // the address or its domain, for mails like this one
 };
 
 // `subscriber`: null = a member of nothing who has not opted out. `list_id` 0 = all contacts.
 bool IsMember(const lists::v1::Subscriber* subscriber, uint64_t list_id);
 bool IsUnsubscribed(const lists::v1::Subscriber* subscriber);
 
+// Whether a suppression for the mails of `entry` stops one of `sent`. Asked for ALL: whether it stops every mail.
+constexpr bool Covers(suppressions::v1::Stream entry, suppressions::v1::Stream sent) {
+  return entry == suppressions::v1::ALL || entry == sent;
+}
+// Of which mails those of campaigns are.
+inline constexpr suppressions::v1::Stream kCampaignStream = suppressions::v1::MARKETING;
+
+// Whether a tenant suppresses a recipient's domain, for one decision. Of a tenant that suppresses none, the first question costs a look
+// at one entry and the others nothing; the last answer is kept, since the recipients of a lane share their domain.
+class DomainGate {
+ public:
+  DomainGate(const state::View<suppressions::v1::SuppressedDomain>& domains,
+             const state::View<suppressions::v1::SuppressedDomainCounter>& counters, TenantId tenant, suppressions::v1::Stream sent)
+      : domains_(domains), counters_(counters), tenant_(tenant), sent_(sent) {}
+  // `domain_key` = schema::DomainKey of the domain; empty: not known, and not suppressed.
+  bool Holds(std::string_view domain_key);
+
+ private:
+  const state::View<suppressions::v1::SuppressedDomain> domains_;
+  const state::View<suppressions::v1::SuppressedDomainCounter> counters_;
+  const TenantId tenant_;
+  const suppressions::v1::Stream sent_;
+  std::optional<bool> any_;
+  std::string last_;
+  bool last_holds_ = false;
+};
+
+bool IsSuppressed(const state::View<suppressions::v1::Suppression>& suppressions, TenantId tenant, std::string_view contact_key,
+                  suppressions::v1::Stream sent);
+
+// The domain is asked for by DomainGate.
 Standing Look(const state::View<lists::v1::Subscriber>& subscribers, const state::View<suppressions::v1::Suppression>& suppressions,
-              TenantId tenant, uint64_t ordinal, std::string_view contact_key, uint64_t list_id);
+              TenantId tenant, uint64_t ordinal, std::string_view contact_key, uint64_t list_id, suppressions::v1::Stream sent);
 
 // SKIP_REASON_UNSPECIFIED: the mail may go. Whoever left the list since it was planned counts as unsubscribed.
 campaigns::v1::SkipReason Gate(const Standing& standing);

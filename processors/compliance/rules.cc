@@ -102,8 +102,14 @@ constexpr Rule kRules[] = {
     {"one_click_post", "a POST opts out without login, cookies or redirect; a GET does not", "RFC 8058 3.2", "api/tracking.cc"},
     {"unsubscribed", "nobody who opted out gets it, when it is planned and at every attempt", "CAN-SPAM, GDPR Art. 21(3)",
      "processors/compliance/gate.h"},
-    {"suppressed", "no address that is suppressed gets it, when it is planned and at every attempt", "Maily",
+    {"suppressed", "no address that is suppressed, by itself or its domain, gets it, when it is planned and at every attempt", "Maily",
      "processors/compliance/gate.h"},
+    {"suppressed_by_bounce", "an address that a server says does not exist is suppressed at once; one that bounces softly for a week, then",
+     "Gmail, Yahoo, Microsoft", "processors/suppressions/decide.cc"},
+    {"suppressed_by_complaint", "whoever reports a mail is suppressed at once", "Gmail, Yahoo, RFC 5965",
+     "processors/suppressions/decide.cc"},
+    {"suppressed_for_good", "a suppression outlives the erasure of its contact, as a keyed hash, and is lifted only for a reason",
+     "GDPR Art. 17, 21(3)", "processors/suppressions/decide.cc"},
 };
 
 }  // namespace

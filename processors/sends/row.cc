@@ -16,7 +16,8 @@ namespace maily::sends {
 task::Noun Row() {
   return task::Noun("sends", kEvolveVersion)
       .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane>()
-      .Reads<campaigns::v1::CampaignRun, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression>()
+      .Reads<campaigns::v1::CampaignRun, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression,
+             suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter>()
       .Decides<v1::RecordAttempt>(Decide)
       .Decides<v1::ResolveUnknown>(Decide)
       .Decides<v1::RecordNotice>(Decide)

@@ -100,7 +100,9 @@ class Sending {
         campaign_id_(campaign_id),
         run_(run),
         cancelled_(run.state() == campaigns::v1::CANCELLING),
-        by_domain_(context.CreditsPerDomain()) {}
+        by_domain_(context.CreditsPerDomain()),
+        domains_(context.view<suppressions::v1::SuppressedDomain>(), context.view<suppressions::v1::SuppressedDomainCounter>(),
+                 context.tenant(), compliance::kCampaignStream) {}
 
   bool by_domain() const { return by_domain_; }
   // From here on credits are those of this lane.
@@ -115,9 +117,11 @@ class Sending {
     if (cancelled_) return Skip(ordinal, campaigns::v1::CANCELLED);
     const auto* contact = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), ordinal));
     if (contact == nullptr || contact->address().empty()) return Skip(ordinal, campaigns::v1::NO_ADDRESS);
-    const SkipReason reason =
-        compliance::Gate(compliance::Look(context_.view<lists::v1::Subscriber>(), context_.view<suppressions::v1::Suppression>(),
-                                          context_.tenant(), ordinal, contact->contact_key(), run_.spec().list_id()));
+    compliance::Standing standing =
+        compliance::Look(context_.view<lists::v1::Subscriber>(), context_.view<suppressions::v1::Suppression>(), context_.tenant(), ordinal,
+                         contact->contact_key(), run_.spec().list_id(), compliance::kCampaignStream);
+    if (!standing.suppressed) standing.suppressed = domains_.Holds(contact->domain_key());
+    const SkipReason reason = compliance::Gate(standing);
     if (reason != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, reason);
     const task::CreditHolder* holder = context_.TakeCredit(by_domain_ ? std::string_view(site_) : kRelay);
     if (holder == nullptr) return false;
@@ -180,6 +184,7 @@ class Sending {
   const CampaignRun& run_;
   const bool cancelled_;
   const bool by_domain_;
+  compliance::DomainGate domains_;
   uint64_t lane_ = 0;
   std::string site_;  // the key of the lane's domain
   size_t bytes_ = 0;

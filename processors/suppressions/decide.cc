@@ -2,13 +2,16 @@
 #include "processors/suppressions/decide.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "maily/contacts/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "schemas/keys.h"
+#include "schemas/suppressions.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -18,26 +21,65 @@ namespace {
 using journal::Outcome;
 
 constexpr std::string_view kHardBounce = "hard_bounce";
+constexpr std::string_view kBounce = "bounce";
+constexpr std::string_view kComplaint = "complaint";
 constexpr uint64_t kChunkOrdinals = 4096;  // of a SendChunk
 
-bool IsSuppressed(const task::Context& context, std::string_view contact_key) {
-  return context.view<v1::Suppression>().Find(state::Key(context.tenant(), contact_key)) != nullptr;
+// How much of a domain's name is taken (RFC 1035 2.3.4).
+constexpr size_t kDomainBytesMax = 253;
+constexpr size_t kSealedAddressBytesMax = 1'100;
+
+// The entry of the address, or null.
+const v1::Suppression* Find(const task::Context& context, std::string_view contact_key) {
+  return context.view<v1::Suppression>().Find(state::Key(context.tenant(), contact_key));
 }
 
-bool Refused(task::Context& context, std::string_view contact_key, std::string_view reason) {
-  if (contact_key.size() == schema::kContactKeyBytes && reason.size() <= kReasonBytesMax) return false;
-  context.Refuse(
-      Outcome::kInvalid, "invalid_suppression",
-      fmt::format("a suppression has a contact key of {} bytes and a reason of at most {}", schema::kContactKeyBytes, kReasonBytesMax));
-  return true;
+// Null or for other mails: there is something to add.
+template <class Entry>
+bool Holds(const Entry* entry, v1::Stream stream) {
+  return entry != nullptr && (entry->stream() == v1::ALL || entry->stream() == stream);
+}
+// With what there is already: two kinds of mails are all.
+template <class Entry>
+v1::Stream With(const Entry* entry, v1::Stream stream) {
+  return entry == nullptr || entry->stream() == stream ? stream : v1::ALL;
 }
 
-// A contact that is gone has no key.
-void Suppress(task::Context& context, const std::string& contact_key, std::string_view reason) {
-  if (contact_key.empty() || IsSuppressed(context, contact_key)) return;
+// Empty: it can be taken.
+std::string WhyNot(std::string_view reason, v1::Stream stream, std::string_view source, std::string_view note) {
+  if (!reason.empty() && std::ranges::find(schema::kSuppressionReasons, reason) == std::end(schema::kSuppressionReasons))
+    return fmt::format("\"{}\" is no reason; the reasons are {}", reason.substr(0, 40), fmt::join(schema::kSuppressionReasons, ", "));
+  if (!v1::Stream_IsValid(stream)) return "the stream is all, marketing or transactional";
+  if (source.size() > kReasonBytesMax) return fmt::format("a source has at most {} bytes", kReasonBytesMax);
+  if (note.size() > kNoteBytesMax) return fmt::format("a note has at most {} bytes", kNoteBytesMax);
+  return {};
+}
+
+bool HasKey(task::Context& context, std::string_view contact_key) {
+  if (contact_key.size() == schema::kContactKeyBytes) return true;
+  context.Refuse(Outcome::kInvalid, "invalid_suppression",
+                 fmt::format("a suppression has a contact key of {} bytes", schema::kContactKeyBytes));
+  return false;
+}
+
+bool WordsFit(task::Context& context, std::string_view reason) {
+  if (reason.size() <= kReasonBytesMax) return true;
+  context.Refuse(Outcome::kInvalid, "invalid_suppression", fmt::format("why it is lifted has at most {} bytes", kReasonBytesMax));
+  return false;
+}
+
+// A contact that is gone has no key. The address is taken along as it is sealed, so that it can be named as long as its key is there.
+template <class Event>
+void Suppress(task::Context& context, const Event& event, std::string_view reason, std::string_view source) {
+  if (event.contact_key().empty() || Holds(Find(context, event.contact_key()), v1::ALL)) return;
   v1::SuppressionAdded added;
-  added.set_contact_key(contact_key);
+  added.set_contact_key(event.contact_key());
   added.set_reason(std::string(reason));
+  added.set_source(std::string(source));
+  if (const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), event.ordinal()))) {
+    added.set_address(contact->address());
+    added.set_domain_key(contact->domain_key());
+  }
   context.Emit(added);
 }
 
@@ -71,30 +113,39 @@ void CountSoft(task::Context& context, const Event& event) {
   counted.set_first_at_us(anew ? context.now().us : known->first_at_us());
   context.Emit(counted);
   if (counted.count() >= kSoftBouncesMax && context.now() - Instant{counted.first_at_us()} >= kSoftBouncesSpan)
-    Suppress(context, event.contact_key(), "soft_bounces");
+    Suppress(context, event, "soft_bounces", kBounce);
 }
 
 template <class Event>
 void ReactToBounce(task::Context& context, const Event& event) {
-  if (event.recipient_invalid()) return Suppress(context, event.contact_key(), kHardBounce);
-  if (event.contact_key().empty() || !IsOfMailbox(event.reason()) || IsSuppressed(context, event.contact_key())) return;
+  if (event.recipient_invalid()) return Suppress(context, event, kHardBounce, kBounce);
+  if (event.contact_key().empty() || !IsOfMailbox(event.reason()) || Holds(Find(context, event.contact_key()), v1::ALL)) return;
   CountSoft(context, event);
 }
 
 }  // namespace
 
 void Decide(task::Context& context, const v1::AddSuppression& command) {
-  if (Refused(context, command.contact_key(), command.reason())) return;
-  if (IsSuppressed(context, command.contact_key())) return context.Unchanged();
+  if (!HasKey(context, command.contact_key())) return;
+  std::string why = WhyNot(command.reason(), command.stream(), command.source(), command.note());
+  if (why.empty() && command.address().size() > kSealedAddressBytesMax) why = "the address is too long";
+  if (!why.empty()) return context.Refuse(Outcome::kInvalid, "invalid_suppression", why);
+  const v1::Suppression* known = Find(context, command.contact_key());
+  if (Holds(known, command.stream())) return context.Unchanged();
   v1::SuppressionAdded added;
   added.set_contact_key(command.contact_key());
-  added.set_reason(command.reason().empty() ? "manual" : command.reason());
+  added.set_reason(command.reason().empty() ? std::string(kManual) : command.reason());
+  added.set_stream(With(known, command.stream()));
+  added.set_source(command.source());
+  added.set_address(command.address());
+  added.set_note(command.note());
+  added.set_domain_key(command.domain_key());
   context.Emit(added);
 }
 
 void Decide(task::Context& context, const v1::RemoveSuppression& command) {
-  if (Refused(context, command.contact_key(), command.reason())) return;
-  if (!IsSuppressed(context, command.contact_key())) {
+  if (!HasKey(context, command.contact_key()) || !WordsFit(context, command.reason())) return;
+  if (Find(context, command.contact_key()) == nullptr) {
     return context.Refuse(Outcome::kNotFound, "not_suppressed", "this address is not suppressed");
   }
   v1::SuppressionRemoved removed;
@@ -103,10 +154,62 @@ void Decide(task::Context& context, const v1::RemoveSuppression& command) {
   context.Emit(removed);
 }
 
+// ---- In the home ----
+
+void Decide(task::Context& context, const v1::AddDomainSuppression& command) {
+  std::string why = WhyNot(command.reason(), command.stream(), command.source(), command.note());
+  if (why.empty() && (command.domain().empty() || command.domain().size() > kDomainBytesMax)) why = "a domain is like example.com";
+  if (why.empty() && command.domain_key().size() != schema::kContactKeyBytes) why = "the key of the domain has another length";
+  if (!why.empty()) return context.Refuse(Outcome::kInvalid, "invalid_suppression", why);
+  const auto* known = context.view<v1::DomainSuppression>().Find(state::Key(context.tenant(), command.domain()));
+  if (Holds(known, command.stream())) return context.Unchanged();
+  const v1::Stream stream = With(known, command.stream());
+  const auto* counter = context.view<v1::DomainSuppressionCounter>().Find(state::Key(context.tenant()));
+  if (known == nullptr && counter != nullptr && counter->domains() >= kDomainsMax) {
+    return context.Refuse(Outcome::kInvalid, "too_many_domain_suppressions",
+                          fmt::format("a tenant suppresses at most {} domains; suppress addresses, or lift some", kDomainsMax));
+  }
+  v1::DomainSuppressionAdded added;
+  added.set_domain(command.domain());
+  added.set_domain_key(command.domain_key());
+  added.set_reason(command.reason().empty() ? std::string(kManual) : command.reason());
+  added.set_stream(stream);
+  added.set_source(command.source());
+  added.set_note(command.note());
+  context.Emit(added);
+}
+
+void Decide(task::Context& context, const v1::RemoveDomainSuppression& command) {
+  if (!WordsFit(context, command.reason())) return;
+  const auto* known = context.view<v1::DomainSuppression>().Find(state::Key(context.tenant(), command.domain()));
+  if (known == nullptr) return context.Refuse(Outcome::kNotFound, "not_suppressed", "this domain is not suppressed");
+  v1::DomainSuppressionRemoved removed;
+  removed.set_domain(command.domain());
+  removed.set_domain_key(known->domain_key());
+  removed.set_reason(command.reason());
+  context.Emit(removed);
+}
+
+// ---- In each partition ----
+
+void Decide(task::Context& context, const v1::DomainSuppressionAdded& added) {
+  v1::SuppressedDomainChanged changed;
+  changed.set_domain_key(added.domain_key());
+  changed.set_suppressed(true);
+  changed.set_stream(added.stream());
+  context.Emit(changed);
+}
+
+void Decide(task::Context& context, const v1::DomainSuppressionRemoved& removed) {
+  v1::SuppressedDomainChanged changed;
+  changed.set_domain_key(removed.domain_key());
+  context.Emit(changed);
+}
+
 void React(task::Context& context, const sends::v1::AttemptBounced& event) { ReactToBounce(context, event); }
 
 void React(task::Context& context, const sends::v1::BounceReceived& event) { ReactToBounce(context, event); }
 
-void React(task::Context& context, const sends::v1::ComplaintReceived& event) { Suppress(context, event.contact_key(), "complaint"); }
+void React(task::Context& context, const sends::v1::ComplaintReceived& event) { Suppress(context, event, kComplaint, kComplaint); }
 
 }  // namespace maily::suppressions

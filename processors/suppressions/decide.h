@@ -1,8 +1,10 @@
-// Decides who gets no mail at all, in the partition of the contact key, whether the contact exists or not.
+// Decides who gets no mail: an address, in the partition of the contact key, whether the contact exists or not; a domain, in the tenant's
+// home, and in each partition what the home announced.
 #pragma once
 
 #include "maily/sends/v1/events.pb.h"
 #include "maily/suppressions/v1/commands.pb.h"
+#include "maily/suppressions/v1/events.pb.h"
 #include "streams/base/time.h"
 #include "streams/task/processor.h"
 
@@ -10,10 +12,25 @@ namespace maily::suppressions {
 
 inline constexpr size_t kReasonBytesMax = 200;
 
-// Codes of refusal: "invalid_suppression". Whoever is suppressed already keeps the first reason.
+inline constexpr size_t kNoteBytesMax = 600;           // with the seal
+inline constexpr uint32_t kDomainsMax = 100'000;       // of a tenant
+inline constexpr std::string_view kManual = "manual";  // the reason where none is given
+
+// Codes of refusal: "invalid_suppression". Whoever is suppressed already keeps the first reason; who was for other mails only is for all
+// from now on, for the new reason.
 void Decide(task::Context& context, const v1::AddSuppression& command);
 // "not_suppressed", "invalid_suppression".
 void Decide(task::Context& context, const v1::RemoveSuppression& command);
+
+// ---- In the home ----
+// "invalid_suppression", "too_many_domain_suppressions". A domain that is suppressed already: as an address.
+void Decide(task::Context& context, const v1::AddDomainSuppression& command);
+// "not_suppressed", "invalid_suppression".
+void Decide(task::Context& context, const v1::RemoveDomainSuppression& command);
+
+// ---- In each partition ----
+void Decide(task::Context& context, const v1::DomainSuppressionAdded& added);
+void Decide(task::Context& context, const v1::DomainSuppressionRemoved& removed);
 
 // So many mails with soft bounces, the last at least so long after the first, without a delivery between them, are as good as a hard one.
 // Only those that speak of the mailbox or its host count: what a server has against the sender or the mail says nothing of the person.

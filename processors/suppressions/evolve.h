@@ -1,4 +1,4 @@
-// Folds who gets no mail at all.
+// Folds who gets no mail.
 #pragma once
 
 #include "maily/suppressions/v1/events.pb.h"
@@ -11,5 +11,8 @@ inline constexpr uint32_t kEvolveVersion = 1;
 void Evolve(task::Fold& fold, const v1::SuppressionAdded& event);
 void Evolve(task::Fold& fold, const v1::SuppressionRemoved& event);
 void Evolve(task::Fold& fold, const v1::SoftBounceCounted& event);
+void Evolve(task::Fold& fold, const v1::DomainSuppressionAdded& event);
+void Evolve(task::Fold& fold, const v1::DomainSuppressionRemoved& event);
+void Evolve(task::Fold& fold, const v1::SuppressedDomainChanged& event);
 
 }  // namespace maily::suppressions

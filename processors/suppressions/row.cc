@@ -1,6 +1,7 @@
 // See row.h.
 #include "processors/suppressions/row.h"
 
+#include "maily/contacts/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/suppressions/decide.h"
@@ -11,10 +12,15 @@ namespace maily::suppressions {
 
 task::Noun Row() {
   return task::Noun("suppressions", kEvolveVersion)
-      .Owns<v1::Suppression, v1::SoftBounces>()
-      .Reads<sends::v1::SendChunk>()
+      .Owns<v1::Suppression, v1::SoftBounces, v1::DomainSuppression, v1::DomainSuppressionCounter, v1::SuppressedDomain,
+            v1::SuppressedDomainCounter>()
+      .Reads<sends::v1::SendChunk, contacts::v1::Contact>()
       .Decides<v1::AddSuppression>(Decide)
       .Decides<v1::RemoveSuppression>(Decide)
+      .Decides<v1::AddDomainSuppression>(Decide)
+      .Decides<v1::RemoveDomainSuppression>(Decide)
+      .Decides<v1::DomainSuppressionAdded>(Decide)
+      .Decides<v1::DomainSuppressionRemoved>(Decide)
       .LooksUp<v1::AddSuppression, v1::Suppression>()
       .LooksUp<v1::RemoveSuppression, v1::Suppression>()
       .Reacts<sends::v1::AttemptBounced>(React)
@@ -22,7 +28,10 @@ task::Noun Row() {
       .Reacts<sends::v1::ComplaintReceived>(React)
       .Evolves<v1::SuppressionAdded>(Evolve)
       .Evolves<v1::SuppressionRemoved>(Evolve)
-      .Evolves<v1::SoftBounceCounted>(Evolve);
+      .Evolves<v1::SoftBounceCounted>(Evolve)
+      .Evolves<v1::DomainSuppressionAdded>(Evolve)
+      .Evolves<v1::DomainSuppressionRemoved>(Evolve)
+      .Evolves<v1::SuppressedDomainChanged>(Evolve);
 }
 
 }  // namespace maily::suppressions

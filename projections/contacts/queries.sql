@@ -4,7 +4,7 @@ SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS per
 FROM contacts c
 LEFT JOIN contacts_pii p ON p.tenant = c.tenant AND p.contact_id = c.contact_id
 LEFT JOIN unsubscribed u ON u.tenant = c.tenant AND u.contact_id = c.contact_id
-LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.contact_key = c.contact_key
+LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.entry_key = c.contact_key
 WHERE c.tenant = :tenant AND c.contact_id = :contact_id;
 
 -- name: contact_by_key
@@ -13,7 +13,7 @@ SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS per
 FROM contacts c
 LEFT JOIN contacts_pii p ON p.tenant = c.tenant AND p.contact_id = c.contact_id
 LEFT JOIN unsubscribed u ON u.tenant = c.tenant AND u.contact_id = c.contact_id
-LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.contact_key = c.contact_key
+LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.entry_key = c.contact_key
 WHERE c.tenant = :tenant AND c.contact_key = :contact_key;
 
 -- name: contacts
@@ -22,7 +22,7 @@ SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS per
 FROM contacts c
 LEFT JOIN contacts_pii p ON p.tenant = c.tenant AND p.contact_id = c.contact_id
 LEFT JOIN unsubscribed u ON u.tenant = c.tenant AND u.contact_id = c.contact_id
-LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.contact_key = c.contact_key
+LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.entry_key = c.contact_key
 WHERE c.tenant = :tenant AND c.contact_id > :after ORDER BY c.contact_id LIMIT :limit;
 
 -- name: contact_count

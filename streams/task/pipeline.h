@@ -10,7 +10,7 @@ namespace maily::task {
 
 // An event type that a link carries from the partition where it was decided.
 enum class CarryTo {
-  kAll,   // from a tenant's home to every partition, itself included
+  kAll,   // from where it was decided to every partition, that one included
   kHome,  // from any partition to the tenant's home
 };
 struct Carry {

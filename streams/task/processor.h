@@ -26,7 +26,7 @@ class Keyring;
 namespace maily::task {
 
 // Type numbers of messages end below this.
-inline constexpr size_t kTypeNumbersMax = 1024;
+inline constexpr size_t kTypeNumbersMax = 2048;
 
 // A kind of work that is cut into slices, and a step of a timer: numbers given by the pipeline's nouns, unique over all.
 using WorkKind = uint16_t;

@@ -63,7 +63,7 @@ class Contract:
         reader = Api(self.world.port, key["key"])
         wait_for("the key is known", lambda: reader.call("GET", "/v1/lists")[0] == 200, 20)
         ask(403, "POST", "/v1/lists", {"name": "x"}, api=reader)
-        for path in (f"/v1/keys/{key['id']}", "/v1/suppressions?email=bob%40example.com"):
+        for path in (f"/v1/keys/{key['id']}", "/v1/suppressions?email=bob%40example.com&reason=asked"):
             ask(204, "DELETE", path)
             ask(204, "DELETE", path)
         for body in ("{\"name\":", "{\"name\":\"a\",\"name\":\"b\"}", "\xff", ""):
@@ -280,7 +280,7 @@ class Contract:
                                 ("RevokeApiKey", ("key", "revoke", "dry")), ("UpsertContact", ("contact", "upsert", "--file", files["contact"])),
                                 ("CreateList", ("list", "create", "dry")), ("SaveTemplate", ("template", "save", "--name", "dry", "--subject", "s", "--html", received, "--text", received)),
                                 ("CreateCampaign", ("campaign", "create", "--file", files["campaign"])), ("LaunchCampaign", ("campaign", "launch", "1")),
-                                ("AddSuppression", ("suppression", "add", "dry@example.com")), ("RemoveSuppression", ("suppression", "remove", "dry@example.com"))):
+                                ("AddSuppression", ("suppression", "add", "dry@example.com")), ("RemoveSuppression", ("suppression", "remove", "dry@example.com", "--reason", "dry"))):
             answer = json.loads(self.cli(0, *arguments, "--dry-run", "--output", "json")[0])
             check(answer["dry_run"] is True and [one["type"].split(".")[-1] for one in answer["commands"]] == [type] and "key" not in answer, f"{arguments}: {answer}")
         settled = json.loads(self.cli(0, "sends", "unknown", "resolve", "--received", received, "--why", "dry", "--dry-run", "--output", "json")[0])

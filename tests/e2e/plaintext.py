@@ -4,7 +4,7 @@
 People with recognisable addresses and names come in by import, API, events, suppressions and refusals that echo the address. The server
 is killed while it sends. Then every file is searched as it is, and every entry of every RocksDB database and every snapshot unpacked
 (`stored_bytes`).
-Personal words may stand in table contacts_pii alone, and in the files of the database that holds it. The search proves itself: the same
+Personal words may stand in tables contacts_pii and suppressions_pii alone, and in the files of the database that holds it. The search proves itself: the same
 words are found there, and words that are not personal are found inside compressed frames and blocks.
 """
 import base64
@@ -15,7 +15,7 @@ import subprocess
 
 from program import check, quote, run_test, wait_for
 
-DECLARED = {("people", "contacts_pii")}  # read model's database, table
+DECLARED = {("people", "contacts_pii"), ("people", "suppressions_pii")}  # read model's database, table
 PERSONAL = ["quokkamail", "Xanthippe", "Wolfeschlegel", "numbatproperty", "203.0.113.77", "BandicootAgent"]
 # Not personal: the search must find it in log and state.
 PLAIN = "zebrafinchsubject"
@@ -69,7 +69,7 @@ def live(world):
     api.call("POST", "/v1/contacts", {"email": "quokkamail@@wrong", "attributes": {"first_name": 5}})
     api.ok("POST", "/v1/events", {"id": "e-1", "type": "visit", "contact": {"email": "api@quokkamail.example"}, "properties": {"page": "numbatproperty"}})
     for email in ("api@quokkamail.example", "stranger@quokkamail.example"):
-        api.ok("POST", "/v1/suppressions", {"email": email})
+        api.ok("POST", "/v1/suppressions", {"email": email, "note": "Wolfeschlegel rang"})
     template = api.ok("POST", "/v1/templates", {"name": "t", "subject": PLAIN + " {{ contact.first_name }}",
                                                "text": "https://shop.example.com/x {{ contact.first_name }} {{ unsubscribe_url }} {{ postal_address }}"})["id"]
     mails = lambda: world.sink_api().ok("GET", "/counts")["mails"]  # noqa: E731
@@ -159,6 +159,7 @@ def run(world):
     check(set(hits) == allowed, f"personal plaintext at rest: { {path: hits[path] for path in set(hits) - allowed} }")
     inside = tables(world)
     check(set(inside) == DECLARED, f"personal plaintext in tables: {inside}")
+    check({"quokkamail", "Wolfeschlegel"} <= inside[("people", "suppressions_pii")], f"suppressions have no address or note: {inside}")
     check({"quokkamail", "Xanthippe", "Wolfeschlegel"} <= inside[("people", "contacts_pii")], f"the search finds nothing where it must: {inside}")
     check({word for path in allowed for word in hits[path]} >= {"quokkamail", "Xanthippe", "Wolfeschlegel"}, f"not in the files: {hits}")
     return f"{sum(1 for _ in files(world.data))} files searched for {len(NEEDLES)} spellings; found in {sorted(allowed)} alone"

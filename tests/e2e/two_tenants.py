@@ -16,8 +16,9 @@ from program import ROOT, Api, check, quote, run_test, wait_for
 
 SHARED = "ann@example.com"  # a contact of both
 # Answers that are the same for everyone, and why.
-SAME_FOR_ALL = {"/v1/limits": "public", "/v1/tenants": "the operator's", "/v1/deadletters": "amber has none"}
-WANT_PARAMETER = {"/v1/campaigns/{id}/preview"}  # of one contact that a parameter names
+SAME_FOR_ALL = {"/v1/limits": "public", "/v1/tenants": "the operator's", "/v1/sites/{site}/changes": "the operator's",
+                "/v1/deadletters": "amber has none"}
+WANT_PARAMETER = {"/v1/campaigns/{id}/preview", "/v1/suppressions:check"}  # of one contact that a parameter names
 WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",
           "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "imports": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099",
@@ -40,13 +41,15 @@ class Tenant:
 
 def path_of(pattern, ids):
     noun = pattern.split("/")[2]
-    return pattern.replace("{contact_id}", ids["contact_id"]).replace("{name}", ids["domains"]).replace("{id}", quote(str(ids.get(noun, "1"))))
+    return pattern.replace("{contact_id}", ids["contact_id"]).replace("{name}", ids["domains"]).replace("{site}", "mx.example.com").replace("{id}", quote(str(ids.get(noun, "1"))))
 
 
 def requests_of(pattern, operation, ids):
     """The GETs of a route: plain, and with each of its own query parameters."""
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
-              "version": "1", "contact_id": ids["contact_id"]}
+              "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z"}
+    if pattern == "/v1/suppressions":
+        values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:
         yield path_of(pattern, ids)
     for parameter in operation.get("parameters", []):
@@ -124,6 +127,8 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/attributes"): ({"name": amber.word, "type": "integer", "personal": True}, own),
             ("post", "/v1/keys"): ({"label": word, "scopes": ["admin"], "tenant": amber.word}, (403,)),
             ("delete", "/v1/keys/{id}"): (None, gone),
+            ("post", "/v1/sites/{site}:suspend"): ({"reason": word}, (403,)),
+            ("post", "/v1/sites/{site}:resume"): (None, (403,)),
             ("post", "/v1/domains"): ({"name": f"stolen.{amber.word}.example"}, own),
             ("post", "/v1/domains/{name}:rotate"): (None, gone),
             ("post", "/v1/domains/{name}:activate"): (None, gone),
@@ -168,7 +173,7 @@ def write(amber, blue, routes, message_ids):
         body, statuses = known[(method, pattern)]
         path = path_of(pattern, amber.ids)
         if (method, pattern) == ("delete", "/v1/suppressions"):
-            path += f"?email={quote(amber.ids['email'])}"
+            path += f"?email={quote(amber.ids['email'])}&reason=stolen"
         if pattern == "/v1/imports":
             path += f"?list={amber.ids['lists']}"
         status, answer, _ = blue.api.call(method.upper(), path, body, {"Content-Type": "message/rfc822" if pattern == "/v1/inbound" else "text/csv"} if isinstance(body, str) else None)
@@ -184,7 +189,7 @@ def operators_routes():
     with open(os.path.join(ROOT, "app/operate.cc"), encoding="utf-8") as file:
         found = re.findall(r'add\(Method::k(\w+), "([^"]+)"', file.read())
     check(len(found) >= 6, f"operators' routes: {found}")
-    return [(method.upper(), path.replace("{group}", "people").replace("{site}", "mx.example.com")) for method, path in found]
+    return [(method.upper(), path.replace("{group}", "people")) for method, path in found]
 
 
 def run(world):
@@ -225,7 +230,7 @@ def run(world):
     # Blue gets the same things under the same ids, as far as they go; then each sees its own alone.
     fill_blue = Tenant.__new__(Tenant)
     fill_blue.__dict__.update(blue.__dict__, ids=dict(blue.ids))
-    blue.api.ok("DELETE", f"/v1/suppressions?email={quote(SHARED)}")
+    blue.api.ok("DELETE", f"/v1/suppressions?email={quote(SHARED)}&reason=asked")
     fill(world, fill_blue)
     compare("amber's things changed by what blue did", {at: lives[at] for at in lists}, looks(amber.api, routes, amber.ids))
     taken = amber.api.call("POST", "/v1/inbound", bounce_of(message_ids[0]), {"Content-Type": "message/rfc822"})[1]

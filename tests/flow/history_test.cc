@@ -10,6 +10,7 @@
 #include "maily/sends/v1/commands.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/suppressions/v1/commands.pb.h"
+#include "maily/suppressions/v1/events.pb.h"
 #include "maily/templates/v1/commands.pb.h"
 #include "maily/tenants/v1/commands.pb.h"
 #include "processors/pipeline.h"
@@ -74,6 +75,7 @@ class History {
       contacts::v1::UpsertContact contact;
       contact.set_contact_key(fmt::format("contact-{:08}", i));
       contact.set_address("sealed");
+      contact.set_domain_key(DomainOf(contact.contact_key()));
       Ask(contact);
     }
     campaigns::CreateCampaign create;
@@ -115,6 +117,7 @@ class History {
           suppressed_.insert(suppression.contact_key());
           Ask(suppression);
         }
+        if (Below(8) == 0) SuppressDomain();
         break;
       }
       case 4:
@@ -218,6 +221,23 @@ class History {
     return false;
   }
 
+  // Of a contact, by its number: each domain has a quarter of them.
+  static std::string DomainOf(std::string_view contact_key) { return fmt::format("domain-of-num-{:02}", (contact_key.back() - '0') % 4); }
+  void SuppressDomain() {
+    const std::string key = fmt::format("domain-of-num-{:02}", Below(4));
+    if (Below(3) == 0) {
+      suppressions::v1::RemoveDomainSuppression remove;
+      remove.set_domain(key);
+      Ask(remove);
+      return;
+    }
+    suppressions::v1::AddDomainSuppression add;
+    add.set_domain(key);
+    add.set_domain_key(key);
+    add.set_stream(static_cast<suppressions::v1::Stream>(Below(3)));
+    Ask(add);
+  }
+
   template <class Event, class Visit>
   bool If(const Seen& seen, Visit visit) {
     if (seen.type != TypeNumberOf<Event>()) return false;
@@ -234,10 +254,17 @@ class History {
 
   void Look() {
     for (const Seen& seen : world_.TakeSeen()) {
+      if (seen.type == TypeNumberOf<suppressions::v1::SuppressedDomainChanged>()) {
+        const auto changed = schema::Decode<suppressions::v1::SuppressedDomainChanged>(seen.payload).value();
+        const std::pair at(seen.partition.value(), changed.domain_key());
+        domains_.erase(at);
+        if (changed.suppressed() && changed.stream() != suppressions::v1::TRANSACTIONAL) domains_.insert(at);
+      }
       If<sends::AttemptOpened>(seen, [&](const sends::AttemptOpened& event, Told& told) {
         EXPECT_EQ(told.open, 0u) << "opened twice at once";
         EXPECT_FALSE(told.ended) << "opened after its end";
         EXPECT_FALSE(suppressed_.contains(event.contact_key())) << "opened for someone who is suppressed";
+        EXPECT_FALSE(domains_.contains({seen.partition.value(), DomainOf(event.contact_key())})) << "opened for a suppressed domain";
         EXPECT_EQ(event.attempt(), told.last + 1);
         told.open = told.last = event.attempt();
         told.contact_key = event.contact_key();
@@ -304,6 +331,7 @@ class History {
   World world_;
   std::map<At, Told> told_;
   std::set<std::string> suppressed_;
+  std::set<std::pair<uint16_t, std::string>> domains_;  // suppressed for mails of campaigns, by partition
   campaigns::CampaignCounts counted_;                   // from the events of sends
   std::map<uint32_t, campaigns::CampaignCounts> last_;  // by partition, as reported
   campaigns::CampaignCounts sums_;

@@ -42,6 +42,9 @@ PartitionId World::PartitionFor(const google::protobuf::Message& message) const 
   if (const auto* field = descriptor->FindFieldByName("contact_key")) {
     return schema::PartitionOfContact(message.GetReflection()->GetString(message, field), partition_count());
   }
+  if (const auto* field = descriptor->FindFieldByName("site"); field != nullptr && descriptor->full_name().starts_with("maily.sites.")) {
+    return PartitionOf(schema::SiteKey(message.GetReflection()->GetString(message, field)), partition_count());
+  }
   if (descriptor->name() == "CreateTenant") return PartitionOf(schema::kTenantsKey, partition_count());
   return schema::HomeOf(tenant_, partition_count());
 }

@@ -45,7 +45,7 @@ class World {
   TenantId tenant() const { return tenant_; }
   void UseTenant(TenantId tenant) { tenant_ = tenant; }
 
-  // Where a command of this message goes: by its contact key, the list of tenants, or the tenant's home.
+  // Where a command of this message goes: by its contact key, its site, the list of tenants, or the tenant's home.
   PartitionId PartitionFor(const google::protobuf::Message& message) const;
   Answered Command(PartitionId partition, TypeNumber type, std::string_view payload, Instant occurred_at);
   // Grants credits of the relay, or of a recipient domain, in every partition.

@@ -11,6 +11,8 @@
 #include "maily/sends/v1/commands.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
+#include "maily/sites/v1/events.pb.h"
+#include "maily/sites/v1/state.pb.h"
 #include "processors/effects/lag.h"
 #include "processors/effects/smtp/granter.h"
 #include "processors/effects/smtp/lease.h"
@@ -61,8 +63,9 @@ struct Origin {
   AttemptKey key;
   TraceId trace;
   CommandId correlation;
-  std::string credits;      // whose credit it spent: the relay's, that of a domain's key, or that of all others (empty)
-  effects::Lag::Open open;  // until its result is durable
+  std::string credits;                       // whose credit it spent: the relay's, that of a domain's key, or that of all others (empty)
+  effects::Lag::Open open;                   // until its result is durable
+  std::shared_ptr<Site> reserved = nullptr;  // where its mail is reserved at first
 };
 
 // One leadership of one partition: shared by what it left on its way.
@@ -159,8 +162,13 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void Pump() {
     EachPool([](Pool& pool) { pool.Pump(); });
   }
-  // A mail is at its end; at `site`, or nowhere.
-  void Ended(const Origin& origin, Site* site, const Verdict* verdict);
+  // A mail is at its end; at `site`, or nowhere. `rcpt_to`: whom no log and event may name.
+  void Ended(const Origin& origin, Site* site, const Verdict* verdict, std::string_view rcpt_to = {});
+  // Sites may take more, or less, than before.
+  void SitesChanged() {
+    granter.PostDistribute();
+    Pump();
+  }
 
   // CHECK: a policy was found.
   Policies& policies() {
@@ -256,10 +264,14 @@ class AttemptMail : public Mail {
         epoch_(epoch),
         standing_(std::move(standing)),
         made_(std::move(made)),
-        since_(shared_.clock.Steady()) {
+        since_(shared_.clock.Steady()),
+        reserved_(origin.reserved) {
     ++standing_->mails;
   }
-  ~AttemptMail() override { --standing_->mails; }
+  ~AttemptMail() override {
+    --standing_->mails;
+    if (reserved_) reserved_->Unreserve(1);
+  }
 
   const Origin& origin() const { return origin_; }
   const std::shared_ptr<Site>& site() const { return site_; }
@@ -267,15 +279,28 @@ class AttemptMail : public Mail {
   const std::string& rcpt_to() const override { return made_.rcpt_to; }
   const std::string& data() const override { return made_.data; }
 
-  bool InTime() override { return standing_->lease.Holds(shared_.clock.Steady()); }
+  // Of a suspended site neither a mail nor its final dot begins.
+  bool InTime() override { return !late_ && !site_->suspended() && standing_->lease.Holds(shared_.clock.Steady()); }
   bool Begin() override {
     if (!slot_) slot_ = shared_.slots.Open(origin_.key, epoch_);
-    return slot_.has_value();
+    if (!slot_) return false;
+    if (!std::exchange(counted_, true)) {
+      reserved_ = nullptr;
+      late_ = !site_->Begin(shared_.clock.Steady(), shared_.clock.Now());
+    }
+    return !late_;
   }
   void DotSent() override { shared_.slots.DotSent(*slot_); }
 
   void Under(Sts policy) { policy_ = std::move(policy); }
-  // Where it goes; null: nowhere.
+  // It is reserved at this site, and nowhere else. False: nothing that is leased is left there.
+  bool Reserve(const std::shared_ptr<Site>& site) {
+    if (reserved_ == site) return true;
+    if (reserved_) reserved_->Unreserve(1);
+    reserved_ = site->TryReserve(shared_.clock.Steady(), shared_.clock.Now()) ? site : nullptr;
+    return reserved_ != nullptr;
+  }
+  // Where it goes: before it is submitted to a pool.
   void GoTo(std::shared_ptr<Site> site) { site_ = std::move(site); }
 
   void Done(const Verdict& heard) override {
@@ -309,7 +334,7 @@ class AttemptMail : public Mail {
       tls.set_why_not(verdict.tls->why_not);
     }
     shared_.Report(origin_, std::move(record), slot_, nullptr);
-    shared_.Ended(origin_, site_.get(), &verdict);
+    shared_.Ended(origin_, site_.get(), &verdict, made_.rcpt_to);
   }
 
  private:
@@ -319,9 +344,12 @@ class AttemptMail : public Mail {
   const std::shared_ptr<Standing> standing_;
   const Made made_;
   const Duration since_;
-  std::shared_ptr<Site> site_;
   Sts policy_;
+  std::shared_ptr<Site> site_;      // null: nowhere yet
+  std::shared_ptr<Site> reserved_;  // null: it has begun, or nothing is reserved
   std::optional<size_t> slot_;
+  bool counted_ = false;  // it has begun, as far as the site is concerned
+  bool late_ = false;     // nothing that is leased was left when it was to begin
 };
 
 // Reports what is open in the state and what this process's slots know of; gives what was opened elsewhere. `waits`: called for each
@@ -402,6 +430,11 @@ class Delivery : public effects::Effect {
     epoch_ = leadership.epoch;
     standing_->cache = leadership.cache;
     standing_->leading = true;
+    state::View<sites::v1::SiteSuspension>(*leadership.cache)
+        .Scan({}, {}, [&](std::string_view key, const sites::v1::SiteSuspension& known) {
+          Suspend(std::string(key.substr(sizeof(uint32_t))), known.suspended(), known.revision());  // behind the tenant: none
+          return true;
+        });
     Recover(*leadership.credits);
   }
 
@@ -413,6 +446,11 @@ class Delivery : public effects::Effect {
         standing_->lease.Proved(standing_->renewal_since);
       }
       for (const journal::Event& event : decision.events) {
+        if (event.type == TypeNumberOf<sites::v1::SiteSuspensionSet>()) {
+          sites::v1::SiteSuspensionSet set;
+          if (schema::DecodeInto(set, event.payload)) Suspend(set.site(), set.suspended(), set.revision());
+          continue;
+        }
         if (event.type != TypeNumberOf<AttemptOpened>()) continue;
         AttemptOpened opened;
         if (auto read = schema::DecodeInto(opened, event.payload); !read) {
@@ -426,20 +464,20 @@ class Delivery : public effects::Effect {
 
   // 2. An attempt was opened.
   void Open(const journal::Decision& decision, const AttemptOpened& opened, Instant frame_time) {
-    const Origin origin{{decision.tenant, partition_, opened.campaign_id(), opened.ordinal(), opened.attempt()},
-                        decision.trace,
-                        decision.correlation,
-                        !opened.site().empty() ? opened.site()
-                        : opened.lane() == 0   ? std::string()
-                                               : opened.domain_key(),
-                        lag_.Begin()};
+    Origin origin{{decision.tenant, partition_, opened.campaign_id(), opened.ordinal(), opened.attempt()},
+                  decision.trace,
+                  decision.correlation,
+                  !opened.site().empty() ? opened.site()
+                  : opened.lane() == 0   ? std::string()
+                                         : opened.domain_key(),
+                  lag_.Begin()};
     Instant first_opened_at = frame_time;
     if (opened.attempt() > 1) {
       const auto* open =
           state::View<OpenAttempt>(*standing_->cache).Find(state::Key(decision.tenant, opened.campaign_id(), opened.ordinal()));
       if (open != nullptr && open->first_opened_at_us() != 0) first_opened_at = {open->first_opened_at_us()};
     }
-    shared_->granter.Opened(partition_, origin.credits);
+    origin.reserved = shared_->granter.Opened(partition_, origin.credits);
     standing_->lease.Proved({opened.granted_at_us()});
     shared_->Begin(origin, epoch_, opened, first_opened_at, standing_);
     if (!std::exchange(standing_->renewing, true)) RenewSoon(shared_, partition_, standing_);
@@ -455,6 +493,11 @@ class Delivery : public effects::Effect {
   }
 
  private:
+  // What every process is told by each partition that it leads.
+  void Suspend(const std::string& site, bool suspended, uint64_t revision) {
+    if (shared_->options.mx) shared_->options.mx->sites->SetSuspended(site, suspended, revision);
+  }
+
   // Leads no more; gives the mails that had not begun.
   std::vector<Origin> Drop() {
     std::vector<Origin> dropped;
@@ -550,11 +593,13 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
     const std::string domain = made.rcpt_to.substr(made.rcpt_to.rfind('@') + 1);
     auto mail = std::make_unique<AttemptMail>(*this, origin, epoch, standing, std::move(made));
     if (router_) return FindWay(std::move(mail), domain);
+    mail->Reserve(relay_);
     mail->GoTo(relay_);
     granter.Begun(*relay_);
     relay_pool_->Submit(std::move(mail));
     return;
   }
+  if (origin.reserved) origin.reserved->Unreserve(1);
   RecordAttempt record;
   switch (can.error().code) {
     case Code::kNotFound:
@@ -576,12 +621,16 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
   });
 }
 
-void Shared::Ended(const Origin& origin, Site* site, const Verdict* verdict) {
+void Shared::Ended(const Origin& origin, Site* site, const Verdict* verdict, std::string_view rcpt_to) {
   SiteChange change;
   if (options.mx && site != nullptr && verdict != nullptr && site->Heard(*verdict, clock.Steady(), change)) {
-    // Without the reply's words: they may name the recipient. The event of the attempt has them.
+    change.reply_text = RedactReply(change.reply_text, rcpt_to);
     observe::Log(observe::Level::kInfo, change.kind == SiteChange::Kind::kSlowed ? "a site is slowed down" : "a site takes mail as before",
-                 {{"site", change.site}, {"code", change.reply_code}, {"enhanced", change.enhanced_code}, {"pause", change.pause}});
+                 {{"site", change.site},
+                  {"code", change.reply_code},
+                  {"enhanced", change.enhanced_code},
+                  {"reply", change.reply_text},
+                  {"pause", change.pause}});
     if (options.mx->changed) options.mx->changed(change);
   }
   granter.Ended(origin.credits, site);
@@ -643,7 +692,13 @@ void Shared::GoTo(std::unique_ptr<Mail> mail, Servers* servers) {
   if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
   auto& attempt = static_cast<AttemptMail&>(*mail);
   const std::string& credits = attempt.origin().credits;
-  if (!credits.empty()) granter.Learn(credits, servers->site);
+  const bool known = !credits.empty() && granter.Learn(credits, servers->site);
+  const bool suspended = servers->site->suspended();
+  if (suspended || !attempt.Reserve(servers->site)) {
+    // Where credits are the site's, it opens again when there is one; else it is put off.
+    return mail->Done({.kind = known ? Verdict::Kind::kLate : Verdict::Kind::kDeferred,
+                       .text = suspended ? "the site is suspended" : "the site's mails of this hour or day are used up"});
+  }
   attempt.GoTo(servers->site);
   granter.Begun(*servers->site);
   servers->pool->Submit(std::move(mail));
@@ -773,7 +828,15 @@ void Shared::Send(const std::shared_ptr<Pending>& pending, command::More more) {
 
 std::shared_ptr<Shared> MakeShared(const SharedOptions& options, Dialer& dialer, AttemptSlots& slots, Executor& executor, Clock& clock,
                                    Entropy& entropy, command::Sender& sender, keyring::Keyring& keyring) {
-  return std::make_shared<Shared>(options, dialer, slots, executor, clock, entropy, sender, keyring);
+  auto shared = std::make_shared<Shared>(options, dialer, slots, executor, clock, entropy, sender, keyring);
+  if (options.mx) {
+    options.mx->sites->OnChange([weak = std::weak_ptr(shared), &executor] {
+      executor.Post([weak] {
+        if (const auto self = weak.lock()) self->SitesChanged();
+      });
+    });
+  }
+  return shared;
 }
 
 void Drain(const std::shared_ptr<Shared>& shared, Job done) {

@@ -44,7 +44,7 @@ struct MxOptions {
   bool private_allowed = false;  // mail servers on this machine or in private networks
   StsOptions sts = {};
   std::vector<RouteRule> routes = {};  // mails that are handed to a relay all the same
-  // A site is slower, or as fast as before; on the executor.
+  // A site is slower, or as fast as before, with a reply that names nobody; on the executor.
   std::function<void(const SiteChange& change)> changed = {};
 };
 

@@ -50,35 +50,44 @@ void Granter::Leave(PartitionId partition) {
   PostDistribute();
 }
 
-void Granter::Opened(PartitionId partition, std::string_view key) {
+std::shared_ptr<Site> Granter::Opened(PartitionId partition, std::string_view key) {
   ++in_flight_;
   if (key.empty()) ++in_flight_of_others_;
   const auto found = members_.find(partition);
-  if (found == members_.end()) return;
+  if (found == members_.end()) return nullptr;
   Account& account = found->second.accounts[std::string(key)];
   const Place* place = PlaceOf(key);
   const bool lost = account.given == account.opened;  // it was taken back while its decision was under way
   ++account.opened;
   if (lost) {
     account.given = account.opened;
-  } else if (place != nullptr && place->site) {
-    --outstanding_at_[place->site.get()];
+    return nullptr;
   }
+  if (place == nullptr || !place->site) return nullptr;
+  --outstanding_at_[place->site.get()];
+  return place->site;
 }
 
-void Granter::Learn(std::string_view key, std::shared_ptr<Site> site) {
+bool Granter::Learn(std::string_view key, std::shared_ptr<Site> site) {
   const Place* before = PlaceOf(key);
-  if (before != nullptr && before->site == site) return;
-  if (places_.size() >= kPlacesMax && before == nullptr) return;  // one mail at a time goes to the others
+  if (before != nullptr && before->site == site) return true;
+  if (places_.size() >= kPlacesMax && before == nullptr) return false;  // one mail at a time goes to the others
   int64_t outstanding = 0;
   for (const auto& [partition, member] : members_) {
     const auto account = member.accounts.find(key);
     if (account != member.accounts.end()) outstanding += account->second.outstanding();
   }
-  if (before != nullptr && before->site) outstanding_at_[before->site.get()] -= outstanding;
-  if (site) outstanding_at_[site.get()] += outstanding;
+  if (before != nullptr && before->site) {
+    before->site->Unreserve(static_cast<uint32_t>(outstanding));
+    outstanding_at_[before->site.get()] -= outstanding;
+  }
+  if (site) {
+    site->Reserve(static_cast<uint32_t>(outstanding));
+    outstanding_at_[site.get()] += outstanding;
+  }
   places_[std::string(key)] = Place{std::move(site)};
   PostDistribute();
+  return true;
 }
 
 void Granter::Begun(const Site& site) { ++in_flight_at_[&site]; }

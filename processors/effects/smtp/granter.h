@@ -44,10 +44,11 @@ class Granter {
 
   void Join(PartitionId partition, task::Credits& credits);
   void Leave(PartitionId partition);
-  // An attempt was accepted that spent a credit of `key`; it is under way from now on.
-  void Opened(PartitionId partition, std::string_view key);
-  // The mails of `key` go to this site; null: nowhere, they are settled here.
-  void Learn(std::string_view key, std::shared_ptr<Site> site);
+  // An attempt was accepted that spent a credit of `key`; it is under way from now on. Gives where its mail is reserved (Site::Take): the
+  // reservation is the caller's now. Null: nowhere.
+  std::shared_ptr<Site> Opened(PartitionId partition, std::string_view key);
+  // The mails of `key` go to this site; null: nowhere, they are settled here. False: that is not remembered, there are too many keys.
+  bool Learn(std::string_view key, std::shared_ptr<Site> site);
   // Where a mail under way is from now on.
   void Begun(const Site& site);
   // It is not under way any more. Null: it never was at a site.

@@ -67,6 +67,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   // --- mails find connections ---
   void Pump() {
     if (closed) return;
+    if (site && site->suspended()) QuitIdle();
     DropLate();
     while (!queue.empty() && !draining) {
       const auto line = std::find_if(lines.begin(), lines.end(), [](const LinePtr& l) { return l->idle() && !l->writing; });
@@ -102,15 +103,27 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
 
   // Gives the first waiting mail to an idle line. False: it cannot begin now.
   bool Assign(const LinePtr& line) {
-    DropLate();
-    if (queue.empty()) return false;
+    for (;;) {
+      DropLate();
+      if (queue.empty()) return false;
+      if (queue.front().mail->Begin()) break;
+      if (queue.front().mail->InTime()) return false;
+    }
     Waiting& first = queue.front();
-    if (!first.mail->Begin()) return false;
     line->mail = std::move(first.mail);
     queue.pop_front();
     waiting_mails.Add(-1);
     line->session.Start({line->mail->mail_from(), line->mail->rcpt_to()}, line->mail->data());
     return true;
+  }
+
+  // Connections that carry nothing end.
+  void QuitIdle() {
+    for (const LinePtr& line : std::vector<LinePtr>(lines)) {
+      if (!line->idle() || line->writing) continue;
+      line->session.Quit();
+      Step(line);
+    }
   }
 
   // One connection less.
@@ -190,7 +203,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
       line->deadline = clock.Steady() + (ready ? options.idle_timeout : line->session.wait_limit());
       if (!ready || line->mail || line->writing) return;
       if (!std::exchange(line->was_ready, true)) connected.Add();
-      if (line->mails >= options.mails_per_connection || draining) {
+      if (line->mails >= options.mails_per_connection || draining || (site && site->suspended())) {
         line->session.Quit();
       } else if (queue.empty() || !Assign(line)) {
         return;
@@ -400,11 +413,7 @@ void Pool::Pump() { impl_->Pump(); }
 void Pool::Drain(Job done) {
   impl_->draining = true;
   impl_->drained = std::move(done);
-  for (const LinePtr& line : std::vector<LinePtr>(impl_->lines)) {
-    if (!line->idle() || line->writing) continue;
-    line->session.Quit();
-    impl_->Step(line);
-  }
+  impl_->QuitIdle();
   impl_->CheckDrained();
 }
 

@@ -28,7 +28,8 @@ class Mail {
   // MAIL is about to be written, and once more when the final dot is: false = its time is over, nothing of it is written any more and
   // Done says kLate.
   virtual bool InTime() = 0;
-  // MAIL is about to be written; once more for each connection tried. False: not now, the mail waits until Pump is called.
+  // MAIL is about to be written; once more for each connection tried. False: not now, the mail waits until Pump is called; or never any
+  // more, and InTime says so.
   virtual bool Begin() = 0;
   // The bytes with the final dot are about to be handed to the wire.
   virtual void DotSent() = 0;

@@ -8,6 +8,9 @@ namespace {
 
 constexpr uint32_t kMailsAhead = 2;  // of a connection: one on the wire, one being made
 constexpr int64_t kHourUs = int64_t{3600} * 1'000'000;
+constexpr int64_t kHoursOfDay = 24;
+constexpr size_t kLeasesMax = 16;  // at once; more are asked for only when these are nearly spent
+constexpr uint64_t kLowWater = 4;  // more are asked for when less than this part of the last lease is left
 
 // RFC 5321 §4.2.3, RFC 3463 §3.8: not this mail is unwelcome, but so many from here.
 bool AsksForLess(const Verdict& verdict) {
@@ -32,8 +35,8 @@ std::string_view SiteChangeName(SiteChange::Kind kind) {
   return "";
 }
 
-Site::Site(std::string name, const SitePolicy& policy)
-    : name_(std::move(name)), policy_(policy), limit_(limit_max()), next_pause_(policy.pause_min) {}
+Site::Site(std::string name, const SitePolicy& policy, Wants wants)
+    : name_(std::move(name)), policy_(policy), wants_(std::move(wants)), limit_(limit_max()), next_pause_(policy.pause_min) {}
 
 uint32_t Site::limit_max() const { return policy_.connections * kMailsAhead; }
 
@@ -71,18 +74,41 @@ bool Site::AtFullPace(Duration now) {
 void Site::Roll(Instant wall) {
   const int64_t hour = wall.us / kHourUs;
   if (hour == hour_) return;
-  if (hour / 24 != hour_ / 24) of_day_ = 0;
+  if (hour / kHoursOfDay != hour_ / kHoursOfDay) of_day_ = 0;
   of_hour_ = 0;
   hour_ = hour;
 }
 
+bool Site::Good(const SiteLease& lease, Instant wall) const {
+  const int64_t hour = wall.us / kHourUs;
+  return lease.mails > 0 && wall < lease.until &&
+         (policy_.mails_per_hour > 0 ? hour == lease.hour : hour / kHoursOfDay == lease.hour / kHoursOfDay);
+}
+
+uint64_t Site::Leased(Instant wall) const {
+  uint64_t mails = 0;
+  for (const SiteLease& lease : leases_) mails += Good(lease, wall) ? lease.mails : 0;
+  return mails - std::min(mails, reserved_);
+}
+
+bool Site::MustAsk(Duration now) {
+  if (!wants_ || asked_ || now < ask_again_ || leases_.size() >= kLeasesMax) return false;
+  return asked_ = true;
+}
+
+void Site::Ask() {
+  if (const auto self = weak_from_this().lock()) wants_(self);
+}
+
 uint32_t Site::Take(uint32_t n, Duration now, Instant wall) {
-  const std::lock_guard lock(mutex_);
-  Roll(wall);
+  std::unique_lock lock(mutex_);
   uint64_t most = n;
-  const auto within = [&](uint64_t limit, uint64_t used) { most = std::min(most, limit == 0 ? most : limit - std::min(limit, used)); };
-  within(policy_.mails_per_hour, of_hour_);
-  within(policy_.mails_per_day, of_day_);
+  bool ask = false;
+  if (policy_.leased()) {
+    const uint64_t leased = Leased(wall);
+    most = std::min(most, leased);
+    ask = (leased < n || leased - most < lent_ / kLowWater) && MustAsk(now);
+  }
   if (policy_.mails_per_second > 0) {
     const double seconds = static_cast<double>((now - filled_at_).us) / 1e6;
     tokens_ = std::min(1 + policy_.mails_per_second, tokens_ + seconds * policy_.mails_per_second);  // what is left of one is not lost
@@ -90,16 +116,87 @@ uint32_t Site::Take(uint32_t n, Duration now, Instant wall) {
     most = std::min(most, static_cast<uint64_t>(std::max(0.0, tokens_ + 1e-9)));
     tokens_ -= static_cast<double>(most);
   }
-  of_hour_ += most;
-  of_day_ += most;
+  reserved_ += most;
+  lock.unlock();
+  if (ask) Ask();
   return static_cast<uint32_t>(most);
 }
 
 void Site::GiveBack(uint32_t n) {
   const std::lock_guard lock(mutex_);
   tokens_ += n;
-  of_hour_ -= std::min<uint64_t>(n, of_hour_);
-  of_day_ -= std::min<uint64_t>(n, of_day_);
+  reserved_ -= std::min<uint64_t>(n, reserved_);
+}
+
+void Site::Reserve(uint32_t n) {
+  const std::lock_guard lock(mutex_);
+  reserved_ += n;
+}
+
+void Site::Unreserve(uint32_t n) {
+  const std::lock_guard lock(mutex_);
+  reserved_ -= std::min<uint64_t>(n, reserved_);
+}
+
+bool Site::TryReserve(Duration now, Instant wall) {
+  std::unique_lock lock(mutex_);
+  if (!policy_.leased() || Leased(wall) > 0) {
+    ++reserved_;
+    return true;
+  }
+  const bool ask = MustAsk(now);
+  lock.unlock();
+  if (ask) Ask();
+  return false;
+}
+
+bool Site::Begin(Duration now, Instant wall) {
+  std::unique_lock lock(mutex_);
+  Roll(wall);
+  reserved_ -= std::min<uint64_t>(1, reserved_);
+  if (policy_.leased()) {
+    const auto lease = std::ranges::find_if(leases_, [&](const SiteLease& one) { return Good(one, wall); });
+    if (lease == leases_.end()) {
+      const bool ask = MustAsk(now);
+      lock.unlock();
+      if (ask) Ask();
+      return false;
+    }
+    if (--lease->mails == 0) leases_.erase(lease);
+  }
+  ++of_hour_;
+  ++of_day_;
+  return true;
+}
+
+void Site::Lend(const SiteLease& lease, Duration ask_again) {
+  const std::lock_guard lock(mutex_);
+  asked_ = false;
+  ask_again_ = ask_again;
+  if (lease.mails == 0) return;
+  lent_ = lease.mails;
+  leases_.push_back(lease);
+}
+
+std::vector<SiteLease> Site::TakeUnspent(Instant wall, bool all) {
+  const std::lock_guard lock(mutex_);
+  std::vector<SiteLease> over;
+  std::erase_if(leases_, [&](const SiteLease& lease) {
+    if (!all && Good(lease, wall)) return false;
+    over.push_back(lease);
+    return true;
+  });
+  return over;
+}
+
+bool Site::holds_leases() const {
+  const std::lock_guard lock(mutex_);
+  return !leases_.empty();
+}
+
+SiteTally Site::TakeTally() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(tally_, {});
 }
 
 bool Site::Heard(const Verdict& verdict, Duration now, SiteChange& change) {
@@ -108,7 +205,13 @@ bool Site::Heard(const Verdict& verdict, Duration now, SiteChange& change) {
   deferred_ += verdict.kind == Verdict::Kind::kDeferred;
   bounced_ += verdict.kind == Verdict::Kind::kBounced;
   if (verdict.code != 0) last_reply_ = verdict.text;
-  if (AsksForLess(verdict)) {
+  const bool asks_for_less = AsksForLess(verdict);
+  if (!policy_.warm_up.empty()) {
+    tally_.delivered += verdict.kind == Verdict::Kind::kDelivered;
+    tally_.slowed += asks_for_less;
+    tally_.bounced += verdict.kind == Verdict::Kind::kBounced;
+  }
+  if (asks_for_less) {
     if (now < paused_until_) return false;  // of the same burst
     change = {.site = name_,
               .kind = SiteChange::Kind::kSlowed,
@@ -133,23 +236,17 @@ bool Site::Heard(const Verdict& verdict, Duration now, SiteChange& change) {
   return true;
 }
 
-bool Site::Suspend() {
+bool Site::SetSuspended(bool suspended, uint64_t revision) {
   const std::lock_guard lock(mutex_);
-  return !std::exchange(suspended_, true);
-}
-bool Site::Resume() {
-  const std::lock_guard lock(mutex_);
-  return std::exchange(suspended_, false);
-}
-bool Site::suspended() const {
-  const std::lock_guard lock(mutex_);
-  return suspended_;
+  if (revision <= revision_) return false;
+  revision_ = revision;
+  return suspended_.exchange(suspended) != suspended;
 }
 
 Site::Status Site::Look(Duration now, Instant wall) const {
   const std::lock_guard lock(mutex_);
   const bool same_hour = wall.us / kHourUs == hour_;
-  const bool same_day = wall.us / kHourUs / 24 == hour_ / 24;
+  const bool same_day = wall.us / kHourUs / kHoursOfDay == hour_ / kHoursOfDay;
   return {.site = name_,
           .policy = policy_,
           .connections = connections_,
@@ -158,10 +255,34 @@ Site::Status Site::Look(Duration now, Instant wall) const {
           .suspended = suspended_,
           .this_hour = same_hour ? of_hour_ : 0,
           .today = same_day ? of_day_ : 0,
+          .leased = Leased(wall),
           .delivered = delivered_,
           .deferred = deferred_,
           .bounced = bounced_,
           .last_reply = last_reply_};
+}
+
+void Sites::OnChange(std::function<void()> changed) {
+  const std::lock_guard lock(mutex_);
+  changed_.push_back(std::move(changed));
+}
+
+void Sites::Changed() {
+  std::vector<std::function<void()>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all = changed_;
+  }
+  for (const auto& changed : all) changed();
+}
+
+void Sites::SetSuspended(const std::string& name, bool suspended, uint64_t revision) {
+  if (At(name)->SetSuspended(suspended, revision)) Changed();
+}
+
+void Sites::Lend(Site& site, const SiteLease& lease, Duration ask_again) {
+  site.Lend(lease, ask_again);
+  if (lease.mails > 0) Changed();
 }
 
 std::shared_ptr<Site> Sites::At(const std::string& name) {
@@ -169,10 +290,13 @@ std::shared_ptr<Site> Sites::At(const std::string& name) {
   const auto found = sites_.find(name);
   if (found != sites_.end()) return found->second;
   if (sites_.size() >= count_max_) {
-    // Those that only stand here. A suspended site is not forgotten: it would begin anew, as the others do.
-    std::erase_if(sites_, [](const auto& entry) { return entry.second.use_count() == 1 && !entry.second->suspended(); });
+    // Those that only stand here. A suspended site is not forgotten: it would begin anew, as the others do; nor one with leases: their
+    // mails would be lost to the day.
+    std::erase_if(sites_, [](const auto& entry) {
+      return entry.second.use_count() == 1 && !entry.second->suspended() && !entry.second->holds_leases();
+    });
   }
-  return sites_.emplace(name, std::make_shared<Site>(name, policy_of_(name))).first->second;
+  return sites_.emplace(name, std::make_shared<Site>(name, policy_of_(name), wants_)).first->second;
 }
 
 std::shared_ptr<Site> Sites::Find(const std::string& name) const {

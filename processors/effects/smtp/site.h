@@ -2,8 +2,12 @@
 //
 // Limits are data (SitePolicy). Beside them a site says itself when it wants less: a 421, or a 4.7.x, stops it alone for a while, then one
 // mail at a time probes it, and each mail that it takes lets more follow, until its limit is reached again.
+//
+// Numbers of an hour and a day hold over all processes and restarts: mails begin against leases, which the partition of the site's key
+// gives (processors/sites; site_leases.h asks it). A credit reserves one mail of what is leased; whether it may begin is said when it does.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -28,6 +32,25 @@ struct SitePolicy {
   uint64_t mails_per_day = 0;
   Duration pause_min = Seconds(60);  // after the site asked for less; doubled each time
   Duration pause_max = Seconds(30 * 60);
+  std::vector<uint64_t> warm_up = {};  // mails of the first day, the second, …: each from 1; empty: no plan
+  uint32_t hold_percent = 5;           // of mails that are refused: above it the plan's step is held
+
+  // Mails begin only against a lease.
+  bool leased() const { return mails_per_hour > 0 || mails_per_day > 0 || !warm_up.empty(); }
+};
+
+// Mails that may begin within `hour` (where the hour is limited) or its day, and before `until`.
+struct SiteLease {
+  uint64_t mails = 0;
+  int64_t hour = 0;  // since 1970, UTC
+  Instant until;
+};
+
+// What became of mails to a site with a warm-up plan.
+struct SiteTally {
+  uint64_t delivered = 0;
+  uint64_t slowed = 0;  // deferred with 421 or 4.7.x
+  uint64_t bounced = 0;
 };
 
 // Something that changed how fast mails go to a site, with its cause.
@@ -42,10 +65,12 @@ struct SiteChange {
 };
 std::string_view SiteChangeName(SiteChange::Kind kind);  // "slowed", …
 
-// Thread: any.
-class Site {
+// Thread: any. No member calls out with its lock held.
+class Site : public std::enable_shared_from_this<Site> {
  public:
-  Site(std::string name, const SitePolicy& policy);
+  // `wants`: called when more leased mails are wanted, once until Lend; not for a site that no shared_ptr holds.
+  using Wants = std::function<void(const std::shared_ptr<Site>&)>;
+  Site(std::string name, const SitePolicy& policy, Wants wants = {});
 
   const std::string& name() const { return name_; }
   const SitePolicy& policy() const { return policy_; }
@@ -60,17 +85,32 @@ class Site {
   uint32_t Allowance(Duration now);
   // Nothing holds it back below its limit.
   bool AtFullPace(Duration now);
-  // Up to `n` mails may begin within the limits of rate, hour and day; gives how many. Those that do not begin are given back.
+  // Up to `n` mails may be made ready within the rate and what is leased; gives how many. They are reserved until each has begun or was
+  // given back.
   uint32_t Take(uint32_t n, Duration now, Instant wall);
+  // They were not used: the rate has them again.
   void GiveBack(uint32_t n);
+  // Reservations without regard to the rate. Reserve may go beyond what is leased: those mails do not begin.
+  void Reserve(uint32_t n);
+  void Unreserve(uint32_t n);
+  // One; false: nothing is left that is leased.
+  bool TryReserve(Duration now, Instant wall);
+  // A reserved mail is about to begin, and counts from now on. False: nothing that is leased is left for it. Ends its reservation.
+  bool Begin(Duration now, Instant wall);
+
+  // The answer to `wants`; of no mails: none are wanted before `ask_again`.
+  void Lend(const SiteLease& lease, Duration ask_again);
+  // Leases that are over, or all, with what of them has not begun and does not any more.
+  std::vector<SiteLease> TakeUnspent(Instant wall, bool all);
+  bool holds_leases() const;
+  SiteTally TakeTally();
 
   // What became of a mail. True, and `change` says how: the site is slower or as fast as it may be again from now on.
   bool Heard(const Verdict& verdict, Duration now, SiteChange& change);
 
-  // Nothing begins at a suspended site, and its connections end. False: it was so already.
-  bool Suspend();
-  bool Resume();
-  bool suspended() const;
+  // Nothing begins at a suspended site, and its connections end. False: it was so already, or a decision of a later revision is known.
+  bool SetSuspended(bool suspended, uint64_t revision);
+  bool suspended() const { return suspended_; }
 
   struct Status {
     std::string site;
@@ -79,7 +119,8 @@ class Site {
     uint32_t limit = 0;        // mails under way at once
     Duration paused_for = {};  // zero: it does not pause
     bool suspended = false;
-    uint64_t this_hour = 0, today = 0;
+    uint64_t this_hour = 0, today = 0;                  // begun by this process
+    uint64_t leased = 0;                                // that may begin now
     uint64_t delivered = 0, deferred = 0, bounced = 0;  // since the process began
     std::string last_reply = {};
   };
@@ -88,9 +129,15 @@ class Site {
  private:
   uint32_t limit_max() const;
   void Roll(Instant wall);
+  bool Good(const SiteLease& lease, Instant wall) const;
+  uint64_t Leased(Instant wall) const;  // less what is reserved
+  // True: `wants` is to be called, without the lock.
+  bool MustAsk(Duration now);
+  void Ask();
 
   const std::string name_;
   const SitePolicy policy_;
+  const Wants wants_;
   mutable std::mutex mutex_;  // guards all below
   uint32_t connections_ = 0;
   uint32_t limit_;
@@ -98,12 +145,19 @@ class Site {
   Duration paused_until_;
   Duration next_pause_;
   bool slowed_ = false;
-  bool suspended_ = false;
+  std::atomic<bool> suspended_ = false;
+  uint64_t revision_ = 0;
   bool starved_ = false;  // TryConnect failed since WantsIdleClosed was asked
   double tokens_ = 1;
   Duration filled_at_;
   int64_t hour_ = 0;  // since 1970
   uint64_t of_hour_ = 0, of_day_ = 0;
+  std::deque<SiteLease> leases_;
+  uint64_t lent_ = 0;  // by the last one
+  uint64_t reserved_ = 0;
+  bool asked_ = false;
+  Duration ask_again_;
+  SiteTally tally_;
   uint64_t delivered_ = 0, deferred_ = 0, bounced_ = 0;
   std::string last_reply_;
 };
@@ -114,16 +168,28 @@ class Sites {
   using PolicyOf = std::function<SitePolicy(std::string_view site)>;
   explicit Sites(PolicyOf policy_of, size_t count_max = 10'000) : policy_of_(std::move(policy_of)), count_max_(count_max) {}
 
+  // Of the sites that are made from now on; before the first one is.
+  void OnWant(Site::Wants wants) { wants_ = std::move(wants); }
+  // `changed` is called, on any thread, when something may begin that could not before, or has to end. For ever.
+  void OnChange(std::function<void()> changed);
+
   std::shared_ptr<Site> At(const std::string& name);
+  // What was decided of a site, as a partition heard it: late, early, and more than once.
+  void SetSuspended(const std::string& name, bool suspended, uint64_t revision);
+  void Lend(Site& site, const SiteLease& lease, Duration ask_again);
   // Null: there is none.
   std::shared_ptr<Site> Find(const std::string& name) const;
   std::vector<std::shared_ptr<Site>> All() const;
 
  private:
   const PolicyOf policy_of_;
+  void Changed();
+
   const size_t count_max_;
-  mutable std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<Site>> sites_;  // guarded by it
+  Site::Wants wants_;
+  mutable std::mutex mutex_;  // guards all below
+  std::map<std::string, std::shared_ptr<Site>> sites_;
+  std::vector<std::function<void()>> changed_;
 };
 
 }  // namespace maily::smtp

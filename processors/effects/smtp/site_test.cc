@@ -42,15 +42,79 @@ TEST(Site, ASlowRateLetsOneMailGoNowAndThen) {
   EXPECT_LE(taken, 61u);
 }
 
-TEST(Site, TheNumberOfADayIsNeverExceededAndBeginsAnewAtMidnight) {
-  Site site("s", {.mails_per_hour = 60, .mails_per_day = 100});
-  EXPECT_EQ(site.Take(80, Seconds(0), kNoon), 60u);
-  EXPECT_EQ(site.Take(1, Seconds(1), kNoon), 0u);
-  site.GiveBack(10);
-  EXPECT_EQ(site.Take(20, Seconds(2), kNoon), 10u);
-  EXPECT_EQ(site.Take(80, Seconds(3600), kNoon + Seconds(3600)), 40u) << "of the day";
-  EXPECT_EQ(site.Take(80, Seconds(7200), kNoon + Seconds(7200)), 0u);
-  EXPECT_EQ(site.Take(80, Seconds(12 * 3600), kNoon + Seconds(12 * 3600)), 60u);
+constexpr int64_t kNoonHour = int64_t{20'000} * 24 + 12;
+
+TEST(Site, MailsBeginOnlyAgainstALease) {
+  Site site("s", {.mails_per_day = 100});
+  EXPECT_EQ(site.Take(5, Seconds(0), kNoon), 0u);
+  EXPECT_FALSE(site.Begin(Seconds(0), kNoon));
+  site.Lend({.mails = 8, .hour = kNoonHour, .until = kNoon + Seconds(600)}, {});
+  EXPECT_EQ(site.Take(5, Seconds(1), kNoon), 5u);
+  EXPECT_EQ(site.Take(5, Seconds(1), kNoon), 3u) << "the others are reserved";
+  site.GiveBack(2);
+  EXPECT_EQ(site.Take(5, Seconds(2), kNoon), 2u);
+  for (int n = 0; n < 8; ++n) EXPECT_TRUE(site.Begin(Seconds(3), kNoon));
+  EXPECT_FALSE(site.Begin(Seconds(3), kNoon));
+  EXPECT_EQ(site.Look(Seconds(3), kNoon).today, 8u);
+}
+
+TEST(Site, WhatIsGivenBackAfterMidnightDoesNotLowerTheNewDaysNumber) {
+  Site site("s", {.mails_per_day = 100});
+  const Instant late = kNoon + Seconds(12 * 3600 - 1), midnight = kNoon + Seconds(12 * 3600);
+  site.Lend({.mails = 10, .hour = kNoonHour + 11, .until = midnight}, {});
+  EXPECT_EQ(site.Take(10, Seconds(0), late), 10u);
+  EXPECT_TRUE(site.Begin(Seconds(0), late));
+  site.Lend({.mails = 2, .hour = kNoonHour + 12, .until = midnight + Seconds(600)}, {});
+  EXPECT_TRUE(site.Begin(Seconds(1), midnight)) << "of the new day";
+  site.GiveBack(8);
+  EXPECT_EQ(site.Look(Seconds(1), midnight).today, 1u);
+  EXPECT_EQ(site.Take(10, Seconds(1), midnight), 1u);
+  const auto over = site.TakeUnspent(midnight, false);
+  ASSERT_EQ(over.size(), 1u);
+  EXPECT_EQ(over[0].mails, 9u) << "nobody begins them any more";
+}
+
+TEST(Site, ALeaseOfALimitedHourEndsWithIt) {
+  Site hourly("s", {.mails_per_hour = 100}), daily("s", {.mails_per_day = 100});
+  for (Site* site : {&hourly, &daily}) {
+    site->Lend({.mails = 5, .hour = kNoonHour, .until = kNoon + Seconds(7200)}, {});
+    EXPECT_TRUE(site->Begin(Seconds(0), kNoon));
+    EXPECT_EQ(site->Begin(Seconds(0), kNoon + Seconds(3600)), site == &daily);
+    EXPECT_FALSE(site->Begin(Seconds(0), kNoon + Seconds(7200))) << "over";
+  }
+}
+
+TEST(Site, MoreIsWantedOnceWhenLittleIsLeft) {
+  int wanted = 0;
+  const auto site = std::make_shared<Site>("s", SitePolicy{.mails_per_day = 100}, [&](const auto&) { ++wanted; });
+  site->Take(1, Seconds(0), kNoon);
+  site->Take(1, Seconds(0), kNoon);
+  EXPECT_EQ(wanted, 1) << "until it is answered";
+  site->Lend({.mails = 16, .hour = kNoonHour, .until = kNoon + Seconds(600)}, {});
+  EXPECT_EQ(site->Take(10, Seconds(1), kNoon), 10u);
+  EXPECT_EQ(wanted, 1);
+  EXPECT_EQ(site->Take(3, Seconds(1), kNoon), 3u);
+  EXPECT_EQ(wanted, 2) << "less than a quarter is left";
+  site->Lend({}, Seconds(60));
+  site->Take(10, Seconds(59), kNoon);
+  EXPECT_EQ(wanted, 2);
+  site->Take(10, Seconds(60), kNoon);
+  EXPECT_EQ(wanted, 3);
+}
+
+TEST(Site, APlanIsToldWhatBecameOfMails) {
+  Site site("s", {.warm_up = {50}});
+  SiteChange change;
+  for (int n = 0; n < 3; ++n) site.Heard(kTaken, Seconds(1), change);
+  site.Heard(kBusy, Seconds(1), change);
+  site.Heard(kBusy, Seconds(1), change);
+  site.Heard(Reply(Verdict::Kind::kBounced, 550, "5.1.1"), Seconds(1), change);
+  site.Heard(Reply(Verdict::Kind::kDeferred, 451, "4.7.1", "Greylisted"), Seconds(1), change);
+  const SiteTally tally = site.TakeTally();
+  EXPECT_EQ(tally.delivered, 3u);
+  EXPECT_EQ(tally.slowed, 2u);
+  EXPECT_EQ(tally.bounced, 1u);
+  EXPECT_EQ(site.TakeTally().delivered, 0u);
 }
 
 TEST(Site, ASiteThatAsksForLessRestsIsProbedAndRecovers) {
@@ -90,12 +154,13 @@ TEST(Site, OnlyAReplyAboutTheSenderSlows) {
 
 TEST(Site, ASuspendedSiteTakesNothing) {
   Site site("s", {});
-  EXPECT_TRUE(site.Suspend());
-  EXPECT_FALSE(site.Suspend());
+  EXPECT_TRUE(site.SetSuspended(true, 1));
+  EXPECT_FALSE(site.SetSuspended(true, 1));
   EXPECT_FALSE(site.TryConnect());
   EXPECT_EQ(site.Allowance(Seconds(1)), 0u);
   EXPECT_TRUE(site.WantsIdleClosed());
-  EXPECT_TRUE(site.Resume());
+  EXPECT_TRUE(site.SetSuspended(false, 2));
+  EXPECT_FALSE(site.SetSuspended(true, 1)) << "decided before, heard later";
   EXPECT_TRUE(site.TryConnect());
 }
 
@@ -103,7 +168,7 @@ TEST(Sites, AreMadeByTheirPolicyAndForgottenWhenNobodyUsesThem) {
   Sites sites([](std::string_view site) { return SitePolicy{.connections = site == "big" ? 20u : 1u}; }, 3);
   const auto big = sites.At("big");
   EXPECT_EQ(big->policy().connections, 20u);
-  sites.At("a")->Suspend();
+  sites.SetSuspended("a", true, 1);
   sites.At("b");
   EXPECT_EQ(sites.At("big"), big);
   sites.At("c");

@@ -1,0 +1,146 @@
+// Tests who may begin how many mails, and that what is reserved at a site comes back however an attempt goes.
+#include "processors/effects/smtp/granter.h"
+
+#include <gtest/gtest.h>
+
+#include "processors/effects/smtp/fixture.h"
+
+namespace maily::smtp {
+namespace {
+
+constexpr PartitionId kFirst(0), kSecond(1);
+
+class GranterTest : public testing::Test {
+ protected:
+  GranterTest() {
+    for (task::Credits* credits : {&first_, &second_}) credits->OnGranted([this] { ++woken_; });
+  }
+  void Join() {
+    granter_.Join(kFirst, first_);
+    granter_.Join(kSecond, second_);
+    executor_.Run();
+  }
+  std::shared_ptr<Site> Learn(const char* key, const SitePolicy& policy) {
+    auto site = std::make_shared<Site>(std::string("mx.") + key, policy);
+    EXPECT_TRUE(granter_.Learn(key, site));
+    executor_.Run();
+    return site;
+  }
+  void Lend(Site& site, uint64_t mails) {
+    const int64_t hour = executor_.Now().us / (int64_t{3600} * 1'000'000);
+    site.Lend({.mails = mails, .hour = hour, .until = executor_.Now() + Seconds(600)}, {});
+  }
+  // Spends what is there of `key`, and asks for more; gives how many.
+  uint32_t Spend(task::Credits& credits, const char* key) {
+    uint32_t spent = 0;
+    while (credits.Take(key)) ++spent;
+    executor_.Run();
+    return spent;
+  }
+
+  ManualExecutor executor_;
+  Granter granter_{{.budget = 32, .per_domain = true, .opener = 7}, executor_, executor_};
+  task::Credits first_, second_;
+  int woken_ = 0;
+};
+
+TEST_F(GranterTest, OneMailAtATimeGoesToADomainThatNobodyHasRouted) {
+  Join();
+  EXPECT_TRUE(first_.per_domain());
+  EXPECT_EQ(Spend(first_, "a"), 0u);
+  EXPECT_EQ(first_.available("a"), 1u);
+  EXPECT_EQ(first_.holder("a").id, 7u);
+  EXPECT_EQ(Spend(first_, "a"), 1u);
+  EXPECT_EQ(first_.available("a"), 0u) << "it is not accepted yet";
+  EXPECT_EQ(granter_.Opened(kFirst, "a"), nullptr) << "nothing is reserved for it";
+  granter_.PostDistribute();
+  executor_.Run();
+  EXPECT_EQ(first_.available("a"), 1u) << "the next one may follow once it is under way";
+}
+
+TEST_F(GranterTest, WhatIsFreeAtASiteIsSharedByThoseWhoWantIt) {
+  Join();
+  const auto site = Learn("a", {.connections = 4});
+  Spend(first_, "a");
+  EXPECT_EQ(first_.available("a"), 8u) << "two a connection";
+  EXPECT_EQ(Spend(first_, "a"), 8u);
+  Spend(second_, "a");
+  EXPECT_EQ(second_.available("a"), 0u);
+  // All are under way, and end one after another.
+  for (int n = 0; n < 8; ++n) {
+    EXPECT_EQ(granter_.Opened(kFirst, "a"), site);
+    granter_.Begun(*site);
+  }
+  // Each that ends makes room for one, in turn.
+  for (int n = 0; n < 2; ++n) {
+    granter_.Ended("a", site.get());
+    executor_.Run();
+  }
+  EXPECT_EQ(first_.available("a"), 1u);
+  EXPECT_EQ(second_.available("a"), 1u);
+  // Who uses what he gets wants more; six are still under way.
+  EXPECT_EQ(Spend(first_, "a"), 1u);
+  EXPECT_EQ(Spend(second_, "a"), 1u);
+  EXPECT_EQ(first_.available("a") + second_.available("a"), 0u);
+}
+
+TEST_F(GranterTest, ASuspendedSiteIsGrantedNothingAndAnotherOneAsBefore) {
+  Join();
+  const auto site = Learn("a", {});
+  Learn("b", {});
+  site->SetSuspended(true, 1);
+  Spend(first_, "a");
+  Spend(first_, "b");
+  EXPECT_EQ(first_.available("a"), 0u);
+  EXPECT_GT(first_.available("b"), 0u);
+  site->SetSuspended(false, 2);
+  granter_.PostDistribute();
+  executor_.Run();
+  EXPECT_GT(first_.available("a"), 0u);
+}
+
+TEST_F(GranterTest, NoMoreIsGrantedThanIsLeasedAndUnspentCreditsGoBackToTheSite) {
+  Join();
+  const auto site = Learn("a", {.mails_per_day = 100});
+  Spend(first_, "a");
+  EXPECT_EQ(first_.available("a"), 0u) << "nothing is leased";
+  Lend(*site, 3);
+  executor_.Advance(Seconds(1));
+  EXPECT_EQ(first_.available("a"), 3u) << "found without anybody telling";
+  EXPECT_EQ(site->Take(1, {}, executor_.Now()), 0u) << "all are reserved";
+  executor_.Advance(Seconds(3));  // nobody spends them
+  EXPECT_EQ(first_.available("a"), 0u);
+  EXPECT_EQ(site->Look({}, executor_.Now()).leased, 3u);
+}
+
+TEST_F(GranterTest, APartitionThatLeavesGivesItsReservationsBack) {
+  Join();
+  const auto site = Learn("a", {.mails_per_day = 100});
+  Lend(*site, 4);
+  Spend(first_, "a");
+  ASSERT_EQ(first_.available("a"), 4u);
+  ASSERT_TRUE(first_.Take("a"));
+  EXPECT_EQ(granter_.Opened(kFirst, "a"), site) << "its mail holds one now";
+  granter_.Leave(kFirst);
+  EXPECT_EQ(site->Look({}, executor_.Now()).leased, 3u);
+  site->Unreserve(1);
+  EXPECT_EQ(site->Look({}, executor_.Now()).leased, 4u);
+}
+
+TEST_F(GranterTest, ADomainThatMovesToAnotherSiteTakesItsReservationsAlong) {
+  Join();
+  const auto before = Learn("a", {.mails_per_day = 100});
+  Lend(*before, 4);
+  Spend(first_, "a");
+  ASSERT_EQ(first_.available("a"), 4u);
+  const auto after = std::make_shared<Site>("mx.new", SitePolicy{.mails_per_day = 10});
+  Lend(*after, 5);
+  granter_.Learn("a", after);
+  EXPECT_EQ(before->Look({}, executor_.Now()).leased, 4u);
+  EXPECT_EQ(after->Look({}, executor_.Now()).leased, 1u);
+  ASSERT_TRUE(first_.Take("a"));
+  EXPECT_EQ(granter_.Opened(kFirst, "a"), after);
+}
+
+}  // namespace
+}  // namespace maily::smtp

@@ -1,0 +1,23 @@
+// Folds what happened to sites.
+#pragma once
+
+#include "maily/sites/v1/events.pb.h"
+#include "streams/task/processor.h"
+
+namespace maily::sites {
+
+inline constexpr uint32_t kEvolveVersion = 1;
+
+// That a site is slow is known to the process that it answered, and to the read model: nothing is decided by it.
+void Evolve(task::Fold& fold, const v1::SiteSlowed& event);
+void Evolve(task::Fold& fold, const v1::SiteRecovered& event);
+void Evolve(task::Fold& fold, const v1::SiteSuspended& event);
+void Evolve(task::Fold& fold, const v1::SiteResumed& event);
+void Evolve(task::Fold& fold, const v1::SiteLeased& event);
+void Evolve(task::Fold& fold, const v1::SiteLeaseReturned& event);
+void Evolve(task::Fold& fold, const v1::SiteLimitReached& event);
+void Evolve(task::Fold& fold, const v1::SiteDayBegan& event);
+void Evolve(task::Fold& fold, const v1::SiteTallied& event);
+void Evolve(task::Fold& fold, const v1::SiteSuspensionSet& event);
+
+}  // namespace maily::sites
