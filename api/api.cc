@@ -9,6 +9,7 @@
 #include "api/openapi.h"
 #include "api/routes.h"
 #include "api/tracking.h"
+#include "api/webhooks.h"
 
 namespace maily::api {
 namespace {
@@ -60,6 +61,7 @@ std::optional<http::Problem> CheckParameters(const Call& call, const std::vector
 http::Router MakeRouter(const Dependencies& dependencies) {
   auto api = std::make_shared<Shared>(dependencies);
   NameInboundMetrics();
+  NameWebhookMetrics();
   http::Router router;
   for (const RouteRow& row : Routes()) {
     http::Route route{.method = row.method, .pattern = std::string(row.pattern), .body_bytes_max = row.body_bytes_max};

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,8 @@
 #include "streams/port/topic.h"
 
 namespace maily::api {
+
+struct Webhooks;  // webhooks.h
 
 // Which send a mail is of, read from its Message-ID.
 struct ReceivedSend {
@@ -97,6 +100,8 @@ struct Dependencies {
   std::function<Result<ReceivedSend>(std::string_view message_id)> read_message_id;
   // How mails that come back name their sends.
   inbound::Readers inbound = {};
+  // What providers' notices are verified by; null: none are taken.
+  std::shared_ptr<Webhooks> webhooks = nullptr;
   // The decision on the command that stands there; none: it is not known to be decided. kNotFound: no command was ever decided there.
   // Runs on a blocking executor.
   std::function<Result<std::optional<FoundDecision>>(const CommandAt& at)> find_decision;

@@ -17,7 +17,7 @@ constexpr ErrorCode kCodes[] = {
     {"not_implemented", "this process cannot do that"},
     {"not_found", "there is no such path, or nothing of that id"},
     {"request_timeout", "the request did not arrive in time"},
-    {"unauthorized", "the API key is missing, unknown, wrong or revoked"},
+    {"unauthorized", "the API key is missing, unknown, wrong or revoked; of a webhook: its signature or secret does not fit"},
     {"unavailable", "the log or the read models cannot take this now; try again after Retry-After"},
     {"unsupported_media_type", "another Content-Type, or a Content-Encoding"},
     {"conflict", "not in the present state"},

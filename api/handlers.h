@@ -8,6 +8,9 @@ namespace maily::api {
 // inbound_mail.cc
 void TakeInbound(Call call);
 
+// webhooks.cc
+void TakeWebhook(Call call);
+
 // tenants.cc
 void CreateTenant(Call call);
 void ListTenants(Call call);

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "api/handlers.h"
+#include "api/inbound_fate.h"
 #include "api/routes.h"
 #include "api/submit.h"
 #include "streams/observe/logging.h"
@@ -14,27 +15,14 @@
 namespace maily::api {
 namespace {
 
-using gateway::Outcome;
-using gateway::Verdict;
 using inbound::Meaning;
 using inbound::What;
 
 constexpr Duration kQuarantineLogEvery = Seconds(60);
 
-// What became of a mail.
-enum class Fate : uint8_t {
-  kRecorded,     // its news is known now
-  kDuplicate,    // it was known
-  kNothing,      // there is nothing to record
-  kUnknownSend,  // the token is ours, but no such mail went out
-  kQuarantined,  // it is of no send of ours
-  kUnavailable,  // not durable
-};
-constexpr const char* kResultNames[] = {"recorded", "duplicate", "nothing", "unknown_send", "quarantined", "unavailable"};
-
 struct Meters {
   std::array<observe::Counter, std::size(inbound::kAllWhats)> mails;
-  std::array<observe::Counter, std::size(kResultNames)> results;
+  std::array<observe::Counter, std::size(kFateNames)> results;
 
   Meters() {
     auto& metrics = observe::Metrics::Process();
@@ -44,7 +32,7 @@ struct Meters {
     }
     for (size_t i = 0; i < results.size(); ++i) {
       results[i] =
-          metrics.AddCounter("maily_inbound_results_total", "Mails that came back, by what became of them.", {{"result", kResultNames[i]}});
+          metrics.AddCounter("maily_inbound_results_total", "Mails that came back, by what became of them.", {{"result", kFateNames[i]}});
     }
   }
 };
@@ -68,23 +56,10 @@ void NoteQuarantine(Clock& clock, What what) {
                {{"forged", std::exchange(forged, 0)}, {"without_token", std::exchange(nobody, 0)}});
 }
 
-Fate ResultOf(const std::vector<Verdict>& verdicts) {
-  bool recorded = false;
-  bool duplicate = false;
-  for (const Verdict& verdict : verdicts) {
-    if (verdict.kind == Verdict::Kind::kUnavailable || verdict.decided() == Outcome::kRetryLater) return Fate::kUnavailable;
-    if (verdict.kind == Verdict::Kind::kPending || verdict.outcome == Outcome::kDone) recorded = true;
-    // The same news in other words, too.
-    if (verdict.outcome == Outcome::kDuplicate || verdict.outcome == Outcome::kReused || verdict.outcome == Outcome::kUnchanged)
-      duplicate = true;
-  }
-  return recorded ? Fate::kRecorded : duplicate ? Fate::kDuplicate : Fate::kUnknownSend;
-}
-
 struct Taken {
   What what = What::kNobody;
   Fate result = Fate::kUnavailable;
-  std::vector<Verdict> verdicts = {};
+  Verdicts verdicts = {};
 };
 using TakenDone = std::move_only_function<void(Taken)>;
 
@@ -93,32 +68,11 @@ void Finish(Taken taken, TakenDone& done) {
   std::exchange(done, nullptr)(std::move(taken));
 }
 
-// Commands of one mail on their way.
-struct Pending {
-  std::mutex mutex;
-  size_t waiting = 0;
-  Taken taken;
-  TakenDone done;
-};
-
 void Submit(Shared& api, const Meaning& meaning, const std::string& actor, const TraceId& trace, TakenDone done) {
-  auto pending = std::make_shared<Pending>();
-  pending->waiting = meaning.commands.size();
-  pending->taken.what = meaning.what;
-  pending->taken.verdicts.resize(meaning.commands.size());
-  pending->done = std::move(done);
-  for (size_t i = 0; i < meaning.commands.size(); ++i) {
-    const inbound::Command& command = meaning.commands[i];
-    api.gateway.Submit({command.tenant, actor, trace}, command.order, kDecisionTimeout, [pending, i](Verdict verdict) {
-      {
-        const std::lock_guard lock(pending->mutex);
-        pending->taken.verdicts[i] = std::move(verdict);
-        if (--pending->waiting > 0) return;
-      }
-      pending->taken.result = ResultOf(pending->taken.verdicts);
-      Finish(std::move(pending->taken), pending->done);
-    });
-  }
+  SubmitNews(api, meaning.commands, actor, trace, [what = meaning.what, done = std::move(done)](Verdicts verdicts) mutable {
+    const Fate fate = FateOf(verdicts);
+    Finish({.what = what, .result = fate, .verdicts = std::move(verdicts)}, done);
+  });
 }
 
 struct Came {
@@ -158,9 +112,13 @@ void InboundMail::Recipient(const Endpoint& /*peer*/, const mail::Envelope& /*en
 }
 
 void InboundMail::Take(const Endpoint& /*peer*/, mail::Mail mail, mail::Answer answer) {
+  TakeFrom("smtp", std::move(mail), std::move(answer));
+}
+
+void InboundMail::TakeFrom(std::string_view source, mail::Mail mail, mail::Answer answer) {
   Executor& blocking = api_->blocking();
-  blocking.Post([api = api_, mail = std::move(mail), answer = std::move(answer)]() mutable {
-    Came came{.mail = mail.data, .source = "smtp", .actor = "inbound", .trace = http::NewTraceId()};
+  blocking.Post([api = api_, source, mail = std::move(mail), answer = std::move(answer)]() mutable {
+    Came came{.mail = mail.data, .source = source, .actor = "inbound", .trace = http::NewTraceId()};
     for (const mail::Mailbox& recipient : mail.envelope.recipients) came.recipients.push_back(recipient.local + "@" + recipient.domain);
     TakeMail(*api, came, [answer = std::move(answer)](const Taken& taken) mutable {
       answer(taken.result == Fate::kUnavailable ? mail::Reply::Defer("it cannot be kept now; try again later")
@@ -183,7 +141,7 @@ void TakeInbound(Call call) {
       if (taken.result == Fate::kUnavailable) {
         return Refuse(call, {.status = 503, .code = "unavailable", .message = "this cannot be taken now; send it again, it is harmless"});
       }
-      Answer(call, 202, {{"what", inbound::WhatName(taken.what)}, {"result", kResultNames[static_cast<size_t>(taken.result)]}},
+      Answer(call, 202, {{"what", inbound::WhatName(taken.what)}, {"result", kFateNames[static_cast<size_t>(taken.result)]}},
              TokenOf(call, taken.verdicts));
     });
   });

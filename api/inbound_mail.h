@@ -27,6 +27,8 @@ class InboundMail final : public mail::MailOwner {
   void Recipient(const Endpoint& peer, const mail::Envelope& envelope, const mail::Mailbox& recipient, mail::Answer answer) override;
   // 250, or 451 if it is not known to be durable. Reads the mail on a blocking executor.
   void Take(const Endpoint& peer, mail::Mail mail, mail::Answer answer) override;
+  // The same of a mail that came in another way: "mailbox". The text of `source` stays.
+  void TakeFrom(std::string_view source, mail::Mail mail, mail::Answer answer);
 
  private:
   std::shared_ptr<Shared> api_;

@@ -199,7 +199,8 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
       "system-ui,sans-serif;margin:2em auto;max-width:60em;"
       "padding:0 1em}pre{background:#f4f4f4;padding:.7em;overflow:auto;margin:.3em 0 1.2em}code{background:#f4f4f4}h3{margin:1.2em 0 "
       "0}small{color:#555}</style></head><body>"
-      "<h1>Maily API</h1><p>Machine-readable: <a href=\"/api/openapi.json\">OpenAPI 3.1</a>. Every route but <code>/v1/limits</code> wants "
+      "<h1>Maily API</h1><p>Machine-readable: <a href=\"/api/openapi.json\">OpenAPI 3.1</a>. Every route but <code>/v1/limits</code> and "
+      "webhooks wants "
       "<code>Authorization: Bearer mk_…</code> with the scope named; admin may all, write may also read.</p>"
       "<p>Writes answer with <code>Maily-Consistency-Token</code>; give it to a read as <code>?min=TOKEN&amp;wait_ms=1000</code>, and it "
       "says "
@@ -223,8 +224,11 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
     std::string command = "curl -H \"Authorization: Bearer $KEY\"";
     if (row.method != http::Method::kGet) command += " -X " + std::string(http::MethodName(row.method));
     std::string path(row.pattern);
-    constexpr std::pair<std::string_view, std::string_view> kExamples[] = {
-        {"{id}", "1"}, {"{contact_id}", "281474976710657"}, {"{name}", "shop.example.com"}, {"{site}", "google.com"}};
+    constexpr std::pair<std::string_view, std::string_view> kExamples[] = {{"{id}", "1"},
+                                                                           {"{contact_id}", "281474976710657"},
+                                                                           {"{name}", "shop.example.com"},
+                                                                           {"{site}", "google.com"},
+                                                                           {"{provider}", "postmark"}};
     for (const auto& [name, example] : kExamples) {
       if (const size_t at = path.find(name); at != std::string::npos) path.replace(at, name.size(), example);
     }

@@ -2,6 +2,7 @@
 #include "api/routes.h"
 
 #include "api/engagements.h"
+#include "api/esp/notice.h"
 #include "api/handlers.h"
 #include "api/inbound_mail.h"
 
@@ -101,6 +102,9 @@ constexpr RouteRow kRoutes[] = {
      R"({"events":[{"id":"visit-1","type":"visit","contact":{"email":"ann@example.com"}}]})", RecordEvents},
     {kPost, "/v1/inbound", Scope::kIngest, "Take a mail that came back: a bounce, a complaint, a machine's answer", "RecordNotice",
      kMailType, TakeInbound, kInboundBytesMax},
+    {kPost, "/v1/webhooks/{provider}", Scope::kNone,
+     "Take notices of ses, sendgrid, postmark or mailgun: bounces, complaints, opt-outs; the provider's signature or secret authorises",
+     "RecordNotice", "", TakeWebhook, esp::kBodyBytesMax, "secret"},
     {kGet, "/v1/engagements/count", Scope::kRead, "How many events of a type were recorded", "engagement_count", "?type=conversion",
      CountEngagements},
     // Sites, for the platform's operator.
@@ -136,7 +140,9 @@ std::vector<std::string> QueryParametersOf(const RouteRow& row) {
   return names;
 }
 
-bool TakesDryRun(const RouteRow& row) { return row.method != kGet && row.scope != Scope::kIngest && row.handler != nullptr; }
+bool TakesDryRun(const RouteRow& row) {
+  return row.method != kGet && row.scope != Scope::kIngest && row.scope != Scope::kNone && row.handler != nullptr;
+}
 
 bool TakesIdempotencyKey(const RouteRow& row) { return TakesDryRun(row) && row.uses != "ResolveUnknown"; }
 

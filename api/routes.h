@@ -29,7 +29,7 @@ std::span<const RouteRow> Routes();
 // The query parameters that a route takes: those of its example, `also`; of a read also min, wait_ms, strict, page_size, page_token; of a
 // write dry_run.
 std::vector<std::string> QueryParametersOf(const RouteRow& row);
-// True if ?dry_run=true is taken, see submit.h: not for events, which have no answer but that they were taken.
+// True if ?dry_run=true is taken, see submit.h: not for events and notices, which have no answer but that they were taken.
 bool TakesDryRun(const RouteRow& row);
 // True if an Idempotency-Key means something: not for what carries ids of its own, or settles whatever is there.
 bool TakesIdempotencyKey(const RouteRow& row);

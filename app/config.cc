@@ -103,9 +103,19 @@ const std::vector<Setting>& Settings() {
        "STARTTLS to the relay: off, opportunistic (if it is offered, whatever its certificate), required, or verified: required, and the "
        "certificate must be of the relay's name and of a trusted authority",
        {"off", "opportunistic", "required", "verified"}},
-      {"relay_roots", "", kText, 0, 0, "file of PEM certificates of trusted authorities, for the relay's; default: the system's"},
+      {"relay_roots", "", kText, 0, 0,
+       "file of PEM certificates of trusted authorities, for those of the relay or of mail servers; default: the system's"},
       {"relay_user", "", kText, 0, 0, "user for the login at the relay; only with relay_tls required or verified"},
       {"relay_password", "", kSecret, 0, 0, "its password: env:NAME or file:PATH, which hold it"},
+      {"relay_provider",
+       "none",
+       kChoice,
+       0,
+       0,
+       "provider that the relay is of, if mails have to tell it their id for its webhooks to name them: sendgrid or postmark; none: "
+       "another "
+       "or none",
+       {"none", "sendgrid", "postmark"}},
       {"routing",
        "relay",
        kChoice,
@@ -116,6 +126,14 @@ const std::vector<Setting>& Settings() {
       {"mx_port", "25", kNumber, 1, 65535, "port of mail servers, where routing is mx"},
       {"mx_connections", "200", kNumber, 1, 10000, "connections to mail servers, over all sites and workers, where routing is mx"},
       {"mx_private", "off", kChoice, 0, 0, "mail servers on this machine or in private networks: off or on", {"off", "on"}},
+      {"mta_sts",
+       "on",
+       kChoice,
+       0,
+       0,
+       "keep to what domains ask of those who send to them (RFC 8461), where routing is mx: on or off",
+       {"on", "off"}},
+      {"dane", "off", kChoice, 0, 0, "not implemented: off", {"off", "on"}},
       {"routes", "", kText, 0, 0, "YAML file of mails that are handed to a relay, by tenant and domain, where routing is mx"},
       {"site_policies", "", kText, 0, 0, "YAML file with limits of sites, where routing is mx"},
       {"dns_servers", "", kText, 0, 0,
@@ -126,9 +144,34 @@ const std::vector<Setting>& Settings() {
       {"helo_name", "localhost", kText, 0, 0, "name given in EHLO"},
       {"mail_listen", "", kEndpoint, 0, 0,
        "address that takes in mail that comes back (bounces, complaints) by SMTP, host:port, by the role api; empty: none is taken in"},
-      {"mail_host", "", kText, 0, 0, "name of the host that takes it in, as the MX records of return paths say it"},
+      {"mail_host", "", kText, 0, 0,
+       "name of the host that takes it in, as the MX records of return paths say it; mails then offer an opt-out by mail to it, too"},
       {"mail_certificate", "", kText, 0, 0, "file with its certificate chain, PEM, for STARTTLS; empty: STARTTLS is not offered"},
       {"mail_key", "", kText, 0, 0, "file with the certificate's private key, PEM"},
+      {"mail_pickup", "", kText, 0, 0,
+       "mailbox that bounces are delivered to, pop3s://host or imaps://host/INBOX: its mails are fetched, and taken out of it, by the "
+       "process "
+       "with the roles tasks and api that leads partition 0; empty: none"},
+      {"mail_pickup_user", "", kText, 0, 0, "user for the login there"},
+      {"mail_pickup_password", "", kSecret, 0, 0, "its password: env:NAME or file:PATH, which hold it"},
+      {"mail_pickup_seconds", "60", kNumber, 1, 86400, "how often the mailbox is looked into, seconds"},
+      {"webhook_ses_topics", "", kText, 0, 0,
+       "topics of SNS, arn:…[,arn:…], whose notices of SES are taken at /v1/webhooks/ses, by the role api; empty: none are taken"},
+      {"webhook_ses_secret", "", kSecret, 0, 0,
+       "for subscriptions with raw delivery, which is not signed: the secret in their URL (?secret=), or user:password of HTTP basic; "
+       "env:NAME or file:PATH, which hold it; empty: raw delivery is not taken"},
+      {"webhook_sendgrid_key", "", kText, 0, 0,
+       "verification key of SendGrid's Event Webhook, or env:NAME or file:PATH, which hold it; empty: its notices are not taken"},
+      {"webhook_postmark_secret", "", kSecret, 0, 0,
+       "the secret in the URL of Postmark's webhooks (?secret=), or user:password of HTTP basic: env:NAME or file:PATH, which hold it; "
+       "empty: its notices are not taken"},
+      {"webhook_mailgun_key", "", kSecret, 0, 0,
+       "HTTP webhook signing key of Mailgun: env:NAME or file:PATH, which hold it; empty: its notices are not taken"},
+      {"fetch_roots", "", kText, 0, 0,
+       "file of PEM certificates that are trusted besides the system's where pages are fetched over HTTPS: certificates of SNS, "
+       "policies of MTA-STS; and for the mailbox of mail_pickup"},
+      {"fetch_routes", "", kText, 0, 0,
+       "hosts of such pages that are at fixed addresses, host=address:port[,…]: no look-up; the certificate is for the host all the same"},
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
       {"flush_journal_mb", "64", kNumber, 1, 1 << 16,
        "journal written between flushes of the state, over all partitions, MiB; bounds a restart"},
@@ -249,6 +292,23 @@ const std::string& Config::Text(std::string_view name) const { return values_[In
 int64_t Config::Number(std::string_view name) const { return std::strtoll(Text(name).c_str(), nullptr, 10); }
 bool Config::Switch(std::string_view name) const { return Text(name) == "true"; }
 const std::string& Config::Source(std::string_view name) const { return values_[Index(name)].source; }
+
+Result<std::vector<std::string>> ListOf(const Config& config, std::string_view setting, size_t most) {
+  std::vector<std::string> elements;
+  std::string_view text = config.Text(setting);
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    std::string_view element = text.substr(0, comma);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+    while (element.starts_with(' ')) element.remove_prefix(1);
+    while (element.ends_with(' ')) element.remove_suffix(1);
+    elements.emplace_back(element);
+  }
+  if (elements.size() > most) {
+    return Fail(Code::kInvalid, "{}: {} names {}, more than {}", config.Source(setting), setting, elements.size(), most);
+  }
+  return elements;
+}
 
 std::string NearestName(std::string_view name, const std::vector<std::string>& names) {
   std::string nearest;

@@ -57,6 +57,9 @@ class Config {
   std::vector<Value> values_;
 };
 
+// The elements of a setting "a, b", without space around them. kInvalid: more than `most`.
+Result<std::vector<std::string>> ListOf(const Config& config, std::string_view setting, size_t most);
+
 // The name in `names` nearest to `name` by edits, for "did you mean"; empty if none is near.
 std::string NearestName(std::string_view name, const std::vector<std::string>& names);
 

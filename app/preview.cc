@@ -1,13 +1,12 @@
 // See preview.h.
 #include "app/preview.h"
 
-#include "processors/effects/smtp/message.h"
 #include "schemas/keys.h"
 
 namespace maily::app {
 
-Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_view tracking_base_url, keyring::Keyring& keyring,
-                                 Instant now) {
+Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_view tracking_base_url, const smtp::Returns& returns,
+                                 keyring::Keyring& keyring, Instant now) {
   MAILY_TRY(const smtp::Mailing mailing,
             smtp::Mailing::Make({.tenant = source.tenant,
                                  .campaign_id = source.campaign_id,
@@ -19,7 +18,8 @@ Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_v
                                  .links = source.links,
                                  .postal_address = source.postal_address,
                                  .company = source.company,
-                                 .tracking_base_url = tracking_base_url}));
+                                 .tracking_base_url = tracking_base_url,
+                                 .returns = returns}));
   MAILY_TRY(const keyring::TenantKeys* keys, keyring.Tenant(source.tenant));
   std::vector<std::string_view> values;
   for (const std::string& name : mailing.attributes()) {

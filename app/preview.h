@@ -2,12 +2,13 @@
 #pragma once
 
 #include "api/api.h"
+#include "processors/effects/smtp/message.h"
 #include "streams/keyring/keyring.h"
 
 namespace maily::app {
 
 // As api::Dependencies::make_preview wants it. Thread: any that may block.
-Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_view tracking_base_url, keyring::Keyring& keyring,
-                                 Instant now);
+Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_view tracking_base_url, const smtp::Returns& returns,
+                                 keyring::Keyring& keyring, Instant now);
 
 }  // namespace maily::app

@@ -11,6 +11,7 @@ namespace maily::app {
 Result<smtp::SharedOptions> RelayOptions(const Config& config) {
   smtp::SharedOptions options;
   MAILY_TRY(options.relay, ParseEndpoint(config.Text("relay")));
+  MAILY_TRY(options.returns, ReturnsOf(config));
   options.session.helo = config.Text("helo_name");
   const std::string& tls = config.Text("relay_tls");
   options.session.tls = tls == "off" ? smtp::TlsUse::kNever : tls == "opportunistic" ? smtp::TlsUse::kIfOffered : smtp::TlsUse::kRequired;
@@ -33,7 +34,35 @@ Result<smtp::SharedOptions> RelayOptions(const Config& config) {
   return options;
 }
 
+namespace {
+
+Result<void> SetTls(const Config& config, smtp::StsOptions& sts) {
+  MAILY_TRY(sts.tls, tls::Context::Client(config.Text("relay_roots")));
+  return Ok();
+}
+
+}  // namespace
+
+Result<smtp::Returns> ReturnsOf(const Config& config) {
+  smtp::Returns returns;
+  if (const std::string& host = config.Text("mail_host"); !host.empty()) {
+    auto name = HostName(host);
+    if (!name) return Fail(Code::kInvalid, "{}: mail_host: {}", config.Source("mail_host"), name.error().message);
+    returns.opt_out_host = *std::move(name);
+  }
+  using enum smtp::Returns::Provider;
+  const std::string& provider = config.Text("relay_provider");
+  returns.provider = provider == "sendgrid" ? kSendGrid : provider == "postmark" ? kPostmark : kNone;
+  if (returns.provider != kNone && config.Text("routing") == "mx" && config.Text("routes").empty())
+    return Fail(Code::kInvalid, "relay_provider: {} is a relay, and routing is mx", provider);
+  return returns;
+}
+
 Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resolver& resolver, size_t workers) {
+  if (config.Text("dane") == "on") {
+    return Fail(Code::kInvalid, "{}: dane is not implemented: answers of the DNS are not validated here (DNSSEC); mta_sts is",
+                config.Source("dane"));
+  }
   if (config.Text("routing") != "mx") {
     if (!config.Text("routes").empty()) return Fail(Code::kInvalid, "routes: they are exceptions from the DNS, and routing is relay");
     return std::shared_ptr<smtp::MxOptions>();
@@ -46,6 +75,7 @@ Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resol
   mx->workers = workers;
   mx->port = static_cast<uint16_t>(config.Number("mx_port"));
   mx->private_allowed = config.Text("mx_private") == "on";
+  if (config.Text("mta_sts") == "on") MAILY_TRY_VOID(SetTls(config, mx->sts));
   return mx;
 }
 

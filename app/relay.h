@@ -12,7 +12,10 @@ namespace maily::app {
 // that cannot be read.
 Result<smtp::SharedOptions> RelayOptions(const Config& config);
 
-// By the DNS; null: to a relay. `resolver` outlives it.
+// What mails bear so that more comes back: mail_host, relay_provider. kInvalid: mail_host is no host name, or no relay has that provider.
+Result<smtp::Returns> ReturnsOf(const Config& config);
+
+// By the DNS; null: to a relay. `resolver` outlives it. Its `sts` is the caller's, but for the TLS of it.
 Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resolver& resolver, size_t workers);
 
 }  // namespace maily::app

@@ -21,14 +21,17 @@
 #include "app/database.h"
 #include "app/dns.h"
 #include "app/endpoint.h"
+#include "app/fetch.h"
 #include "app/inbox.h"
 #include "app/instance.h"
 #include "app/log_settings.h"
 #include "app/mail_intake.h"
+#include "app/mail_pickup.h"
 #include "app/open_blobs.h"
 #include "app/open_keyring.h"
 #include "app/open_log.h"
 #include "app/operate.h"
+#include "app/policy_store.h"
 #include "app/preview.h"
 #include "app/public_topics.h"
 #include "app/relay.h"
@@ -37,6 +40,7 @@
 #include "app/signals.h"
 #include "app/signing_keys.h"
 #include "app/stalls.h"
+#include "app/webhooks.h"
 #include "processors/effects/clock.h"
 #include "processors/effects/runner.h"
 #include "processors/effects/smtp/delivery.h"
@@ -109,6 +113,9 @@ struct Runtime {
   std::unique_ptr<dns::DnsResolver> dns;           // asks the servers
   std::unique_ptr<dns::CachingResolver> resolver;  // what mail is sent by: remembers answers
   std::vector<std::string> source_addresses;       // IP literals that mails leave from
+  std::unique_ptr<curl::CurlFetch> fetch;          // pages of others
+  std::unique_ptr<rocks::RocksKvStores> policy_stores;
+  std::unique_ptr<PolicyStore> policies;  // of MTA-STS; null: they are not asked for
 
   std::unique_ptr<journal::Tails> tails;
   std::unique_ptr<command::Sender> sender;
@@ -134,6 +141,7 @@ struct Runtime {
   std::unique_ptr<api::Dependencies> api;
   std::unique_ptr<InboxGateway> inbox;  // null: not of this process
   std::unique_ptr<MailIntake> mail;     // null: no mail is taken in
+  std::unique_ptr<MailPickup> pickup;   // null: no mailbox is looked into
   std::unique_ptr<gateway::Auth> auth;  // of the operators' routes
   OperatorNeeds operators;
   std::unique_ptr<http::Server> server;
@@ -272,6 +280,8 @@ Result<void> MakeResolver(Runtime& run, const Config& config, const LiveRuntime&
   MAILY_TRY(dns::DnsOptions options, DnsOptionsOf(config));
   MAILY_TRY(run.dns, dns::DnsResolver::Make(std::move(options), live.Capability()));
   run.resolver = std::make_unique<dns::CachingResolver>(*run.dns, *run.api_worker, run.clock);
+  MAILY_TRY(curl::FetchOptions pages, FetchOptionsOf(config));
+  MAILY_TRY(run.fetch, curl::CurlFetch::Make(std::move(pages), live.Capability()));
   return Ok();
 }
 
@@ -301,6 +311,13 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
 
   MAILY_TRY(const smtp::SharedOptions mail, RelayOptions(config));
   MAILY_TRY(run.mx, MxOptionsOf(config, *run.resolver, workers));
+  if (run.mx && run.mx->sts.tls != nullptr) {
+    run.policy_stores = std::make_unique<rocks::RocksKvStores>(run.instance->data() + "/policies", *run.resources);
+    MAILY_TRY(run.policies, PolicyStore::Open(*run.policy_stores, *run.disk_worker, run.clock.Now()));
+    run.mx->sts.fetch = run.fetch.get();
+    run.mx->sts.known = run.policies->known();
+    run.mx->sts.keep = [&run](const mta_sts::Entry& entry) { run.policies->Keep(entry); };
+  }
   if (run.mx) {
     const auto home = std::make_shared<smtp::SiteHome>(*run.sender, *run.replies, run.workers->at(0), run.clock, run.entropy, partitions);
     run.site_leases = smtp::SiteLeases::Make(home, run.mx->sites);
@@ -415,11 +432,28 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
     return std::optional(
         api::FoundDecision{decision.tenant, static_cast<gateway::Outcome>(decision.outcome), std::string(decision.answer)});
   };
-  run.api->make_preview = [&run, base_url = TrackingBaseUrl(config)](const api::PreviewSource& source) {
-    return MakePreview(source, base_url, *run.keyring, run.clock.Now());
+  run.api->make_preview = [&run, base_url = TrackingBaseUrl(config), returns = ReturnsOf(config)](const api::PreviewSource& source) {
+    return MakePreview(source, base_url, returns ? *returns : smtp::Returns(), *run.keyring, run.clock.Now());
   };
   run.api->trouble = [&run] { return TroubleOf(run); };
   run.api->not_ready = [&run] { return NotReady(run); };
+}
+
+// A mailbox elsewhere, looked into where partition 0 is led.
+Result<void> StartPickup(Runtime& run, const Config& config, const LiveRuntime& live) {
+  MailPickup::NameMetrics();
+  MAILY_TRY(curl::MailboxOptions options, PickupOptionsOf(config));
+  if (options.url.empty()) return Ok();
+  if (!run.roles.api || !run.roles.tasks)
+    return Fail(Code::kInvalid, "{}: mail_pickup needs the roles tasks and api in one process", config.Source("mail_pickup"));
+  auto mailbox = curl::CurlMailbox::Make(std::move(options), live.Capability());
+  if (!mailbox) return Fail(mailbox.error().code, "{}: mail_pickup: {}", config.Source("mail_pickup"), mailbox.error().message);
+  run.pickup = std::make_unique<MailPickup>(
+      *std::move(mailbox),
+      MailPickup::Options{.every = Seconds(config.Number("mail_pickup_seconds")),
+                          .mine = [&run] { return run.ready && run.host->status().front().state == task::TaskState::kLeading; }},
+      *run.api);
+  return Ok();
 }
 
 Result<void> StartApi(Runtime& run, const Config& config) {
@@ -434,6 +468,8 @@ Result<void> StartApi(Runtime& run, const Config& config) {
     MAILY_TRY(run.server, http::Server::Start(options, std::move(router)));
     return Ok();
   }
+  MAILY_TRY(api::WebhookSettings webhooks, WebhookSettingsOf(config));
+  run.api->webhooks = std::make_shared<api::Webhooks>(std::move(webhooks), *run.fetch, run.clock);
   http::Router router = api::MakeRouter(*run.api);
   run.auth = std::make_unique<gateway::Auth>(gateway::KeysFromViews(*run.views), *run.query_workers[0], run.clock);
   run.operators.auth = run.auth.get();
@@ -610,6 +646,7 @@ bool Stop(Runtime& run, Duration timeout) {
   const Duration start = run.clock.Steady();
   const auto left = [&] { return Duration{std::max<int64_t>(1000, timeout.us - (run.clock.Steady() - start).us)}; };
   run.server->Stop(Seconds(2));
+  if (run.pickup) run.pickup->Stop();
   if (run.mail) run.mail->Stop(kMailsWait);
   if (run.inbox) {
     const std::lock_guard lock(run.inbox_mutex);
@@ -734,7 +771,9 @@ int Serve(const Common& common, const Config& config) {
     }
     run.inbox = *std::move(opened);
   }
-  if (auto started = StartApi(run, config); !started) {
+  auto started = StartApi(run, config);
+  if (started) started = StartPickup(run, config, live);
+  if (!started) {
     StopWorkers(run);
     return Refuse(common, started.error());
   }

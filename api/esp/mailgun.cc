@@ -64,7 +64,8 @@ Result<Notice> ReadEvent(const json& event) {
   const std::string id = Id(Member(event, "id"));
   notice.dedup_id = id.empty() || !at ? DedupId({"mailgun", event.dump(-1, ' ', false, json::error_handler_t::replace)})
                                       : DedupId(fmt::format("{}/{}", id, at->us / kDayUs));
-  notice.message_id = MessageId(Member(Member(event, "message", "headers"), "message-id"));
+  notice.message_id = MessageId(Member(event, "user-variables", kMessageIdArgument));
+  if (notice.message_id.empty()) notice.message_id = MessageId(Member(Member(event, "message", "headers"), "message-id"));
   if (at) notice.at = *at;
   if (recipient) notice.recipient = *recipient;
   if (notice.kind == Kind::kUnknown) {

@@ -56,6 +56,10 @@ inline constexpr size_t kUserAgentBytesMax = 1024;
 inline constexpr size_t kUrlBytesMax = 8192;
 inline constexpr size_t kRawBytesMax = 4096;
 
+// A mail may give its provider our Message-ID under this name, to be said again in each notice: by unique_args of X-SMTPAPI (SendGrid),
+// X-PM-Metadata-… (Postmark) or X-Mailgun-Variables.
+inline constexpr const char* kMessageIdArgument = "maily";
+
 enum class Provider : uint8_t { kSes, kSendGrid, kPostmark, kMailgun };
 const char* ProviderName(Provider provider);  // "ses", …
 
@@ -100,8 +104,11 @@ struct Notice {
 
   std::string recipient = {};            // as written, without a name and '<>'; empty: redacted, or not said. At most kAddressBytesMax
   std::string provider_message_id = {};  // mail.messageId; sg_message_id; MessageID; Mailgun has none of its own
-  std::string message_id = {};           // ours, without '<>', if the provider gives it back. Postmark does not
-  Instant at = {};                       // when it happened; zero only if kind is kUnknown
+  // Ours, without '<>': what the mail gave the provider to say again under the name kMessageIdArgument, or the mail's Message-ID, as far as
+  // the provider tells it (Postmark does not; SendGrid not of opens, clicks, complaints and opt-outs).
+  std::string message_id = {};
+  std::string return_path = {};  // the envelope's sender; SES alone tells it (mail.source)
+  Instant at = {};               // when it happened; zero only if kind is kUnknown
 
   // What the receiving server said.
   int code = 0;             // 200 … 599; 0: not known

@@ -88,6 +88,7 @@ Result<Notice> ReadRecord(const json& record) {
   Notice notice{.provider = Provider::kPostmark, .type = Text(Member(record, "RecordType"), kNameBytesMax)};
   if (notice.type.empty()) return Fail(Code::kInvalid, "RecordType is missing, or no string");
   notice.provider_message_id = Id(Member(record, "MessageID"));
+  notice.message_id = MessageId(Member(record, "Metadata", kMessageIdArgument));
   const Record* known = nullptr;
   for (const Record& one : kRecords) {
     if (one.type == notice.type) known = &one;

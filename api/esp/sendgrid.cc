@@ -60,7 +60,8 @@ Result<Notice> ReadEvent(const json& event) {
   const std::string id = Id(Member(event, "sg_event_id"));
   notice.dedup_id = id.empty() ? DedupId({"sendgrid", event.dump(-1, ' ', false, json::error_handler_t::replace)}) : DedupId(id);
   notice.provider_message_id = Id(Member(event, "sg_message_id"));
-  notice.message_id = MessageId(Member(event, "smtp-id"));
+  notice.message_id = MessageId(Member(event, kMessageIdArgument));
+  if (notice.message_id.empty()) notice.message_id = MessageId(Member(event, "smtp-id"));
 
   const auto at = SecondsOf(Member(event, "timestamp"), "timestamp");
   const auto email = Recipient(Member(event, "email"), "email");

@@ -234,6 +234,7 @@ Result<Elements> Read(std::string_view message) {
   const json& mail = Member(event, "mail");
   notice.provider_message_id = Id(Member(mail, "messageId"));
   notice.message_id = OurMessageId(mail);
+  notice.return_path = Id(Member(mail, "source"), kAddressBytesMax);
   for (const TypeRow& row : kTypes) {
     if (row.type != notice.type) continue;
     const size_t own = row.recipients == nullptr ? 0 : Member(event, row.object, row.recipients).size();

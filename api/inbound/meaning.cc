@@ -1,13 +1,11 @@
 // See meaning.h.
 #include "api/inbound/meaning.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <optional>
 #include <set>
 
-#include "maily/engagements/v1/commands.pb.h"
+#include "api/inbound/commands.h"
 #include "maily/sends/v1/commands.pb.h"
 #include "processors/bounces/report.h"
 
@@ -19,26 +17,13 @@ using bounces::Kind;
 using bounces::Report;
 using sends::v1::RecordNotice;
 
-constexpr size_t kTokenBytesMin = 20;
-constexpr size_t kTokenBytesMax = 100;
-constexpr size_t kDiagnosticBytesMax = 500;
-constexpr size_t kHostBytesMax = 255;
-constexpr size_t kWordBytesMax = 64;
-
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsLetter(char c) { return Lower(c) >= 'a' && Lower(c) <= 'z'; }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsOfWord(char c) { return IsLetter(c) || IsDigit(c) || std::string_view("-_").find(c) != std::string_view::npos; }
 // RFC 5322 atext and the dot.
 bool IsOfLocal(char c) { return IsOfWord(c) || std::string_view("!#$%&'*+/=?^`{|}~.").find(c) != std::string_view::npos; }
 bool IsOfDomain(char c) { return IsLetter(c) || IsDigit(c) || std::string_view("-.[]:").find(c) != std::string_view::npos; }
-
-std::string_view LocalOf(std::string_view address) { return address.substr(0, address.rfind('@')); }
-
-bool LooksLikeToken(std::string_view local, char letter) {
-  return local.size() >= kTokenBytesMin && local.size() <= kTokenBytesMax && Lower(local[0]) == letter &&
-         std::ranges::all_of(local, IsOfWord);
-}
 
 // Gathers the sends that tokens name.
 class Finder {
@@ -157,26 +142,6 @@ What WhatOf(const Report& report) {
       return What::kOther;
   }
   return What::kOther;
-}
-
-Command OptOutOf(const Send& send, std::string_view method) {
-  engagements::v1::RecordUnsubscribe command;
-  command.set_campaign_id(send.campaign_id);
-  command.set_ordinal(send.ordinal);
-  command.set_method(std::string(method));
-  gateway::Order order = gateway::PlainOrder(command, "");
-  order.partition = send.partition;
-  return {send.tenant, std::move(order)};
-}
-
-Command CommandOf(const Send& send, RecordNotice notice) {
-  notice.set_campaign_id(send.campaign_id);
-  notice.set_ordinal(send.ordinal);
-  gateway::Order order = gateway::PlainOrder(notice, "");
-  order.partition = send.partition;
-  order.natural_key = fmt::format("notice/{}/{}/{}/{}/{}", send.campaign_id, send.ordinal, static_cast<int>(notice.kind()), notice.reason(),
-                                  notice.status());
-  return {send.tenant, std::move(order)};
 }
 
 }  // namespace

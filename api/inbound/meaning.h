@@ -63,7 +63,7 @@ struct Meaning {
   std::vector<Command> commands = {};  // at most kSendsMax
 };
 
-// `recipients`: of the envelope, as far as there is one; their tokens count before those in the mail. `source`: "smtp", "http". `only`: the
+// `recipients`: of the envelope, as far as there is one; their tokens count before those in the mail. `source`: "smtp", "http", "mailbox". `only`: the
 // one tenant whose sends it may tell of; none: all. An error only if the readers have one that is not kInvalid: then nothing is known.
 //
 // The same news of one send has the same natural key, however often and in whatever words it comes.

@@ -73,6 +73,7 @@ void Deliver(task::Context& context, const v1::RecordAttempt& command) {
   delivered.set_peer(command.peer());
   delivered.set_site(command.site());
   if (command.has_tls()) *delivered.mutable_tls() = command.tls();
+  if (command.has_mta_sts()) *delivered.mutable_mta_sts() = command.mta_sts();
   context.Emit(delivered);
 }
 
@@ -91,6 +92,7 @@ void Defer(task::Context& context, const v1::RecordAttempt& command, uint32_t tr
   deferred.set_reply_text(command.reply_text());
   deferred.set_stage(command.stage());
   deferred.set_site(command.site());
+  if (command.has_mta_sts()) *deferred.mutable_mta_sts() = command.mta_sts();
   deferred.set_retry_at_us(retry_at.us);
   context.Emit(deferred);
 }

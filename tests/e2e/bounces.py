@@ -13,7 +13,7 @@ from program import check, free_port, need, run_test, wait_for
 need(["aiosmtpd"], "scripts/setup.sh --mail")
 from aiosmtpd.controller import Controller  # noqa: E402
 
-PEOPLE = 12
+PEOPLE = 13
 HOST = "bounces.example.com"
 
 
@@ -188,8 +188,18 @@ def run(world):
         return tuple(sum(arm[name] for arm in arms) for name in ("delivered", "bounced", "bounced_later", "complaints"))
     wait_for("the report counts", lambda: sums() == (PEOPLE, 0, 4, 1), 20, world.server)
 
+    # A mail to the address that List-Unsubscribe offers opts out, whatever it says.
+    by_mail = people[12]
+    offered = header(relay.mails[by_mail][1].replace(b"\r\n ", b" "), "List-Unsubscribe")
+    link, address = offered.split(", ")
+    check(link.startswith("<http://") and address.startswith("<mailto:u") and address.endswith("@mx.maily.example?subject=unsubscribe>"), offered)
+    to = address[len("<mailto:"):].split("?")[0]
+    with smtplib.SMTP("127.0.0.1", mail_port, local_hostname="mx.example.net", timeout=60) as line:
+        line.sendmail(by_mail, [to], f"From: {by_mail}\r\nTo: {to}\r\nSubject: unsubscribe\r\n\r\n")
+    wait_for("the mail opts out", lambda: world.api().ok("GET", f"/v1/contacts/{ids[by_mail]}")["unsubscribed_at"], 20, world.server)
+
     # Answered 250, and the process dies at once: nothing is lost.
-    survivors = people[9:]
+    survivors = people[9:12]
     for who in survivors:
         back(dsn(who, path[who]), path[who])
     world.server.kill()
@@ -205,7 +215,7 @@ def run(world):
     before = time.monotonic()
     check(world.server.stop() == 0, "SIGTERM")
     server.stop()
-    return f"{PEOPLE} mails, 17 came back; stopped in {time.monotonic() - before:.1f} s"
+    return f"{PEOPLE} mails, 18 came back; stopped in {time.monotonic() - before:.1f} s"
 
 
 if __name__ == "__main__":

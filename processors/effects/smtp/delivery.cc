@@ -94,7 +94,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
         entropy(entropy_in),
         sender(sender_in),
         keyring(keyring_in),
-        maker(options_in.tracking_base_url, keyring_in),
+        maker(options_in.tracking_base_url, options_in.returns, keyring_in),
         granter({.budget = static_cast<int64_t>(options_in.connections) * options_in.credits_per_connection,
                  .workers = options_in.mx != nullptr ? options_in.mx->workers : 1,
                  .per_domain = options_in.mx != nullptr,
@@ -104,12 +104,15 @@ class Shared : public std::enable_shared_from_this<Shared> {
         dialer_(dialer) {
     if (options.mx != nullptr) {
       router_.emplace(*options.mx->resolver, executor, entropy);
+      if (options.mx->sts.fetch != nullptr)
+        policies_ = std::make_unique<Policies>(options.mx->sts, *options.mx->resolver, executor, clock, options.mx->workers);
     } else {
       relay_ = std::make_shared<Site>(std::string(kSite), SitePolicy{.connections = static_cast<uint32_t>(options.connections),
                                                                      .mails_per_connection = options.mails_per_connection});
       relay_pool_ = std::make_unique<Pool>(PoolFor(*relay_), dialer, executor, clock);
       granter.Learn(kSite, relay_);
     }
+    Policies::NameMetrics();
     auto& metrics = observe::Metrics::Process();
     for (int result = 1; result <= sends::v1::AttemptResult_MAX; ++result) {  // 0 is no result
       std::string name = sends::v1::AttemptResult_Name(static_cast<AttemptResult>(result));
@@ -167,6 +170,12 @@ class Shared : public std::enable_shared_from_this<Shared> {
     Pump();
   }
 
+  // CHECK: a policy was found.
+  Policies& policies() {
+    MAILY_CHECK(policies_ != nullptr, "a policy of nobody");
+    return *policies_;
+  }
+
   const SharedOptions options;
   AttemptSlots& slots;
   Executor& executor;
@@ -207,9 +216,12 @@ class Shared : public std::enable_shared_from_this<Shared> {
   }
   // By the DNS.
   void FindWay(std::unique_ptr<Mail> mail, const std::string& domain);
-  void Found(uint64_t id, Router::Found found);
-  // The pool of these mail servers, or of this relay; null: there are too many.
-  Servers* ServersOf(const Route& route);
+  void Found(uint64_t id, const std::string& domain, Router::Found found);
+  void Go(uint64_t id, Policies::Found found);
+  // The mail that has found its way, or not; null: the partition is led elsewhere, or nothing begins any more.
+  std::unique_ptr<Mail> TakeLooking(uint64_t id);
+  // The pool of these mail servers under that policy, or of this relay; null: there are too many.
+  Servers* ServersOf(const Route& route, const Sts& policy);
   Servers* ServersOf(const std::shared_ptr<const Smarthost>& relay);
   Servers* FindServers(const std::string& key);
   bool RoomForServers();
@@ -225,6 +237,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   std::shared_ptr<Site> relay_;                        // where there is one,
   std::unique_ptr<Pool> relay_pool_;                   // that takes all
   std::optional<Router> router_;                       // else by the recipient's domain
+  std::unique_ptr<Policies> policies_;                 // of domains; null: they are not asked for
   std::map<std::string, Servers> servers_;             // by their names
   std::map<uint64_t, std::unique_ptr<Mail>> looking_;  // mails that wait for the DNS
   uint64_t last_looking_ = 0;
@@ -279,6 +292,7 @@ class AttemptMail : public Mail {
   }
   void DotSent() override { shared_.slots.DotSent(*slot_); }
 
+  void Under(Sts policy) { policy_ = std::move(policy); }
   // It is reserved at this site, and nowhere else. False: the site takes no more at present.
   bool Reserve(const std::shared_ptr<Site>& site) {
     if (reserved_ == site) return true;
@@ -289,7 +303,13 @@ class AttemptMail : public Mail {
   // Where it goes: before it is submitted to a pool.
   void GoTo(std::shared_ptr<Site> site) { site_ = std::move(site); }
 
-  void Done(const Verdict& verdict) override {
+  void Done(const Verdict& heard) override {
+    Verdict verdict = heard;
+    RecordAttempt record;
+    if (policy_) {
+      *record.mutable_mta_sts() = shared_.policies().Tell(*policy_, verdict);
+      record.mutable_mta_sts()->set_failure(RedactReply(record.mta_sts().failure(), made_.rcpt_to));
+    }
     const AttemptResult result = ResultOf(verdict.kind);
     // A dot without an answer stays as it is in the slot: a restart calls it unknown too.
     if (slot_ && result != sends::v1::RESULT_UNKNOWN) {
@@ -299,7 +319,6 @@ class AttemptMail : public Mail {
                                      .enhanced = verdict.enhanced});
     }
     shared_.Count(result, since_);
-    RecordAttempt record;
     record.set_result(result);
     record.set_reply_code(verdict.code);
     record.set_enhanced_code(verdict.enhanced);
@@ -325,6 +344,7 @@ class AttemptMail : public Mail {
   const std::shared_ptr<Standing> standing_;
   const Made made_;
   const Duration since_;
+  Sts policy_;
   std::shared_ptr<Site> site_;      // null: nowhere yet
   std::shared_ptr<Site> reserved_;  // null: it has begun, or nothing is reserved
   std::optional<size_t> slot_;
@@ -635,23 +655,37 @@ void Shared::FindWay(std::unique_ptr<Mail> mail, const std::string& domain) {
   if (const auto relay = ViaOf(options.mx->routes, tenant, domain)) return GoTo(std::move(mail), ServersOf(relay));
   const uint64_t id = ++last_looking_;
   looking_.emplace(id, std::move(mail));
-  router_->Find(domain, [weak = weak_from_this(), id](Router::Found found) {
-    if (const auto self = weak.lock()) self->Found(id, std::move(found));
+  router_->Find(domain, [weak = weak_from_this(), id, domain](Router::Found found) {
+    if (const auto self = weak.lock()) self->Found(id, domain, std::move(found));
   });
 }
 
-void Shared::Found(uint64_t id, Router::Found found) {
-  if (draining_) return;  // it has not begun, and does not any more
+std::unique_ptr<Mail> Shared::TakeLooking(uint64_t id) {
+  if (draining_) return nullptr;  // it has not begun, and does not any more
   auto node = looking_.extract(id);
-  if (node.empty()) return;  // the partition is led elsewhere
-  std::unique_ptr<Mail> mail = std::move(node.mapped());
-  auto& attempt = static_cast<AttemptMail&>(*mail);
-  const std::string& credits = attempt.origin().credits;
-  if (!found.ok()) {
-    if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) granter.Learn(credits, nullptr);
-    return mail->Done(found.verdict);
+  return node.empty() ? nullptr : std::move(node.mapped());
+}
+
+void Shared::Found(uint64_t id, const std::string& domain, Router::Found found) {
+  if (found.ok() && policies_ != nullptr) {
+    return policies_->Apply(domain, std::move(found.route), [weak = weak_from_this(), id](Policies::Found allowed) {
+      if (const auto self = weak.lock()) self->Go(id, std::move(allowed));
+    });
   }
-  GoTo(std::move(mail), ServersOf(found.route));
+  if (found.ok()) return Go(id, {.route = std::move(found.route)});
+  const std::unique_ptr<Mail> mail = TakeLooking(id);
+  if (mail == nullptr) return;
+  const std::string& credits = static_cast<AttemptMail&>(*mail).origin().credits;
+  if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) granter.Learn(credits, nullptr);
+  mail->Done(found.verdict);
+}
+
+void Shared::Go(uint64_t id, Policies::Found found) {
+  std::unique_ptr<Mail> mail = TakeLooking(id);
+  if (mail == nullptr) return;
+  static_cast<AttemptMail&>(*mail).Under(found.policy);
+  if (!found.ok()) return mail->Done(found.verdict);
+  GoTo(std::move(mail), ServersOf(found.route, found.policy));
 }
 
 void Shared::GoTo(std::unique_ptr<Mail> mail, Servers* servers) {
@@ -700,11 +734,12 @@ Shared::Servers* Shared::ServersOf(const std::shared_ptr<const Smarthost>& relay
   return &servers_.emplace(key, Servers{std::move(site), std::move(pool)}).first->second;
 }
 
-Shared::Servers* Shared::ServersOf(const Route& route) {
+Shared::Servers* Shared::ServersOf(const Route& route, const Sts& policy) {
   std::vector<std::string> names = route.hosts;
   std::ranges::sort(names);
   std::string key;
   for (const std::string& name : names) key += name + ' ';
+  if (Enforced(policy)) key += "MTA-STS";
   if (Servers* const found = FindServers(key)) return found;
   if (!RoomForServers()) return nullptr;
   std::shared_ptr<Site> site = options.mx->sites->At(route.site);
@@ -712,6 +747,11 @@ Shared::Servers* Shared::ServersOf(const Route& route) {
   for (const std::string& host : route.hosts) hosts.push_back({host, options.mx->port});
   PoolOptions how = PoolFor(*site);
   how.relay = hosts.front();
+  if (Enforced(policy)) {
+    how.session.tls = TlsUse::kRequired;
+    how.verify = tls::Verify::kRequire;
+    how.tls = options.mx->sts.tls;
+  }
   auto connector = std::make_unique<Connector>(
       Connector::Options{
           .hosts = std::move(hosts), .dial_timeout = how.dial_timeout, .look_up = true, .private_allowed = options.mx->private_allowed},

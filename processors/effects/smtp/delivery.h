@@ -16,6 +16,8 @@
 
 #include "processors/effects/effect.h"
 #include "processors/effects/smtp/attempt_slots.h"
+#include "processors/effects/smtp/message.h"
+#include "processors/effects/smtp/policies.h"
 #include "processors/effects/smtp/pool.h"
 #include "processors/effects/smtp/site.h"
 #include "processors/effects/smtp/smarthost.h"
@@ -39,7 +41,8 @@ struct MxOptions {
   std::shared_ptr<Sites> sites = nullptr;  // of the process
   size_t workers = 1;                      // of the process: they share the sites' limits
   uint16_t port = 25;
-  bool private_allowed = false;        // mail servers on this machine or in private networks
+  bool private_allowed = false;  // mail servers on this machine or in private networks
+  StsOptions sts = {};
   std::vector<RouteRule> routes = {};  // mails that are handed to a relay all the same
   // A site is slower, or as fast as before, with a reply that names nobody; on the executor.
   std::function<void(const SiteChange& change)> changed = {};
@@ -53,7 +56,8 @@ struct SharedOptions {
   SessionOptions session = {};
   std::shared_ptr<const tls::Context> tls = nullptr;  // wherever session.tls asks for it
   tls::Verify verify = tls::Verify::kRecord;
-  std::string tracking_base_url;        // without a slash at its end
+  std::string tracking_base_url;  // without a slash at its end
+  Returns returns = {};
   uint32_t credits_per_connection = 2;  // one on the wire, one being made
   uint16_t tick = 0;                    // type of the command that renews a lease: decided as nothing at all
 };

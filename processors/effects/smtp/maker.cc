@@ -81,7 +81,8 @@ const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id,
                                 .links = links,
                                 .postal_address = run->postal_address(),
                                 .company = run->company(),
-                                .tracking_base_url = tracking_base_url_});
+                                .tracking_base_url = tracking_base_url_,
+                                .returns = returns_});
   if (mailing) {
     compiled.mailing = std::make_shared<const Mailing>(std::move(*mailing));
   } else {

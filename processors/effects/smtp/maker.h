@@ -30,7 +30,8 @@ struct Made {
 class Maker {
  public:
   // `tracking_base_url` without a slash at its end. The keyring outlives it.
-  Maker(std::string tracking_base_url, keyring::Keyring& keyring) : tracking_base_url_(std::move(tracking_base_url)), keyring_(keyring) {}
+  Maker(std::string tracking_base_url, Returns returns, keyring::Keyring& keyring)
+      : tracking_base_url_(std::move(tracking_base_url)), returns_(std::move(returns)), keyring_(keyring) {}
 
   // Into `made`. `cache`: the partition's state. kNotFound: a key of the contact is gone. kInvalid: this mail cannot be made, and never
   // will be. Others: later.
@@ -50,6 +51,7 @@ class Maker {
   Result<const dkim::Signer*> SignerFor(TenantId tenant, const std::string& domain, const std::string& selector, std::string_view sealed);
 
   const std::string tracking_base_url_;
+  const Returns returns_;
   keyring::Keyring& keyring_;
   std::map<std::pair<TenantId, uint64_t>, Compiled> mailings_;
   std::map<std::string, dkim::Signer> signers_;  // by tenant, domain, selector and sealed key

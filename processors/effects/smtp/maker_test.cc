@@ -72,7 +72,7 @@ class MakerTest : public testing::Test {
   state::Disk disk_;
   state::MapKv kv_{disk_};
   state::Cache cache_{kv_, 1 << 20};
-  Maker maker_{"https://t.example", *keys_.ring};
+  Maker maker_{"https://t.example", {}, *keys_.ring};
   sends::v1::AttemptOpened opened_;
 };
 

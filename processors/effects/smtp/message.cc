@@ -237,6 +237,7 @@ Result<Mailing> Mailing::Make(const Options& options) {
   mailing.postal_address_ = options.postal_address;
   mailing.company_ = options.company;
   mailing.base_url_ = base;
+  mailing.returns_ = options.returns;
   std::string& fixed = mailing.fixed_headers_;
   AppendMailbox("From", mailing.from_, fixed);
   if (!options.reply_to.empty()) {
@@ -299,7 +300,14 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
   AppendHeader("Subject", rendered.subject, out);
   out += fmt::format("Message-ID: <{}@{}>\r\n", tokens.message_id, from_.domain());
   out += fixed_headers_;
-  out += "List-Unsubscribe: <" + unsubscribe + ">\r\n";
+  out += "List-Unsubscribe: <" + unsubscribe + ">";
+  if (!returns_.opt_out_host.empty())
+    out += fmt::format(",\r\n <mailto:u{}@{}?subject=unsubscribe>", tokens.unsubscribe, returns_.opt_out_host);
+  out += "\r\n";
+  // Read back as esp::Notice::message_id. Postmark takes values of 80 characters at most, so the domain is left out.
+  if (returns_.provider == Returns::Provider::kSendGrid)
+    out += fmt::format("X-SMTPAPI: {{\"unique_args\":{{\"maily\":\"{}\"}}}}\r\n", tokens.message_id);
+  if (returns_.provider == Returns::Provider::kPostmark) out += fmt::format("X-PM-Metadata-maily: {}\r\n", tokens.message_id);
 
   const auto part = [&](std::string_view type, std::string_view body) {
     out += fmt::format("Content-Type: text/{}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", type);

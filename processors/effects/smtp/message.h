@@ -32,6 +32,15 @@ Result<Mailbox> ParseMailbox(std::string_view text);
 // An address that may stand in a header and an envelope as it is: dot-atom @ domain, both possibly with UTF-8 letters.
 bool IsPlainAddress(std::string_view address);
 
+// What the mails of an instance bear besides, so that more finds its way back.
+struct Returns {
+  // Takes mail to u<token>@ in, as HostName() gives it: then List-Unsubscribe offers a mail there (RFC 2369 §3.2) beside the link. Empty:
+  // nobody does.
+  std::string opt_out_host = {};
+  // The provider that the relay is of, where its notices name no mail unless that has told it how: by a field that it reads.
+  enum class Provider : uint8_t { kNone, kSendGrid, kPostmark } provider = Provider::kNone;
+};
+
 // What all mails of a campaign share, compiled once.
 class Mailing {
  public:
@@ -47,6 +56,7 @@ class Mailing {
     std::string_view postal_address;
     std::string_view company;
     std::string_view tracking_base_url;  // "https://t.example.com", without a slash at the end
+    Returns returns = {};
   };
   // kInvalid: From, Reply-To, the template or the base URL.
   static Result<Mailing> Make(const Options& options);
@@ -94,6 +104,7 @@ class Mailing {
   std::string postal_address_;
   std::string company_;
   std::string base_url_;
+  Returns returns_;
   std::string fixed_headers_;  // From, Reply-To, List-ID, Feedback-ID, …: equal in every mail
 };
 

@@ -32,6 +32,26 @@ Mailing MakeMailing(const personalization::Source& source, std::string_view from
   return *mailing;
 }
 
+std::string HeaderWith(const Returns& returns) {
+  Keys keys;
+  auto mailing = Mailing::Make({.tenant = TenantId(1),
+                                .campaign_id = 7,
+                                .list_id = 3,
+                                .from = "news@shop.example",
+                                .reply_to = "",
+                                .source = {.subject = "s", .html = "", .text = "{{ unsubscribe_url }} {{ postal_address }}"},
+                                .links = {},
+                                .postal_address = "1 High St",
+                                .company = "",
+                                .tracking_base_url = "https://t.example",
+                                .returns = returns});
+  EXPECT_TRUE(mailing.has_value()) << mailing.error().ToString();
+  std::string out;
+  EXPECT_TRUE(mailing->Compose({.partition = PartitionId(5), .ordinal = 1234, .address = "ada@b.example", .attributes = {}, .date = kDate},
+                               keys.Of(1), out));
+  return out.substr(0, out.find("\r\n\r\n") + 2);
+}
+
 std::string Compose(const Mailing& mailing, Keys& keys, std::vector<std::string_view> values = {},
                     std::string_view address = "ada@b.example") {
   std::string out;
@@ -39,6 +59,25 @@ std::string Compose(const Mailing& mailing, Keys& keys, std::vector<std::string_
                                     keys.Of(1), out);
   EXPECT_TRUE(done.has_value()) << done.error().ToString();
   return out;
+}
+
+TEST(Message, WhereMailIsTakenInAnOptOutByMailIsOfferedBesideTheLink) {
+  EXPECT_EQ(HeaderWith({}).find("mailto:"), std::string::npos);
+  EXPECT_NE(HeaderWith({.opt_out_host = "mx.maily.example"})
+                .find("\r\nList-Unsubscribe: <https://t.example/u/AQEDAQUH0gkAedZ296jLKBplYQ>,\r\n "
+                      "<mailto:uAQEDAQUH0gkAedZ296jLKBplYQ@mx.maily.example?subject=unsubscribe>\r\n"),
+            std::string::npos);
+}
+
+TEST(Message, AProviderThatHasToBeToldItsIdIsToldIt) {
+  const std::string token = "maeaqkb6sbhhqu4qip7wxmua4vy";
+  EXPECT_NE(
+      HeaderWith({.provider = Returns::Provider::kSendGrid}).find("\r\nX-SMTPAPI: {\"unique_args\":{\"maily\":\"" + token + "\"}}\r\n"),
+      std::string::npos);
+  EXPECT_NE(HeaderWith({.provider = Returns::Provider::kPostmark}).find("\r\nX-PM-Metadata-maily: " + token + "\r\n"), std::string::npos);
+  const std::string none = HeaderWith({});
+  EXPECT_EQ(none.find("X-SMTPAPI"), std::string::npos);
+  EXPECT_EQ(none.find("X-PM-"), std::string::npos);
 }
 
 TEST(Message, TheSameBytesEveryTime) {
