@@ -65,6 +65,13 @@ bool WantsFewer(const v1::RecordAttempt& command) {
   return command.reply_code() == 421 || (command.reply_code() / 100 == 4 && command.enhanced_code().starts_with("4.7."));
 }
 
+bounces::Verdict Judge(const v1::RecordAttempt& command) {
+  return bounces::Classify({.code = static_cast<int>(command.reply_code()),
+                            .enhanced = command.enhanced_code(),
+                            .text = command.reply_text(),
+                            .command = CommandOf(command.stage())});
+}
+
 void Deliver(task::Context& context, const v1::RecordAttempt& command) {
   auto delivered = About<v1::AttemptDelivered>(command);
   delivered.set_attempt(command.attempt());
@@ -94,6 +101,11 @@ void Defer(task::Context& context, const v1::RecordAttempt& command, uint32_t tr
   deferred.set_site(command.site());
   if (command.has_mta_sts()) *deferred.mutable_mta_sts() = command.mta_sts();
   deferred.set_retry_at_us(retry_at.us);
+  if (command.reply_code() != 0) {
+    const bounces::Verdict verdict = Judge(command);
+    deferred.set_reason(bounces::ReasonName(verdict.reason));
+    deferred.set_rule(std::string(verdict.rule));
+  }
   context.Emit(deferred);
 }
 
@@ -104,11 +116,9 @@ void Bounce(task::Context& context, const v1::RecordAttempt& command) {
   bounced.set_enhanced_code(command.enhanced_code());
   bounced.set_reply_text(command.reply_text());
   bounced.set_site(command.site());
+  bounced.set_stage(command.stage());
   if (command.reply_code() != 0) {  // else nobody has replied
-    const bounces::Verdict verdict = bounces::Classify({.code = static_cast<int>(command.reply_code()),
-                                                        .enhanced = command.enhanced_code(),
-                                                        .text = command.reply_text(),
-                                                        .command = CommandOf(command.stage())});
+    const bounces::Verdict verdict = Judge(command);
     bounced.set_recipient_invalid(verdict.cls == bounces::Class::kHard);
     bounced.set_reason(bounces::ReasonName(verdict.reason));
     bounced.set_rule(std::string(verdict.rule));

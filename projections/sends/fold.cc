@@ -197,7 +197,7 @@ class SendsFold final : public Fold {
     Change& change = ChangeOf(at, e, sends::WAITING);
     change.retry_at_us = e.retry_at_us();
     change.Reply(CodeOf(e.reply_code()), e.reply_text());
-    return Remember(at, e, kDeferred, e.attempt(), {CodeOf(e.reply_code()), e.reply_text()});
+    return Remember(at, e, kDeferred, e.attempt(), {CodeOf(e.reply_code()), e.reply_text(), e.reason(), e.rule()});
   }
   Result<void> Bounced(const EventAt& at, const sends::AttemptBounced& e) {
     Change& change = Settle(at, e, sends::HARD_BOUNCED, e.reply_code(), e.reply_text());

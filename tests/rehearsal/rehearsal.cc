@@ -13,6 +13,7 @@
 #include "maily/templates/v1/commands.pb.h"
 #include "maily/tenants/v1/commands.pb.h"
 #include "processors/effects/smtp/message.h"
+#include "schemas/safety.h"
 #include "schemas/keys.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
@@ -128,6 +129,8 @@ class Rehearsal {
       settings.add_senders("news@shop.test");
       settings.set_postal_address("1 Main Street");
       settings.set_company("Shop");
+      settings.mutable_safety()->set_hard_bounces_bp(schema::kNeverBp);  // sites of all tempers, in one campaign
+      settings.mutable_safety()->set_policy_bp(schema::kNeverBp);
       Decide(tenant, settings);
       lists::v1::CreateList list;
       list.set_name("people");
