@@ -40,7 +40,7 @@ void Trouble::Later(Duration after, std::function<void()> what) {
 
 void Trouble::Receive(std::vector<app::SinkRule> rules, Duration delay, double drop_after_dot) {
   lost_replies_ += kWorkers * kConnectionsPerWorker * world_.machines();
-  rules.push_back({"@hard.test", "550 5.1.1 no such user", app::SinkRule::Stage::kRcpt});
+  rules.push_back({.suffix = "@hard.test", .stage = app::SinkRule::Stage::kRcpt, .reply = "550 5.1.1 no such user"});
   world_.ChangeReceiver(std::move(rules), delay, drop_after_dot);
 }
 
@@ -94,8 +94,8 @@ bool Trouble::Play() {
       Count("receiver changes");
       const uint64_t manner = scheduler.Random(4);
       std::vector<app::SinkRule> rules;
-      if (manner == 0) rules.push_back({"@soft.test", "451 4.2.0 busy", app::SinkRule::Stage::kRcpt});
-      if (manner == 1) rules.push_back({"@soft.test", "452 4.3.1 full", app::SinkRule::Stage::kDot});
+      if (manner == 0) rules.push_back({.suffix = "@soft.test", .stage = app::SinkRule::Stage::kRcpt, .reply = "451 4.2.0 busy"});
+      if (manner == 1) rules.push_back({.suffix = "@soft.test", .stage = app::SinkRule::Stage::kDot, .reply = "452 4.3.1 full"});
       const Duration delay = manner == 2 ? scheduler.RandomDuration(Milliseconds(10), Seconds(20)) : Duration{};
       Receive(std::move(rules), delay, manner == 3 ? 0.05 : 0);
       Later(pause, [this] { Receive({}, {}, 0); });
