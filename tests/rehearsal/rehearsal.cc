@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 #include <unordered_map>
 
 #include "maily/contacts/v1/state.pb.h"
@@ -304,7 +305,7 @@ class Rehearsal {
     }
     std::ranges::sort(times);
     if (times.empty()) return;
-    site.median_s = times[times.size() / 2];
+    site.mean_s = std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
     site.last_s = times.back();
   }
   // What the bucket of the rate holds when nothing was sent for long, and a mail for each connection that had to be opened first.

@@ -49,7 +49,7 @@ ordered_json JsonOf(const SiteOutcome& site) {
           {"recipients", site.recipients},
           {"statuses", site.statuses},
           {"causes", site.causes},
-          {"median_s", site.median_s},
+          {"mean_s", site.mean_s},
           {"last_s", site.last_s}};
 }
 
@@ -64,9 +64,9 @@ void Print(const SiteOutcome& site, const SiteOutcome* calm) {
       "{:<16} {:<12} {:>5} {:>6} {:>5} {:>5} {:>5} {:>5} {:>5}  {:>3}/{:<3} {:>3}/{:<3} {:>4.1f}/{:<4.1f} {:>4}/{:<4} {:>6.0f} {:>6.0f}",
       site.name, site.temper, site.recipients, of("delivered"), of("bounced"), of("unknown"), of("waiting"), of("open"), of("pending"),
       site.seen.connections_at_once, site.policy.connections, site.seen.mails_of_a_connection, site.policy.mails_per_connection,
-      site.seen.burst, site.policy.mails_per_second, hour, site.policy.mails_per_hour, site.median_s, site.last_s);
+      site.seen.burst, site.policy.mails_per_second, hour, site.policy.mails_per_hour, site.mean_s, site.last_s);
   if (calm != nullptr && site.healthy)
-    fmt::print(" {:>+6.1f}% {:>+6.1f}%", 100 * Slowed(site.median_s, calm->median_s), 100 * Slowed(site.last_s, calm->last_s));
+    fmt::print(" {:>+6.1f}% {:>+6.1f}%", 100 * Slowed(site.mean_s, calm->mean_s), 100 * Slowed(site.last_s, calm->last_s));
   fmt::print("\n");
 }
 
@@ -107,7 +107,7 @@ int Main(int argc, char** argv) {
       if (!capped && site.seen.taken.size() != calm.sites[s].seen.taken.size())
         wrong.push_back(
             fmt::format("{} took {} mails, and {} when it was calm", site.name, site.seen.taken.size(), calm.sites[s].seen.taken.size()));
-      for (const auto& [what, slowed] : {std::pair("median", Slowed(site.median_s, calm.sites[s].median_s)),
+      for (const auto& [what, slowed] : {std::pair("mean", Slowed(site.mean_s, calm.sites[s].mean_s)),
                                          std::pair("last", Slowed(site.last_s, calm.sites[s].last_s))}) {
         worst = std::max(worst, slowed);
         if (slowed > slowed_max)
@@ -118,7 +118,7 @@ int Main(int argc, char** argv) {
 
   if (!short_table) {
     fmt::print("{:<16} {:<12} {:>5} {:>6} {:>5} {:>5} {:>5} {:>5} {:>5}  {:<7} {:<7} {:<9} {:<9} {:>6} {:>6}  slowed by others\n", "site",
-               "temper", "rcpts", "deliv", "bounc", "unkn", "wait", "open", "pend", "conns", "mails/c", "burst/s", "hour", "median",
+               "temper", "rcpts", "deliv", "bounc", "unkn", "wait", "open", "pend", "conns", "mails/c", "burst/s", "hour", "mean",
                "last");
     for (size_t s = 0; s < outcome.sites.size(); ++s) Print(outcome.sites[s], s < calm.sites.size() ? &calm.sites[s] : nullptr);
   }
@@ -144,7 +144,7 @@ int Main(int argc, char** argv) {
                        {"of_sites", ordered_json::array()}};
   for (size_t s = 0; s < outcome.sites.size(); ++s) {
     json["of_sites"].push_back(JsonOf(outcome.sites[s]));
-    if (s < calm.sites.size()) json["of_sites"].back()["calm"] = {{"median_s", calm.sites[s].median_s}, {"last_s", calm.sites[s].last_s}};
+    if (s < calm.sites.size()) json["of_sites"].back()["calm"] = {{"mean_s", calm.sites[s].mean_s}, {"last_s", calm.sites[s].last_s}};
   }
   if (const auto folder = std::filesystem::path(out).parent_path(); !folder.empty()) std::filesystem::create_directories(folder);
   std::ofstream(out) << json.dump(1) << "\n";
