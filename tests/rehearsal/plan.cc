@@ -53,7 +53,9 @@ void MakeHealthy(SitePlan& site, const Dice& dice, Duration length, size_t which
     const Duration reply{static_cast<int64_t>(seconds / 8 * site.policy.connections / (2 * mails) * 1e6)};
     site.reply_min = Part(reply, 0.8);
     site.reply_max = Part(reply, 1.2);
-    if (which % 4 == 2) site.policy.mails_per_day = static_cast<uint64_t>(mails * 0.8);
+    const auto of_day = static_cast<uint64_t>(mails * 0.8);
+    if (which % 8 == 2) site.policy.mails_per_day = of_day;
+    if (which % 8 == 6) site.policy.warm_up = {of_day / 2, of_day, 2 * of_day};
   }
 }
 

@@ -38,7 +38,7 @@ struct SitePlan {
   std::vector<std::string> domains;
   Temper temper = Temper::kQuick;
   bool healthy = true;  // as the plan has it; in a calm rehearsal all behave
-  // What it allows. The place of a warm-up, too: its number of the day is policy.mails_per_day.
+  // What it allows, and how it is warmed up.
   smtp::SitePolicy policy;
   Duration reply_min = Milliseconds(5);  // until it answers one write of the client
   Duration reply_max = Milliseconds(40);

@@ -286,9 +286,10 @@ class Rehearsal {
       if (policy.mails_per_hour > 0 && mails > policy.mails_per_hour)
         Wrong(fmt::format("{} saw {} mails in an hour of {}", site.name, mails, policy.mails_per_hour));
     }
+    size_t step = 0;
     for (const auto& [day, mails] : seen.by_day) {
-      if (policy.mails_per_day > 0 && mails > policy.mails_per_day)
-        Wrong(fmt::format("{} saw {} mails in a day of {}", site.name, mails, policy.mails_per_day));
+      const uint64_t most = OfDay(policy, step++);
+      if (most > 0 && mails > most) Wrong(fmt::format("{} saw {} mails in a day of {}", site.name, mails, most));
     }
     std::vector<double> times;
     for (const Taken& taken : seen.taken) {
@@ -307,6 +308,10 @@ class Rehearsal {
     if (times.empty()) return;
     site.mean_s = std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
     site.last_s = times.back();
+  }
+  // The most mails of the day `step` after the first one; 0: any number.
+  static uint64_t OfDay(const smtp::SitePolicy& policy, size_t step) {
+    return step < policy.warm_up.size() ? policy.warm_up[step] : policy.mails_per_day;
   }
   // What the bucket of the rate holds when nothing was sent for long, and a mail for each connection that had to be opened first.
   static double BurstMax(const smtp::SitePolicy& policy) { return 1 + policy.mails_per_second + policy.connections; }
@@ -402,6 +407,8 @@ class Rehearsal {
     if (status.paused_for.us > 0) return "the site pauses: " + status.last_reply;
     if (status.policy.mails_per_hour > 0 && status.this_hour >= status.policy.mails_per_hour) return "the hour's mails are sent";
     if (status.policy.mails_per_day > 0 && status.today >= status.policy.mails_per_day) return "the day's mails are sent";
+    const auto& warm_up = status.policy.warm_up;
+    if (std::ranges::find(warm_up, status.today) != warm_up.end()) return "the warm-up's mails of the day are sent";
     if (status.limit < 2 * status.policy.connections) return "the site is tried out again: " + status.last_reply;
     if (status.policy.mails_per_second > 0) return "as many a second as it takes";
     return status.connections > 0 || outcome_.sites[s].statuses.contains("open") ? "as many at once as it takes" : std::string();

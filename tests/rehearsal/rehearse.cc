@@ -36,7 +36,8 @@ ordered_json JsonOf(const SiteOutcome& site) {
             {"mails_per_connection", site.policy.mails_per_connection},
             {"mails_per_second", site.policy.mails_per_second},
             {"mails_per_hour", site.policy.mails_per_hour},
-            {"mails_per_day", site.policy.mails_per_day}}},
+            {"mails_per_day", site.policy.mails_per_day},
+            {"warm_up", site.policy.warm_up}}},
           {"seen",
            {{"connections", seen.connections},
             {"connections_at_once", seen.connections_at_once},
@@ -103,12 +104,12 @@ int Main(int argc, char** argv) {
     for (size_t s = 0; s < calm.sites.size() && s < outcome.sites.size(); ++s) {
       const SiteOutcome& site = outcome.sites[s];
       if (!site.healthy) continue;
-      const bool capped = site.policy.mails_per_hour > 0 || site.policy.mails_per_day > 0;  // strangers count there, too
+      const bool capped = site.policy.leased();  // strangers count there, too
       if (!capped && site.seen.taken.size() != calm.sites[s].seen.taken.size())
         wrong.push_back(
             fmt::format("{} took {} mails, and {} when it was calm", site.name, site.seen.taken.size(), calm.sites[s].seen.taken.size()));
-      for (const auto& [what, slowed] : {std::pair("mean", Slowed(site.mean_s, calm.sites[s].mean_s)),
-                                         std::pair("last", Slowed(site.last_s, calm.sites[s].last_s))}) {
+      for (const auto& [what, slowed] :
+           {std::pair("mean", Slowed(site.mean_s, calm.sites[s].mean_s)), std::pair("last", Slowed(site.last_s, calm.sites[s].last_s))}) {
         worst = std::max(worst, slowed);
         if (slowed > slowed_max)
           wrong.push_back(fmt::format("{}: the {} mail came {:.1f} % later because of others", site.name, what, 100 * slowed));
@@ -118,8 +119,7 @@ int Main(int argc, char** argv) {
 
   if (!short_table) {
     fmt::print("{:<16} {:<12} {:>5} {:>6} {:>5} {:>5} {:>5} {:>5} {:>5}  {:<7} {:<7} {:<9} {:<9} {:>6} {:>6}  slowed by others\n", "site",
-               "temper", "rcpts", "deliv", "bounc", "unkn", "wait", "open", "pend", "conns", "mails/c", "burst/s", "hour", "mean",
-               "last");
+               "temper", "rcpts", "deliv", "bounc", "unkn", "wait", "open", "pend", "conns", "mails/c", "burst/s", "hour", "mean", "last");
     for (size_t s = 0; s < outcome.sites.size(); ++s) Print(outcome.sites[s], s < calm.sites.size() ? &calm.sites[s] : nullptr);
   }
   for (const std::string& what : wrong) fmt::print("WRONG: {}\n", what);
