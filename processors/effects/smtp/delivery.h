@@ -3,7 +3,8 @@
 // A worker (executor) has one Shared: the pools of connections, the credits that are granted, the compiled campaigns. Each partition
 // that is led there has a Delivery. The life of an attempt:
 //   1 a credit is granted  2 the task opens the attempt (accepted event)  3 the mail is made from the sealed values
-//   4 its slot says begun, then dot sent, then the result  5 RecordAttempt is appended  6 durable: the slot is free
+//   4 its slot says begun, then dot sent, then the result  5 RecordAttempt is appended, with the next turn (granter.h)  6 durable: the slot
+//   is free
 // At take-over what this process opened before is looked up in its slots (attempt_slots.h) and reported first; credits are granted only
 // once those reports are durable. What another process opened it may still be sending, within its lease (lease.h): unknown only after that.
 // A process reports what it opened also when it does not lead any more: whoever leads decides on it.
@@ -58,7 +59,7 @@ struct SharedOptions {
   tls::Verify verify = tls::Verify::kRecord;
   std::string tracking_base_url;  // without a slash at its end
   Returns returns = {};
-  uint32_t credits_per_connection = 2;  // one on the wire, one being made
+  uint32_t credits_per_connection = 2;  // one on the wire, one being made; a quick site has more ahead (granter.h)
   uint16_t tick = 0;                    // type of the command that renews a lease: decided as nothing at all
 };
 
