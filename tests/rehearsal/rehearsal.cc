@@ -306,6 +306,7 @@ class Rehearsal {
     }
     std::ranges::sort(times);
     if (times.empty()) return;
+    site.median_s = times[times.size() / 2];
     site.mean_s = std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
     site.last_s = times.back();
   }

@@ -22,7 +22,7 @@ struct SiteOutcome {
   size_t recipients = 0;
   std::map<std::string, size_t> statuses = {};  // by the read model's names
   std::map<std::string, size_t> causes = {};    // of what is not delivered: status and reply, or status and what holds it up
-  double mean_s = 0, last_s = 0;              // when it took mails, since the last launch before
+  double mean_s = 0, median_s = 0, last_s = 0;  // when it took mails, since the last launch before
 };
 
 struct Outcome {
