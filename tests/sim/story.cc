@@ -381,10 +381,9 @@ std::string Story::CheckPeople() {
       if (std::string why = CheckPerson(person, campaign, received[person.address][campaign]); !why.empty()) return why;
     }
   }
-  // After a kill at most one a connection; after a power cut all that was open: two credits a connection, and for a quick relay six times
-  // as many (ADR 36). A process that is stopped tells when it wakes up, unless it dies; but the reply to a dot may be lost meanwhile, as it
-  // is when a connection breaks.
-  const size_t open_max = kWorkers * kConnectionsPerWorker * (world_.kills() + 12 * world_.power_cuts() + world_.stops()) +
+  // After a kill at most one a connection; after a power cut all that was open. A process that is stopped tells when it wakes up, unless it
+  // dies; but the reply to a dot may be lost meanwhile, as it is when a connection breaks.
+  const size_t open_max = kWorkers * kConnectionsPerWorker * (world_.kills() + world_.stops()) + world_.open_at_power_cuts() +
                           trouble_.lost_replies() + world_.replies_dropped();
   if (unknown_ > open_max) return fmt::format("{} unknown, more than the {} that can have been open", unknown_, open_max);
   return {};

@@ -15,7 +15,7 @@ namespace maily::simulation {
 
 struct StorySize {
   size_t rows = 480;           // of the imported files
-  size_t events = 2'500;       // of producers
+  size_t events = 3'600;       // of producers
   size_t signals_a_mail = 16;  // opens and clicks
   size_t faults = 24;
   uint64_t jobs_a_fault = 4'000;

@@ -5,14 +5,17 @@
 
 #include <filesystem>
 
+#include "maily/sends/v1/state.pb.h"
 #include "processors/effects/clock.h"
 #include "processors/effects/smtp/site_leases.h"
 #include "processors/pipeline.h"
+#include "schemas/types.h"
 #include "streams/adapters/dns/caching_resolver.h"
 #include "streams/adapters/sim/sim_log_client.h"
 #include "streams/base/hash.h"
 #include "streams/journal/frame.h"
 #include "streams/state/cache.h"
+#include "streams/state/table.h"
 #include "streams/task/decide.h"
 #include "streams/task/snapshots.h"
 #include "tests/sim/stoppable.h"
@@ -310,7 +313,21 @@ void World::Kill(size_t machine) {
 
 void World::CutPower(size_t machine) {
   ++power_cuts_;
+  open_at_power_cuts_ += std::max(OpenAttempts(), 2 * kWorkers * kConnectionsPerWorker);
   Die(machine, true);
+}
+
+size_t World::OpenAttempts() {
+  size_t open = 0;
+  for (uint16_t p = 0; p < kPartitions; ++p) {
+    state::Cache* const known = cache(PartitionId(p));
+    if (known == nullptr) continue;
+    state::View<sends::v1::OpenAttempt>(*known).Scan({}, {}, [&](std::string_view, const sends::v1::OpenAttempt& attempt) {
+      open += attempt.status() == sends::v1::OPEN ? 1 : 0;
+      return true;
+    });
+  }
+  return open;
 }
 
 void World::Restart() {

@@ -102,6 +102,9 @@ class World {
   const app::Sink& sink() const { return *sink_; }
   size_t kills() const { return kills_; }
   size_t power_cuts() const { return power_cuts_; }
+  // Attempts that were open when power was cut, over all cuts, each counted as two a connection at least: of a partition without a leader
+  // nobody knows.
+  size_t open_at_power_cuts() const { return open_at_power_cuts_; }
   size_t stops() const { return stops_; }
   // Mails that the receiver took and hung up on.
   size_t replies_dropped() const { return replies_dropped_ + sink_->counts().dropped; }
@@ -141,6 +144,8 @@ class World {
     bool stopped = false;
   };
   void Die(size_t machine, bool power);
+  // Attempts that are open now, as far as leaders know.
+  size_t OpenAttempts();
   void OpenKeyring();
   std::vector<PartitionId> PartitionsOf(size_t machine) const;
   // One that runs and is not stopped; starts one if there is none.
@@ -165,6 +170,7 @@ class World {
   size_t stores_lost_ = 0;
   size_t kills_ = 0;
   size_t power_cuts_ = 0;
+  size_t open_at_power_cuts_ = 0;
 };
 
 }  // namespace maily::simulation
