@@ -20,6 +20,7 @@ task::Noun Row() {
       .Decides<v1::RecordClick>(Decide)
       .Decides<v1::RecordUnsubscribe>(Decide)
       .Decides<v1::RecordContactEvent>(Decide)
+      .Unhurried<v1::RecordOpen, v1::RecordClick>()
       .LooksUp<v1::RecordContactEvent, contacts::v1::ContactRef>()
       .Evolves<v1::Opened>(Evolve)
       .Evolves<v1::Clicked>(Evolve)

@@ -40,6 +40,11 @@ Pipeline::Pipeline(std::vector<Noun> nouns, std::vector<Carry> carries, Partitio
                   "{} looks up for command {} that it does not decide", noun.name(), row.type);
       deciders_[row.type].looks_up = &row;
     }
+    for (const TypeNumber type : noun.unhurried()) {
+      MAILY_CHECK(type < kTypeNumbersMax && deciders_[type].row != nullptr && deciders_[type].noun == i,
+                  "{} is in no hurry with command {} that it does not decide", noun.name(), type);
+      deciders_[type].unhurried = true;
+    }
     for (const auto& row : noun.evolves()) {
       check_number(noun, row.type);
       evolvers_[row.type].push_back({i, &row});

@@ -35,6 +35,7 @@ class Pipeline {
     size_t noun = 0;
     const Noun::DecideRow* row = nullptr;
     const Noun::LookUpRow* looks_up = nullptr;  // null: none
+    bool unhurried = false;
   };
   struct Evolver {
     size_t noun = 0;

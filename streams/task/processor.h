@@ -173,6 +173,12 @@ class Noun {
                         }});
     return *this;
   }
+  // Nobody is in a hurry to know how C is decided: many wait for one another, and share a frame (task.cc).
+  template <class... C>
+  Noun& Unhurried() {
+    (unhurried_.push_back(TypeNumberOf<C>()), ...);
+    return *this;
+  }
   // Deciding C looks up the entry of T under the command's tenant and key. A hint: those of the next commands are read together, ahead of
   // their turn, and no decision depends on it.
   template <class C, state::StateMessage T>
@@ -239,6 +245,7 @@ class Noun {
   const std::vector<TypeNumber>& reads() const { return reads_; }
   const std::vector<DecideRow>& decides() const { return decides_; }
   const std::vector<LookUpRow>& looks_up() const { return looks_up_; }
+  const std::vector<TypeNumber>& unhurried() const { return unhurried_; }
   const std::vector<EvolveRow>& evolves() const { return evolves_; }
   const std::vector<ReactRow>& reacts() const { return reacts_; }
   const std::vector<SliceRow>& slices() const { return slices_; }
@@ -251,6 +258,7 @@ class Noun {
   std::vector<TypeNumber> reads_;
   std::vector<DecideRow> decides_;
   std::vector<LookUpRow> looks_up_;
+  std::vector<TypeNumber> unhurried_;
   std::vector<EvolveRow> evolves_;
   std::vector<ReactRow> reacts_;
   std::vector<SliceRow> slices_;

@@ -22,10 +22,13 @@ namespace maily::task {
 namespace {
 
 constexpr Duration kDecideBudget = Milliseconds(5);
+constexpr size_t kForesee = 128;  // commands whose lookups are read together
 // Commands that nobody waits for are taken once in so long: their frames become fewer and larger, and as all partitions count it from the
 // same moments, one sync of the log serves many of them.
-constexpr size_t kForesee = 128;  // commands whose lookups are read together
 constexpr Duration kGather = Milliseconds(4);
+// While nothing but opens and clicks comes, and so many of them in a turn that most would have to wait anyway.
+constexpr Duration kGatherUnhurried = Milliseconds(16);
+constexpr size_t kUnhurriedMin = 4;
 constexpr size_t kCommandsBetweenClockReads = 32;
 constexpr size_t kTimersMax = 64;             // fired in one turn
 constexpr size_t kSlicesMax = 8;              // taken in one turn when no command waits
@@ -336,6 +339,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     time_known = stirred = false;
     gathering = false;
     last_taken = {};
+    unhurried = 0;
     foreseen = 0;
     observe::Log(observe::Level::kInfo, "partition led",
                  {{"partition", partition.value()}, {"epoch", epoch.load()}, {"lsn", lsn.load()}, {"restored_bytes", restored_bytes}});
@@ -397,9 +401,10 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
     if (holding) return;  // a flush waits for the frame in flight: nothing may be decided before it is frozen
     const Duration start = environment.clock.Steady();
     bool more = false;
-    size_t count = 0;
+    size_t count = 0, hurried = 0;
     // 1. External commands.
-    for (const bool take = !Gathering(start); take && !Full();) {
+    const bool take = !Gathering(start);
+    while (take && !Full()) {
       const command::Received* received = intake->Peek();
       if (received == nullptr) {
         if (const command::Unreadable* record = intake->unreadable()) {
@@ -408,6 +413,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
           current.draft.Consumed(SourceOf(record->at), record->at);
           intake->Pop();
           stirred = true;
+          ++hurried;
           continue;
         }
         break;
@@ -422,6 +428,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
       }
       stirred = true;
       last_taken = start;
+      if (!environment.pipeline.decider(received->command.type).unhurried) ++hurried;
       Decide(*received);
       const CommandAt at = received->at;
       intake->Pop();
@@ -434,6 +441,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
         break;
       }
     }
+    if (take) unhurried = hurried > 0 ? 0 : count;
     if (const Error* error = intake->error()) return Fail(*error);
     // 2. Work and timers, on journal time: only once this leadership has seen what time it is.
     if (time_known && !current.alone && !Full()) {
@@ -460,10 +468,11 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
 
   // True if the commands that are there should wait for others; then Step comes back by itself.
   bool Gathering(Duration steady) {
-    const int64_t turn = steady.us / kGather.us;
-    if (!environment.replies.Empty() || turn != last_taken.us / kGather.us) return false;
+    const int64_t length = unhurried >= kUnhurriedMin ? kGatherUnhurried.us : kGather.us;
+    const int64_t turn = steady.us / length;
+    if (!environment.replies.Empty() || turn != last_taken.us / length) return false;
     if (!gathering.exchange(true)) {
-      executor.After(Duration{(turn + 1) * kGather.us} - steady, [weak = weak_from_this(), mine = generation] {
+      executor.After(Duration{(turn + 1) * length} - steady, [weak = weak_from_this(), mine = generation] {
         auto self = weak.lock();
         if (!self || self->generation != mine) return;
         self->gathering = false;
@@ -739,6 +748,7 @@ struct Task::Impl : std::enable_shared_from_this<Impl> {
   bool time_known = false;  // a command of this leadership has told the time
   bool awake = false;
   Duration last_taken;         // when commands were taken last
+  size_t unhurried = 0;        // so many of them; 0 if others were among them
   bool holding = false;        // a flush is due: wait for the frame in flight
   bool flush_retried = false;  // a timer is set
   Job stop_done;

@@ -140,6 +140,8 @@ void LogStory::Record() {
   }
   machine.Close();
   ops_ = machine.disk().TakeOps();
+  MAILY_CHECK(std::ranges::any_of(ops_, [](const DiskOp& op) { return op.kind == DiskOp::Kind::kWrite; }),
+              "no write-ahead file was laid out: the story is too short for it");
 }
 
 std::string LogStory::Check(size_t ops, const DiskImage& image) const {

@@ -213,6 +213,31 @@ class MemoryDisk::Reader : public rocksdb::FSRandomAccessFile {
   const std::shared_ptr<Inode> inode_;
 };
 
+class MemoryDisk::Overwriter : public rocksdb::FSRandomRWFile {
+ public:
+  Overwriter(MemoryDisk& disk, std::shared_ptr<Inode> inode) : disk_(disk), inode_(std::move(inode)) {}
+
+  IOStatus Write(uint64_t offset, const Slice& data, const IOOptions& /*options*/, IODebugContext* /*debug*/) override {
+    const std::lock_guard lock(disk_.mutex_);
+    std::string& bytes = inode_->bytes;
+    if (bytes.size() < offset + data.size()) bytes.resize(offset + data.size());
+    bytes.replace(offset, data.size(), data.data(), data.size());
+    disk_.Record(inode_->recorded, {.kind = DiskOp::Kind::kWrite, .file = inode_->number, .size = offset, .bytes = data.ToString()});
+    return IOStatus::OK();
+  }
+  IOStatus Read(uint64_t offset, size_t size, const IOOptions& options, Slice* result, char* scratch,
+                IODebugContext* debug) const override {
+    return Reader(disk_, inode_).Read(offset, size, options, result, scratch, debug);
+  }
+  IOStatus Flush(const IOOptions& /*options*/, IODebugContext* /*debug*/) override { return IOStatus::OK(); }
+  IOStatus Sync(const IOOptions& options, IODebugContext* debug) override { return Writer(disk_, inode_).Sync(options, debug); }
+  IOStatus Close(const IOOptions& /*options*/, IODebugContext* /*debug*/) override { return IOStatus::OK(); }
+
+ private:
+  MemoryDisk& disk_;
+  const std::shared_ptr<Inode> inode_;
+};
+
 class MemoryDisk::SequentialReader : public rocksdb::FSSequentialFile {
  public:
   SequentialReader(MemoryDisk& disk, std::shared_ptr<Inode> inode) : reader_(disk, std::move(inode)) {}
@@ -312,6 +337,15 @@ IOStatus MemoryDisk::ReopenWritableFile(const std::string& name, const rocksdb::
   auto inode = Find(name);
   if (inode == nullptr) return None(name);
   *file = std::make_unique<Writer>(*this, std::move(inode));
+  return IOStatus::OK();
+}
+
+IOStatus MemoryDisk::NewRandomRWFile(const std::string& name, const rocksdb::FileOptions& /*options*/,
+                                     std::unique_ptr<rocksdb::FSRandomRWFile>* file, IODebugContext* /*debug*/) {
+  const std::lock_guard lock(mutex_);
+  auto inode = Find(name);
+  if (inode == nullptr) return None(name);
+  *file = std::make_unique<Overwriter>(*this, std::move(inode));
   return IOStatus::OK();
 }
 

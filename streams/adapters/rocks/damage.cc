@@ -95,6 +95,10 @@ class Scan {
       if (!header.empty() && OnlyHeaderWrong(header, block, at, last)) damaged_ = true;
       // Where the next one begins may be what is damaged.
       for (++at; at + kHeaderBytes <= block.size(); ++at) {
+        if (block[at + kHeaderBytes - 1] == '\0') {  // no type: nor has any header before one whose type could be
+          at = std::min(block.find_first_not_of('\0', at + kHeaderBytes), block.size()) - kHeaderBytes;
+          continue;
+        }
         const Header next = HeaderAt(block, at);
         if (next.size > 0 && Whole(next, block, at)) break;
       }

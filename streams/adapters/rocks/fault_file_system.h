@@ -31,9 +31,11 @@ class FaultFileSystem : public rocksdb::FileSystemWrapper {
     const std::lock_guard lock(mutex_);
     for (const auto& [name, sizes] : files_) {
       if (sizes.written == sizes.synced || !std::filesystem::exists(name)) continue;
+      const uint64_t size = std::max(sizes.written, sizes.laid_out);
       const uint64_t kept = sizes.synced + random() % (sizes.written - sizes.synced + 1);
       std::filesystem::resize_file(name, kept);
-      if (name.ends_with(".log") && random() % 2 == 0) std::filesystem::resize_file(name, sizes.written);  // reads as zeros
+      // Reads as zeros.
+      if (sizes.laid_out > 0 || (name.ends_with(".log") && random() % 2 == 0)) std::filesystem::resize_file(name, size);
     }
     files_.clear();
     dead_ = false;
@@ -56,6 +58,25 @@ class FaultFileSystem : public rocksdb::FileSystemWrapper {
     const std::lock_guard lock(mutex_);
     files_[name] = {};
     *file = std::make_unique<File>(*this, name, std::move(*file));
+    return status;
+  }
+  // Used to truncate a file.
+  rocksdb::IOStatus ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                       std::unique_ptr<rocksdb::FSWritableFile>* file, rocksdb::IODebugContext* debug) override {
+    if (auto status = Alive(); !status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    files_[name].laid_out = 0;
+    return target()->ReopenWritableFile(name, options, file, debug);
+  }
+  // Of a file that is zeros until its end.
+  rocksdb::IOStatus NewRandomRWFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSRandomRWFile>* file, rocksdb::IODebugContext* debug) override {
+    if (auto status = Alive(); !status.ok()) return status;
+    rocksdb::IOStatus status = target()->NewRandomRWFile(name, options, file, debug);
+    if (!status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    files_[name] = {.laid_out = std::filesystem::file_size(name)};
+    *file = std::make_unique<LaidOut>(*this, name, std::move(*file));
     return status;
   }
   rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to, const rocksdb::IOOptions& options,
@@ -83,6 +104,7 @@ class FaultFileSystem : public rocksdb::FileSystemWrapper {
   struct Sizes {
     uint64_t written = 0;
     uint64_t synced = 0;
+    uint64_t laid_out = 0;  // zeros up to here that were durable before
   };
 
   class File : public rocksdb::FSWritableFileWrapper {
@@ -108,21 +130,7 @@ class FaultFileSystem : public rocksdb::FileSystemWrapper {
       return Append(data, options, debug);
     }
     rocksdb::IOStatus Sync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
-      const bool wal = name_.ends_with(".log");
-      if (wal && system_.before_wal_sync) system_.before_wal_sync();
-      if (auto status = system_.Alive(); !status.ok()) return status;
-      if (system_.syncs_fail) return rocksdb::IOStatus::IOError("injected");
-      if (wal) ++system_.wal_syncs;
-      uint64_t written = 0;
-      {
-        const std::lock_guard lock(system_.mutex_);
-        written = system_.files_[name_].written;
-      }
-      rocksdb::IOStatus status = target()->Sync(options, debug);
-      const std::lock_guard lock(system_.mutex_);
-      if (system_.dead_) return system_.Alive();  // went while syncing: nobody hears of it
-      if (status.ok()) system_.files_[name_].synced = std::max(system_.files_[name_].synced, written);
-      return status;
+      return system_.Synced(name_, [&] { return target()->Sync(options, debug); });
     }
     rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override { return Sync(options, debug); }
 
@@ -132,6 +140,69 @@ class FaultFileSystem : public rocksdb::FileSystemWrapper {
     const std::unique_ptr<rocksdb::FSWritableFile> file_;
   };
 
+  class LaidOut : public rocksdb::FSRandomRWFile {
+   public:
+    LaidOut(FaultFileSystem& system, std::string name, std::unique_ptr<rocksdb::FSRandomRWFile> file)
+        : system_(system), name_(std::move(name)), file_(std::move(file)) {}
+
+    rocksdb::IOStatus Write(uint64_t offset, const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                            rocksdb::IODebugContext* debug) override {
+      if (auto status = system_.Alive(); !status.ok()) return status;
+      rocksdb::Slice fits = data;
+      {
+        const std::lock_guard lock(system_.mutex_);
+        Sizes& sizes = system_.files_[name_];
+        const uint64_t end = offset + data.size();
+        const uint64_t beyond = end - std::min(end, std::max({sizes.laid_out, sizes.written, offset}));
+        if (system_.space_bytes != INT64_MAX && beyond > 0) {
+          const int64_t left = system_.space_bytes.fetch_sub(static_cast<int64_t>(beyond)) - static_cast<int64_t>(beyond);
+          if (left < 0) fits = {data.data(), data.size() - static_cast<size_t>(std::min<int64_t>(-left, static_cast<int64_t>(beyond)))};
+        }
+        sizes.written = std::max(sizes.written, offset + fits.size());
+      }
+      rocksdb::IOStatus status = file_->Write(offset, fits, options, debug);
+      if (status.ok() && fits.size() < data.size()) return rocksdb::IOStatus::NoSpace("injected");
+      return status;
+    }
+    rocksdb::IOStatus Read(uint64_t offset, size_t size, const rocksdb::IOOptions& options, rocksdb::Slice* result, char* scratch,
+                           rocksdb::IODebugContext* debug) const override {
+      return file_->Read(offset, size, options, result, scratch, debug);
+    }
+    rocksdb::IOStatus Flush(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+      return file_->Flush(options, debug);
+    }
+    rocksdb::IOStatus Sync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+      return system_.Synced(name_, [&] { return file_->Sync(options, debug); });
+    }
+    rocksdb::IOStatus Close(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+      return file_->Close(options, debug);
+    }
+
+   private:
+    FaultFileSystem& system_;
+    const std::string name_;
+    const std::unique_ptr<rocksdb::FSRandomRWFile> file_;
+  };
+
+  // A sync of the file `name`, unless the power is gone, or goes meanwhile.
+  template <class Sync>
+  rocksdb::IOStatus Synced(const std::string& name, Sync sync) {
+    const bool wal = name.ends_with(".log");
+    if (wal && before_wal_sync) before_wal_sync();
+    if (auto status = Alive(); !status.ok()) return status;
+    if (syncs_fail) return rocksdb::IOStatus::IOError("injected");
+    if (wal) ++wal_syncs;
+    uint64_t written = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      written = files_[name].written;
+    }
+    rocksdb::IOStatus status = sync();
+    const std::lock_guard lock(mutex_);
+    if (dead_) return Alive();  // nobody hears of it
+    if (status.ok()) files_[name].synced = std::max(files_[name].synced, written);
+    return status;
+  }
   rocksdb::IOStatus Alive() const { return dead_ ? rocksdb::IOStatus::IOError("the power is gone") : rocksdb::IOStatus::OK(); }
 
   std::atomic<bool> dead_ = false;

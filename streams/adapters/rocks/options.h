@@ -6,7 +6,8 @@
 // + 3 * log_memtable_bytes             the log: one memtable generation being filled and two being flushed
 // + 2 * state_memtable_bytes           all key-value stores together, plus the batch being written
 // + about 1 MiB a database             file handles, column families, arenas
-// Disk beyond the data itself: the log's WAL files are at most 3 * log_memtable_bytes; that is also what a restart replays.
+// Disk beyond the data itself: the log's WAL files are at most 3 * log_memtable_bytes; that is also what a restart replays. One more is
+// laid out ahead (laid_out_wals.h).
 #pragma once
 
 #include <cstddef>

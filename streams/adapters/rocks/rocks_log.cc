@@ -36,7 +36,8 @@ std::string EncodeSettings(const LogSettings& settings) {
 
 Result<void> RocksLogImpl::OpenDatabase() {
   std::vector<std::string> names;
-  const rocksdb::DBOptions options = resources_.LogDatabase();
+  rocksdb::DBOptions options = resources_.LogDatabase();
+  options.env = env_.get();
   MAILY_TRY_VOID(CheckManifest(*options.env, path_));
   MAILY_TRY(auto filter, CheckWals(*options.env, path_));
   const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(options, path_, &names);
@@ -129,6 +130,10 @@ Result<void> RocksLogImpl::RecoverEnds() {
 Result<void> RocksLogImpl::Start(const LogSettings& wanted) {
   std::error_code ignored;  // Open reports a directory that is not there
   std::filesystem::create_directories(path_, ignored);
+  const uint64_t memtables = resources_.limits.log_memtable_bytes;  // a WAL file is a little longer, or less (kRecordOverhead)
+  wals_ = std::make_shared<LaidOutWals>(resources_.env->GetFileSystem(), path_, memtables + memtables / 8,
+                                        resources_.limits.disk_reserve_bytes);
+  env_ = rocksdb::NewCompositeEnv(wals_);
   MAILY_TRY_VOID(OpenDatabase());
   MAILY_TRY_VOID(LoadSettings(wanted));
   for (const Topic topic : kTopics) {

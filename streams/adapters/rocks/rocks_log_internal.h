@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "streams/adapters/rocks/handles.h"
+#include "streams/adapters/rocks/laid_out_wals.h"
 #include "streams/adapters/rocks/options_internal.h"
 #include "streams/adapters/rocks/rocks_log.h"
 #include "streams/base/bytes.h"
@@ -104,7 +105,9 @@ class RocksLogImpl : public Log {
   LogSettings settings_;
   std::vector<std::unique_ptr<Partition>> partitions_;  // topic * partition_count + partition
 
-  std::shared_mutex db_mutex_;  // exclusive only while the database is reopened
+  std::shared_ptr<LaidOutWals> wals_;
+  std::unique_ptr<rocksdb::Env> env_;  // over wals_
+  std::shared_mutex db_mutex_;         // exclusive only while the database is reopened
   Database db_;
   std::mutex trim_mutex_;
 
