@@ -1,6 +1,7 @@
 // Folds planned audiences, results and engagements into sums per arm. Sums are gathered and written once a transaction.
 #include "projections/campaign_totals/fold.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
@@ -53,8 +54,9 @@ struct Signals {
 size_t At(ReadBy by) { return static_cast<size_t>(by) - 1; }
 constexpr ReadBy kHuman = ReadBy::kHuman;
 
-// What reader_states holds of clicks.
+// What reader_states holds.
 struct Reader {
+  int64_t opens = 0;
   int64_t clicks = 0;
   int64_t visited = 0;  // kNo, kBefore, kInBurst
   Burst burst;
@@ -63,6 +65,28 @@ constexpr int64_t kNo = 0;
 constexpr int64_t kBefore = 1;
 constexpr int64_t kInBurst = 2;
 
+// What is known of someone who was given an arm, changed here and written once a transaction.
+struct Recipient {
+  bool assigned = false;
+  Assignment assignment;
+  int64_t opens = 0;
+  int64_t clicks = 0;
+  std::optional<Instant> handed_over;
+  Reader reader;
+  bool signalled = false;  // opens or clicks have changed
+  bool reader_changed = false;
+};
+
+// A row of signals.
+struct Kept {
+  uint32_t tenant;
+  int64_t contact_id;
+  int64_t sequence;
+  uint64_t campaign_id;
+  SignalKind kind;
+  Ruling ruling;
+};
+
 class CampaignTotalsFold final : public Fold {
  public:
   static Result<std::unique_ptr<Fold>> Make(FoldSetup& setup) {
@@ -70,17 +94,15 @@ class CampaignTotalsFold final : public Fold {
     MAILY_TRY(fold->assign_, setup.Prepare("assign"));
     MAILY_TRY(fold->arm_of_, setup.Prepare("arm_of"));
     MAILY_TRY(fold->assignments_of_, setup.Prepare("assignments_of"));
-    MAILY_TRY(fold->open_, setup.Prepare("open"));
-    MAILY_TRY(fold->click_, setup.Prepare("click"));
+    MAILY_TRY(fold->recipient_, setup.Prepare("recipient"));
+    MAILY_TRY(fold->signalled_, setup.Prepare("signalled"));
     MAILY_TRY(fold->visit_, setup.Prepare("visit"));
     MAILY_TRY(fold->add_totals_, setup.Prepare("add_totals"));
     MAILY_TRY(fold->add_skips_, setup.Prepare("add_skips"));
     MAILY_TRY(fold->hand_over_, setup.Prepare("hand_over"));
     MAILY_TRY(fold->signal_, setup.Prepare("signal"));
     MAILY_TRY(fold->rejudge_, setup.Prepare("rejudge"));
-    MAILY_TRY(fold->reader_opened_, setup.Prepare("reader_opened"));
-    MAILY_TRY(fold->reader_of_, setup.Prepare("reader_of"));
-    MAILY_TRY(fold->reader_clicked_, setup.Prepare("reader_clicked"));
+    MAILY_TRY(fold->reader_, setup.Prepare("reader"));
     MAILY_TRY(fold->reader_visited_, setup.Prepare("reader_visited"));
     MAILY_TRY(fold->add_signals_, setup.Prepare("add_signals"));
     fold->keyring_ = setup.keyring();
@@ -104,6 +126,8 @@ class CampaignTotalsFold final : public Fold {
 
   Result<void> Flush() override {
     MAILY_TRY_VOID(arm_of_->Settle());
+    MAILY_TRY_VOID(WriteKept());
+    MAILY_TRY_VOID(WriteRecipients());
     for (const auto& [key, n] : signals_) {
       const auto [tenant, campaign_id, arm] = key;
       MAILY_TRY_VOID(sql::Do(*add_signals_, tenant, campaign_id, arm, n.opens[0], n.opens[1], n.opens[2], n.opened, n.clicks[0],
@@ -129,6 +153,7 @@ class CampaignTotalsFold final : public Fold {
   Totals& Of(TenantId tenant, uint64_t campaign_id, int64_t arm) { return totals_[{tenant.value(), campaign_id, arm}]; }
 
   Result<void> Planned(const EventAt& at, const maily::campaigns::v1::AudiencePlanned& e) {
+    MAILY_TRY_VOID(WriteRecipients());  // who was without an arm may get one
     sql::Statement& assign = *assign_;
     assign.BindInteger(1, at.tenant.value());
     assign.BindInteger(3, static_cast<int64_t>(e.campaign_id()));
@@ -187,6 +212,8 @@ class CampaignTotalsFold final : public Fold {
   // The mail is at its receiver, or may be.
   template <class Event>
   Result<void> HandOver(const EventAt& at, const Event& e, int64_t Totals::* what) {
+    Recipient* const known = Known(at.tenant, at.ContactId(e.ordinal()), e.campaign_id());
+    if (known != nullptr && known->assigned) known->handed_over = at.time;
     sql::BindAll(*hand_over_, at.tenant.value(), at.ContactId(e.ordinal()), e.campaign_id(), at.time.us);
     return hand_over_->SendReading([this, tenant = at.tenant, campaign_id = e.campaign_id(), what](const sql::Statement* row) {
       ++(Of(tenant, campaign_id, row == nullptr ? kNoArm : row->integer(0)).*what);
@@ -202,64 +229,121 @@ class CampaignTotalsFold final : public Fold {
     if (agent.error().code != Code::kNotFound && agent.error().code != Code::kInvalid) return agent.error();
     return ByAgent(kind, std::nullopt, e.agent());
   }
-  Result<void> Keep(const EventAt& at, int64_t contact_id, uint64_t campaign_id, SignalKind kind, const Ruling& ruling) {
-    return sql::Do(*signal_, at.tenant.value(), contact_id, at.sequence(), campaign_id, static_cast<int>(kind), static_cast<int>(ruling.by),
-                   ruling.rule);
+  // Rows of one contact are neighbours: in the order of the table a page is looked for once.
+  void Keep(const EventAt& at, int64_t contact_id, uint64_t campaign_id, SignalKind kind, const Ruling& ruling) {
+    kept_.push_back({at.tenant.value(), contact_id, at.sequence(), campaign_id, kind, ruling});
   }
-  static std::optional<Instant> TimeIn(const sql::Statement& row, int column) {
-    if (row.type(column) == sql::Type::kNull) return std::nullopt;
-    return Instant{row.integer(column)};
+  Result<void> WriteKept() {
+    std::ranges::sort(kept_, {}, [](const Kept& row) { return std::tuple(row.tenant, row.contact_id, row.sequence); });
+    for (const Kept& row : kept_) {
+      MAILY_TRY_VOID(sql::Do(*signal_, row.tenant, row.contact_id, row.sequence, row.campaign_id, static_cast<int>(row.kind),
+                             static_cast<int>(row.ruling.by), row.ruling.rule));
+    }
+    kept_.clear();
+    return Ok();
+  }
+
+  // Null: nothing is known of him here; what the tables say is right.
+  Recipient* Known(TenantId tenant, int64_t contact_id, uint64_t campaign_id) {
+    const auto found = recipients_.find({tenant.value(), contact_id, campaign_id});
+    return found == recipients_.end() ? nullptr : &found->second;
+  }
+  Result<Recipient*> RecipientOf(TenantId tenant, int64_t contact_id, uint64_t campaign_id) {
+    const auto [at, made] = recipients_.try_emplace({tenant.value(), contact_id, campaign_id});
+    Recipient& recipient = at->second;
+    if (!made) return &recipient;
+    sql::Statement& row = *recipient_;
+    sql::BindAll(row, tenant.value(), contact_id, campaign_id);
+    const auto found = row.Step();
+    if (found && *found) {
+      recipient.assigned = true;
+      recipient.assignment = {.campaign_id = static_cast<int64_t>(campaign_id),
+                              .arm = row.integer(0),
+                              .assigned_at = Instant{row.integer(1)},
+                              .visited = row.integer(2) != 0};
+      recipient.opens = row.integer(3);
+      recipient.clicks = row.integer(4);
+      if (row.type(5) != sql::Type::kNull) recipient.handed_over = Instant{row.integer(5)};
+      if (row.type(6) != sql::Type::kNull) {
+        recipient.reader = {.opens = row.integer(6),
+                            .clicks = row.integer(7),
+                            .visited = row.integer(8),
+                            .burst = {.begun = Instant{row.integer(9)},
+                                      .links = static_cast<uint64_t>(row.integer(10)),
+                                      .sequence = row.integer(11),
+                                      .human = row.integer(12),
+                                      .unknown = row.integer(13)}};
+      }
+    }
+    row.Reset();
+    if (!found) return found.error();
+    return &recipient;
+  }
+  Result<void> WriteRecipients() {
+    for (const auto& [key, recipient] : recipients_) {
+      const auto [tenant, contact_id, campaign_id] = key;
+      if (recipient.signalled) MAILY_TRY_VOID(sql::Do(*signalled_, tenant, contact_id, campaign_id, recipient.opens, recipient.clicks));
+      if (!recipient.reader_changed) continue;
+      const Reader& reader = recipient.reader;
+      const Burst& burst = reader.burst;
+      MAILY_TRY_VOID(sql::Do(*reader_, tenant, contact_id, campaign_id, reader.opens, reader.clicks, reader.visited, burst.begun.us,
+                             static_cast<int64_t>(burst.links), burst.sequence, burst.human, burst.unknown));
+    }
+    recipients_.clear();
+    return Ok();
   }
 
   // Those whom planning skipped have no assignment; their opens and clicks (of mail that others forwarded) count for no arm.
   Result<void> Opened(const EventAt& at, const engagements::Opened& e) {
     const int64_t contact_id = at.ContactId(e.ordinal());
     MAILY_TRY(Ruling ruling, Judge(at, SignalKind::kOpen, e));
-    sql::BindAll(*open_, at.tenant.value(), contact_id, e.campaign_id());
-    auto row = open_->Step();
-    const bool assigned = row && *row;
-    const int64_t arm = assigned ? open_->integer(0) : kNoArm;
+    MAILY_TRY(Recipient * recipient, RecipientOf(at.tenant, contact_id, e.campaign_id()));
+    const int64_t arm = recipient->assigned ? recipient->assignment.arm : kNoArm;
     Totals& totals = Of(at.tenant, e.campaign_id(), arm);
     ++totals.opens;
-    if (assigned && open_->integer(1) == 1) ++totals.opened;
-    ruling = ByTime(ruling, at.time, assigned ? TimeIn(*open_, 2) : std::nullopt);
-    MAILY_TRY_VOID(Finish(*open_, row));
-    ++SignalsOf(at.tenant, e.campaign_id(), arm).opens[At(ruling.by)];
-    MAILY_TRY_VOID(Keep(at, contact_id, e.campaign_id(), SignalKind::kOpen, ruling));
-    if (!assigned || ruling.by != kHuman) return Ok();
-    sql::BindAll(*reader_opened_, at.tenant.value(), contact_id, e.campaign_id());
-    return reader_opened_->SendReading([this, tenant = at.tenant, campaign_id = e.campaign_id(), arm](const sql::Statement* opens) {
-      if (opens != nullptr && opens->integer(0) == 1) ++SignalsOf(tenant, campaign_id, arm).opened;
-    });
+    if (recipient->assigned) {
+      if (++recipient->opens == 1) ++totals.opened;
+      recipient->signalled = true;
+    }
+    ruling = ByTime(ruling, at.time, recipient->handed_over);
+    Signals& signals = SignalsOf(at.tenant, e.campaign_id(), arm);
+    ++signals.opens[At(ruling.by)];
+    Keep(at, contact_id, e.campaign_id(), SignalKind::kOpen, ruling);
+    if (!recipient->assigned || ruling.by != kHuman) return Ok();
+    if (++recipient->reader.opens == 1) ++signals.opened;
+    recipient->reader_changed = true;
+    return Ok();
   }
   Result<void> Clicked(const EventAt& at, const engagements::Clicked& e) {
     const int64_t contact_id = at.ContactId(e.ordinal());
     MAILY_TRY(Ruling ruling, Judge(at, SignalKind::kClick, e));
-    sql::BindAll(*click_, at.tenant.value(), contact_id, e.campaign_id());
-    auto row = click_->Step();
-    const bool assigned = row && *row;
-    Assignment assignment;
-    if (assigned) assignment = AssignmentIn(*click_);
-    const int64_t arm = assigned ? assignment.arm : kNoArm;
+    MAILY_TRY(Recipient * recipient, RecipientOf(at.tenant, contact_id, e.campaign_id()));
+    const int64_t arm = recipient->assigned ? recipient->assignment.arm : kNoArm;
     Totals& totals = Of(at.tenant, e.campaign_id(), arm);
     ++totals.clicks;
-    if (assigned && click_->integer(4) == 1) ++totals.clicked;
-    ruling = ByTime(ruling, at.time, assigned ? TimeIn(*click_, 5) : std::nullopt);
-    MAILY_TRY_VOID(Finish(*click_, row));
+    if (recipient->assigned) {
+      if (++recipient->clicks == 1) ++totals.clicked;
+      recipient->signalled = true;
+    }
+    ruling = ByTime(ruling, at.time, recipient->handed_over);
     // A machine by what it says or when it comes is in no burst: a person may click beside it.
-    if (assigned && ruling.by != ReadBy::kMachine) MAILY_TRY_VOID(ClickedByWhoever(at, e, contact_id, assignment, ruling));
+    if (recipient->assigned && ruling.by != ReadBy::kMachine) MAILY_TRY_VOID(ClickedByWhoever(at, e, contact_id, *recipient, ruling));
     ++SignalsOf(at.tenant, e.campaign_id(), arm).clicks[At(ruling.by)];
-    return Keep(at, contact_id, e.campaign_id(), SignalKind::kClick, ruling);
+    Keep(at, contact_id, e.campaign_id(), SignalKind::kClick, ruling);
+    return Ok();
   }
   // Step 3 of the rules, and what follows from it for the contact.
-  Result<void> ClickedByWhoever(const EventAt& at, const engagements::Clicked& e, int64_t contact_id, const Assignment& assignment,
+  Result<void> ClickedByWhoever(const EventAt& at, const engagements::Clicked& e, int64_t contact_id, Recipient& recipient,
                                 Ruling& ruling) {
-    MAILY_TRY(Reader reader, ReadReader(at.tenant, contact_id, assignment.campaign_id));
+    const Assignment& assignment = recipient.assignment;
+    Reader& reader = recipient.reader;
+    recipient.reader_changed = true;
     Signals& signals = SignalsOf(at.tenant, e.campaign_id(), assignment.arm);
     Burst& burst = reader.burst;
     const int64_t burst_before = burst.sequence;
     if (burst.Join(at.time, e.link(), at.sequence())) {
       ruling = {ReadBy::kMachine, "burst"};
+      if (burst.human + burst.unknown == 0) return Ok();
       signals.clicks[At(ReadBy::kHuman)] -= burst.human;
       signals.clicks[At(ReadBy::kUnknown)] -= burst.unknown;
       signals.clicks[At(ReadBy::kMachine)] += burst.human + burst.unknown;
@@ -270,51 +354,18 @@ class CampaignTotalsFold final : public Fold {
         reader.visited = kNo;
       }
       burst.human = burst.unknown = 0;
-      MAILY_TRY_VOID(
-          sql::Do(*rejudge_, at.tenant.value(), contact_id, burst.sequence, e.campaign_id(), static_cast<int>(ruling.by), ruling.rule));
-    } else {
-      if (burst.sequence != burst_before && reader.visited == kInBurst) reader.visited = kBefore;
-      ++(ruling.by == kHuman ? burst.human : burst.unknown);
-      if (ruling.by == kHuman) {
-        if (++reader.clicks == 1) ++signals.clicked;
-        const bool visited = assignment.visited || reader.visited != kNo;
-        if (!visited && CreditOf(assignment, Signal::kVisit, at.time, 0).visits > 0) {
-          ++signals.visits;
-          reader.visited = kInBurst;
-        }
-      }
+      MAILY_TRY_VOID(WriteKept());
+      return sql::Do(*rejudge_, at.tenant.value(), contact_id, burst.sequence, e.campaign_id(), static_cast<int>(ruling.by), ruling.rule);
     }
-    return sql::Do(*reader_clicked_, at.tenant.value(), contact_id, assignment.campaign_id, reader.clicks, reader.visited, burst.begun.us,
-                   static_cast<int64_t>(burst.links), burst.sequence, burst.human, burst.unknown);
-  }
-  Result<Reader> ReadReader(TenantId tenant, int64_t contact_id, int64_t campaign_id) {
-    sql::BindAll(*reader_of_, tenant.value(), contact_id, campaign_id);
-    Reader reader;
-    const auto row = reader_of_->Step();
-    if (row && *row) {
-      const sql::Statement& at = *reader_of_;
-      reader = {.clicks = at.integer(0),
-                .visited = at.integer(1),
-                .burst = {.begun = Instant{at.integer(2)},
-                          .links = static_cast<uint64_t>(at.integer(3)),
-                          .sequence = at.integer(4),
-                          .human = at.integer(5),
-                          .unknown = at.integer(6)}};
+    if (burst.sequence != burst_before && reader.visited == kInBurst) reader.visited = kBefore;
+    ++(ruling.by == kHuman ? burst.human : burst.unknown);
+    if (ruling.by != kHuman) return Ok();
+    if (++reader.clicks == 1) ++signals.clicked;
+    const bool visited = assignment.visited || reader.visited != kNo;
+    if (!visited && CreditOf(assignment, Signal::kVisit, at.time, 0).visits > 0) {
+      ++signals.visits;
+      reader.visited = kInBurst;
     }
-    reader_of_->Reset();
-    if (!row) return row.error();
-    return reader;
-  }
-  // A statement that changes rows has to be run to its end.
-  static Result<void> Finish(sql::Statement& statement, const Result<bool>& first) {
-    if (first && *first) {
-      auto rest = statement.Step();
-      statement.Reset();
-      if (!rest) return rest.error();
-      return Ok();
-    }
-    statement.Reset();
-    if (!first) return first.error();
     return Ok();
   }
   static Assignment AssignmentIn(const sql::Statement& row) {
@@ -349,6 +400,13 @@ class CampaignTotalsFold final : public Fold {
     totals.revenue_cents += credit.revenue_cents;
     if (credit.visits == 0) return Ok();
     MAILY_TRY_VOID(sql::Do(*visit_, at.tenant.value(), contact_id, assignment.campaign_id));
+    if (Recipient* known = Known(at.tenant, contact_id, static_cast<uint64_t>(assignment.campaign_id))) {
+      known->assignment.visited = true;
+      if (std::exchange(known->reader.visited, kNo) == kNo) return Ok();
+      known->reader_changed = true;
+      --SignalsOf(at.tenant, static_cast<uint64_t>(assignment.campaign_id), assignment.arm).visits;
+      return Ok();
+    }
     sql::BindAll(*reader_visited_, at.tenant.value(), contact_id, assignment.campaign_id);
     return reader_visited_->SendReading([this, tenant = at.tenant, assignment](const sql::Statement* row) {
       if (row != nullptr) --SignalsOf(tenant, static_cast<uint64_t>(assignment.campaign_id), assignment.arm).visits;
@@ -362,21 +420,21 @@ class CampaignTotalsFold final : public Fold {
   sql::Statement* hand_over_ = nullptr;
   sql::Statement* signal_ = nullptr;
   sql::Statement* rejudge_ = nullptr;
-  sql::Statement* reader_opened_ = nullptr;
-  sql::Statement* reader_of_ = nullptr;
-  sql::Statement* reader_clicked_ = nullptr;
+  sql::Statement* reader_ = nullptr;
   sql::Statement* reader_visited_ = nullptr;
   sql::Statement* add_signals_ = nullptr;
   sql::Statement* arm_of_ = nullptr;
   sql::Statement* assignments_of_ = nullptr;
-  sql::Statement* open_ = nullptr;
-  sql::Statement* click_ = nullptr;
+  sql::Statement* recipient_ = nullptr;
+  sql::Statement* signalled_ = nullptr;
   sql::Statement* visit_ = nullptr;
   sql::Statement* add_totals_ = nullptr;
   sql::Statement* add_skips_ = nullptr;
-  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Totals> totals_;       // tenant, campaign, arm -> since the last flush
-  std::map<std::tuple<uint32_t, uint64_t, int64_t, int>, int64_t> skips_;  // tenant, campaign, arm, reason -> since the last flush
-  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Signals> signals_;     // likewise
+  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Totals> totals_;         // tenant, campaign, arm -> since the last flush
+  std::map<std::tuple<uint32_t, uint64_t, int64_t, int>, int64_t> skips_;    // tenant, campaign, arm, reason -> since the last flush
+  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Signals> signals_;       // likewise
+  std::map<std::tuple<uint32_t, int64_t, uint64_t>, Recipient> recipients_;  // tenant, contact, campaign, in the order of their table
+  std::vector<Kept> kept_;                                                   // both since the last flush, so no more than its events
   std::vector<Assignment> assigned_;
 };
 

@@ -57,12 +57,15 @@ SELECT campaign_id, arm, assigned_at_us, visited FROM assignments WHERE tenant =
 -- fold: hand_over
 UPDATE assignments SET handed_over_at_us = ?4 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3 RETURNING arm;
 
--- fold: open
-UPDATE assignments SET opens = opens + 1 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3 RETURNING arm, opens, handed_over_at_us;
+-- What is remembered of a recipient; reader_states are null before the first click or open of a person.
+-- fold: recipient
+SELECT a.arm, a.assigned_at_us, a.visited, a.opens, a.clicks, a.handed_over_at_us, r.opens AS reader_opens, r.clicks AS reader_clicks,
+       r.visited AS reader_visited, r.burst_at_us, r.burst_links, r.burst_sequence, r.burst_clicks, r.burst_unknown
+FROM assignments a LEFT JOIN reader_states r ON r.tenant = a.tenant AND r.contact_id = a.contact_id AND r.campaign_id = a.campaign_id
+WHERE a.tenant = ?1 AND a.contact_id = ?2 AND a.campaign_id = ?3;
 
--- fold: click
-UPDATE assignments SET clicks = clicks + 1 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3
-RETURNING campaign_id, arm, assigned_at_us, visited, clicks, handed_over_at_us;
+-- fold: signalled
+UPDATE assignments SET opens = ?4, clicks = ?5 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3;
 
 -- fold: visit
 UPDATE assignments SET visited = 1 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3;
@@ -91,20 +94,11 @@ INSERT INTO signals (tenant, contact_id, sequence, campaign_id, kind, read_by, r
 UPDATE signals SET read_by = ?5, rule = ?6
 WHERE tenant = ?1 AND contact_id = ?2 AND sequence >= ?3 AND campaign_id = ?4 AND kind = 2 AND read_by <> ?5;
 
--- fold: reader_opened
+-- fold: reader
 INSERT INTO reader_states (tenant, contact_id, campaign_id, opens, clicks, visited, burst_at_us, burst_links, burst_sequence, burst_clicks, burst_unknown)
-VALUES (?1, ?2, ?3, 1, 0, 0, 0, 0, 0, 0, 0)
-ON CONFLICT (tenant, contact_id, campaign_id) DO UPDATE SET opens = reader_states.opens + 1 RETURNING opens;
-
--- fold: reader_of
-SELECT clicks, visited, burst_at_us, burst_links, burst_sequence, burst_clicks, burst_unknown
-FROM reader_states WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3;
-
--- fold: reader_clicked
-INSERT INTO reader_states (tenant, contact_id, campaign_id, opens, clicks, visited, burst_at_us, burst_links, burst_sequence, burst_clicks, burst_unknown)
-VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 ON CONFLICT (tenant, contact_id, campaign_id) DO UPDATE SET
-  clicks = ?4, visited = ?5, burst_at_us = ?6, burst_links = ?7, burst_sequence = ?8, burst_clicks = ?9, burst_unknown = ?10;
+  opens = ?4, clicks = ?5, visited = ?6, burst_at_us = ?7, burst_links = ?8, burst_sequence = ?9, burst_clicks = ?10, burst_unknown = ?11;
 
 -- A visit by an event takes the place of one by a click.
 -- fold: reader_visited

@@ -1,6 +1,7 @@
 // Folds events of engagements.
 #include "projections/engagements/fold.h"
 
+#include <algorithm>
 #include <map>
 
 #include "maily/engagements/v1/events.pb.h"
@@ -14,6 +15,18 @@ namespace engagements = maily::engagements::v1;
 
 // engagement_kinds
 enum Kind : int { kOpened = 1, kClicked = 2, kUnsubscribed = 3, kEvent = 4 };
+
+// An open or click.
+struct Row {
+  uint32_t tenant;
+  int64_t contact_id;
+  int64_t sequence;
+  Kind kind;
+  uint64_t campaign_id;
+  std::optional<int64_t> link;
+  engagements::AgentClass agent;
+  Instant at;
+};
 
 class EngagementsFold final : public Fold {
  public:
@@ -29,6 +42,7 @@ class EngagementsFold final : public Fold {
   }
 
   Result<void> Flush() override {
+    MAILY_TRY_VOID(WriteSignals());
     for (const auto& [key, n] : added_) {
       const auto& [tenant, kind, name] = key;
       MAILY_TRY_VOID(sql::Do(*add_, tenant, kind, std::string_view(name), n));
@@ -42,15 +56,27 @@ class EngagementsFold final : public Fold {
 
   Result<void> Opened(const EventAt& at, const engagements::Opened& e) {
     Count(at, kOpened, {});
-    constexpr auto none = std::nullopt;
-    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kOpened), e.campaign_id(), none,
-                   none, none, none, none, static_cast<int>(e.agent()), at.time.us, at.time.us);
+    return Keep(at, e.ordinal(), kOpened, e.campaign_id(), std::nullopt, e.agent());
   }
   Result<void> Clicked(const EventAt& at, const engagements::Clicked& e) {
     Count(at, kClicked, {});
+    return Keep(at, e.ordinal(), kClicked, e.campaign_id(), e.link(), e.agent());
+  }
+  Result<void> Keep(const EventAt& at, uint64_t ordinal, Kind kind, uint64_t campaign_id, std::optional<int64_t> link,
+                    engagements::AgentClass agent) {
+    signals_.push_back({at.tenant.value(), at.ContactId(ordinal), at.sequence(), kind, campaign_id, link, agent, at.time});
+    return Ok();
+  }
+  // Rows of one contact are neighbours: in the order of the table a page is looked for once.
+  Result<void> WriteSignals() {
+    std::ranges::sort(signals_, {}, [](const Row& row) { return std::tuple(row.tenant, row.contact_id, row.sequence); });
     constexpr auto none = std::nullopt;
-    return sql::Do(*record_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), static_cast<int>(kClicked), e.campaign_id(),
-                   e.link(), none, none, none, none, static_cast<int>(e.agent()), at.time.us, at.time.us);
+    for (const Row& row : signals_) {
+      MAILY_TRY_VOID(sql::Do(*record_, row.tenant, row.contact_id, row.sequence, static_cast<int>(row.kind), row.campaign_id, row.link,
+                             none, none, none, none, static_cast<int>(row.agent), row.at.us, row.at.us));
+    }
+    signals_.clear();
+    return Ok();
   }
   Result<void> Unsubscribed(const EventAt& at, const engagements::Unsubscribed& e) {
     Count(at, kUnsubscribed, {});
@@ -67,6 +93,7 @@ class EngagementsFold final : public Fold {
 
   sql::Statement* record_ = nullptr;
   sql::Statement* add_ = nullptr;
+  std::vector<Row> signals_;                                         // since the last flush
   std::map<std::tuple<uint32_t, int, std::string>, int64_t> added_;  // tenant, kind, name -> since the last flush
 };
 
