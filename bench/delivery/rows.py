@@ -14,6 +14,8 @@ from spine.program_rows import check, disk_bytes, peak_resident_bytes, tool  # n
 MAIL_BYTES = 10_240
 LINKS = 10
 # Row -> what the domain in From signs with.
+AUDIENCES = (100_000, 1_000_000)  # of the row send_memory_flat
+STATE_CACHE_MB = 64               # there: full with the smaller audience, too
 ROWS = {"send": [], "send_dkim_rsa": ["rsa-sha256"], "send_dkim_ed25519": ["ed25519-sha256"]}
 
 
@@ -100,3 +102,25 @@ class Rows(program_rows.Rows):
                 self.samples.add(row + "_memory", "MiB, peak", peak_resident_bytes(pid) / (1 << 20))
         for side in sides.values():
             check(side["world"].server.stop() == 0, "a server did not stop cleanly")
+
+    def memory(self):
+        """Peak of the process over import and campaign, with a state cache that both audiences fill."""
+        peaks = []
+        for recipients in AUDIENCES:
+            self.close()
+            self.sink_port = program_rows.free_port()
+            self.smtp_sink(self.sink_port)
+            world = program_rows.World(self.maily, "bench/send_memory",
+                                       settings={"relay-connections": program_rows.SESSIONS, "state-cache-mb": STATE_CACHE_MB})
+            self.open.append(world)
+            world.smtp_port = self.sink_port
+            world.start_server()
+            api = self.prepare(world)
+            template = self.template(api, 5000)
+            _, list_id = self.import_contacts(world, api, "m", recipients, "memory")
+            seconds = self.campaign(api, "memory", template, list_id, recipients, 1800)
+            peaks.append(peak_resident_bytes(world.server.process.pid) / (1 << 20))
+            note(f"  {recipients:,} recipients: {peaks[-1]:.0f} MiB at most, {recipients / seconds:,.0f} mails/s")
+            check(world.server.stop() == 0, "a server did not stop cleanly")
+        self.samples.add("send_memory_flat", f"MiB, peak, {AUDIENCES[1]:,} recipients", peaks[1], peaks[0],
+                         f"{AUDIENCES[0]:,} recipients; state_cache_mb {STATE_CACHE_MB}; 1 = flat")
