@@ -14,6 +14,7 @@
 #include "processors/compliance/gate.h"
 #include "processors/sends/decide.h"
 #include "processors/sends/evolve.h"
+#include "processors/sends/flush.h"
 #include "processors/sends/report.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
@@ -273,6 +274,7 @@ task::SliceEnd Send(task::Context& context, std::string_view subject) {
   const CampaignRun* run = context.view<CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
   MAILY_CHECK(run != nullptr, "campaign {} of tenant {} is sent and not there", campaign_id, context.tenant().value());
   context.Continue(TraceId::From(run->trace()));
+  if (FlushSites(context, campaign_id)) return task::SliceEnd::kMore;
   if (run->state() != campaigns::v1::PAUSED) {
     Sending sending(context, campaign_id, *run);
     const auto way = sending.by_domain() ? SendLanes(context, campaign_id, sending) : SendInOrder(context, campaign_id, sending);

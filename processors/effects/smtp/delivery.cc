@@ -119,6 +119,11 @@ class Shared : public std::enable_shared_from_this<Shared> {
       for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
       attempts_.push_back(metrics.AddCounter("maily_smtp_attempts_total", "Attempts to send a mail, by result.", {{"result", name}}));
     }
+    for (const auto kind : {SiteChange::Kind::kSlowed, SiteChange::Kind::kRecovered, SiteChange::Kind::kRefused}) {
+      site_changes_.push_back(metrics.AddCounter("maily_site_changes_total", "Sites that were slowed, recovered, or refused the sender, by what.",
+                                                 {{"change", std::string(SiteChangeName(kind))}}));
+    }
+    refusals_ = metrics.AddCounter("maily_smtp_policy_refusals_total", "Replies X.7.x (RFC 3463: security or policy): for what the sender is.");
     seconds_ = metrics.AddHistogram("maily_smtp_attempt_seconds", "From an accepted attempt to its result.");
     unreported_gauge_ = metrics.AddGauge("maily_smtp_unreported_results", "Results whose command is not durable yet.");
   }
@@ -248,6 +253,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
   size_t pools_to_drain_ = 1;
   Job drained_;
   std::vector<observe::Counter> attempts_;  // by result, from 1
+  std::vector<observe::Counter> site_changes_;  // by kind
+  observe::Counter refusals_;
   observe::Histogram seconds_;
   observe::Gauge unreported_gauge_;
 };
@@ -432,9 +439,13 @@ class Delivery : public effects::Effect {
     standing_->leading = true;
     state::View<sites::v1::SiteSuspension>(*leadership.cache)
         .Scan({}, {}, [&](std::string_view key, const sites::v1::SiteSuspension& known) {
-          Suspend(std::string(key.substr(sizeof(uint32_t))), known.suspended(), known.revision());  // behind the tenant: none
+          SetGate(std::string(key.substr(sizeof(uint32_t))), known);  // behind the tenant: none
           return true;
         });
+    state::View<sites::v1::SitePace>(*leadership.cache).Scan({}, {}, [&](std::string_view key, const sites::v1::SitePace& known) {
+      if (known.slowed()) TakeUp(std::string(key.substr(sizeof(uint32_t))), known);
+      return true;
+    });
     Recover(*leadership.credits);
   }
 
@@ -448,7 +459,7 @@ class Delivery : public effects::Effect {
       for (const journal::Event& event : decision.events) {
         if (event.type == TypeNumberOf<sites::v1::SiteSuspensionSet>()) {
           sites::v1::SiteSuspensionSet set;
-          if (schema::DecodeInto(set, event.payload)) Suspend(set.site(), set.suspended(), set.revision());
+          if (schema::DecodeInto(set, event.payload)) SetGate(set.site(), set);
           continue;
         }
         if (event.type != TypeNumberOf<AttemptOpened>()) continue;
@@ -494,8 +505,16 @@ class Delivery : public effects::Effect {
 
  private:
   // What every process is told by each partition that it leads.
-  void Suspend(const std::string& site, bool suspended, uint64_t revision) {
-    if (shared_->options.mx) shared_->options.mx->sites->SetSuspended(site, suspended, revision);
+  template <class Set>
+  void SetGate(const std::string& site, const Set& set) {
+    const SiteGate gate = set.suspended() ? SiteGate::kSuspended : set.draining() ? SiteGate::kDraining : SiteGate::kOpen;
+    if (shared_->options.mx) shared_->options.mx->sites->SetGate(site, gate, set.revision());
+  }
+  // A process that ran before, or leads elsewhere, was asked for less there.
+  void TakeUp(const std::string& site, const sites::v1::SitePace& pace) {
+    if (!shared_->options.mx) return;
+    const Duration left = Instant{pace.pause_ends_at_us()} - shared_->clock.Now();
+    shared_->options.mx->sites->TakeUp(site, {.pause = {pace.pause_us()}, .paused_for = left}, shared_->clock.Steady());
   }
 
   // Leads no more; gives the mails that had not begun.
@@ -623,16 +642,23 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
 
 void Shared::Ended(const Origin& origin, Site* site, const Verdict* verdict, std::string_view rcpt_to) {
   SiteChange change;
-  if (options.mx && site != nullptr && verdict != nullptr && site->Heard(*verdict, clock.Steady(), change)) {
+  if (options.mx && site != nullptr && verdict != nullptr && site->Heard(*verdict, clock.Steady(), change, origin.key.tenant)) {
     change.reply_text = RedactReply(change.reply_text, rcpt_to);
-    observe::Log(observe::Level::kInfo, change.kind == SiteChange::Kind::kSlowed ? "a site is slowed down" : "a site takes mail as before",
+    observe::Log(observe::Level::kInfo,
+                 change.kind == SiteChange::Kind::kRecovered ? "a site takes mail as before"
+                 : change.kind == SiteChange::Kind::kRefused ? "a site refuses the sender, and is suspended"
+                                                             : "a site is slowed down",
                  {{"site", change.site},
                   {"code", change.reply_code},
                   {"enhanced", change.enhanced_code},
                   {"reply", change.reply_text},
+                  {"refused", change.refusals.refused},
+                  {"replies", change.refusals.replies},
                   {"pause", change.pause}});
+    site_changes_[static_cast<size_t>(change.kind)].Add();
     if (options.mx->changed) options.mx->changed(change);
   }
+  if (verdict != nullptr && IsRefusal(*verdict)) refusals_.Add();
   granter.Ended(origin.credits, site);
 }
 
@@ -693,12 +719,13 @@ void Shared::GoTo(std::unique_ptr<Mail> mail, Servers* servers) {
   auto& attempt = static_cast<AttemptMail&>(*mail);
   const std::string& credits = attempt.origin().credits;
   const bool known = !credits.empty() && granter.Learn(credits, servers->site);
-  const bool suspended = servers->site->suspended();
-  if (suspended || !attempt.Reserve(servers->site)) {
+  const SiteGate gate = servers->site->gate();
+  if (gate != SiteGate::kOpen || !attempt.Reserve(servers->site)) {
     // Where credits are the site's, it opens again when there is one; else it is put off.
     return mail->Done({.kind = known ? Verdict::Kind::kLate : Verdict::Kind::kDeferred,
-                       .text = suspended ? "the site is suspended"
-                                         : "the site takes no more mails at present: by its limits, or because it asked for fewer"});
+                       .text = gate == SiteGate::kSuspended  ? "the site is suspended"
+                               : gate == SiteGate::kDraining ? "the site is drained: no mail begins there"
+                                                             : "the site takes no more mails at present: by its limits, or because it asked for fewer"});
   }
   attempt.GoTo(servers->site);
   granter.Begun(credits, *servers->site);

@@ -113,12 +113,12 @@ TEST_F(GranterTest, ASuspendedSiteIsGrantedNothingAndAnotherOneAsBefore) {
   Join();
   const auto site = Learn("a", {});
   Learn("b", {});
-  site->SetSuspended(true, 1);
+  site->SetGate(SiteGate::kSuspended, 1);
   Spend(first_, "a");
   Spend(first_, "b");
   EXPECT_EQ(first_.available("a"), 0u);
   EXPECT_GT(first_.available("b"), 0u);
-  site->SetSuspended(false, 2);
+  site->SetGate(SiteGate::kOpen, 2);
   granter_.PostDistribute();
   executor_.Advance(kTurn);  // more than half of the budget is out
   EXPECT_GT(first_.available("a"), 0u);
