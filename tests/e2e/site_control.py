@@ -56,7 +56,7 @@ def launch(world, key, name, count, *domains):
     list_id = api.ok("POST", "/v1/lists", {"name": name})["id"]
     template = api.ok("POST", "/v1/templates", {"name": name, "subject": "s", "text": "{{ unsubscribe_url }} {{ postal_address }}"})["id"]
     body = "email\n" + "".join(f"{name}{n}@{domain}.example\n" for domain in domains for n in range(count))
-    job = api.ok("POST", f"/v1/imports?list_id={list_id}", body, {"Content-Type": "text/csv"})
+    job = api.ok("POST", f"/v1/imports?list={list_id}", body, {"Content-Type": "text/csv"})
     wait_for("the import", lambda: api.ok("GET", f"/v1/imports/{job['id']}").get("status") == "completed", 60, world.server)
     campaign = api.ok("POST", "/v1/campaigns", {"name": name, "template_id": template, "list_id": list_id, "from": "news@shop.example.com"})["id"]
     api.ok("POST", f"/v1/campaigns/{campaign}:launch")
@@ -130,7 +130,8 @@ def refusals(world, blocked, banned):
     check(suspended["refused"] == 3 and suspended["actor"] == "effect:smtp" and "3 of its last 3 replies" in suspended["cause"], f"{suspended}")
     wait_for("the suspension is in force", lambda: at(world, "banned.example")["state"] == "suspended", 20, world.server)
     for name, host, most in (("blocked", blocked, 11), ("banned", banned, 3)):
-        check(host.answered <= most + 4, f"{name}: {host.answered} mails were lost, {most} and two a connection could have been")
+        # What was under way: two a connection, rounded up for each of two workers, and what a site takes in 20 ms.
+        check(host.answered <= most + 8, f"{name}: {host.answered} mails were lost, {most} and what was under way could have been")
     status, metrics, _ = world.api().call("GET", "/metrics", raw=True)
     text = metrics.decode()
     refused = next(float(line.split()[-1]) for line in text.splitlines() if line.startswith("maily_smtp_policy_refusals_total"))
@@ -160,7 +161,7 @@ def run(world):
                "blocked": "550 5.7.1 your domain is blocked", "banned": "550 5.7.1 your domain is blocked"}
     dns, hosts = Zone(), {}
     for number, name in enumerate(names, 2):
-        hosts[name] = Server(f"127.0.0.{number}", port, replies.get(name), 0.2 if name == "slow" else 0.01)
+        hosts[name] = Server(f"127.0.0.{number}", port, replies.get(name), {"slow": 0.2, "blocked": 0.05, "banned": 0.05}.get(name, 0.01))
         dns.publish("A", f"{name}.example", f"127.0.0.{number}")
     policies = os.path.join(world.base, "sites.yaml")
     with open(policies, "w", encoding="ascii") as file:

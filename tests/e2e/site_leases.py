@@ -68,7 +68,7 @@ def run(cluster):
     api.ok("POST", "/v1/lists", {"name": "people"})
     api.ok("POST", "/v1/templates", {"name": "t", "subject": "s", "text": "{{ unsubscribe_url }} {{ postal_address }}"})
     body = "email\n" + "".join(f"p{n}@{site}.example\n" for site in ("hourly", "daily") for n in range(EACH))
-    job = api.ok("POST", "/v1/imports?list_id=1", body, {"Content-Type": "text/csv"})
+    job = api.ok("POST", "/v1/imports?list=1", body, {"Content-Type": "text/csv"})
     wait_for("the import", lambda: api.ok("GET", f"/v1/imports/{job['id']}").get("status") == "completed", 60, a.process)
     campaign = api.ok("POST", "/v1/campaigns", {"name": "c", "template_id": 1, "list_id": 1, "from": "news@shop.example.com"})["id"]
     api.ok("POST", f"/v1/campaigns/{campaign}:launch")
