@@ -51,7 +51,8 @@ void Change(Call call, const char* now) {
   if (!order) return;
   const std::string state = now;
   Submit(std::move(call), *std::move(order),
-         {.more = {{"site", *site}, {"state", state}, {"suspended", state == "suspended"}, {"draining", state == "draining"}, {"reason", why}}});
+         {.more = {
+              {"site", *site}, {"state", state}, {"suspended", state == "suspended"}, {"draining", state == "draining"}, {"reason", why}}});
 }
 
 }  // namespace

@@ -82,7 +82,8 @@ Result<void> ReadOne(const std::string& path, const YAML::Node& entry, Policies&
     if (name == "refusals_then") {
       using Then = SitePolicy::Then;
       const auto then = member.second.IsScalar() ? member.second.Scalar() : std::string();
-      if (then != "slow" && then != "suspend" && then != "nothing") return wrong(member.second, "refusals_then is slow, suspend or nothing");
+      if (then != "slow" && then != "suspend" && then != "nothing")
+        return wrong(member.second, "refusals_then is slow, suspend or nothing");
       policy.refusals_then = then == "slow" ? Then::kSlow : then == "suspend" ? Then::kSuspend : Then::kNothing;
       continue;
     }
@@ -94,7 +95,8 @@ Result<void> ReadOne(const std::string& path, const YAML::Node& entry, Policies&
                                              name));
     }
     double number = -1;
-    const double least = name == "connections" || name == "mails_per_connection" || name == "pause_seconds" || name == "refusals_window" ? 1 : 0;
+    const double least =
+        name == "connections" || name == "mails_per_connection" || name == "pause_seconds" || name == "refusals_window" ? 1 : 0;
     if (!YAML::convert<double>::decode(member.second, number) || !(number >= least && number <= known->most)) {
       return wrong(member.second, fmt::format("{} is a number from {} to {}", name, least, known->most));
     }

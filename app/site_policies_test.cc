@@ -39,8 +39,10 @@ TEST_F(SitePoliciesTest, AWarmUpPlanIsAListOfDays) {
 
 TEST_F(SitePoliciesTest, WhatARefusedSenderMeansIsARule) {
   using Then = smtp::SitePolicy::Then;
-  const auto policies =
-      Read("- site: google.com\n  refusals_then: suspend\n  refusals_percent: 20\n  refusals_window: 50\n- site: gmx.net\n  refusals_then: nothing\n").value();
+  const auto policies = Read(
+                            "- site: google.com\n  refusals_then: suspend\n  refusals_percent: 20\n  refusals_window: 50\n- site: "
+                            "gmx.net\n  refusals_then: nothing\n")
+                            .value();
   EXPECT_EQ(policies("google.com").refusals_then, Then::kSuspend);
   EXPECT_EQ(policies("google.com").refusals_percent, 20u);
   EXPECT_EQ(policies("google.com").refusals_window, 50u);

@@ -21,7 +21,8 @@ Result<std::function<uint32_t(TenantId)>> TenantWeights(const std::string& text)
     const bool colon = id.ec == std::errc() && id.ptr != last && *id.ptr == ':';
     const auto of = colon ? std::from_chars(id.ptr + 1, last, weight) : std::from_chars_result{last, std::errc::invalid_argument};
     if (of.ec != std::errc() || of.ptr != last || tenant == 0 || weight < 1 || weight > kTenantWeightMax) {
-      return Fail(Code::kInvalid, "tenant_weights: \"{}\" is not a tenant's id and a weight from 1 to {}, like 2:3", entry, kTenantWeightMax);
+      return Fail(Code::kInvalid, "tenant_weights: \"{}\" is not a tenant's id and a weight from 1 to {}, like 2:3", entry,
+                  kTenantWeightMax);
     }
     if (!weights.emplace(tenant, weight).second) return Fail(Code::kInvalid, "tenant_weights: tenant {} stands there twice", tenant);
   }

@@ -328,7 +328,8 @@ void Evolve(task::Fold& fold, const v1::RetryDue& event) {
   run->set_waiting(run->waiting() + 1);
   attempt.set_status(v1::WAITING);
   // Before its time: its timer must not find the attempt that comes after this one.
-  if (attempt.retry_at_us() != 0) fold.DisarmTimer(Instant{attempt.retry_at_us()}, kRetryStep, RetrySubject(event.campaign_id(), event.ordinal()));
+  if (attempt.retry_at_us() != 0)
+    fold.DisarmTimer(Instant{attempt.retry_at_us()}, kRetryStep, RetrySubject(event.campaign_id(), event.ordinal()));
   attempt.set_retry_at_us(0);
   run.SetStatus(event.ordinal(), v1::WAITING);
   run.Queue(event.ordinal(), number);

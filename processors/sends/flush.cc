@@ -40,24 +40,25 @@ bool FlushSites(task::Context& context, uint64_t campaign_id) {
   const auto flushes = FlushesOf(context, run->flushed(), flushed.order());
   std::vector<v1::RetryDue> due;
   size_t looked = 0;
-  context.view<v1::OpenAttempt>().Scan(
-      state::Key(context.tenant(), campaign_id), state::Key(context.tenant(), campaign_id, run->flush_ordinal()),
-      [&](std::string_view key, const v1::OpenAttempt& open) {
-        const auto ordinal = Cursor(key.substr(key.size() - sizeof(uint64_t))).Ordered<uint64_t>();
-        if (due.size() == kFlushedMax || ++looked > kFlushLooksMax) {
-          flushed.set_next_ordinal(ordinal);
-          return false;
-        }
-        if (open.status() != v1::WAITING || open.retry_at_us() == 0) return true;  // of the latter it is due already
-        const auto flush = flushes.find(open.site());
-        if (flush == flushes.end() || open.opened_at_us() > flush->second.at_us()) return true;
-        v1::RetryDue& one = due.emplace_back();
-        one.set_campaign_id(campaign_id);
-        one.set_ordinal(ordinal);
-        one.set_flushed_site(open.site());
-        one.set_flush(flush->second.number());
-        return true;
-      });
+  context.view<v1::OpenAttempt>().Scan(state::Key(context.tenant(), campaign_id),
+                                       state::Key(context.tenant(), campaign_id, run->flush_ordinal()),
+                                       [&](std::string_view key, const v1::OpenAttempt& open) {
+                                         const auto ordinal = Cursor(key.substr(key.size() - sizeof(uint64_t))).Ordered<uint64_t>();
+                                         if (due.size() == kFlushedMax || ++looked > kFlushLooksMax) {
+                                           flushed.set_next_ordinal(ordinal);
+                                           return false;
+                                         }
+                                         if (open.status() != v1::WAITING || open.retry_at_us() == 0)
+                                           return true;  // of the latter it is due already
+                                         const auto flush = flushes.find(open.site());
+                                         if (flush == flushes.end() || open.opened_at_us() > flush->second.at_us()) return true;
+                                         v1::RetryDue& one = due.emplace_back();
+                                         one.set_campaign_id(campaign_id);
+                                         one.set_ordinal(ordinal);
+                                         one.set_flushed_site(open.site());
+                                         one.set_flush(flush->second.number());
+                                         return true;
+                                       });
   for (const v1::RetryDue& one : due) context.Emit(one);
   flushed.set_due(due.size());
   context.Emit(flushed);

@@ -1,8 +1,8 @@
 // Flushes of sites: what waits for a retry there is due now, before its time.
 //
-// A flush that a partition hears of (SiteFlushSet) has an order among all of that partition. Each campaign looks through its mails that wait,
-// in slices, for those whose last deferral came from a site that was flushed since it looked last, and whose attempt was opened before. They
-// join the queue of retries, where they wait for credits like all others: a flush makes no site quicker.
+// A flush that a partition hears of (SiteFlushSet) has an order among all of that partition. Each campaign looks through its mails that
+// wait, in slices, for those whose last deferral came from a site that was flushed since it looked last, and whose attempt was opened
+// before. They join the queue of retries, where they wait for credits like all others: a flush makes no site quicker.
 #pragma once
 
 #include <cstdint>

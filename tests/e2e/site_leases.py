@@ -2,17 +2,15 @@
 """Two processes share partitions, and the numbers of sites: mails of an hour and of a day are leased to both, and never more begin than there are,
 while one is killed and the other one ends in order. Both send. What a process that ended in order had leased is used by the other one.
 """
-import argparse
 import asyncio
 import collections
 import os
-import sys
 import time
 
-from cluster import Cluster
+from cluster import run_cluster
 from dns_zone import Zone
 from mx import Host
-from program import ROOT, Failed, check, free_port, wait_for
+from program import check, free_port, wait_for
 
 PARTITIONS = 4
 EACH = 150
@@ -115,25 +113,5 @@ def run(cluster):
     return f"{max(hourly.hours.values())} of {OF_HOUR} mails of an hour, {max(daily.days.values())} of {OF_DAY} of a day, by two processes, one killed and one stopped"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
-    cluster = Cluster(parser.parse_args().maily, "site_leases", PARTITIONS)
-    try:
-        if cluster.missing:
-            print(f"skipped: {cluster.missing}")
-            return 77
-        print(f"ok: {run(cluster)}")
-        return 0
-    except Failed as error:
-        print(f"site_leases: {error}", file=sys.stderr)
-        for member in cluster.members:
-            if member.process is not None:
-                print(f"--- {member.name}\n{member.process.tail(2000)}", file=sys.stderr)
-        return 1
-    finally:
-        cluster.close()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_cluster(run, PARTITIONS)

@@ -64,8 +64,8 @@ struct Origin {
   AttemptKey key;
   TraceId trace;
   CommandId correlation;
-  std::string credits;                       // whose credit it spent: its tenant's at the relay, that of a domain's key, or that of all others (empty)
-  effects::Lag::Open open;                   // until its result is durable
+  std::string credits;      // whose credit it spent: its tenant's at the relay, that of a domain's key, or that of all others (empty)
+  effects::Lag::Open open;  // until its result is durable
   std::shared_ptr<Site> reserved = nullptr;  // where its mail is reserved at first
 };
 
@@ -130,10 +130,12 @@ class Shared : public std::enable_shared_from_this<Shared> {
       attempts_.push_back(metrics.AddCounter("maily_smtp_attempts_total", "Attempts to send a mail, by result.", {{"result", name}}));
     }
     for (const auto kind : {SiteChange::Kind::kSlowed, SiteChange::Kind::kRecovered, SiteChange::Kind::kRefused}) {
-      site_changes_.push_back(metrics.AddCounter("maily_site_changes_total", "Sites that were slowed, recovered, or refused the sender, by what.",
+      site_changes_.push_back(metrics.AddCounter("maily_site_changes_total",
+                                                 "Sites that were slowed, recovered, or refused the sender, by what.",
                                                  {{"change", std::string(SiteChangeName(kind))}}));
     }
-    refusals_ = metrics.AddCounter("maily_smtp_policy_refusals_total", "Replies X.7.x (RFC 3463: security or policy): for what the sender is.");
+    refusals_ =
+        metrics.AddCounter("maily_smtp_policy_refusals_total", "Replies X.7.x (RFC 3463: security or policy): for what the sender is.");
     seconds_ = metrics.AddHistogram("maily_smtp_attempt_seconds", "From an accepted attempt to its result.");
     unreported_gauge_ = metrics.AddGauge("maily_smtp_unreported_results", "Results whose command is not durable yet.");
   }
@@ -234,9 +236,9 @@ class Shared : public std::enable_shared_from_this<Shared> {
     if (drained_ && pools_to_drain_ == 0 && unreported_ == 0) std::exchange(drained_, nullptr)();
   }
 
-  std::unique_ptr<Pool> relay_pool_;                   // of the relay, that takes all
-  std::optional<Router> router_;                       // else by the recipient's domain
-  std::unique_ptr<Policies> policies_;                 // of domains; null: they are not asked for
+  std::unique_ptr<Pool> relay_pool_;    // of the relay, that takes all
+  std::optional<Router> router_;        // else by the recipient's domain
+  std::unique_ptr<Policies> policies_;  // of domains; null: they are not asked for
   std::optional<Servers> servers_;
   std::map<uint64_t, std::unique_ptr<Mail>> looking_;  // mails that wait for the DNS
   uint64_t last_looking_ = 0;
@@ -246,7 +248,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   bool draining_ = false;
   size_t pools_to_drain_ = 1;
   Job drained_;
-  std::vector<observe::Counter> attempts_;  // by result, from 1
+  std::vector<observe::Counter> attempts_;      // by result, from 1
   std::vector<observe::Counter> site_changes_;  // by kind
   observe::Counter refusals_;
   observe::Histogram seconds_;
@@ -717,9 +719,10 @@ void Shared::GoTo(std::unique_ptr<Mail> mail, Servers::One* servers) {
   if (gate != SiteGate::kOpen || !attempt.Reserve(servers->site)) {
     // Where credits are the site's, it opens again when there is one; else it is put off.
     return mail->Done({.kind = known ? Verdict::Kind::kLate : Verdict::Kind::kDeferred,
-                       .text = gate == SiteGate::kSuspended  ? "the site is suspended"
-                               : gate == SiteGate::kDraining ? "the site is drained: no mail begins there"
-                                                             : "the site takes no more mails at present: by its limits, or because it asked for fewer"});
+                       .text = gate == SiteGate::kSuspended ? "the site is suspended"
+                               : gate == SiteGate::kDraining
+                                   ? "the site is drained: no mail begins there"
+                                   : "the site takes no more mails at present: by its limits, or because it asked for fewer"});
   }
   attempt.GoTo(servers->site);
   granter.Begun(credits, *servers->site);

@@ -62,7 +62,7 @@ struct SharedOptions {
   uint32_t credits_per_connection = 2;  // one on the wire, one being made; a quick site has more ahead (granter.h)
   // Of tenants that want the same site, or the relay: their parts of it (Granter::Options).
   std::function<uint32_t(TenantId)> weight_of = [](TenantId) { return 1U; };
-  uint16_t tick = 0;                    // type of the command that renews a lease: decided as nothing at all
+  uint16_t tick = 0;  // type of the command that renews a lease: decided as nothing at all
 };
 
 class Shared;

@@ -16,8 +16,8 @@
 #include "processors/effects/smtp/message.h"
 #include "processors/personalization/links.h"
 #include "schemas/codec.h"
-#include "schemas/sealed.h"
 #include "schemas/keys.h"
+#include "schemas/sealed.h"
 #include "streams/observe/logging.h"
 #include "streams/observe/metrics.h"
 #include "streams/state/key.h"
@@ -355,7 +355,7 @@ TEST(Delivery, CreditsAreBoundedAndComeBack) {
   EXPECT_EQ(process.Slice(next, 100), 4u);
   machine.executor.Run();
   EXPECT_EQ(process.credits.available(kRelay), 0u);  // all are in flight
-  machine.executor.Advance(Seconds(400));           // two time out, two follow them
+  machine.executor.Advance(Seconds(400));            // two time out, two follow them
   machine.relay.hook = nullptr;
   for (int i = 0; i < 1000 && next <= 100; ++i) {
     process.Slice(next, 100);

@@ -376,7 +376,8 @@ void Granter::Tick() {
       return now - tenant.second.wanted_at > kIdleTenant && tenant.second.had <= turns.now;  // as one that was never here
     });
   }
-  std::erase_if(turns_, [this](const auto& entry) { return !in_flight_at_.contains(entry.first) && !outstanding_at_.contains(entry.first); });
+  std::erase_if(turns_,
+                [this](const auto& entry) { return !in_flight_at_.contains(entry.first) && !outstanding_at_.contains(entry.first); });
   Distribute();
 }
 

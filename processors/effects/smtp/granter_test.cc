@@ -241,7 +241,8 @@ TEST_F(SharesTest, TenantsShareASiteByTheirWeights) {
 }
 
 TEST_F(SharesTest, ATenantWithManyDomainsAndPartitionsGetsNoMoreForThem) {
-  const auto had = Play({{"ann1", kAnn, 0}, {"ann2", kAnn, 1}, {"ann3", kAnn, 0}, {"ann4", kAnn, 1}, {"ann5", kAnn, 0}, {"bob", kBob, 1}}, 4000, 5);
+  const auto had =
+      Play({{"ann1", kAnn, 0}, {"ann2", kAnn, 1}, {"ann3", kAnn, 0}, {"ann4", kAnn, 1}, {"ann5", kAnn, 0}, {"bob", kBob, 1}}, 4000, 5);
   EXPECT_NEAR(static_cast<double>(had.at(kBob)), 3000, 150);
 }
 

@@ -1,4 +1,5 @@
-// The connections of a worker where mail goes by the DNS: a pool for each set of mail servers under one policy, and for each relay of a route.
+// The connections of a worker where mail goes by the DNS: a pool for each set of mail servers under one policy, and for each relay of a
+// route.
 #pragma once
 
 #include <functional>

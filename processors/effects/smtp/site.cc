@@ -9,9 +9,9 @@ namespace {
 constexpr uint32_t kMailsAhead = 2;  // of a connection: one on the wire, one being made
 constexpr int64_t kHourUs = int64_t{3600} * 1'000'000;
 constexpr int64_t kHoursOfDay = 24;
-constexpr size_t kLeasesMax = 16;  // at once; more are asked for only when these are nearly spent
+constexpr size_t kLeasesMax = 16;       // at once; more are asked for only when these are nearly spent
 constexpr uint64_t kOthersEnough = 10;  // replies to mails of other tenants that say whether it is one tenant alone that is refused
-constexpr uint64_t kLowWater = 4;  // more are asked for when less than this part of the last lease is left
+constexpr uint64_t kLowWater = 4;       // more are asked for when less than this part of the last lease is left
 
 // RFC 5321 §4.2.3, RFC 3463 §3.8: not this mail is unwelcome, but so many from here.
 bool IsGreylisting(const Verdict& verdict) {
@@ -153,6 +153,7 @@ bool Site::Begin(Duration now, Instant wall) {
   std::unique_lock lock(mutex_);
   Roll(wall);
   reserved_ -= std::min<uint64_t>(1, reserved_);
+  if (now < paused_until_) return false;  // where it refuses the sender, each that began would be lost
   if (policy_.leased()) {
     const auto lease = std::ranges::find_if(leases_, [&](const SiteLease& one) { return Good(one, wall); });
     if (lease == leases_.end()) {

@@ -130,7 +130,8 @@ class Site : public std::enable_shared_from_this<Site> {
   void Unreserve(uint32_t n);
   // One, of a mail that nobody knew would go here. False: it may not begin now, by the rate, by what is leased, or while the site pauses.
   bool TryReserve(Duration now, Instant wall);
-  // A reserved mail is about to begin, and counts from now on. False: nothing that is leased is left for it. Ends its reservation.
+  // A reserved mail is about to begin, and counts from now on. False: nothing that is leased is left for it, or the site pauses. Ends its
+  // reservation.
   bool Begin(Duration now, Instant wall);
 
   // The answer to `wants`; of no mails: none are wanted before `ask_again`.
@@ -176,8 +177,8 @@ class Site : public std::enable_shared_from_this<Site> {
   // True: `wants` is to be called, without the lock.
   bool MustAsk(Duration now);
   void Ask();
-  // Counts it among the last replies. True: they break the rule. Not while one tenant alone is refused and others are taken: then it is about
-  // that tenant's domain or mail, its campaign's safety stop is there for it, and others are not to be slower for it.
+  // Counts it among the last replies. True: they break the rule. Not while one tenant alone is refused and others are taken: then it is
+  // about that tenant's domain or mail, its campaign's safety stop is there for it, and others are not to be slower for it.
   bool Refuses(const Verdict& verdict, TenantId tenant);
   bool OneTenantAlone(TenantId tenant) const;
   void Slow(const Verdict& verdict, Duration now, SiteChange& change);
@@ -211,7 +212,7 @@ class Site : public std::enable_shared_from_this<Site> {
     TenantId tenant;
     bool refused = false;  // X.7.x
   };
-  std::deque<Reply> replies_;    // the last ones, oldest first
+  std::deque<Reply> replies_;     // the last ones, oldest first
   uint64_t refused_of_last_ = 0;  // of these
   std::string last_reply_;
 };

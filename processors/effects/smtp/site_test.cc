@@ -243,6 +243,17 @@ TEST(Site, RefusalsOfTheSenderAboveTheirPartSlowWithTheNumbers) {
   EXPECT_FALSE(site.Heard(kRefused, Seconds(201), change, kAnn)) << "it is counted anew";
 }
 
+TEST(Site, WhatWasReservedBeforeAPauseDoesNotBeginInIt) {
+  Site site("s", {.pause_min = Seconds(60)});
+  EXPECT_EQ(site.Take(3, Seconds(1), kNoon), 3u);
+  EXPECT_TRUE(site.Begin(Seconds(1), kNoon));
+  SiteChange change;
+  EXPECT_TRUE(site.Heard(kBusy, Seconds(2), change));
+  EXPECT_FALSE(site.Begin(Seconds(2), kNoon));
+  EXPECT_TRUE(site.Begin(Seconds(62), kNoon));
+  EXPECT_EQ(site.Look(Seconds(62), kNoon).today, 2u);
+}
+
 TEST(Site, OnlyTheLastRepliesCount) {
   Site site("s", {.refusals_percent = 10, .refusals_window = 20});
   SiteChange change;
