@@ -161,7 +161,7 @@ def run(world):
                "blocked": "550 5.7.1 your domain is blocked", "banned": "550 5.7.1 your domain is blocked"}
     dns, hosts = Zone(), {}
     for number, name in enumerate(names, 2):
-        hosts[name] = Server(f"127.0.0.{number}", port, replies.get(name), 0.2 if name == "slow" else 0.01)
+        hosts[name] = Server(f"127.0.0.{number}", port, replies.get(name), 0.5 if name == "slow" else 0.01)
         dns.publish("A", f"{name}.example", f"127.0.0.{number}")
     policies = os.path.join(world.base, "sites.yaml")
     with open(policies, "w", encoding="ascii") as file:
