@@ -121,6 +121,8 @@ struct Dependencies {
   bool live = false;                               // mails may go to the world
   std::string banner = {};                         // what every visitor of the status page should know: that this is a sandbox
   std::vector<OperatorRoute> operator_routes = {};
+  // How mail goes to a site from this process, as JSON text; "null": it does not. Any thread.
+  std::function<std::string(const std::string& site)> site_here = {};
 };
 
 // Every route of routes.cc, and those of the operator.

@@ -62,6 +62,7 @@ constexpr ErrorCode kCodes[] = {
     {"poison", "the command ended the process three times; it is among the dead letters"},
     {"unreadable", "a record that nobody can read; it is among the dead letters"},
     {"wrong_partition", "the command came to another partition; it is among the dead letters"},
+    {"site_suspended", "the site is suspended: nothing is under way there that could end"},
     {"invalid_site", "a site has a name like google.com or mx.example.com; a reason has at most 500 bytes"},
     {"invalid_domain", "a sending domain has a name like example.com, 1 to 8 keys, and a return path at or below it"},
     {"domain_exists", "there is a sending domain of that name already"},

@@ -23,7 +23,10 @@ void ListKeys(Call call);
 void RevokeKey(Call call);
 
 // sites.cc
+void ShowSite(Call call);
 void SuspendSite(Call call);
+void DrainSite(Call call);
+void FlushSite(Call call);
 void ResumeSite(Call call);
 void ListSiteChanges(Call call);
 

@@ -136,6 +136,10 @@ const std::vector<Setting>& Settings() {
       {"dane", "off", kChoice, 0, 0, "not implemented: off", {"off", "on"}},
       {"routes", "", kText, 0, 0, "YAML file of mails that are handed to a relay, by tenant and domain, where routing is mx"},
       {"site_policies", "", kText, 0, 0, "YAML file with limits of sites, where routing is mx"},
+      {"tenant_weights", "", kText, 0, 0,
+       "parts that tenants get of a site, or of the relay, that several want more of than it takes: id:weight[,id:weight], from 1 to 1000; "
+       "a "
+       "tenant that is not named has 1"},
       {"dns_servers", "", kText, 0, 0,
        "DNS servers that are asked, address:port[,address:port]; default: those of /etc/resolv.conf; a sandbox asks those on loopback "
        "alone"},

@@ -8,6 +8,7 @@
 #include "api/http/problem.h"
 #include "app/cloud_event.h"
 #include "app/read_models.h"
+#include "app/site_status.h"
 #include "schemas/json.h"
 #include "streams/journal/rejected.h"
 #include "streams/link/publisher.h"
@@ -232,21 +233,6 @@ Response Journal(const OperatorNeeds& needs, const Request& request) {
   return response;
 }
 
-json SiteJson(const smtp::Site::Status& site) {
-  return {{"site", site.site},
-          {"connections", site.connections},
-          {"connections_max", site.policy.connections},
-          {"limit", site.limit},
-          {"paused_seconds", (site.paused_for.us + 999'999) / 1'000'000},
-          {"suspended", site.suspended},
-          {"this_hour", site.this_hour},
-          {"today", site.today},
-          {"leased", site.leased},
-          {"delivered", site.delivered},
-          {"deferred", site.deferred},
-          {"bounced", site.bounced}};
-}
-
 }  // namespace
 
 void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
@@ -286,7 +272,7 @@ void AddOperatorRoutes(http::Router& router, const OperatorNeeds& needs) {
   add(Method::kGet, "/v1/sites", [&needs](const Request&, Respond respond) {
     json items = json::array();
     if (needs.sites == nullptr) return respond(Response::Json(200, json({{"items", items}, {"routing", "relay"}}).dump()));
-    for (const auto& site : needs.sites->All()) items.push_back(SiteJson(site->Look(needs.clock->Steady(), needs.clock->Now())));
+    for (const auto& site : needs.sites->All()) items.push_back(SiteStatusJson(site->Look(needs.clock->Steady(), needs.clock->Now())));
     respond(Response::Json(200, json({{"items", items}, {"routing", "mx"}}).dump()));
   });
   add(Method::kGet, "/v1/journal", [&needs](Request request, Respond respond) {

@@ -5,6 +5,7 @@
 #include "app/held.h"
 #include "app/routes.h"
 #include "app/site_policies.h"
+#include "app/tenant_weights.h"
 
 namespace maily::app {
 
@@ -13,6 +14,7 @@ Result<smtp::SharedOptions> RelayOptions(const Config& config) {
   MAILY_TRY(options.relay, ParseEndpoint(config.Text("relay")));
   MAILY_TRY(options.returns, ReturnsOf(config));
   options.session.helo = config.Text("helo_name");
+  MAILY_TRY(options.weight_of, TenantWeights(config.Text("tenant_weights")));
   const std::string& tls = config.Text("relay_tls");
   options.session.tls = tls == "off" ? smtp::TlsUse::kNever : tls == "opportunistic" ? smtp::TlsUse::kIfOffered : smtp::TlsUse::kRequired;
   if (tls == "verified") options.verify = tls::Verify::kRequire;

@@ -39,6 +39,7 @@
 #include "app/settings_watch.h"
 #include "app/signals.h"
 #include "app/signing_keys.h"
+#include "app/site_status.h"
 #include "app/stalls.h"
 #include "app/webhooks.h"
 #include "processors/effects/clock.h"
@@ -419,6 +420,12 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
                                       .tracking_base_url = TrackingBaseUrl(config),
                                       .live = mode == Mode::kLive,
                                       .banner = BannerOf(mode)});
+  if (run.mx) {
+    run.api->site_here = [&run](const std::string& name) {
+      const auto site = run.mx->sites->Find(name);
+      return site ? SiteStatusJson(site->Look(run.clock.Steady(), run.clock.Now())).dump() : std::string("null");
+    };
+  }
   run.api->read_message_id = [&run](std::string_view message_id) -> Result<api::ReceivedSend> {
     MAILY_TRY(const smtp::SendId id, smtp::DecodeMessageId(message_id, *run.keyring));
     return api::ReceivedSend{id.tenant, id.partition, id.campaign_id, id.ordinal};

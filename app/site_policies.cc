@@ -41,6 +41,8 @@ constexpr Member kMembers[] = {
        p.pause_min = Duration{static_cast<int64_t>(n * 1e6)};
        p.pause_max = std::max(p.pause_max, p.pause_min);
      }},
+    {"refusals_percent", 100, [](SitePolicy& p, double n) { p.refusals_percent = static_cast<uint32_t>(n); }},
+    {"refusals_window", smtp::kRefusalsWindowMax, [](SitePolicy& p, double n) { p.refusals_window = static_cast<uint32_t>(n); }},
     {"warm_up_hold_percent", 100, [](SitePolicy& p, double n) { p.hold_percent = static_cast<uint32_t>(n); }},
 };
 constexpr size_t kWarmUpDaysMax = 100;
@@ -77,14 +79,24 @@ Result<void> ReadOne(const std::string& path, const YAML::Node& entry, Policies&
       }
       continue;
     }
+    if (name == "refusals_then") {
+      using Then = SitePolicy::Then;
+      const auto then = member.second.IsScalar() ? member.second.Scalar() : std::string();
+      if (then != "slow" && then != "suspend" && then != "nothing")
+        return wrong(member.second, "refusals_then is slow, suspend or nothing");
+      policy.refusals_then = then == "slow" ? Then::kSlow : then == "suspend" ? Then::kSuspend : Then::kNothing;
+      continue;
+    }
     const auto known = std::ranges::find_if(kMembers, [&](const Member& one) { return name == one.name; });
     if (known == std::end(kMembers)) {
       return wrong(member.first, fmt::format("unknown member '{}'; there are site, connections, mails_per_connection, mails_per_minute, "
-                                             "mails_per_hour, mails_per_day, pause_seconds, warm_up and warm_up_hold_percent",
+                                             "mails_per_hour, mails_per_day, pause_seconds, warm_up, warm_up_hold_percent, refusals_then, "
+                                             "refusals_percent and refusals_window",
                                              name));
     }
     double number = -1;
-    const double least = name == "connections" || name == "mails_per_connection" || name == "pause_seconds" ? 1 : 0;
+    const double least =
+        name == "connections" || name == "mails_per_connection" || name == "pause_seconds" || name == "refusals_window" ? 1 : 0;
     if (!YAML::convert<double>::decode(member.second, number) || !(number >= least && number <= known->most)) {
       return wrong(member.second, fmt::format("{} is a number from {} to {}", name, least, known->most));
     }

@@ -8,7 +8,11 @@
 //     mails_per_day: 0
 //     warm_up: [50, 100, 500, 1000] # mails of the first day, the second, …: then mails_per_day
 //     warm_up_hold_percent: 5       # of a day's mails that bounce, or are deferred with 421 or 4.7.x: above it the next day has the same
-//     number pause_seconds: 60             # when the site asks for less; doubled each time
+//                                   # number
+//     pause_seconds: 60             # when the site asks for less; doubled each time
+//     refusals_then: slow           # or suspend, or nothing: when it refuses the sender (X.7.x)
+//     refusals_percent: 5           # in more than so many
+//     refusals_window: 200          # of its last replies
 #pragma once
 
 #include <string>

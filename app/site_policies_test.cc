@@ -37,6 +37,20 @@ TEST_F(SitePoliciesTest, AWarmUpPlanIsAListOfDays) {
   EXPECT_TRUE(policies("google.com").leased());
 }
 
+TEST_F(SitePoliciesTest, WhatARefusedSenderMeansIsARule) {
+  using Then = smtp::SitePolicy::Then;
+  const auto policies = Read(
+                            "- site: google.com\n  refusals_then: suspend\n  refusals_percent: 20\n  refusals_window: 50\n- site: "
+                            "gmx.net\n  refusals_then: nothing\n")
+                            .value();
+  EXPECT_EQ(policies("google.com").refusals_then, Then::kSuspend);
+  EXPECT_EQ(policies("google.com").refusals_percent, 20u);
+  EXPECT_EQ(policies("google.com").refusals_window, 50u);
+  EXPECT_EQ(policies("gmx.net").refusals_then, Then::kNothing);
+  EXPECT_EQ(policies("yahoodns.net").refusals_then, Then::kSlow) << "by default";
+  EXPECT_EQ(policies("yahoodns.net").refusals_percent, 5u);
+}
+
 TEST_F(SitePoliciesTest, WhatIsWrongIsNamedWithItsLine) {
   const auto why = [&](const std::string& text) {
     const auto read = Read(text);
@@ -46,6 +60,8 @@ TEST_F(SitePoliciesTest, WhatIsWrongIsNamedWithItsLine) {
   EXPECT_NE(why("- site: a.example\n  warm_up: [5, 0]\n").find("each from 1"), std::string::npos);
   EXPECT_NE(why("- site: a.example\n  warm_up: 5\n").find("warm_up lists"), std::string::npos);
   EXPECT_NE(why("- site: a.example\n  warm_up_hold_percent: 101\n").find("from 0 to 100"), std::string::npos);
+  EXPECT_NE(why("- site: a.example\n  refusals_then: panic\n").find(":2: refusals_then is slow, suspend or nothing"), std::string::npos);
+  EXPECT_NE(why("- site: a.example\n  refusals_window: 0\n").find("from 1 to 10000"), std::string::npos);
   EXPECT_NE(why("- site: a.example\n  mails: 3\n").find("unknown member 'mails'"), std::string::npos);
   EXPECT_NE(why("- site: a.example\n- site: a.example\n").find("stands here twice"), std::string::npos);
 }

@@ -39,9 +39,11 @@ TEST_F(ReadModelsTest, EveryTableIsDeclaredAndEveryQueryCompiles) {
 TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // ProgressTaken repeats CampaignProgressed in the home: each partition's own is folded. SigningChanged and SuppressedDomainChanged repeat
   // what the home announced. SoftBounceCounted counts what the sends show. SiteSuspensionSet repeats what a site's home announced,
-  // SiteTallied counts for its plan.
-  const std::set<std::string_view> passed_by = {"ProgressTaken",           "SigningChanged",    "SoftBounceCounted",
-                                                "SuppressedDomainChanged", "SiteSuspensionSet", "SiteTallied"};
+  // SitePaceSet and SiteFlushSet too; SitePaced repeats SiteSlowed and SiteRecovered for partitions; SendsFlushed says how far the RetryDue
+  // of a flush have come. SiteTallied counts for its plan.
+  const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged", "SoftBounceCounted", "SuppressedDomainChanged",
+                                                "SiteSuspensionSet", "SiteTallied",    "SitePaceSet",       "SiteFlushSet",
+                                                "SitePaced",         "SendsFlushed"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;
   std::vector<std::unique_ptr<sql::Connection>> connections;

@@ -47,6 +47,8 @@ PartitionId PartitionOfContact(std::string_view contact_key, uint16_t partition_
 
 std::string HomeKey(TenantId tenant) { return fmt::format("tenant/{}", tenant.value()); }
 
+std::string RelayCredits(TenantId tenant) { return fmt::format("relay/{}", tenant.value()); }
+
 std::string SiteKey(std::string_view site) { return "site/" + std::string(site); }
 
 PartitionId HomeOf(TenantId tenant, uint16_t partition_count) { return PartitionOf(HomeKey(tenant), partition_count); }

@@ -41,6 +41,8 @@ std::string HomeKey(TenantId tenant);  // "tenant/<id>": the partition key of wh
 PartitionId HomeOf(TenantId tenant, uint16_t partition_count);
 // "site/<name>": the partition key of what is known of a site, whatever the tenant.
 std::string SiteKey(std::string_view site);
+// "relay/<tenant>": by what name a tenant's mails want credits (streams/task/credits.h) where a relay takes all.
+std::string RelayCredits(TenantId tenant);
 inline constexpr std::string_view kTenantsKey = "tenants";  // partition key of the list of tenants
 
 }  // namespace maily::schema

@@ -279,6 +279,8 @@ void Evolve(task::Fold& fold, const v1::AttemptDeferred& event) {
   attempt.set_status(v1::WAITING);
   attempt.set_tries(attempt.tries() + 1);
   attempt.set_last_reply(event.reply_text());
+  attempt.set_site(event.site());
+  attempt.set_retry_at_us(event.retry_at_us());
   fold.ArmTimer(Instant{event.retry_at_us()}, kRetryStep, RetrySubject(event.campaign_id(), event.ordinal()));
 }
 
@@ -325,8 +327,21 @@ void Evolve(task::Fold& fold, const v1::RetryDue& event) {
   Close(fold, run, key);
   run->set_waiting(run->waiting() + 1);
   attempt.set_status(v1::WAITING);
+  // Before its time: its timer must not find the attempt that comes after this one.
+  if (attempt.retry_at_us() != 0)
+    fold.DisarmTimer(Instant{attempt.retry_at_us()}, kRetryStep, RetrySubject(event.campaign_id(), event.ordinal()));
+  attempt.set_retry_at_us(0);
   run.SetStatus(event.ordinal(), v1::WAITING);
   run.Queue(event.ordinal(), number);
+  run.AddWork();
+}
+
+void Evolve(task::Fold& fold, const v1::SendsFlushed& event) {
+  Run run(fold, event.campaign_id());
+  const bool done = event.next_ordinal() == 0;
+  if (done) run->set_flushed(event.order());
+  run->set_flush_order(done ? 0 : event.order());
+  run->set_flush_ordinal(event.next_ordinal());
   run.AddWork();
 }
 

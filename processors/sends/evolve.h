@@ -13,7 +13,7 @@
 
 namespace maily::sends {
 
-inline constexpr uint32_t kEvolveVersion = 3;
+inline constexpr uint32_t kEvolveVersion = 4;
 
 inline constexpr uint64_t kChunkOrdinals = 4096;  // of one SendChunk [format]
 
@@ -38,6 +38,7 @@ void Evolve(task::Fold& fold, const v1::AttemptBounced& event);
 void Evolve(task::Fold& fold, const v1::AttemptUnknown& event);
 void Evolve(task::Fold& fold, const v1::UnknownResolved& event);
 void Evolve(task::Fold& fold, const v1::RetryDue& event);
+void Evolve(task::Fold& fold, const v1::SendsFlushed& event);
 void Evolve(task::Fold& fold, const v1::SendExpired& event);
 
 // What came back later leaves no state here: the read models tell of it, and suppressions react to it.

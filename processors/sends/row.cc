@@ -5,6 +5,7 @@
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
+#include "maily/sites/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/sends/decide.h"
 #include "processors/sends/evolve.h"
@@ -17,7 +18,7 @@ task::Noun Row() {
   return task::Noun("sends", kEvolveVersion)
       .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane, v1::SiteTally>()
       .Reads<campaigns::v1::CampaignRun, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression,
-             suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter>()
+             suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes>()
       .Decides<v1::RecordAttempt>(Decide)
       .Decides<v1::ResolveUnknown>(Decide)
       .Decides<v1::RecordNotice>(Decide)
@@ -33,6 +34,7 @@ task::Noun Row() {
       .Evolves<v1::AttemptUnknown>(Evolve)
       .Evolves<v1::UnknownResolved>(Evolve)
       .Evolves<v1::RetryDue>(Evolve)
+      .Evolves<v1::SendsFlushed>(Evolve)
       .Evolves<v1::SendExpired>(Evolve)
       .Evolves<v1::BounceReceived>(Evolve)
       .Evolves<v1::ComplaintReceived>(Evolve)

@@ -14,7 +14,9 @@
 #include "processors/compliance/gate.h"
 #include "processors/sends/decide.h"
 #include "processors/sends/evolve.h"
+#include "processors/sends/flush.h"
 #include "processors/sends/report.h"
+#include "schemas/keys.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/state/key.h"
@@ -102,6 +104,7 @@ class Sending {
         run_(run),
         cancelled_(run.state() == campaigns::v1::CANCELLING),
         by_domain_(context.CreditsPerDomain()),
+        relay_(schema::RelayCredits(context.tenant())),
         domains_(context.view<suppressions::v1::SuppressedDomain>(), context.view<suppressions::v1::SuppressedDomainCounter>(),
                  context.tenant(), compliance::kCampaignStream) {}
 
@@ -125,7 +128,7 @@ class Sending {
     if (!standing.suppressed) standing.suppressed = domains_.Holds(contact->domain_key());
     const SkipReason reason = compliance::Gate(standing);
     if (reason != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, reason);
-    const task::CreditHolder* holder = context_.TakeCredit(by_domain_ ? std::string_view(site_) : kRelay);
+    const task::CreditHolder* holder = context_.TakeCredit(by_domain_ ? site_ : relay_);
     if (holder == nullptr) return false;
     thread_local v1::AttemptOpened opened;
     opened.Clear();
@@ -186,6 +189,7 @@ class Sending {
   const CampaignRun& run_;
   const bool cancelled_;
   const bool by_domain_;
+  const std::string relay_;  // whose credits are spent where it takes all
   compliance::DomainGate domains_;
   uint64_t lane_ = 0;
   std::string site_;  // the key of the lane's domain
@@ -273,6 +277,7 @@ task::SliceEnd Send(task::Context& context, std::string_view subject) {
   const CampaignRun* run = context.view<CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
   MAILY_CHECK(run != nullptr, "campaign {} of tenant {} is sent and not there", campaign_id, context.tenant().value());
   context.Continue(TraceId::From(run->trace()));
+  if (FlushSites(context, campaign_id)) return task::SliceEnd::kMore;
   if (run->state() != campaigns::v1::PAUSED) {
     Sending sending(context, campaign_id, *run);
     const auto way = sending.by_domain() ? SendLanes(context, campaign_id, sending) : SendInOrder(context, campaign_id, sending);

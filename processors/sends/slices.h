@@ -8,7 +8,7 @@
 
 namespace maily::sends {
 
-// Work kind kSend: 1 retries, 2 the walk over the audience, 3 the report that all is settled.
+// Work kind kSend: 0 flushes of sites (flush.h), 1 retries, 2 the walk over the audience, 3 the report that all is settled.
 task::SliceEnd Send(task::Context& context, std::string_view subject);
 
 // Nobody is pending, open or waiting any more.

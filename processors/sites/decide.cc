@@ -103,16 +103,32 @@ struct Left {
   }
 };
 
+enum class Gate { kOpen, kDraining, kSuspended };
+
 template <class Announced>
-void SetSuspension(task::Context& context, const Announced& announced, bool suspended) {
+void SetGate(task::Context& context, const Announced& announced, Gate gate) {
   const auto* known = context.view<v1::SiteSuspension>().Find(state::Key(kPlatform, announced.site()));
   if (known != nullptr && known->revision() >= announced.revision()) return context.Unchanged();
   v1::SiteSuspensionSet set;
   set.set_site(announced.site());
-  set.set_suspended(suspended);
+  set.set_suspended(gate == Gate::kSuspended);
+  set.set_draining(gate == Gate::kDraining);
   set.set_reason(announced.reason());
   set.set_revision(announced.revision());
   context.Emit(set);
+}
+
+// Tells every partition, for processes that begin.
+void Announce(task::Context& context, const std::string& site, int64_t pause_us) {
+  v1::SitePaced paced;
+  paced.set_site(site);
+  paced.set_slowed(pause_us > 0);
+  paced.set_revision(SiteOf(context, site).paces() + 1);
+  if (paced.slowed()) {
+    paced.set_pause_us(pause_us);
+    paced.set_pause_ends_at_us(context.now().us + pause_us);
+  }
+  context.Emit(paced);
 }
 
 }  // namespace
@@ -127,7 +143,9 @@ void Decide(task::Context& context, const v1::SlowSite& command) {
   slowed.set_enhanced_code(command.enhanced_code());
   slowed.set_reply_text(command.reply_text());
   slowed.set_pause_us(command.pause_us());
+  if (command.has_refusals()) *slowed.mutable_refusals() = command.refusals();
   context.Emit(slowed);
+  Announce(context, command.site(), std::clamp<int64_t>(command.pause_us(), 1, kPauseMax.us));
 }
 
 void Decide(task::Context& context, const v1::RecoverSite& command) {
@@ -135,6 +153,7 @@ void Decide(task::Context& context, const v1::RecoverSite& command) {
   v1::SiteRecovered recovered;
   recovered.set_site(command.site());
   context.Emit(recovered);
+  Announce(context, command.site(), 0);
 }
 
 void Decide(task::Context& context, const v1::SuspendSite& command) {
@@ -145,13 +164,39 @@ void Decide(task::Context& context, const v1::SuspendSite& command) {
   suspended.set_site(command.site());
   suspended.set_reason(command.reason());
   suspended.set_revision(site.revision() + 1);
+  if (command.has_refusals()) *suspended.mutable_refusals() = command.refusals();
   context.Emit(suspended);
+}
+
+void Decide(task::Context& context, const v1::DrainSite& command) {
+  if (!Accepts(context, command.site(), command.reason().size(), kReasonBytesMax)) return;
+  const v1::Site site = SiteOf(context, command.site());
+  if (site.draining()) return context.Unchanged();
+  if (site.suspended()) {
+    return context.Refuse(Outcome::kConflict, "site_suspended",
+                          fmt::format("{} is suspended: nothing is under way there that could end; resume it first", command.site()));
+  }
+  v1::SiteDrained drained;
+  drained.set_site(command.site());
+  drained.set_reason(command.reason());
+  drained.set_revision(site.revision() + 1);
+  context.Emit(drained);
+}
+
+void Decide(task::Context& context, const v1::FlushSite& command) {
+  if (!Accepts(context, command.site(), command.reason().size(), kReasonBytesMax)) return;
+  v1::SiteFlushed flushed;
+  flushed.set_site(command.site());
+  flushed.set_reason(command.reason());
+  flushed.set_number(SiteOf(context, command.site()).flushes() + 1);
+  context.Emit(flushed);
+  context.Answer("flush", uint64_t{flushed.number()});
 }
 
 void Decide(task::Context& context, const v1::ResumeSite& command) {
   if (!Accepts(context, command.site(), command.reason().size(), kReasonBytesMax)) return;
   const v1::Site site = SiteOf(context, command.site());
-  if (!site.suspended()) return context.Unchanged();
+  if (!site.suspended() && !site.draining()) return context.Unchanged();
   v1::SiteResumed resumed;
   resumed.set_site(command.site());
   resumed.set_reason(command.reason());
@@ -224,7 +269,31 @@ void Decide(task::Context& context, const v1::ReturnSiteLease& command) {
 
 // ---- In each partition ----
 
-void Decide(task::Context& context, const v1::SiteSuspended& suspended) { SetSuspension(context, suspended, true); }
-void Decide(task::Context& context, const v1::SiteResumed& resumed) { SetSuspension(context, resumed, false); }
+void Decide(task::Context& context, const v1::SiteSuspended& suspended) { SetGate(context, suspended, Gate::kSuspended); }
+void Decide(task::Context& context, const v1::SiteDrained& drained) { SetGate(context, drained, Gate::kDraining); }
+void Decide(task::Context& context, const v1::SiteResumed& resumed) { SetGate(context, resumed, Gate::kOpen); }
+
+void Decide(task::Context& context, const v1::SiteFlushed& flushed) {
+  const auto* known = context.view<v1::SiteFlush>().Find(state::Key(kPlatform, flushed.site()));
+  if (known != nullptr && known->number() >= flushed.number()) return context.Unchanged();
+  const auto* all = context.view<v1::SiteFlushes>().Find(state::Key(kPlatform));
+  v1::SiteFlushSet set;
+  set.set_site(flushed.site());
+  set.set_number(flushed.number());
+  set.set_order((all == nullptr ? 0 : all->newest()) + 1);
+  context.Emit(set);
+}
+
+void Decide(task::Context& context, const v1::SitePaced& paced) {
+  const auto* known = context.view<v1::SitePace>().Find(state::Key(kPlatform, paced.site()));
+  if (known != nullptr && known->revision() >= paced.revision()) return context.Unchanged();
+  v1::SitePaceSet set;
+  set.set_site(paced.site());
+  set.set_slowed(paced.slowed());
+  set.set_revision(paced.revision());
+  set.set_pause_us(paced.pause_us());
+  set.set_pause_ends_at_us(paced.pause_ends_at_us());
+  context.Emit(set);
+}
 
 }  // namespace maily::sites

@@ -20,21 +20,31 @@ inline constexpr uint64_t kLeasePart = 16;
 // What nobody has begun by then goes back to all.
 inline constexpr Duration kLeaseTime = Seconds(600);
 inline constexpr int kWarmUpDaysMax = 100;
+// Beyond it nobody pauses (app/site_policies.h): what is told of a longer one is taken for this.
+inline constexpr Duration kPauseMax = Hours(24);
 inline constexpr size_t kReasonBytesMax = 500;
 inline constexpr size_t kReplyBytesMax = 1000;
 
 // ---- In the partition of the site's key ----
-// Codes of refusal: "invalid_site" (of all).
+// Codes of refusal: "invalid_site" (of all), "site_suspended" (of DrainSite).
 void Decide(task::Context& context, const v1::SlowSite& command);
 void Decide(task::Context& context, const v1::RecoverSite& command);
 void Decide(task::Context& context, const v1::SuspendSite& command);
+// Suspended: nothing begins, and what has begun and not ended its data does not go on. Drained: nothing begins, what has begun ends.
+void Decide(task::Context& context, const v1::DrainSite& command);
 void Decide(task::Context& context, const v1::ResumeSite& command);
+// Answers flush, its number.
+void Decide(task::Context& context, const v1::FlushSite& command);
 // Answers mails (0: none are left), hour and until_us of the lease; of none, until when there is nothing.
 void Decide(task::Context& context, const v1::LeaseSite& command);
 void Decide(task::Context& context, const v1::ReturnSiteLease& command);
 
 // ---- In each partition ----
 void Decide(task::Context& context, const v1::SiteSuspended& suspended);
+void Decide(task::Context& context, const v1::SiteDrained& drained);
 void Decide(task::Context& context, const v1::SiteResumed& resumed);
+// Campaigns look for mails that wait there (processors/sends/flush.h).
+void Decide(task::Context& context, const v1::SiteFlushed& flushed);
+void Decide(task::Context& context, const v1::SitePaced& paced);
 
 }  // namespace maily::sites

@@ -24,12 +24,23 @@ void Evolve(task::Fold&, const v1::SiteRecovered&) {}
 void Evolve(task::Fold& fold, const v1::SiteSuspended& event) {
   v1::Site& site = EditSite(fold, event.site());
   site.set_suspended(true);
+  site.set_draining(false);
   site.set_revision(event.revision());
 }
+
+void Evolve(task::Fold& fold, const v1::SiteDrained& event) {
+  v1::Site& site = EditSite(fold, event.site());
+  site.set_draining(true);
+  site.set_revision(event.revision());
+}
+
+void Evolve(task::Fold& fold, const v1::SiteFlushed& event) { EditSite(fold, event.site()).set_flushes(event.number()); }
+void Evolve(task::Fold& fold, const v1::SitePaced& event) { EditSite(fold, event.site()).set_paces(event.revision()); }
 
 void Evolve(task::Fold& fold, const v1::SiteResumed& event) {
   v1::Site& site = EditSite(fold, event.site());
   site.set_suspended(false);
+  site.set_draining(false);
   site.set_revision(event.revision());
 }
 
@@ -68,8 +79,25 @@ void Evolve(task::Fold& fold, const v1::SiteTallied& event) {
 void Evolve(task::Fold& fold, const v1::SiteSuspensionSet& event) {
   v1::SiteSuspension& suspension = fold.table<v1::SiteSuspension>().Edit(state::Key(kPlatform, event.site()));
   suspension.set_suspended(event.suspended());
+  suspension.set_draining(event.draining());
   suspension.set_reason(event.reason());
   suspension.set_revision(event.revision());
+}
+
+void Evolve(task::Fold& fold, const v1::SiteFlushSet& event) {
+  v1::SiteFlush& flush = fold.table<v1::SiteFlush>().Edit(state::Key(kPlatform, event.site()));
+  flush.set_number(event.number());
+  flush.set_order(event.order());
+  flush.set_at_us(fold.now().us);
+  fold.table<v1::SiteFlushes>().Edit(state::Key(kPlatform)).set_newest(event.order());
+}
+
+void Evolve(task::Fold& fold, const v1::SitePaceSet& event) {
+  v1::SitePace& pace = fold.table<v1::SitePace>().Edit(state::Key(kPlatform, event.site()));
+  pace.set_slowed(event.slowed());
+  pace.set_revision(event.revision());
+  pace.set_pause_us(event.pause_us());
+  pace.set_pause_ends_at_us(event.pause_ends_at_us());
 }
 
 }  // namespace maily::sites

@@ -8,7 +8,7 @@ namespace maily::sites {
 
 inline constexpr uint32_t kEvolveVersion = 1;
 
-// That a site is slow is known to the process that it answered, and to the read model: nothing is decided by it.
+// The causes are for the read model: what a process that begins has to know of them is SitePaced.
 void Evolve(task::Fold& fold, const v1::SiteSlowed& event);
 void Evolve(task::Fold& fold, const v1::SiteRecovered& event);
 void Evolve(task::Fold& fold, const v1::SiteSuspended& event);
@@ -18,6 +18,11 @@ void Evolve(task::Fold& fold, const v1::SiteLeaseReturned& event);
 void Evolve(task::Fold& fold, const v1::SiteLimitReached& event);
 void Evolve(task::Fold& fold, const v1::SiteDayBegan& event);
 void Evolve(task::Fold& fold, const v1::SiteTallied& event);
+void Evolve(task::Fold& fold, const v1::SiteDrained& event);
+void Evolve(task::Fold& fold, const v1::SiteFlushed& event);
+void Evolve(task::Fold& fold, const v1::SitePaced& event);
 void Evolve(task::Fold& fold, const v1::SiteSuspensionSet& event);
+void Evolve(task::Fold& fold, const v1::SiteFlushSet& event);
+void Evolve(task::Fold& fold, const v1::SitePaceSet& event);
 
 }  // namespace maily::sites

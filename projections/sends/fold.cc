@@ -1,6 +1,8 @@
 // Folds events of sends, and the audiences that are planned. What becomes of a send within one transaction is one change of its row.
 #include "projections/sends/fold.h"
 
+#include <fmt/format.h>
+
 #include <map>
 
 #include "maily/campaigns/v1/events.pb.h"
@@ -66,6 +68,7 @@ struct Change {
   std::optional<int64_t> attempted_at_us;
   std::optional<int64_t> settled_at_us;
   std::optional<int64_t> retry_at_us;
+  std::string site;  // while it waits
   std::optional<int64_t> reply_code;
   std::string reply_text;
   std::string bounce_reason;
@@ -106,7 +109,8 @@ class SendsFold final : public Fold {
     for (const auto& [key, change] : changes_) {
       MAILY_TRY_VOID(sql::Do(*change_, key.tenant, key.campaign_id, key.contact_id, static_cast<int>(change.status), change.reason,
                              change.attempts, change.attempted_at_us, change.settled_at_us, change.retry_at_us, change.reply_code,
-                             TextOrNull(change.reply_text), TextOrNull(change.bounce_reason), TextOrNull(change.bounce_rule)));
+                             TextOrNull(change.reply_text), TextOrNull(change.bounce_reason), TextOrNull(change.bounce_rule),
+                             TextOrNull(change.site)));
     }
     changes_.clear();
     for (const auto& [key, heard] : heard_) {
@@ -162,6 +166,7 @@ class SendsFold final : public Fold {
     change.status = status;
     change.settled_at_us.reset();
     change.retry_at_us.reset();
+    change.site.clear();
     return change;
   }
   template <class Event>
@@ -196,6 +201,7 @@ class SendsFold final : public Fold {
   Result<void> Deferred(const EventAt& at, const sends::AttemptDeferred& e) {
     Change& change = ChangeOf(at, e, sends::WAITING);
     change.retry_at_us = e.retry_at_us();
+    change.site = e.site();
     change.Reply(CodeOf(e.reply_code()), e.reply_text());
     return Remember(at, e, kDeferred, e.attempt(), {CodeOf(e.reply_code()), e.reply_text(), e.reason(), e.rule()});
   }
@@ -221,7 +227,8 @@ class SendsFold final : public Fold {
   }
   Result<void> RetryDue(const EventAt& at, const sends::RetryDue& e) {
     ChangeOf(at, e, sends::WAITING);
-    return Remember(at, e, kRetryDue, 0, {std::nullopt, {}});
+    const std::string flushed = e.flushed_site().empty() ? std::string() : fmt::format("{} was flushed ({})", e.flushed_site(), e.flush());
+    return Remember(at, e, kRetryDue, 0, {std::nullopt, flushed});
   }
   Result<void> Expired(const EventAt& at, const sends::SendExpired& e) {
     Settle(at, e, sends::EXPIRED, 0, e.last_reply());
@@ -256,7 +263,7 @@ class SendsFold final : public Fold {
 
 ReadModel SendsReadModel() {
   return {.name = "sends",
-          .version = 3,
+          .version = 4,
           .schema_sql = sends_sql::kSchema,
           .queries_sql = sends_sql::kQueries,
           .tables = {{"sends"},

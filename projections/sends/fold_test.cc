@@ -76,10 +76,15 @@ TEST_F(SendsFoldTest, ADeferredMailIsDeliveredAtItsSecondAttempt) {
   deferred.set_attempt(1);
   deferred.set_reply_code(451);
   deferred.set_retry_at_us(77);
+  deferred.set_site("mx.example.com");
+  const auto waiting = [&] { return Ask("site_waiting", {{"site", Value::Text("mx.example.com")}}).at(0, "mails"); };
+  EXPECT_EQ(waiting(), Value::Integer(0));
   Happens(1, deferred);
   EXPECT_EQ(Send(2).at(0, "status"), Value::Text("waiting"));
   EXPECT_EQ(Send(2).at(0, "retry_at_us"), Value::Integer(77));
+  EXPECT_EQ(waiting(), Value::Integer(1));
   Happens(1, Of<sends::RetryDue>(2));
+  EXPECT_EQ(waiting(), Value::Integer(0)) << "it is due";
   Open(2, 2);
   auto delivered = Of<sends::AttemptDelivered>(2);
   delivered.set_attempt(2);

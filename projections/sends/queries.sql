@@ -46,15 +46,21 @@ WHERE tenant = :tenant AND status = 6 AND (campaign_id, contact_id) > (:after_ca
 -- name: send_facts
 SELECT arm, status, reason FROM sends WHERE tenant = :tenant AND campaign_id = :campaign_id AND contact_id = :contact_id;
 
+-- Of all tenants: how many mails wait for a retry at a site, since when the first was put off, and when the next is due by its own time.
+-- name: site_waiting
+SELECT COUNT(*) AS mails, MIN(attempted_at_us) AS oldest_attempted_at_us, MIN(retry_at_us) AS next_due_at_us
+FROM sends WHERE status = 3 AND site = :site AND retry_at_us IS NOT NULL;
+
 -- fold: plan
 INSERT INTO sends (tenant, campaign_id, contact_id, arm, status, reason, attempts, planned_at_us, settled_at_us)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8);
 
--- Null leaves what is there; but settled_at_us and retry_at_us follow the status.
+-- Null leaves what is there; but settled_at_us, retry_at_us and site follow the status.
 -- fold: change
 UPDATE sends SET status = ?4, reason = coalesce(?5, reason), attempts = coalesce(?6, attempts), attempted_at_us = coalesce(?7, attempted_at_us),
                  settled_at_us = ?8, retry_at_us = ?9, reply_code = coalesce(?10, reply_code), reply_text = coalesce(?11, reply_text),
-                 bounce_reason = coalesce(?12, bounce_reason), bounce_rule = coalesce(?13, bounce_rule)
+                 bounce_reason = coalesce(?12, bounce_reason), bounce_rule = coalesce(?13, bounce_rule),
+                 site = ?14
 WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
 
 -- What came back later: the status stays.

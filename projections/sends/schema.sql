@@ -11,6 +11,7 @@ CREATE TABLE sends (
   attempted_at_us BIGINT,           -- when the last attempt was opened
   settled_at_us   BIGINT,           -- delivered, bounced, skipped, held out or expired; null = not yet
   retry_at_us     BIGINT,           -- while it waits
+  site            TEXT,             -- while it waits: the site that deferred it; null = it went nowhere
   reply_code      BIGINT,           -- of the last SMTP reply
   reply_text      TEXT,             -- of the last reply, or why it was skipped
   bounce_reason   TEXT,             -- of the last bounce, in the session or later: "invalid_address", …
@@ -21,6 +22,8 @@ CREATE TABLE sends (
 ) WITHOUT ROWID;
 -- Few at any time, and looked for by people.
 CREATE INDEX sends_unknown ON sends (tenant, campaign_id, contact_id) WHERE status = 6;
+-- What waits for a retry, by where.
+CREATE INDEX sends_waiting ON sends (site) WHERE status = 3;
 
 -- Everything that happened to a send after it was planned.
 CREATE TABLE send_history (

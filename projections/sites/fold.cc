@@ -1,8 +1,9 @@
-// Folds events of sites. A site's rows belong to one partition, that of its key.
+// Folds events of sites. A site's rows belong to one partition, that of its key; what its flushes made due, to those of the mails.
 #include "projections/sites/fold.h"
 
 #include <fmt/format.h>
 
+#include "maily/sends/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
 #include "projections/sites/sql.h"
 #include "schemas/types.h"
@@ -25,10 +26,14 @@ class SitesFold final : public Fold {
     MAILY_TRY(fold->set_limit_, setup.Prepare("set_limit"));
     MAILY_TRY(fold->set_day_, setup.Prepare("set_day"));
     MAILY_TRY(fold->add_change_, setup.Prepare("add_change"));
+    MAILY_TRY(fold->add_flushed_, setup.Prepare("add_flushed"));
     setup.handlers.On(fold.get(), &SitesFold::Slowed);
     setup.handlers.On(fold.get(), &SitesFold::Recovered);
     setup.handlers.On(fold.get(), &SitesFold::Suspended);
+    setup.handlers.On(fold.get(), &SitesFold::Drained);
     setup.handlers.On(fold.get(), &SitesFold::Resumed);
+    setup.handlers.On(fold.get(), &SitesFold::Flushed);
+    setup.handlers.On(fold.get(), &SitesFold::RetryDue);
     setup.handlers.On(fold.get(), &SitesFold::Leased);
     setup.handlers.On(fold.get(), &SitesFold::LeaseReturned);
     setup.handlers.On(fold.get(), &SitesFold::LimitReached);
@@ -46,10 +51,13 @@ class SitesFold final : public Fold {
     sql::Value pause_us = sql::Value::Null();
     sql::Value until_us = sql::Value::Null();
     sql::Value mails = sql::Value::Null();
+    const sites::SiteRefusals* refusals = nullptr;
   };
   Result<void> Add(const EventAt& at, const std::string& site, const Change& change) {
     return sql::Do(*add_change_, std::string_view(site), at.sequence(), at.time.us, change.kind, std::string_view(change.cause),
                    change.reply_code, change.enhanced_code, change.reply_text, change.pause_us, change.until_us, change.mails,
+                   change.refusals == nullptr ? sql::Value::Null() : sql::Value::Integer(static_cast<int64_t>(change.refusals->refused())),
+                   change.refusals == nullptr ? sql::Value::Null() : sql::Value::Integer(static_cast<int64_t>(change.refusals->replies())),
                    std::string_view(at.decision->actor));
   }
   Result<void> Known(const std::string& site) { return sql::Do(*add_site_, std::string_view(site)); }
@@ -60,25 +68,48 @@ class SitesFold final : public Fold {
                            std::string_view(e.enhanced_code()), std::string_view(e.reply_text())));
     return Add(at, e.site(),
                {.kind = "slowed",
-                .cause = fmt::format("{} {} {}", e.reply_code(), e.enhanced_code(), e.reply_text()),
+                .cause = CauseOf(e),
                 .reply_code = sql::Value::Integer(e.reply_code()),
                 .enhanced_code = e.enhanced_code(),
                 .reply_text = e.reply_text(),
-                .pause_us = sql::Value::Integer(e.pause_us())});
+                .pause_us = sql::Value::Integer(e.pause_us()),
+                .refusals = e.has_refusals() ? &e.refusals() : nullptr});
+  }
+  static std::string CauseOf(const sites::SiteSlowed& e) {
+    const std::string reply = fmt::format("{} {} {}", e.reply_code(), e.enhanced_code(), e.reply_text());
+    if (!e.has_refusals()) return reply;
+    return fmt::format("{} of the last {} replies refuse the sender, limit {} % of {}; the last: {}", e.refusals().refused(),
+                       e.refusals().replies(), e.refusals().limit_percent(), e.refusals().window(), reply);
   }
   Result<void> Recovered(const EventAt& at, const sites::SiteRecovered& e) {
     MAILY_TRY_VOID(Known(e.site()));
     MAILY_TRY_VOID(sql::Do(*set_recovered_, std::string_view(e.site()), at.time.us));
     return Add(at, e.site(), {.kind = "recovered", .cause = "the mails of the probes were taken"});
   }
-  Result<void> Set(const EventAt& at, const std::string& site, const std::string& reason, bool suspended) {
+  Result<void> Set(const EventAt& at, const std::string& site, const Change& change) {
     MAILY_TRY_VOID(Known(site));
-    MAILY_TRY_VOID(sql::Do(*set_suspended_, std::string_view(site), suspended ? 1 : 0, std::string_view(reason),
-                           std::string_view(at.decision->actor), at.time.us));
-    return Add(at, site, {.kind = suspended ? "suspended" : "resumed", .cause = reason});
+    MAILY_TRY_VOID(sql::Do(*set_suspended_, std::string_view(site), change.kind == "suspended" ? 1 : 0, change.kind == "drained" ? 1 : 0,
+                           std::string_view(change.cause), std::string_view(at.decision->actor), at.time.us));
+    return Add(at, site, change);
   }
-  Result<void> Suspended(const EventAt& at, const sites::SiteSuspended& e) { return Set(at, e.site(), e.reason(), true); }
-  Result<void> Resumed(const EventAt& at, const sites::SiteResumed& e) { return Set(at, e.site(), e.reason(), false); }
+  Result<void> Suspended(const EventAt& at, const sites::SiteSuspended& e) {
+    return Set(at, e.site(), {.kind = "suspended", .cause = e.reason(), .refusals = e.has_refusals() ? &e.refusals() : nullptr});
+  }
+  Result<void> Drained(const EventAt& at, const sites::SiteDrained& e) {
+    return Set(at, e.site(), {.kind = "drained", .cause = e.reason()});
+  }
+  Result<void> Resumed(const EventAt& at, const sites::SiteResumed& e) {
+    return Set(at, e.site(), {.kind = "resumed", .cause = e.reason()});
+  }
+  Result<void> Flushed(const EventAt& at, const sites::SiteFlushed& e) {
+    MAILY_TRY_VOID(Known(e.site()));
+    return Add(at, e.site(), {.kind = "flushed", .cause = e.reason(), .mails = sql::Value::Integer(static_cast<int64_t>(e.number()))});
+  }
+  // In the partition of the mail.
+  Result<void> RetryDue(const EventAt& at, const maily::sends::v1::RetryDue& e) {
+    if (e.flushed_site().empty()) return Ok();
+    return sql::Do(*add_flushed_, std::string_view(e.flushed_site()), static_cast<int64_t>(e.flush()), at.partition.value());
+  }
   Result<void> Leased(const EventAt&, const sites::SiteLeased& e) {
     MAILY_TRY_VOID(Known(e.site()));
     return sql::Do(*add_leased_, std::string_view(e.site()), e.hour(), static_cast<int64_t>(e.mails()));
@@ -113,16 +144,17 @@ class SitesFold final : public Fold {
   sql::Statement* set_limit_ = nullptr;
   sql::Statement* set_day_ = nullptr;
   sql::Statement* add_change_ = nullptr;
+  sql::Statement* add_flushed_ = nullptr;
 };
 
 }  // namespace
 
 ReadModel SitesReadModel() {
   return {.name = "sites",
-          .version = 1,
+          .version = 2,
           .schema_sql = sites_sql::kSchema,
           .queries_sql = sites_sql::kQueries,
-          .tables = {{"sites"}, {"site_changes"}},
+          .tables = {{"sites"}, {"site_changes"}, {"site_flushes"}},
           .make = &SitesFold::Make};
 }
 

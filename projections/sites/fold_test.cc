@@ -1,6 +1,7 @@
 // Tests the read model of sites.
 #include "projections/sites/fold.h"
 
+#include "maily/sends/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
 #include "projections/projector/fake_journal.h"
 #include "projections/read_models.h"
@@ -59,6 +60,56 @@ TEST_F(SitesFoldTest, ASuspensionIsShownUntilItEnds) {
   Happens(1, resumed);
   EXPECT_EQ(SiteRow("mx.example.com").at(0, "suspended"), Value::Integer(0));
   EXPECT_EQ(Changes("mx.example.com").size(), 2u);
+  RebuildGivesTheSame();
+}
+
+TEST_F(SitesFoldTest, ADrainIsShownAsNoSuspensionIs) {
+  sites::SiteDrained drained;
+  drained.set_site("mx.example.com");
+  drained.set_reason("they move tonight");
+  drained.set_revision(1);
+  Happens(1, drained);
+  EXPECT_EQ(SiteRow("mx.example.com").at(0, "draining"), Value::Integer(1));
+  EXPECT_EQ(SiteRow("mx.example.com").at(0, "suspended"), Value::Integer(0));
+  sites::SiteSuspended suspended;
+  suspended.set_site("mx.example.com");
+  suspended.set_reason("it refuses the sender");
+  suspended.mutable_refusals()->set_refused(11);
+  suspended.mutable_refusals()->set_replies(40);
+  Happens(1, suspended);
+  EXPECT_EQ(SiteRow("mx.example.com").at(0, "draining"), Value::Integer(0));
+  const Rows changes = Changes("mx.example.com");
+  EXPECT_EQ(changes.at(0, "refused"), Value::Integer(11));
+  EXPECT_EQ(changes.at(0, "replies"), Value::Integer(40));
+  EXPECT_EQ(changes.at(1, "kind"), Value::Text("drained"));
+  EXPECT_EQ(changes.at(1, "refused"), Value::Null());
+  RebuildGivesTheSame();
+}
+
+TEST_F(SitesFoldTest, WhatAFlushMadeDueIsSummedOverPartitions) {
+  const auto due = [&](uint16_t partition, uint64_t flush) {
+    maily::sends::v1::RetryDue one;
+    one.set_campaign_id(1);
+    one.set_ordinal(1);
+    one.set_flushed_site("mx.example.com");
+    one.set_flush(flush);
+    Happens(partition, one);
+  };
+  due(0, 1);  // heard of before the flush itself
+  sites::SiteFlushed flushed;
+  flushed.set_site("mx.example.com");
+  flushed.set_reason("the block is lifted");
+  flushed.set_number(1);
+  Happens(1, flushed);
+  due(0, 1);
+  due(1, 1);
+  due(1, 2);
+  const Rows flushes = Ask("site_flushes", {{"site", Value::Text("mx.example.com")}, {"limit", Value::Integer(10)}});
+  ASSERT_EQ(flushes.size(), 2u);
+  EXPECT_EQ(flushes.at(0, "number"), Value::Integer(2));
+  EXPECT_EQ(flushes.at(1, "mails"), Value::Integer(3));
+  EXPECT_EQ(Changes("mx.example.com").at(0, "kind"), Value::Text("flushed"));
+  EXPECT_EQ(Changes("mx.example.com").at(0, "cause"), Value::Text("the block is lifted"));
   RebuildGivesTheSame();
 }
 

@@ -4,8 +4,9 @@ CREATE TABLE sites (
   site              TEXT   NOT NULL PRIMARY KEY,  -- the provider, or the most preferred mail server
   tenant            BIGINT NOT NULL,  -- 1, the operator's: analysts of other tenants do not see it
   suspended         BIGINT NOT NULL,  -- 0, 1: nothing goes there until it is resumed
-  suspended_why     TEXT   NOT NULL,  -- the reason that the operator gave last, for suspending or resuming it
-  suspended_by      TEXT   NOT NULL,  -- who did
+  draining          BIGINT NOT NULL,  -- 0, 1: what is under way there comes to its end, nothing begins until it is resumed
+  suspended_why     TEXT   NOT NULL,  -- the reason that was given last, for suspending, draining or resuming it
+  suspended_by      TEXT   NOT NULL,  -- who did: effect:smtp by the rule of refusals, or an API key
   suspended_at_us   BIGINT,           -- when; null = never
   slowed            BIGINT NOT NULL,  -- 0, 1: a process was asked for less there, and has not said since that it recovered
   slowed_at_us      BIGINT,           -- by the last such reply; null = never
@@ -29,15 +30,27 @@ CREATE TABLE site_changes (
   sequence      BIGINT NOT NULL,  -- orders the changes of a site: lsn * 256 + place in the decision
   tenant        BIGINT NOT NULL,  -- 1, the operator's: analysts of other tenants do not see it
   at_us         BIGINT NOT NULL,  -- when it was decided
-  kind          TEXT   NOT NULL,  -- slowed, recovered, suspended, resumed, limit_reached, day_began, step_held
+  kind          TEXT   NOT NULL,  -- slowed, recovered, suspended, drained, resumed, flushed, limit_reached, day_began, step_held
   cause         TEXT   NOT NULL,  -- in words: the reply, the operator's reason, the limit, how the day before was
   reply_code    BIGINT,           -- of slowed; else null
   enhanced_code TEXT   NOT NULL,  -- of slowed, or empty
   reply_text    TEXT   NOT NULL,  -- of slowed, without the recipient, or empty
   pause_us      BIGINT,           -- of slowed: so long nothing goes there
   ends_at_us    BIGINT,           -- of limit_reached: the end of the hour or day
-  mails         BIGINT,           -- of limit_reached, day_began, step_held: the number that may be sent
+  mails         BIGINT,           -- of limit_reached, day_began, step_held: the number that may be sent; of flushed: its number in site_flushes
+  refused       BIGINT,           -- of slowed and suspended by the rule of refusals: X.7.x among the last replies; else null
+  replies       BIGINT,           -- of these: how many those were
   actor         TEXT   NOT NULL,  -- who asked: effect:smtp, or an API key
   PRIMARY KEY (site, sequence)
 ) WITHOUT ROWID;
 CREATE INDEX site_changes_by_time ON site_changes (site, at_us);
+
+-- What each flush of a site made due, by the partition that has those mails.
+CREATE TABLE site_flushes (
+  site      TEXT   NOT NULL,  -- as in sites
+  number    BIGINT NOT NULL,  -- of the site's flushes, from 1
+  partition BIGINT NOT NULL,
+  tenant    BIGINT NOT NULL,  -- 1, the operator's: analysts of other tenants do not see it
+  mails     BIGINT NOT NULL,  -- that waited for a retry there, and are due since
+  PRIMARY KEY (site, number, partition)
+) WITHOUT ROWID;

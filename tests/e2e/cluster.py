@@ -1,7 +1,9 @@
 """Several maily processes on one log, one database and one keyring, for end-to-end and torture tests."""
+import argparse
 import os
 import shutil
 import signal
+import sys
 
 from program import Api, Failed, Kafka, Postgres, Process, ROOT, check, free_port, reachable, wait_for
 
@@ -100,3 +102,25 @@ class Cluster:
         if self.kafka is not None and not self.kafka.missing:
             self.kafka.close()
         self.postgres.stop()
+
+
+def run_cluster(test, partitions):
+    """`test(cluster)` of the program that calls this, in a cluster named like it. Prints ok and what it gives, and exits 0; or why not, with each
+    member's last words, and exits 1; or what is missing here, and exits 77."""
+    program = sys.modules["__main__"]
+    name = os.path.splitext(os.path.basename(program.__file__))[0]
+    parser = argparse.ArgumentParser(description=program.__doc__)
+    parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
+    cluster = Cluster(parser.parse_args().maily, name, partitions)
+    try:
+        if cluster.missing:
+            print(f"skipped: {cluster.missing}")
+            sys.exit(77)
+        print(f"ok: {test(cluster)}")
+    except Failed as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        for member in cluster.members:
+            print(f"--- {member.name}: {member.readyz()}\n{member.process.tail(1500) if member.process else ''}", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        cluster.close()

@@ -4,13 +4,10 @@
 Kills one, starts it again, ends the other in order, and sees to it that every write is answered and shown, each partition has one leader,
 the read models one keeper, and that readyz tells the truth about partitions that nobody leads.
 """
-import argparse
-import os
-import sys
 import time
 
-from cluster import Cluster
-from program import ROOT, Failed, check, wait_for
+from cluster import run_cluster
+from program import check, wait_for
 
 PARTITIONS = 16
 
@@ -107,24 +104,5 @@ def run(cluster):
     return f"slowest write while a process was killed {takeover:.1f} s, while one ended in order {handover:.1f} s"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
-    cluster = Cluster(parser.parse_args().maily, "several", PARTITIONS)
-    try:
-        if cluster.missing:
-            print(f"skipped: {cluster.missing}")
-            return 77
-        print(f"ok: {run(cluster)}")
-        return 0
-    except Failed as error:
-        print(f"several: {error}", file=sys.stderr)
-        for member in cluster.members:
-            print(f"--- {member.name}: {member.readyz()}\n{member.process.tail(1500) if member.process else ''}", file=sys.stderr)
-        return 1
-    finally:
-        cluster.close()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_cluster(run, PARTITIONS)

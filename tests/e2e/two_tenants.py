@@ -16,7 +16,7 @@ from program import ROOT, Api, check, quote, run_test, wait_for
 
 SHARED = "ann@example.com"  # a contact of both
 # Answers that are the same for everyone, and why.
-SAME_FOR_ALL = {"/v1/limits": "public", "/v1/tenants": "the operator's", "/v1/sites/{site}/changes": "the operator's",
+SAME_FOR_ALL = {"/v1/limits": "public", "/v1/tenants": "the operator's", "/v1/sites/{site}/changes": "the operator's", "/v1/sites/{site}": "the operator's",
                 "/v1/deadletters": "amber has none"}
 WANT_PARAMETER = {"/v1/campaigns/{id}/preview", "/v1/suppressions:check"}  # of one contact that a parameter names
 WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
@@ -129,6 +129,8 @@ def attempts(amber, blue, message_ids):
             ("delete", "/v1/keys/{id}"): (None, gone),
             ("post", "/v1/sites/{site}:suspend"): ({"reason": word}, (403,)),
             ("post", "/v1/sites/{site}:resume"): (None, (403,)),
+            ("post", "/v1/sites/{site}:drain"): ({"reason": word}, (403,)),
+            ("post", "/v1/sites/{site}:flush"): ({"reason": word}, (403,)),
             ("post", "/v1/domains"): ({"name": f"stolen.{amber.word}.example"}, own),
             ("post", "/v1/domains/{name}:rotate"): (None, gone),
             ("post", "/v1/domains/{name}:activate"): (None, gone),

@@ -89,7 +89,7 @@ Answered World::Command(PartitionId partition, TypeNumber type, std::string_view
 void World::Grant(uint32_t credits, const std::optional<std::string>& domain) {
   for (auto& partition : partitions_) {
     partition->credits.SetPerDomain(domain.has_value());
-    partition->credits.Grant(domain.value_or("relay"), credits);
+    partition->credits.Grant(domain ? *domain : schema::RelayCredits(tenant_), credits);
     partition->engine.work().WakeAll();
   }
 }

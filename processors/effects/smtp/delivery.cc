@@ -18,7 +18,9 @@
 #include "processors/effects/smtp/lease.h"
 #include "processors/effects/smtp/maker.h"
 #include "processors/effects/smtp/redact.h"
+#include "processors/effects/smtp/servers.h"
 #include "schemas/codec.h"
+#include "schemas/keys.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/observe/logging.h"
@@ -35,7 +37,6 @@ using sends::v1::OpenAttempt;
 using sends::v1::RecordAttempt;
 
 constexpr std::string_view kActor = "effect:smtp";
-constexpr size_t kPoolsMax = 2000;       // sets of mail servers with connections or mails at once; beyond it mails are put off
 constexpr size_t kUnreportedMax = 1024;  // results not durable yet: beyond it no credit is granted
 constexpr int64_t kGatherFrom = 4;       // so many attempts under way: results wait for the next turn, to share a record
 constexpr Duration kReportDelayMin = Milliseconds(100);
@@ -63,8 +64,8 @@ struct Origin {
   AttemptKey key;
   TraceId trace;
   CommandId correlation;
-  std::string credits;                       // whose credit it spent: the relay's, that of a domain's key, or that of all others (empty)
-  effects::Lag::Open open;                   // until its result is durable
+  std::string credits;      // whose credit it spent: its tenant's at the relay, that of a domain's key, or that of all others (empty)
+  effects::Lag::Open open;  // until its result is durable
   std::shared_ptr<Site> reserved = nullptr;  // where its mail is reserved at first
 };
 
@@ -82,6 +83,15 @@ struct Standing {
 
 }  // namespace
 
+namespace {
+
+std::shared_ptr<Site> RelaySite(const SharedOptions& options) {
+  return std::make_shared<Site>(std::string(kSite), SitePolicy{.connections = static_cast<uint32_t>(options.connections),
+                                                               .mails_per_connection = options.mails_per_connection});
+}
+
+}  // namespace
+
 // Of one worker.
 class Shared : public std::enable_shared_from_this<Shared> {
  public:
@@ -95,22 +105,22 @@ class Shared : public std::enable_shared_from_this<Shared> {
         sender(sender_in),
         keyring(keyring_in),
         maker(options_in.tracking_base_url, options_in.returns, keyring_in),
+        relay_(options_in.mx != nullptr ? nullptr : RelaySite(options_in)),
         granter({.budget = static_cast<int64_t>(options_in.connections) * options_in.credits_per_connection,
                  .workers = options_in.mx != nullptr ? options_in.mx->workers : 1,
                  .per_domain = options_in.mx != nullptr,
                  .opener = slots_in.opener(),
-                 .may = [this] { return unreported_ < kUnreportedMax && !draining_; }},
-                executor_in, clock_in),
-        dialer_(dialer) {
+                 .may = [this] { return unreported_ < kUnreportedMax && !draining_; },
+                 .everywhere = relay_,
+                 .weight_of = options_in.weight_of},
+                executor_in, clock_in) {
     if (options.mx != nullptr) {
       router_.emplace(*options.mx->resolver, executor, entropy);
+      servers_.emplace(options, dialer, executor, clock);
       if (options.mx->sts.fetch != nullptr)
         policies_ = std::make_unique<Policies>(options.mx->sts, *options.mx->resolver, executor, clock, options.mx->workers);
     } else {
-      relay_ = std::make_shared<Site>(std::string(kSite), SitePolicy{.connections = static_cast<uint32_t>(options.connections),
-                                                                     .mails_per_connection = options.mails_per_connection});
-      relay_pool_ = std::make_unique<Pool>(PoolFor(*relay_), dialer, executor, clock);
-      granter.Learn(kSite, relay_);
+      relay_pool_ = std::make_unique<Pool>(PoolFor(options, *relay_), dialer, executor, clock);
     }
     Policies::NameMetrics();
     auto& metrics = observe::Metrics::Process();
@@ -119,6 +129,13 @@ class Shared : public std::enable_shared_from_this<Shared> {
       for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
       attempts_.push_back(metrics.AddCounter("maily_smtp_attempts_total", "Attempts to send a mail, by result.", {{"result", name}}));
     }
+    for (const auto kind : {SiteChange::Kind::kSlowed, SiteChange::Kind::kRecovered, SiteChange::Kind::kRefused}) {
+      site_changes_.push_back(metrics.AddCounter("maily_site_changes_total",
+                                                 "Sites that were slowed, recovered, or refused the sender, by what.",
+                                                 {{"change", std::string(SiteChangeName(kind))}}));
+    }
+    refusals_ =
+        metrics.AddCounter("maily_smtp_policy_refusals_total", "Replies X.7.x (RFC 3463: security or policy): for what the sender is.");
     seconds_ = metrics.AddHistogram("maily_smtp_attempt_seconds", "From an accepted attempt to its result.");
     unreported_gauge_ = metrics.AddGauge("maily_smtp_unreported_results", "Results whose command is not durable yet.");
   }
@@ -184,6 +201,11 @@ class Shared : public std::enable_shared_from_this<Shared> {
   command::Sender& sender;
   keyring::Keyring& keyring;
   Maker maker;
+
+ private:
+  const std::shared_ptr<Site> relay_;  // where there is one
+
+ public:
   Granter granter;
 
  private:
@@ -196,23 +218,9 @@ class Shared : public std::enable_shared_from_this<Shared> {
     Instant at;
     Duration delay = kReportDelayMin;
   };
-  // Connections to one set of mail servers.
-  struct Servers {
-    std::shared_ptr<Site> site;
-    std::unique_ptr<Pool> pool;
-  };
-
-  PoolOptions PoolFor(const Site& site) const {
-    return {.relay = options.relay,
-            .connections = site.policy().connections,
-            .mails_per_connection = site.policy().mails_per_connection,
-            .session = options.session,
-            .tls = options.tls,
-            .verify = options.verify};
-  }
   void EachPool(const std::function<void(Pool&)>& visit) {
     if (relay_pool_) visit(*relay_pool_);
-    for (auto& [hosts, servers] : servers_) visit(*servers.pool);
+    if (servers_) servers_->Each(visit);
   }
   // By the DNS.
   void FindWay(std::unique_ptr<Mail> mail, const std::string& domain);
@@ -220,12 +228,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void Go(uint64_t id, Policies::Found found);
   // The mail that has found its way, or not; null: the partition is led elsewhere, or nothing begins any more.
   std::unique_ptr<Mail> TakeLooking(uint64_t id);
-  // The pool of these mail servers under that policy, or of this relay; null: there are too many.
-  Servers* ServersOf(const Route& route, const Sts& policy);
-  Servers* ServersOf(const std::shared_ptr<const Smarthost>& relay);
-  Servers* FindServers(const std::string& key);
-  bool RoomForServers();
-  void GoTo(std::unique_ptr<Mail> mail, Servers* servers);
+  void GoTo(std::unique_ptr<Mail> mail, Servers::One* servers);
   // What was gathered: one record for each partition.
   void SendGathered();
   void Send(const std::shared_ptr<Pending>& pending, command::More more = command::More::kNone);
@@ -233,12 +236,10 @@ class Shared : public std::enable_shared_from_this<Shared> {
     if (drained_ && pools_to_drain_ == 0 && unreported_ == 0) std::exchange(drained_, nullptr)();
   }
 
-  Dialer& dialer_;
-  std::shared_ptr<Site> relay_;                        // where there is one,
-  std::unique_ptr<Pool> relay_pool_;                   // that takes all
-  std::optional<Router> router_;                       // else by the recipient's domain
-  std::unique_ptr<Policies> policies_;                 // of domains; null: they are not asked for
-  std::map<std::string, Servers> servers_;             // by their names
+  std::unique_ptr<Pool> relay_pool_;    // of the relay, that takes all
+  std::optional<Router> router_;        // else by the recipient's domain
+  std::unique_ptr<Policies> policies_;  // of domains; null: they are not asked for
+  std::optional<Servers> servers_;
   std::map<uint64_t, std::unique_ptr<Mail>> looking_;  // mails that wait for the DNS
   uint64_t last_looking_ = 0;
   std::map<PartitionId, std::vector<std::shared_ptr<Pending>>> gathered_;  // results that leave with the next turn
@@ -247,7 +248,9 @@ class Shared : public std::enable_shared_from_this<Shared> {
   bool draining_ = false;
   size_t pools_to_drain_ = 1;
   Job drained_;
-  std::vector<observe::Counter> attempts_;  // by result, from 1
+  std::vector<observe::Counter> attempts_;      // by result, from 1
+  std::vector<observe::Counter> site_changes_;  // by kind
+  observe::Counter refusals_;
   observe::Histogram seconds_;
   observe::Gauge unreported_gauge_;
 };
@@ -432,9 +435,13 @@ class Delivery : public effects::Effect {
     standing_->leading = true;
     state::View<sites::v1::SiteSuspension>(*leadership.cache)
         .Scan({}, {}, [&](std::string_view key, const sites::v1::SiteSuspension& known) {
-          Suspend(std::string(key.substr(sizeof(uint32_t))), known.suspended(), known.revision());  // behind the tenant: none
+          SetGate(std::string(key.substr(sizeof(uint32_t))), known);  // behind the tenant: none
           return true;
         });
+    state::View<sites::v1::SitePace>(*leadership.cache).Scan({}, {}, [&](std::string_view key, const sites::v1::SitePace& known) {
+      if (known.slowed()) TakeUp(std::string(key.substr(sizeof(uint32_t))), known);
+      return true;
+    });
     Recover(*leadership.credits);
   }
 
@@ -448,7 +455,7 @@ class Delivery : public effects::Effect {
       for (const journal::Event& event : decision.events) {
         if (event.type == TypeNumberOf<sites::v1::SiteSuspensionSet>()) {
           sites::v1::SiteSuspensionSet set;
-          if (schema::DecodeInto(set, event.payload)) Suspend(set.site(), set.suspended(), set.revision());
+          if (schema::DecodeInto(set, event.payload)) SetGate(set.site(), set);
           continue;
         }
         if (event.type != TypeNumberOf<AttemptOpened>()) continue;
@@ -467,7 +474,7 @@ class Delivery : public effects::Effect {
     Origin origin{{decision.tenant, partition_, opened.campaign_id(), opened.ordinal(), opened.attempt()},
                   decision.trace,
                   decision.correlation,
-                  !opened.site().empty() ? opened.site()
+                  !opened.site().empty() ? schema::RelayCredits(decision.tenant)
                   : opened.lane() == 0   ? std::string()
                                          : opened.domain_key(),
                   lag_.Begin()};
@@ -477,7 +484,7 @@ class Delivery : public effects::Effect {
           state::View<OpenAttempt>(*standing_->cache).Find(state::Key(decision.tenant, opened.campaign_id(), opened.ordinal()));
       if (open != nullptr && open->first_opened_at_us() != 0) first_opened_at = {open->first_opened_at_us()};
     }
-    origin.reserved = shared_->granter.Opened(partition_, origin.credits);
+    origin.reserved = shared_->granter.Opened(partition_, origin.credits, decision.tenant);
     standing_->lease.Proved({opened.granted_at_us()});
     shared_->Begin(origin, epoch_, opened, first_opened_at, standing_);
     if (!std::exchange(standing_->renewing, true)) RenewSoon(shared_, partition_, standing_);
@@ -494,8 +501,16 @@ class Delivery : public effects::Effect {
 
  private:
   // What every process is told by each partition that it leads.
-  void Suspend(const std::string& site, bool suspended, uint64_t revision) {
-    if (shared_->options.mx) shared_->options.mx->sites->SetSuspended(site, suspended, revision);
+  template <class Set>
+  void SetGate(const std::string& site, const Set& set) {
+    const SiteGate gate = set.suspended() ? SiteGate::kSuspended : set.draining() ? SiteGate::kDraining : SiteGate::kOpen;
+    if (shared_->options.mx) shared_->options.mx->sites->SetGate(site, gate, set.revision());
+  }
+  // A process that ran before, or leads elsewhere, was asked for less there.
+  void TakeUp(const std::string& site, const sites::v1::SitePace& pace) {
+    if (!shared_->options.mx) return;
+    const Duration left = Instant{pace.pause_ends_at_us()} - shared_->clock.Now();
+    shared_->options.mx->sites->TakeUp(site, {.pause = {pace.pause_us()}, .paused_for = left}, shared_->clock.Steady());
   }
 
   // Leads no more; gives the mails that had not begun.
@@ -623,16 +638,23 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
 
 void Shared::Ended(const Origin& origin, Site* site, const Verdict* verdict, std::string_view rcpt_to) {
   SiteChange change;
-  if (options.mx && site != nullptr && verdict != nullptr && site->Heard(*verdict, clock.Steady(), change)) {
+  if (options.mx && site != nullptr && verdict != nullptr && site->Heard(*verdict, clock.Steady(), change, origin.key.tenant)) {
     change.reply_text = RedactReply(change.reply_text, rcpt_to);
-    observe::Log(observe::Level::kInfo, change.kind == SiteChange::Kind::kSlowed ? "a site is slowed down" : "a site takes mail as before",
+    observe::Log(observe::Level::kInfo,
+                 change.kind == SiteChange::Kind::kRecovered ? "a site takes mail as before"
+                 : change.kind == SiteChange::Kind::kRefused ? "a site refuses the sender, and is suspended"
+                                                             : "a site is slowed down",
                  {{"site", change.site},
                   {"code", change.reply_code},
                   {"enhanced", change.enhanced_code},
                   {"reply", change.reply_text},
+                  {"refused", change.refusals.refused},
+                  {"replies", change.refusals.replies},
                   {"pause", change.pause}});
+    site_changes_[static_cast<size_t>(change.kind)].Add();
     if (options.mx->changed) options.mx->changed(change);
   }
+  if (verdict != nullptr && IsRefusal(*verdict)) refusals_.Add();
   granter.Ended(origin.credits, site);
 }
 
@@ -652,7 +674,7 @@ void Shared::Drop(PartitionId partition, const std::function<void(const Origin&)
 
 void Shared::FindWay(std::unique_ptr<Mail> mail, const std::string& domain) {
   const TenantId tenant = static_cast<const AttemptMail&>(*mail).origin().key.tenant;
-  if (const auto relay = ViaOf(options.mx->routes, tenant, domain)) return GoTo(std::move(mail), ServersOf(relay));
+  if (const auto relay = ViaOf(options.mx->routes, tenant, domain)) return GoTo(std::move(mail), servers_->Of(relay));
   const uint64_t id = ++last_looking_;
   looking_.emplace(id, std::move(mail));
   router_->Find(domain, [weak = weak_from_this(), id, domain](Router::Found found) {
@@ -685,79 +707,26 @@ void Shared::Go(uint64_t id, Policies::Found found) {
   if (mail == nullptr) return;
   static_cast<AttemptMail&>(*mail).Under(found.policy);
   if (!found.ok()) return mail->Done(found.verdict);
-  GoTo(std::move(mail), ServersOf(found.route, found.policy));
+  GoTo(std::move(mail), servers_->Of(found.route, found.policy));
 }
 
-void Shared::GoTo(std::unique_ptr<Mail> mail, Servers* servers) {
+void Shared::GoTo(std::unique_ptr<Mail> mail, Servers::One* servers) {
   if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
   auto& attempt = static_cast<AttemptMail&>(*mail);
   const std::string& credits = attempt.origin().credits;
   const bool known = !credits.empty() && granter.Learn(credits, servers->site);
-  const bool suspended = servers->site->suspended();
-  if (suspended || !attempt.Reserve(servers->site)) {
+  const SiteGate gate = servers->site->gate();
+  if (gate != SiteGate::kOpen || !attempt.Reserve(servers->site)) {
     // Where credits are the site's, it opens again when there is one; else it is put off.
     return mail->Done({.kind = known ? Verdict::Kind::kLate : Verdict::Kind::kDeferred,
-                       .text = suspended ? "the site is suspended"
-                                         : "the site takes no more mails at present: by its limits, or because it asked for fewer"});
+                       .text = gate == SiteGate::kSuspended ? "the site is suspended"
+                               : gate == SiteGate::kDraining
+                                   ? "the site is drained: no mail begins there"
+                                   : "the site takes no more mails at present: by its limits, or because it asked for fewer"});
   }
   attempt.GoTo(servers->site);
   granter.Begun(credits, *servers->site);
   servers->pool->Submit(std::move(mail));
-}
-
-Shared::Servers* Shared::FindServers(const std::string& key) {
-  const auto found = servers_.find(key);
-  return found == servers_.end() ? nullptr : &found->second;
-}
-
-bool Shared::RoomForServers() {
-  if (servers_.size() >= kPoolsMax) std::erase_if(servers_, [](const auto& entry) { return entry.second.pool->unused(); });
-  return servers_.size() < kPoolsMax;
-}
-
-Shared::Servers* Shared::ServersOf(const std::shared_ptr<const Smarthost>& relay) {
-  const std::string key = fmt::format("relay {} {}", relay->host.ToString(), relay->login ? relay->login->user : "");
-  if (Servers* const found = FindServers(key)) return found;
-  if (!RoomForServers()) return nullptr;
-  std::shared_ptr<Site> site = options.mx->sites->At(relay->host.host);
-  PoolOptions how = PoolFor(*site);
-  how.relay = relay->host;
-  how.session.tls = relay->use_tls;
-  how.session.login = relay->login;
-  how.tls = relay->tls;
-  how.verify = relay->verify;
-  auto connector = std::make_unique<Connector>(
-      Connector::Options{
-          .hosts = {relay->host}, .dial_timeout = how.dial_timeout, .look_up = !ReverseName(relay->host.host), .private_allowed = true},
-      dialer_, options.mx->resolver, executor);
-  auto pool = std::make_unique<Pool>(how, std::move(connector), site, executor, clock);
-  return &servers_.emplace(key, Servers{std::move(site), std::move(pool)}).first->second;
-}
-
-Shared::Servers* Shared::ServersOf(const Route& route, const Sts& policy) {
-  std::vector<std::string> names = route.hosts;
-  std::ranges::sort(names);
-  std::string key;
-  for (const std::string& name : names) key += name + ' ';
-  if (Enforced(policy)) key += "MTA-STS";
-  if (Servers* const found = FindServers(key)) return found;
-  if (!RoomForServers()) return nullptr;
-  std::shared_ptr<Site> site = options.mx->sites->At(route.site);
-  std::vector<Endpoint> hosts;
-  for (const std::string& host : route.hosts) hosts.push_back({host, options.mx->port});
-  PoolOptions how = PoolFor(*site);
-  how.relay = hosts.front();
-  if (Enforced(policy)) {
-    how.session.tls = TlsUse::kRequired;
-    how.verify = tls::Verify::kRequire;
-    how.tls = options.mx->sts.tls;
-  }
-  auto connector = std::make_unique<Connector>(
-      Connector::Options{
-          .hosts = std::move(hosts), .dial_timeout = how.dial_timeout, .look_up = true, .private_allowed = options.mx->private_allowed},
-      dialer_, options.mx->resolver, executor);
-  auto pool = std::make_unique<Pool>(how, std::move(connector), site, executor, clock);
-  return &servers_.emplace(std::move(key), Servers{std::move(site), std::move(pool)}).first->second;
 }
 
 void Shared::Report(const Origin& origin, RecordAttempt record, std::optional<size_t> slot, Job durable) {

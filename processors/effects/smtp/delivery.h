@@ -60,7 +60,9 @@ struct SharedOptions {
   std::string tracking_base_url;  // without a slash at its end
   Returns returns = {};
   uint32_t credits_per_connection = 2;  // one on the wire, one being made; a quick site has more ahead (granter.h)
-  uint16_t tick = 0;                    // type of the command that renews a lease: decided as nothing at all
+  // Of tenants that want the same site, or the relay: their parts of it (Granter::Options).
+  std::function<uint32_t(TenantId)> weight_of = [](TenantId) { return 1U; };
+  uint16_t tick = 0;  // type of the command that renews a lease: decided as nothing at all
 };
 
 class Shared;

@@ -16,6 +16,7 @@
 #include "processors/effects/smtp/message.h"
 #include "processors/personalization/links.h"
 #include "schemas/codec.h"
+#include "schemas/keys.h"
 #include "schemas/sealed.h"
 #include "streams/observe/logging.h"
 #include "streams/observe/metrics.h"
@@ -28,6 +29,7 @@ namespace {
 using sends::v1::RecordAttempt;
 
 constexpr TenantId kTenant(1);
+const std::string kRelay = schema::RelayCredits(kTenant);
 constexpr uint64_t kCampaign = 7;
 
 // Commands that are durable, and appends that a test holds back.
@@ -199,7 +201,7 @@ struct Process {
   // Opens up to `n` attempts, as long as there are credits.
   size_t Slice(uint64_t& next, uint64_t until) {
     std::vector<sends::v1::AttemptOpened> opened;
-    while (next <= until && credits.Take(kSite)) {
+    while (next <= until && credits.Take(kRelay)) {
       opened.push_back(Make(next++));
       opened.back().set_site(std::string(kSite));
     }
@@ -344,16 +346,16 @@ TEST(Delivery, AQuickRelayHasMoreAheadAndASlowOneTwoAConnection) {
 TEST(Delivery, CreditsAreBoundedAndComeBack) {
   Machine machine;
   Process process(machine, 2);
-  EXPECT_EQ(process.credits.available(kSite), 0u);
+  EXPECT_EQ(process.credits.available(kRelay), 0u);
   uint64_t next = 1;
   EXPECT_EQ(process.Slice(next, 100), 0u);  // asks
   machine.executor.Run();
-  EXPECT_EQ(process.credits.available(kSite), 4u);
+  EXPECT_EQ(process.credits.available(kRelay), 4u);
   machine.relay.hook = [](const std::string& command, const std::string&) { return command == "MAIL" ? "hang" : ""; };
   EXPECT_EQ(process.Slice(next, 100), 4u);
   machine.executor.Run();
-  EXPECT_EQ(process.credits.available(kSite), 0u);  // all are in flight
-  machine.executor.Advance(Seconds(400));           // two time out, two follow them
+  EXPECT_EQ(process.credits.available(kRelay), 0u);  // all are in flight
+  machine.executor.Advance(Seconds(400));            // two time out, two follow them
   machine.relay.hook = nullptr;
   for (int i = 0; i < 1000 && next <= 100; ++i) {
     process.Slice(next, 100);
@@ -407,16 +409,16 @@ TEST(Delivery, AnAttemptIsLagUntilItsResultIsDurable) {
 TEST(Delivery, CreditsThatNobodySpendsAreTakenBack) {
   Machine machine;
   Process process(machine, 2);
-  EXPECT_FALSE(process.credits.Take(kSite));
+  EXPECT_FALSE(process.credits.Take(kRelay));
   machine.executor.Run();
-  EXPECT_EQ(process.credits.available(kSite), 4u);
+  EXPECT_EQ(process.credits.available(kRelay), 4u);
   // Two are spent in a decision that was undone, two never.
-  EXPECT_TRUE(process.credits.Take(kSite) && process.credits.Take(kSite));
+  EXPECT_TRUE(process.credits.Take(kRelay) && process.credits.Take(kRelay));
   machine.executor.Advance(Seconds(3));
-  EXPECT_EQ(process.credits.available(kSite), 0u);
-  EXPECT_FALSE(process.credits.Take(kSite));
+  EXPECT_EQ(process.credits.available(kRelay), 0u);
+  EXPECT_FALSE(process.credits.Take(kRelay));
   machine.executor.Run();
-  EXPECT_EQ(process.credits.available(kSite), 4u);
+  EXPECT_EQ(process.credits.available(kRelay), 4u);
 }
 
 TEST(Delivery, AResultIsAppendedUntilItIsDurable) {
@@ -532,10 +534,10 @@ TEST(Delivery, WhatAnotherProcessHasSentIsUnknownOnlyAfterItsLease) {
   machine.executor.Run();
   first.delivery->Stop();
   Process second(machine, 1, others, Epoch(2));
-  EXPECT_FALSE(second.credits.Take(kSite));
+  EXPECT_FALSE(second.credits.Take(kRelay));
   machine.executor.Advance(kLease + kLeaseMargin - Seconds(1));
   EXPECT_TRUE(machine.Results().empty());
-  EXPECT_FALSE(second.credits.wanted(kSite)) << "credits were granted: others are sent meanwhile";
+  EXPECT_FALSE(second.credits.wanted(kRelay)) << "credits were granted: others are sent meanwhile";
   machine.executor.Advance(Seconds(2));
   auto results = machine.Results();
   ASSERT_EQ(results.size(), 1u);
@@ -688,15 +690,15 @@ TEST(Delivery, CreditsWaitUntilTheOldIsSettledAndAKillBeforeThatChangesNothing) 
   for (int kills = 0; kills < 3; ++kills) {
     machine.log.fail = true;
     Process process(machine);
-    EXPECT_FALSE(process.credits.Take(kSite));
+    EXPECT_FALSE(process.credits.Take(kRelay));
     machine.executor.Advance(Seconds(3));
-    EXPECT_EQ(process.credits.available(kSite), 0u);
+    EXPECT_EQ(process.credits.available(kRelay), 0u);
   }
   machine.log.fail = false;
   Process process(machine);
-  EXPECT_FALSE(process.credits.Take(kSite));
+  EXPECT_FALSE(process.credits.Take(kRelay));
   machine.executor.Advance(Seconds(1));
-  EXPECT_GT(process.credits.available(kSite), 0u);
+  EXPECT_GT(process.credits.available(kRelay), 0u);
   const auto results = machine.Results();
   ASSERT_EQ(results.size(), 1u);
   EXPECT_EQ(results[0].ordinal(), 1u);
@@ -747,7 +749,7 @@ TEST(Delivery, KilledAtAnyMomentNobodyGetsTwoMails) {
     while (steps-- > 0 && settled.size() < kContacts) {
       decide();
       std::vector<sends::v1::AttemptOpened> opened;
-      while ((!again.empty() || next <= kContacts) && process->credits.Take(kSite)) {
+      while ((!again.empty() || next <= kContacts) && process->credits.Take(kRelay)) {
         const uint64_t ordinal = again.empty() ? next++ : *again.begin();
         again.erase(ordinal);
         opened.push_back(process->Make(ordinal, ++attempt[ordinal]));

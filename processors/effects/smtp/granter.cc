@@ -2,6 +2,8 @@
 #include "processors/effects/smtp/granter.h"
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 #include <vector>
 
 namespace maily::smtp {
@@ -17,11 +19,13 @@ constexpr size_t kPlacesMax = 100'000;              // domains whose site is rem
 constexpr Duration kAhead = Milliseconds(20);       // five turns: granted and durable, made, on the wire
 constexpr Duration kPaceWindow = Milliseconds(50);  // over which a pace is taken
 constexpr int64_t kAtOnce = 8;                      // credits that a partition gets in a turn, if there are so many
+constexpr Duration kIdleTenant = Seconds(3);        // who wanted nothing of a site for so long begins anew there
 constexpr int64_t kAheadMax = 6;                    // times what a slow site would have
 
 }  // namespace
 
-Granter::Granter(Options options, Executor& executor, Clock& clock) : options_(std::move(options)), executor_(executor), clock_(clock) {}
+Granter::Granter(Options options, Executor& executor, Clock& clock)
+    : options_(std::move(options)), executor_(executor), clock_(clock), everywhere_{options_.everywhere} {}
 Granter::~Granter() { *alive_ = false; }
 
 void Granter::Join(PartitionId partition, task::Credits& credits) {
@@ -45,6 +49,7 @@ void Granter::Leave(PartitionId partition) {
     if (place != nullptr && place->site && account.outstanding() > 0) {
       place->site->GiveBack(static_cast<uint32_t>(account.outstanding()));
       outstanding_at_[place->site.get()] -= account.outstanding();
+      Charge(place->site.get(), key, -account.outstanding());
     }
   }
   members_.erase(found);
@@ -52,8 +57,9 @@ void Granter::Leave(PartitionId partition) {
   PostDistribute();
 }
 
-std::shared_ptr<Site> Granter::Opened(PartitionId partition, std::string_view key) {
+std::shared_ptr<Site> Granter::Opened(PartitionId partition, std::string_view key, TenantId tenant) {
   const Place* place = PlaceOf(key);
+  if (!key.empty() && tenants_.size() < kPlacesMax && !tenants_.contains(key)) tenants_.emplace(key, tenant);
   ++in_flight_;
   if (key.empty()) {
     ++in_flight_of_others_;
@@ -154,7 +160,47 @@ void Granter::DistributeInTurn() {
   });
 }
 
+TenantId Granter::TenantOf(std::string_view key) const {
+  const auto found = tenants_.find(key);
+  return found == tenants_.end() ? TenantId() : found->second;
+}
+
+void Granter::Charge(const Site* site, std::string_view key, int64_t mails) {
+  const auto turns = turns_.find(site);
+  if (turns == turns_.end()) return;
+  const TenantId tenant = TenantOf(key);
+  Turns::OfTenant& of = turns->second.tenants[tenant];
+  if (mails > 0) turns->second.now = std::max(turns->second.now, of.had);
+  of.had += static_cast<double>(mails) / WeightOf(tenant);
+}
+
+Granter::Allotments Granter::Allot(const std::map<const Site*, std::map<TenantId, int64_t>>& wanting, int64_t free, Duration now) {
+  Allotments allotments;
+  for (const auto& [site, tenants] : wanting) {
+    Turns& turns = turns_[site];
+    std::vector<std::pair<double, TenantId>> behind;  // a heap, the least first
+    for (const auto& [tenant, wants] : tenants) {
+      Turns::OfTenant& of = turns.tenants[tenant];
+      if (now - of.wanted_at > kIdleTenant) of.had = std::max(of.had, turns.now);
+      of.wanted_at = now;
+      behind.emplace_back(of.had, tenant);
+    }
+    if (behind.size() < 2) continue;
+    const auto later = std::greater<>();
+    std::ranges::make_heap(behind, later);
+    for (int64_t left = std::min(free, FreeAt(const_cast<Site&>(*site), now)); left > 0; --left) {
+      std::ranges::pop_heap(behind, later);
+      auto& [had, tenant] = behind.back();
+      had += 1.0 / WeightOf(tenant);
+      ++allotments[{site, tenant}];
+      std::ranges::push_heap(behind, later);
+    }
+  }
+  return allotments;
+}
+
 const Granter::Place* Granter::PlaceOf(std::string_view key) const {
+  if (everywhere_.site) return &everywhere_;
   const auto found = places_.find(key);
   return found == places_.end() ? nullptr : &found->second;
 }
@@ -164,19 +210,20 @@ int64_t Granter::OutstandingAt(const Site* site) const {
   return found == outstanding_at_.end() ? 0 : found->second;
 }
 
+int64_t Granter::FreeAt(Site& site, Duration now) {
+  const int64_t allowance = site.Allowance(now);
+  const auto workers = static_cast<int64_t>(options_.workers);
+  const auto flying = in_flight_at_.find(&site);
+  int64_t most = (allowance + workers - 1) / workers;
+  if (site.AtFullPace(now)) {
+    if (const auto pace = paces_.find(&site); pace != paces_.end()) most += std::min(pace->second.Ahead(), most * (kAheadMax - 1));
+  }
+  return most - (flying == in_flight_at_.end() ? 0 : flying->second) - OutstandingAt(&site);
+}
+
 int64_t Granter::Free(std::string_view key, Duration now) {
   const Place* place = PlaceOf(key);
-  if (place != nullptr && place->site) {
-    const int64_t allowance = place->site->Allowance(now);
-    const auto workers = static_cast<int64_t>(options_.workers);
-    const auto flying = in_flight_at_.find(place->site.get());
-    int64_t most = (allowance + workers - 1) / workers;
-    if (place->site->AtFullPace(now)) {
-      if (const auto pace = paces_.find(place->site.get()); pace != paces_.end())
-        most += std::min(pace->second.Ahead(), most * (kAheadMax - 1));
-    }
-    return most - (flying == in_flight_at_.end() ? 0 : flying->second) - OutstandingAt(place->site.get());
-  }
+  if (place != nullptr && place->site) return FreeAt(*place->site, now);
   int64_t outstanding = 0;
   for (const auto& [partition, member] : members_) {
     const auto account = member.accounts.find(key);
@@ -217,12 +264,16 @@ void Granter::Distribute() {
   if (free > 0 && !wants_.empty() && options_.may()) {
     const Duration now = clock_.Steady();
     const Instant wall = clock_.Now();
-    // Who wants of the same site shares what is free there.
+    // Who wants of the same site shares what is free there: tenants by their weights, the wants of one in turn.
     std::map<const Site*, int64_t> wanting;
+    std::map<const Site*, std::map<TenantId, int64_t>> tenants;
     for (const auto& [key, partition] : wants_) {
       const Place* place = PlaceOf(key);
-      if (place != nullptr && place->site) ++wanting[place->site.get()];
+      if (place == nullptr || !place->site) continue;
+      ++wanting[place->site.get()];
+      ++tenants[place->site.get()][TenantOf(key)];
     }
+    Allotments allotments = Allot(tenants, free, now);
     auto active = static_cast<int64_t>(wanting.size()) + (nowhere_of_all_ > 0 ? 1 : 0);
     for (const auto& [site, mails] : in_flight_at_) active += mails > 0 && !wanting.contains(site) ? 1 : 0;
     for (const auto& [site, credits] : outstanding_at_) {
@@ -243,14 +294,26 @@ void Granter::Distribute() {
       const Place* place = PlaceOf(want->first);
       Site* site = place != nullptr ? place->site.get() : nullptr;
       int64_t share = Free(want->first, now);
-      if (share > 0 && site != nullptr) share = std::min(share, std::max<int64_t>(kAtOnce, share / std::max<int64_t>(1, wanting[site]--)));
+      if (share > 0 && site != nullptr) {
+        const TenantId tenant = TenantOf(want->first);
+        int64_t wants = wanting[site]--;
+        if (tenants[site].size() > 1) {
+          wants = tenants[site][tenant]--;
+          share = std::min(share, allotments[{site, tenant}]);
+        }
+        share = std::min(share, std::max<int64_t>(kAtOnce, share / std::max<int64_t>(1, wants)));
+      }
       share = std::min({share, free, std::max<int64_t>(kAtOnce, free / all)});
       if (share > 0 && options_.per_domain) share = std::min(share, Room(site, free, active));
       if (share > 0 && site != nullptr) share = site->Take(static_cast<uint32_t>(share), now, wall);
       if (share <= 0) continue;
       free -= share;
       member->second.accounts[want->first].given += share;
-      if (site != nullptr) outstanding_at_[site] += share;
+      if (site != nullptr) {
+        outstanding_at_[site] += share;
+        allotments[{site, TenantOf(want->first)}] -= share;
+        Charge(site, want->first, share);
+      }
       last_served_ = *want;
       task::Credits& credits = *member->second.credits;
       const std::string key = want->first;
@@ -290,6 +353,7 @@ void Granter::Tick() {
         if (place != nullptr && place->site && taken + lost > 0) {
           place->site->GiveBack(static_cast<uint32_t>(taken + lost));
           outstanding_at_[place->site.get()] -= taken + lost;
+          Charge(place->site.get(), key, -(taken + lost));
         }
         if (account.outstanding() == 0) {
           at = member.accounts.erase(at);  // it begins anew when it is wanted
@@ -306,6 +370,14 @@ void Granter::Tick() {
   std::erase_if(in_flight_at_, [](const auto& entry) { return entry.second == 0; });
   std::erase_if(paces_, [this](const auto& entry) { return !in_flight_at_.contains(entry.first); });
   std::erase_if(outstanding_at_, [](const auto& entry) { return entry.second == 0; });
+  const Duration now = clock_.Steady();
+  for (auto& [site, turns] : turns_) {
+    std::erase_if(turns.tenants, [&](const auto& tenant) {
+      return now - tenant.second.wanted_at > kIdleTenant && tenant.second.had <= turns.now;  // as one that was never here
+    });
+  }
+  std::erase_if(turns_,
+                [this](const auto& entry) { return !in_flight_at_.contains(entry.first) && !outstanding_at_.contains(entry.first); });
   Distribute();
 }
 

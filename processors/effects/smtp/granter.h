@@ -1,15 +1,18 @@
 // Who may begin how many mails: credits of the partitions of a worker, within what its sites take.
 //
 // A partition wants credits by the relay's name, or by the key of a recipient domain. The site of a domain is learnt when a mail to it was
-// routed; until then one mail at a time goes there. What is free at a site is shared out in turn among those who want it: partitions, and
-// tenants, whose domains have keys of their own. What a partition does not use within kTick is taken back. Lives on one executor.
+// routed; until then one mail at a time goes there. What is free at a site is shared out among those who want it: among tenants by their
+// weights, whatever domains and partitions they have (start-time fair queuing, Goyal, Vin and Cheng 1996), and in turn among the domains
+// and partitions of one. What a partition does not use within kTick is taken back. Lives on one executor.
 //
 // While there is much to do, credits are given in turns of kTurn and some at once: a partition opens many attempts with one frame then,
 // instead of a frame, a sync and a record for each. So that connections are busy meanwhile, a site that is quick gets as many more ahead as
 // it takes in kAhead; one that is slow has two for a connection (ADR 36).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -37,6 +40,10 @@ class Granter {
     bool per_domain = false;                          // credits are wanted by keys of domains
     uint64_t opener = 0;                              // who holds what is granted (AttemptSlots::opener)
     std::function<bool()> may = [] { return true; };  // false: nothing is granted now
+    // The place of all keys, where a relay takes all mail; null: it is learnt.
+    std::shared_ptr<Site> everywhere = nullptr;
+    // From 1: a tenant of weight 3 gets three mails where one of weight 1 gets one, while both have more than there is room for.
+    std::function<uint32_t(TenantId)> weight_of = [](TenantId) { return 1U; };
   };
   // `executor` and `clock` outlive it.
   Granter(Options options, Executor& executor, Clock& clock);
@@ -46,7 +53,8 @@ class Granter {
   void Leave(PartitionId partition);
   // An attempt was accepted that spent a credit of `key`; it is under way from now on. Gives where its mail is reserved (Site::Take): the
   // reservation is the caller's now. Null: nowhere.
-  std::shared_ptr<Site> Opened(PartitionId partition, std::string_view key);
+  // `tenant`: whose key it is.
+  std::shared_ptr<Site> Opened(PartitionId partition, std::string_view key, TenantId tenant = {});
   // The mails of `key` go to this site; null: nowhere, they are settled here. False: that is not remembered, there are too many keys.
   bool Learn(std::string_view key, std::shared_ptr<Site> site);
   // Where a mail of `key` that is under way is from now on.
@@ -85,6 +93,23 @@ class Granter {
     // As many as end in kAhead.
     int64_t Ahead() const;
   };
+  // What tenants have had of a site, for fairness. A mail advances its tenant by one over its weight; who is furthest behind is next.
+  struct Turns {
+    struct OfTenant {
+      double had = 0;
+      Duration wanted_at;  // when it wanted something last
+    };
+    std::map<TenantId, OfTenant> tenants;
+    double now = 0;  // of whom was served last: who comes back begins there, without a claim to what went by
+  };
+  using Allotments = std::map<std::pair<const Site*, TenantId>, int64_t>;
+  // Of each site that several tenants want something of: to whom how much of what is free goes.
+  Allotments Allot(const std::map<const Site*, std::map<TenantId, int64_t>>& wanting, int64_t free, Duration now);
+  void Charge(const Site* site, std::string_view key, int64_t mails);
+  TenantId TenantOf(std::string_view key) const;
+  uint32_t WeightOf(TenantId tenant) const { return std::max(1U, options_.weight_of(tenant)); }
+  // How many mails may be under way at a site, less those that are or may be.
+  int64_t FreeAt(Site& site, Duration now);
   void ArmTick();
   void Tick();
   // Now if little is under way, else with the next turn.
@@ -107,6 +132,9 @@ class Granter {
   std::set<std::pair<std::string, PartitionId>> wants_;
   std::pair<std::string, PartitionId> last_served_;
   std::map<std::string, Place, std::less<>> places_;
+  const Place everywhere_;
+  std::map<std::string, TenantId, std::less<>> tenants_;  // of keys whose mails were opened; at most as many as places
+  std::map<const Site*, Turns> turns_;                    // of sites with mails under way
   std::map<const Site*, int64_t> in_flight_at_;
   std::map<const Site*, int64_t> outstanding_at_;
   std::map<std::string, int64_t, std::less<>> nowhere_;  // under way of a key, and at no site yet

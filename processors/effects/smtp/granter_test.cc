@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <deque>
+#include <map>
+#include <vector>
+
 #include "processors/effects/smtp/fixture.h"
 
 namespace maily::smtp {
@@ -113,12 +118,12 @@ TEST_F(GranterTest, ASuspendedSiteIsGrantedNothingAndAnotherOneAsBefore) {
   Join();
   const auto site = Learn("a", {});
   Learn("b", {});
-  site->SetSuspended(true, 1);
+  site->SetGate(SiteGate::kSuspended, 1);
   Spend(first_, "a");
   Spend(first_, "b");
   EXPECT_EQ(first_.available("a"), 0u);
   EXPECT_GT(first_.available("b"), 0u);
-  site->SetSuspended(false, 2);
+  site->SetGate(SiteGate::kOpen, 2);
   granter_.PostDistribute();
   executor_.Advance(kTurn);  // more than half of the budget is out
   EXPECT_GT(first_.available("a"), 0u);
@@ -165,6 +170,127 @@ TEST_F(GranterTest, ADomainThatMovesToAnotherSiteTakesItsReservationsAlong) {
   EXPECT_EQ(after->Look({}, executor_.Now()).leased, 1u);
   ASSERT_TRUE(first_.Take("a"));
   EXPECT_EQ(granter_.Opened(kFirst, "a"), after);
+}
+
+constexpr TenantId kAnn(2), kBob(3);
+
+// Two tenants that always have more to send than the one site takes: what each gets, by keys of domains and partitions that it has.
+class SharesTest : public testing::Test {
+ protected:
+  struct Key {
+    std::string name;
+    TenantId tenant;
+    size_t partition;
+  };
+  // Plays `mails` ends of mails, oldest first, a batch at a time with turns between; gives what each tenant had of them.
+  std::map<TenantId, int64_t> Play(const std::vector<Key>& keys, int64_t mails, int64_t at_once, uint32_t connections = 10) {
+    for (task::Credits& credits : credits_) credits = task::Credits();
+    auto site = std::make_shared<Site>("mx.example", SitePolicy{.connections = connections});
+    Granter granter({.budget = 64, .per_domain = true, .weight_of = [](TenantId tenant) { return tenant == kBob ? 3U : 1U; }}, executor_,
+                    executor_);
+    granter.Join(kFirst, credits_[0]);
+    granter.Join(kSecond, credits_[1]);
+    for (const Key& key : keys) {  // the first mail of each is how the site is learnt
+      Want(key);
+      EXPECT_EQ(Want(key), 1u);
+      granter.Opened(PartitionId(static_cast<uint16_t>(key.partition)), key.name, key.tenant);
+      granter.Learn(key.name, site);
+      granter.Begun(key.name, *site);
+      granter.Ended(key.name, site.get());
+    }
+    std::map<TenantId, int64_t> had;
+    std::deque<const Key*> under_way;
+    int64_t ended = 0;
+    while (ended < mails) {
+      for (const Key& key : keys) {
+        for (uint32_t n = Want(key); n > 0; --n) {
+          EXPECT_NE(granter.Opened(PartitionId(static_cast<uint16_t>(key.partition)), key.name, key.tenant), nullptr);
+          granter.Begun(key.name, *site);
+          under_way.push_back(&key);
+        }
+      }
+      for (int64_t n = 0; n < at_once && !under_way.empty(); ++n, ++ended) {
+        ++had[under_way.front()->tenant];
+        granter.Ended(under_way.front()->name, site.get());
+        under_way.pop_front();
+      }
+      executor_.Advance(kTurn);
+    }
+    granter.Leave(kFirst);
+    granter.Leave(kSecond);
+    return had;
+  }
+  // Spends what is there, and asks for more.
+  uint32_t Want(const Key& key) {
+    uint32_t spent = 0;
+    while (credits_[key.partition].Take(key.name)) ++spent;
+    executor_.Run();
+    return spent;
+  }
+
+  ManualExecutor executor_;
+  std::array<task::Credits, 2> credits_;
+};
+
+// Within 5 %, however many mails end at once, and whatever keys they have.
+TEST_F(SharesTest, TenantsShareASiteByTheirWeights) {
+  for (const int64_t at_once : {1, 3, 7, 20}) {
+    const auto had = Play({{"ann", kAnn, 0}, {"bob", kBob, 0}}, 4000, at_once);
+    EXPECT_NEAR(static_cast<double>(had.at(kBob)), 3000, 150) << at_once << " at once";
+  }
+}
+
+TEST_F(SharesTest, ATenantWithManyDomainsAndPartitionsGetsNoMoreForThem) {
+  const auto had =
+      Play({{"ann1", kAnn, 0}, {"ann2", kAnn, 1}, {"ann3", kAnn, 0}, {"ann4", kAnn, 1}, {"ann5", kAnn, 0}, {"bob", kBob, 1}}, 4000, 5);
+  EXPECT_NEAR(static_cast<double>(had.at(kBob)), 3000, 150);
+}
+
+TEST_F(SharesTest, ATenantThatIsAloneGetsAll) {
+  const auto had = Play({{"ann1", kAnn, 0}, {"ann2", kAnn, 1}}, 400, 5);
+  EXPECT_GE(had.at(kAnn), 400);
+}
+
+TEST_F(SharesTest, AVerySlowSiteIsSharedToo) {
+  const auto had = Play({{"ann", kAnn, 0}, {"bob", kBob, 1}}, 400, 1, 1);
+  EXPECT_NEAR(static_cast<double>(had.at(kBob)), 300, 15);
+}
+
+// Who was idle is not made up for what went by meanwhile.
+TEST_F(SharesTest, WhoComesBackBeginsWhereTheOthersAre) {
+  auto site = std::make_shared<Site>("mx.example", SitePolicy{.connections = 1});
+  Granter granter({.budget = 64, .per_domain = true}, executor_, executor_);
+  granter.Join(kFirst, credits_[0]);
+  const std::vector<Key> keys = {{"ann", kAnn, 0}, {"bob", kBob, 0}};
+  for (const Key& key : keys) {
+    Want(key);
+    EXPECT_EQ(Want(key), 1u);
+    granter.Opened(kFirst, key.name, key.tenant);
+    granter.Learn(key.name, site);
+    granter.Begun(key.name, *site);
+    granter.Ended(key.name, site.get());
+  }
+  std::map<TenantId, int> had;
+  const auto play = [&](int mails, bool with_bob) {
+    for (int n = 0; n < mails; ++n) {
+      for (const Key& key : keys) {
+        if (key.tenant == kBob && !with_bob) continue;
+        for (uint32_t spent = Want(key); spent > 0; --spent) {
+          granter.Opened(kFirst, key.name, key.tenant);
+          granter.Begun(key.name, *site);
+          granter.Ended(key.name, site.get());
+          ++had[key.tenant];
+        }
+      }
+      executor_.Advance(Milliseconds(100));
+    }
+  };
+  play(200, false);
+  EXPECT_EQ(had[kBob], 0);
+  had.clear();
+  play(100, true);
+  EXPECT_NEAR(had[kAnn], had[kBob], (had[kAnn] + had[kBob]) / 10.0) << "not all to Bob";
+  granter.Leave(kFirst);
 }
 
 }  // namespace

@@ -9,17 +9,28 @@ namespace {
 constexpr uint32_t kMailsAhead = 2;  // of a connection: one on the wire, one being made
 constexpr int64_t kHourUs = int64_t{3600} * 1'000'000;
 constexpr int64_t kHoursOfDay = 24;
-constexpr size_t kLeasesMax = 16;  // at once; more are asked for only when these are nearly spent
-constexpr uint64_t kLowWater = 4;  // more are asked for when less than this part of the last lease is left
+constexpr size_t kLeasesMax = 16;       // at once; more are asked for only when these are nearly spent
+constexpr uint64_t kOthersEnough = 10;  // replies to mails of other tenants that say whether it is one tenant alone that is refused
+constexpr uint64_t kLowWater = 4;       // more are asked for when less than this part of the last lease is left
 
 // RFC 5321 §4.2.3, RFC 3463 §3.8: not this mail is unwelcome, but so many from here.
+bool IsGreylisting(const Verdict& verdict) {
+  return verdict.text.find("reylist") != std::string::npos || verdict.text.find("raylist") != std::string::npos;  // each mail is
+}
+
 bool AsksForLess(const Verdict& verdict) {
-  if (verdict.text.find("reylist") != std::string::npos || verdict.text.find("raylist") != std::string::npos) return false;  // each mail is
+  if (IsGreylisting(verdict)) return false;
   return verdict.kind == Verdict::Kind::kDeferred &&
          (verdict.code == 421 || (verdict.code / 100 == 4 && verdict.enhanced.starts_with("4.7.")));
 }
 
 }  // namespace
+
+bool IsRefusal(const Verdict& verdict) {
+  const bool answered = verdict.kind == Verdict::Kind::kDeferred || verdict.kind == Verdict::Kind::kBounced;
+  return answered && verdict.code >= 400 && verdict.enhanced.size() >= 5 && verdict.enhanced.compare(1, 3, ".7.") == 0 &&
+         !IsGreylisting(verdict);
+}
 
 std::string_view SiteChangeName(SiteChange::Kind kind) {
   switch (kind) {
@@ -27,10 +38,8 @@ std::string_view SiteChangeName(SiteChange::Kind kind) {
       return "slowed";
     case SiteChange::Kind::kRecovered:
       return "recovered";
-    case SiteChange::Kind::kSuspended:
-      return "suspended";
-    case SiteChange::Kind::kResumed:
-      return "resumed";
+    case SiteChange::Kind::kRefused:
+      return "refused";
   }
   return "";
 }
@@ -43,7 +52,7 @@ uint32_t Site::limit_max() const { return policy_.connections * kMailsAhead; }
 bool Site::TryConnect() {
   const std::lock_guard lock(mutex_);
   // While it is slow, no more connections than mails.
-  if (suspended_ || connections_ >= std::min(policy_.connections, limit_)) {
+  if (suspended() || connections_ >= std::min(policy_.connections, limit_)) {
     starved_ = true;
     return false;
   }
@@ -58,17 +67,17 @@ void Site::Disconnected() {
 
 bool Site::WantsIdleClosed() {
   const std::lock_guard lock(mutex_);
-  return std::exchange(starved_, false) || suspended_;
+  return std::exchange(starved_, false) || gate_ != SiteGate::kOpen;
 }
 
 uint32_t Site::Allowance(Duration now) {
   const std::lock_guard lock(mutex_);
-  return suspended_ || now < paused_until_ ? 0 : limit_;
+  return gate_ != SiteGate::kOpen || now < paused_until_ ? 0 : limit_;
 }
 
 bool Site::AtFullPace(Duration now) {
   const std::lock_guard lock(mutex_);
-  return !suspended_ && now >= paused_until_ && limit_ == limit_max();
+  return gate_ == SiteGate::kOpen && now >= paused_until_ && limit_ == limit_max();
 }
 
 void Site::Roll(Instant wall) {
@@ -144,6 +153,7 @@ bool Site::Begin(Duration now, Instant wall) {
   std::unique_lock lock(mutex_);
   Roll(wall);
   reserved_ -= std::min<uint64_t>(1, reserved_);
+  if (now < paused_until_) return false;  // where it refuses the sender, each that began would be lost
   if (policy_.leased()) {
     const auto lease = std::ranges::find_if(leases_, [&](const SiteLease& one) { return Good(one, wall); });
     if (lease == leases_.end()) {
@@ -189,11 +199,50 @@ SiteTally Site::TakeTally() {
   return std::exchange(tally_, {});
 }
 
-bool Site::Heard(const Verdict& verdict, Duration now, SiteChange& change) {
+void Site::Slow(const Verdict& verdict, Duration now, SiteChange& change) {
+  change = {.site = name_,
+            .kind = SiteChange::Kind::kSlowed,
+            .reply_code = verdict.code,
+            .enhanced_code = verdict.enhanced,
+            .reply_text = verdict.text,
+            .pause = next_pause_};
+  limit_ = 1;
+  taken_since_ = 0;
+  slowed_ = true;
+  paused_until_ = now + next_pause_;
+  next_pause_ = {std::min(policy_.pause_max.us, next_pause_.us * 2)};
+}
+
+bool Site::Refuses(const Verdict& verdict, TenantId tenant) {
+  const bool answered = verdict.code != 0 && (verdict.kind == Verdict::Kind::kDelivered || verdict.kind == Verdict::Kind::kDeferred ||
+                                              verdict.kind == Verdict::Kind::kBounced);
+  if (!answered || policy_.refusals_then == SitePolicy::Then::kNothing) return false;
+  const bool refusal = IsRefusal(verdict);
+  if (replies_.size() >= policy_.refusals_window) {
+    refused_of_last_ -= replies_.front().refused;
+    replies_.pop_front();
+  }
+  replies_.push_back({tenant, refusal});
+  refused_of_last_ += refusal;
+  return refusal && refused_of_last_ * 100 > uint64_t{policy_.refusals_percent} * policy_.refusals_window && !OneTenantAlone(tenant);
+}
+
+bool Site::OneTenantAlone(TenantId tenant) const {
+  uint64_t others = 0;
+  uint64_t refused = 0;
+  for (const Reply& reply : replies_) {
+    others += reply.tenant != tenant;
+    refused += reply.tenant != tenant && reply.refused;
+  }
+  return others >= kOthersEnough && refused * 100 <= uint64_t{policy_.refusals_percent} * others;
+}
+
+bool Site::Heard(const Verdict& verdict, Duration now, SiteChange& change, TenantId tenant) {
   const std::lock_guard lock(mutex_);
   delivered_ += verdict.kind == Verdict::Kind::kDelivered;
   deferred_ += verdict.kind == Verdict::Kind::kDeferred;
   bounced_ += verdict.kind == Verdict::Kind::kBounced;
+  refused_ += IsRefusal(verdict);
   if (verdict.code != 0) last_reply_ = verdict.text;
   const bool asks_for_less = AsksForLess(verdict);
   if (!policy_.warm_up.empty()) {
@@ -201,36 +250,53 @@ bool Site::Heard(const Verdict& verdict, Duration now, SiteChange& change) {
     tally_.slowed += asks_for_less;
     tally_.bounced += verdict.kind == Verdict::Kind::kBounced;
   }
-  if (asks_for_less) {
+  const bool breaks = Refuses(verdict, tenant);
+  // Each probe that is refused costs a mail: one is enough to wait again.
+  const bool probe = slowed_by_refusals_ && IsRefusal(verdict) && policy_.refusals_then != SitePolicy::Then::kNothing;
+  if (breaks) {
+    const SiteRefusals refusals{.refused = refused_of_last_, .replies = replies_.size()};
+    replies_.clear();
+    refused_of_last_ = 0;
+    const bool paused = now < paused_until_;
+    if (paused && policy_.refusals_then == SitePolicy::Then::kSlow) return false;
+    if (paused) next_pause_ = {std::max(policy_.pause_min.us, next_pause_.us / 2)};  // it is the same pause, said once more
+    Slow(verdict, now, change);
+    change.refusals = refusals;
+    change.refusals_percent = policy_.refusals_percent;
+    change.refusals_window = policy_.refusals_window;
+    if (policy_.refusals_then == SitePolicy::Then::kSuspend) change.kind = SiteChange::Kind::kRefused;
+    slowed_by_refusals_ = true;
+    return true;
+  }
+  if (asks_for_less || probe) {
     if (now < paused_until_) return false;  // of the same burst
-    change = {.site = name_,
-              .kind = SiteChange::Kind::kSlowed,
-              .reply_code = verdict.code,
-              .enhanced_code = verdict.enhanced,
-              .reply_text = verdict.text,
-              .pause = next_pause_};
-    limit_ = 1;
-    taken_since_ = 0;
-    slowed_ = true;
-    paused_until_ = now + next_pause_;
-    next_pause_ = {std::min(policy_.pause_max.us, next_pause_.us * 2)};
+    Slow(verdict, now, change);
     return true;
   }
   if (verdict.kind != Verdict::Kind::kDelivered || !slowed_ || now < paused_until_ || ++taken_since_ < limit_) return false;
   taken_since_ = 0;
   limit_ = std::min(limit_max(), limit_ * 2);
   if (limit_ < limit_max()) return false;
-  slowed_ = false;
+  slowed_ = slowed_by_refusals_ = false;
   next_pause_ = policy_.pause_min;
   change = {.site = name_, .kind = SiteChange::Kind::kRecovered};
   return true;
 }
 
-bool Site::SetSuspended(bool suspended, uint64_t revision) {
+bool Site::SetGate(SiteGate gate, uint64_t revision) {
   const std::lock_guard lock(mutex_);
   if (revision <= revision_) return false;
   revision_ = revision;
-  return suspended_.exchange(suspended) != suspended;
+  return gate_.exchange(gate) != gate;
+}
+
+void Site::TakeUp(const SitePace& pace, Duration now) {
+  const std::lock_guard lock(mutex_);
+  if (slowed_ || delivered_ + deferred_ + bounced_ > 0) return;
+  slowed_ = true;
+  limit_ = 1;
+  if (pace.paused_for.us > 0) paused_until_ = now + Duration{std::min(pace.paused_for.us, policy_.pause_max.us)};
+  next_pause_ = {std::clamp(pace.pause.us * 2, policy_.pause_min.us, policy_.pause_max.us)};
 }
 
 Site::Status Site::Look(Duration now, Instant wall) const {
@@ -242,13 +308,16 @@ Site::Status Site::Look(Duration now, Instant wall) const {
           .connections = connections_,
           .limit = limit_,
           .paused_for = now < paused_until_ ? paused_until_ - now : Duration{},
-          .suspended = suspended_,
+          .slowed = slowed_,
+          .gate = gate_,
           .this_hour = same_hour ? of_hour_ : 0,
           .today = same_day ? of_day_ : 0,
           .leased = Leased(wall),
           .delivered = delivered_,
           .deferred = deferred_,
           .bounced = bounced_,
+          .refused = refused_,
+          .refusals = {.refused = refused_of_last_, .replies = replies_.size()},
           .last_reply = last_reply_};
 }
 
@@ -266,8 +335,8 @@ void Sites::Changed() {
   for (const auto& changed : all) changed();
 }
 
-void Sites::SetSuspended(const std::string& name, bool suspended, uint64_t revision) {
-  if (At(name)->SetSuspended(suspended, revision)) Changed();
+void Sites::SetGate(const std::string& name, SiteGate gate, uint64_t revision) {
+  if (At(name)->SetGate(gate, revision)) Changed();
 }
 
 void Sites::Lend(Site& site, const SiteLease& lease, Duration ask_again) {
@@ -280,10 +349,10 @@ std::shared_ptr<Site> Sites::At(const std::string& name) {
   const auto found = sites_.find(name);
   if (found != sites_.end()) return found->second;
   if (sites_.size() >= count_max_) {
-    // Those that only stand here. A suspended site is not forgotten: it would begin anew, as the others do; nor one with leases: their
-    // mails would be lost to the day.
+    // Those that only stand here. One where mails do not begin is not forgotten: it would begin anew, as the others do; nor one with
+    // leases: their mails would be lost to the day.
     std::erase_if(sites_, [](const auto& entry) {
-      return entry.second.use_count() == 1 && !entry.second->suspended() && !entry.second->holds_leases();
+      return entry.second.use_count() == 1 && entry.second->gate() == SiteGate::kOpen && !entry.second->holds_leases();
     });
   }
   return sites_.emplace(name, std::make_shared<Site>(name, policy_of_(name), wants_)).first->second;

@@ -1,6 +1,8 @@
 // See site_home.h.
 #include "processors/effects/smtp/site_home.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "maily/sites/v1/commands.pb.h"
@@ -34,15 +36,37 @@ struct SiteHome::Message {
   Duration delay = kDelayMin;
 };
 
+namespace {
+
+sites::v1::SiteRefusals RefusalsOf(const SiteChange& change) {
+  sites::v1::SiteRefusals refusals;
+  refusals.set_refused(change.refusals.refused);
+  refusals.set_replies(change.refusals.replies);
+  refusals.set_limit_percent(change.refusals_percent);
+  refusals.set_window(change.refusals_window);
+  return refusals;
+}
+
+}  // namespace
+
 void SiteHome::Report(const SiteChange& change) {
-  if (change.kind == SiteChange::Kind::kSlowed) {
+  if (change.kind == SiteChange::Kind::kSlowed || change.kind == SiteChange::Kind::kRefused) {
     sites::v1::SlowSite slow;
     slow.set_site(change.site);
     slow.set_reply_code(change.reply_code);
     slow.set_enhanced_code(change.enhanced_code);
     slow.set_reply_text(change.reply_text);
     slow.set_pause_us(change.pause.us);
+    if (change.refusals.replies > 0) *slow.mutable_refusals() = RefusalsOf(change);
     Tell(change.site, TypeNumberOf<sites::v1::SlowSite>(), schema::Encode(slow));
+    if (change.kind == SiteChange::Kind::kSlowed) return;
+    sites::v1::SuspendSite suspend;
+    suspend.set_site(change.site);
+    suspend.set_reason(fmt::format("it refuses the sender ({} {}): {} of its last {} replies, limit {} % of {}", change.reply_code,
+                                   change.enhanced_code, change.refusals.refused, change.refusals.replies, change.refusals_percent,
+                                   change.refusals_window));
+    *suspend.mutable_refusals() = RefusalsOf(change);
+    Tell(change.site, TypeNumberOf<sites::v1::SuspendSite>(), schema::Encode(suspend));
   } else if (change.kind == SiteChange::Kind::kRecovered) {
     sites::v1::RecoverSite recover;
     recover.set_site(change.site);

@@ -27,7 +27,7 @@ class SiteHome : public std::enable_shared_from_this<SiteHome> {
   SiteHome(command::Sender& sender, command::Replies& replies, Executor& executor, Clock& clock, Entropy& entropy, uint16_t partition_count)
       : sender_(sender), replies_(replies), executor_(executor), clock_(clock), entropy_(entropy), partition_count_(partition_count) {}
 
-  // A site is slower, or as fast as before; of suspensions others tell.
+  // A site is slower, as fast as before, or to be suspended by the rule of refusals; of other suspensions others tell.
   void Report(const SiteChange& change);
   // A command, as bytes. `durable`: called once it is, or was dropped.
   void Tell(const std::string& site, TypeNumber type, std::string payload, Job durable = {});

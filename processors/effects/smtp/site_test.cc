@@ -159,27 +159,142 @@ TEST(Site, OnlyAReplyAboutTheSenderSlows) {
   EXPECT_TRUE(slows(Reply(Verdict::Kind::kDeferred, 450, "4.7.28", "rate of mail from your address")));
   EXPECT_FALSE(slows(Reply(Verdict::Kind::kDeferred, 451, "4.7.1", "Greylisted, come back in 5 minutes"))) << "each mail is";
   EXPECT_FALSE(slows(Reply(Verdict::Kind::kDeferred, 452, "4.2.2", "mailbox full")));
-  EXPECT_FALSE(slows(Reply(Verdict::Kind::kBounced, 550, "5.7.1")));
+  EXPECT_FALSE(slows(Reply(Verdict::Kind::kBounced, 550, "5.7.1"))) << "one does not";
   EXPECT_FALSE(slows(Reply(Verdict::Kind::kDeferred, 0))) << "no reply";
 }
 
 TEST(Site, ASuspendedSiteTakesNothing) {
   Site site("s", {});
-  EXPECT_TRUE(site.SetSuspended(true, 1));
-  EXPECT_FALSE(site.SetSuspended(true, 1));
+  EXPECT_TRUE(site.SetGate(SiteGate::kSuspended, 1));
+  EXPECT_FALSE(site.SetGate(SiteGate::kSuspended, 1));
   EXPECT_FALSE(site.TryConnect());
   EXPECT_EQ(site.Allowance(Seconds(1)), 0u);
   EXPECT_TRUE(site.WantsIdleClosed());
-  EXPECT_TRUE(site.SetSuspended(false, 2));
-  EXPECT_FALSE(site.SetSuspended(true, 1)) << "decided before, heard later";
+  EXPECT_TRUE(site.SetGate(SiteGate::kOpen, 2));
+  EXPECT_FALSE(site.SetGate(SiteGate::kSuspended, 1)) << "decided before, heard later";
   EXPECT_TRUE(site.TryConnect());
+}
+
+TEST(Site, ADrainedSiteTakesNothingNewAndLetsWhatIsUnderWayEnd) {
+  Site site("s", {.mails_per_day = 10});
+  site.Lend({.mails = 10, .hour = kNoonHour, .until = kNoon + Seconds(600)}, Seconds(0));
+  EXPECT_EQ(site.Take(1, Seconds(1), kNoon), 1u);
+  EXPECT_TRUE(site.SetGate(SiteGate::kDraining, 1));
+  EXPECT_EQ(site.Allowance(Seconds(1)), 0u) << "no credits";
+  EXPECT_FALSE(site.TryReserve(Seconds(1), kNoon));
+  EXPECT_TRUE(site.TryConnect()) << "for a mail that waits";
+  EXPECT_TRUE(site.Begin(Seconds(1), kNoon));
+  EXPECT_FALSE(site.suspended()) << "its final dot is handed over";
+  EXPECT_TRUE(site.WantsIdleClosed());
+  EXPECT_TRUE(site.SetGate(SiteGate::kSuspended, 2));
+  EXPECT_FALSE(site.TryConnect());
+  EXPECT_TRUE(site.SetGate(SiteGate::kOpen, 3));
+  EXPECT_GT(site.Allowance(Seconds(1)), 0u);
+}
+
+TEST(Site, TakesUpAPauseOfAProcessThatRanBefore) {
+  Site site("s", {.connections = 2, .pause_min = Seconds(60)});
+  site.TakeUp({.pause = Seconds(120), .paused_for = Seconds(90)}, Seconds(1000));
+  EXPECT_EQ(site.Allowance(Seconds(1089)), 0u);
+  EXPECT_EQ(site.Allowance(Seconds(1090)), 1u) << "the probe";
+  SiteChange change;
+  EXPECT_TRUE(site.Heard(kBusy, Seconds(1091), change));
+  EXPECT_EQ(change.pause, Seconds(240)) << "twice as long as the one that was taken up";
+}
+
+TEST(Site, TakesUpThatItIsProbedWhereThePauseIsOverAndTellsThatItRecovers) {
+  Site site("s", {.connections = 2});
+  site.TakeUp({.pause = Seconds(60), .paused_for = Seconds(-3600)}, Seconds(10));
+  EXPECT_EQ(site.Allowance(Seconds(10)), 1u);
+  SiteChange change;
+  int mails = 1;
+  while (!site.Heard(kTaken, Seconds(11), change)) ++mails;
+  EXPECT_EQ(change.kind, SiteChange::Kind::kRecovered);
+  EXPECT_EQ(mails, 1 + 2);
+}
+
+TEST(Site, WhatAProcessHeardItselfIsNewerThanWhatIsTakenUp) {
+  Site site("s", {.connections = 2});
+  SiteChange change;
+  site.Heard(kTaken, Seconds(5), change);
+  site.TakeUp({.pause = Seconds(60), .paused_for = Seconds(60)}, Seconds(10));
+  EXPECT_EQ(site.Allowance(Seconds(10)), 4u);
+}
+
+const Verdict kRefused = Reply(Verdict::Kind::kBounced, 550, "5.7.1", "your domain is blocked");
+constexpr TenantId kAnn(2), kBob(3);
+
+TEST(Site, RefusalsOfTheSenderAboveTheirPartSlowWithTheNumbers) {
+  Site site("s", {.connections = 4, .pause_min = Seconds(60)});
+  SiteChange change;
+  for (int n = 0; n < 30; ++n) EXPECT_FALSE(site.Heard(kTaken, Seconds(1), change, kAnn));
+  for (int n = 0; n < 10; ++n) EXPECT_FALSE(site.Heard(kRefused, Seconds(1), change, kAnn)) << "5 % of 200";
+  EXPECT_TRUE(site.Heard(kRefused, Seconds(1), change, kAnn));
+  EXPECT_EQ(change.kind, SiteChange::Kind::kSlowed);
+  EXPECT_EQ(change.refusals.refused, 11u);
+  EXPECT_EQ(change.refusals.replies, 41u);
+  EXPECT_EQ(change.enhanced_code, "5.7.1");
+  EXPECT_EQ(site.Allowance(Seconds(60)), 0u);
+  EXPECT_EQ(site.Allowance(Seconds(61)), 1u);
+  EXPECT_TRUE(site.Heard(kRefused, Seconds(62), change, kAnn)) << "a probe that is refused costs a mail: one is enough";
+  EXPECT_EQ(change.pause, Seconds(120));
+  while (!site.Heard(kTaken, Seconds(200), change, kAnn)) continue;
+  EXPECT_EQ(change.kind, SiteChange::Kind::kRecovered);
+  EXPECT_FALSE(site.Heard(kRefused, Seconds(201), change, kAnn)) << "it is counted anew";
+}
+
+TEST(Site, WhatWasReservedBeforeAPauseDoesNotBeginInIt) {
+  Site site("s", {.pause_min = Seconds(60)});
+  EXPECT_EQ(site.Take(3, Seconds(1), kNoon), 3u);
+  EXPECT_TRUE(site.Begin(Seconds(1), kNoon));
+  SiteChange change;
+  EXPECT_TRUE(site.Heard(kBusy, Seconds(2), change));
+  EXPECT_FALSE(site.Begin(Seconds(2), kNoon));
+  EXPECT_TRUE(site.Begin(Seconds(62), kNoon));
+  EXPECT_EQ(site.Look(Seconds(62), kNoon).today, 2u);
+}
+
+TEST(Site, OnlyTheLastRepliesCount) {
+  Site site("s", {.refusals_percent = 10, .refusals_window = 20});
+  SiteChange change;
+  for (int n = 0; n < 200; ++n) EXPECT_FALSE(site.Heard(n % 11 == 0 ? kRefused : kTaken, Seconds(1), change)) << "at most 2 of 20";
+  for (int n = 0; n < 20; ++n) EXPECT_FALSE(site.Heard(kTaken, Seconds(1), change));
+  EXPECT_EQ(site.Look(Seconds(1), kNoon).refusals.refused, 0u);
+  EXPECT_EQ(site.Look(Seconds(1), kNoon).refused, 19u);
+}
+
+TEST(Site, TheRuleMayAskForASuspensionOrForNothing) {
+  SiteChange change;
+  const auto heard = [&](SitePolicy::Then then) {
+    Site site("s", {.refusals_then = then, .refusals_percent = 5, .refusals_window = 20});
+    bool any = false;
+    for (int n = 0; n < 20; ++n) any = site.Heard(kRefused, Seconds(1), change) || any;
+    return any;
+  };
+  EXPECT_TRUE(heard(SitePolicy::Then::kSuspend));
+  EXPECT_EQ(change.kind, SiteChange::Kind::kRefused);
+  EXPECT_FALSE(heard(SitePolicy::Then::kNothing));
+}
+
+TEST(Site, OneTenantThatIsRefusedAloneSlowsNoOther) {
+  SiteChange change;
+  Site site("s", {});
+  for (int n = 0; n < 60; ++n) {
+    EXPECT_FALSE(site.Heard(kTaken, Seconds(1), change, kAnn));
+    EXPECT_FALSE(site.Heard(kRefused, Seconds(1), change, kBob)) << "it is about Bob's domain: his campaign's safety stop is there for it";
+  }
+  bool slowed = false;
+  for (int n = 0; n < 60 && !slowed; ++n) {
+    slowed = site.Heard(kRefused, Seconds(1), change, kAnn) || site.Heard(kRefused, Seconds(1), change, kBob);
+  }
+  EXPECT_TRUE(slowed) << "it is about all";
 }
 
 TEST(Sites, AreMadeByTheirPolicyAndForgottenWhenNobodyUsesThem) {
   Sites sites([](std::string_view site) { return SitePolicy{.connections = site == "big" ? 20u : 1u}; }, 3);
   const auto big = sites.At("big");
   EXPECT_EQ(big->policy().connections, 20u);
-  sites.SetSuspended("a", true, 1);
+  sites.SetGate("a", SiteGate::kSuspended, 1);
   sites.At("b");
   EXPECT_EQ(sites.At("big"), big);
   sites.At("c");
