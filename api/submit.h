@@ -30,6 +30,8 @@ struct Shape {
   std::string_view id_member = {};   // of the answer, "list_id": becomes "id"
   std::string_view collection = {};  // of Location: "/v1/lists"
   Json more = Json::object();        // what only the request knows
+  std::vector<std::string_view> hidden = {};                        // members of the answer that are not for the client
+  std::function<void(const gateway::Verdict&)> decided = {};        // called before the client is answered; must not block
   std::string_view also_done = {};   // the code of a refusal that says it is so already: 204
 };
 

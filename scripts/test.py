@@ -36,6 +36,7 @@ END_TO_END = [
     ("mta_sts", ["python3", "tests/e2e/mta_sts.py", "--maily", RELEASE]),
     ("sites", ["python3", "tests/e2e/sites.py", "--maily", RELEASE]),
     ("domain_check", ["python3", "tests/e2e/domain_check.py", "--maily", RELEASE]),
+    ("assets", ["python3", "tests/e2e/assets.py", "--maily", RELEASE]),
     ("suppressions", ["python3", "tests/e2e/suppressions.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("safety", ["python3", "tests/e2e/safety.py", "--maily", RELEASE]),

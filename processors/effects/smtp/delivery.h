@@ -17,6 +17,7 @@
 
 #include "processors/effects/effect.h"
 #include "processors/effects/smtp/attempt_slots.h"
+#include "processors/effects/smtp/encoded.h"
 #include "processors/effects/smtp/message.h"
 #include "processors/effects/smtp/policies.h"
 #include "processors/effects/smtp/pool.h"
@@ -60,6 +61,7 @@ struct SharedOptions {
   std::string tracking_base_url;  // without a slash at its end
   Returns returns = {};
   uint32_t credits_per_connection = 2;  // one on the wire, one being made; a quick site has more ahead (granter.h)
+  std::shared_ptr<EncodedTails> tails = nullptr;  // of mails with images or attachments; null: those are put off
   uint16_t tick = 0;                    // type of the command that renews a lease: decided as nothing at all
 };
 
