@@ -42,8 +42,8 @@ def upload(world):
             file.write(data)
         made = cli(world, "asset", "add", path)
         check(made["id"] == sha(data) and made["size"] == len(data), f"{made}")
-    names = {row["name"] for row in cli(world, "asset", "list")["items"]}
-    check(names == {"logo.png", "sky.png", "list.pdf", "unused.png"}, f"{names}")
+    wanted = {"logo.png", "sky.png", "list.pdf", "unused.png"}
+    wait_for("they are listed", lambda: {row["name"] for row in cli(world, "asset", "list")["items"]} == wanted, 20, world.server)
     for path in blobs(world):
         with open(path, "rb") as file:
             stored = file.read()
@@ -106,8 +106,10 @@ def run(world):
     check(cli(world, "asset", "delete", sha(PNG), code=3)["code"] == "asset_in_use", "a used asset was deleted")
 
     campaign = api.ok("POST", "/v1/campaigns", {"name": "c", "template_id": saved["id"], "list_id": 1, "from": "Shop <news@shop.example.com>"})["id"]
-    preview = wait_for("a preview", lambda: api.call("GET", f"/v1/campaigns/{campaign}/preview?email=person-1%40example.com"), 20)
-    check(preview[0] == 200 and FILE_NAME in str(received(preview[1]["message"].encode())[2].keys()), f"preview: {preview[0]}")
+    asked = f"/v1/campaigns/{campaign}/preview?email=person-1%40example.com"
+    preview = wait_for("a preview", lambda: (lambda answer: answer[0] == 200 and answer[1])(api.call("GET", asked)), 20, world.server)
+    check(received(preview["message"].encode())[2].get(FILE_NAME) == PDF, "the preview has not the file")
+    check([warning["code"] for warning in preview["warnings"]] == ["missing_alt"], f"preview: {preview['warnings']}")
     api.ok("POST", f"/v1/campaigns/{campaign}:launch")
     wait_for("the campaign completes", lambda: api.ok("GET", f"/v1/campaigns/{campaign}")["status"] == "completed", 120, world.server)
     all_mails = mails(world)
