@@ -21,15 +21,17 @@ observe::Counter Removed() {
 
 struct AssetSweep::Impl : std::enable_shared_from_this<Impl> {
   Impl(const Dependencies& parts_in, Options options_in)
-      : parts(parts_in), options(std::move(options_in)), gateway({.sender = parts.sender,
-                                                                  .replies = parts.replies,
-                                                                  .keyring = parts.keyring,
-                                                                  .views = parts.views,
-                                                                  .clock = parts.clock,
-                                                                  .entropy = parts.entropy,
-                                                                  .executor = parts.executor,
-                                                                  .blocking = *parts.blocking.front(),
-                                                                  .log = parts.log}) {}
+      : parts(parts_in),
+        options(std::move(options_in)),
+        gateway({.sender = parts.sender,
+                 .replies = parts.replies,
+                 .keyring = parts.keyring,
+                 .views = parts.views,
+                 .clock = parts.clock,
+                 .entropy = parts.entropy,
+                 .executor = parts.executor,
+                 .blocking = *parts.blocking.front(),
+                 .log = parts.log}) {}
   Executor& blocking() const { return *parts.blocking.front(); }
 
   void Later(Duration delay) {
@@ -78,7 +80,8 @@ struct AssetSweep::Impl : std::enable_shared_from_this<Impl> {
   }
   // 2
   bool Named(const schema::AssetStore::Copy& copy) const {
-    const auto rows = parts.views.Query("asset_blob", {{"tenant", sql::Value::Integer(copy.tenant.value())}, {"asset_id", sql::Value::Text(copy.id)}});
+    const auto rows =
+        parts.views.Query("asset_blob", {{"tenant", sql::Value::Integer(copy.tenant.value())}, {"asset_id", sql::Value::Text(copy.id)}});
     return rows && !rows->empty() && rows->at(0, "blob").bytes == copy.blob;
   }
   void Ask(const std::shared_ptr<Going>& going) {

@@ -41,7 +41,8 @@ http::Problem NotHere() {
 std::optional<http::Problem> CheckUpload(const Call& call, const std::string& name, std::string& type) {
   const AssetSettings& settings = call.api->parts.assets;
   if (!schema::IsAssetName(name)) {
-    return BadParameter("name", "1 to 100 letters, digits, dots, hyphens and underscores, with a letter or digit in front, like logo.png", 422);
+    return BadParameter("name", "1 to 100 letters, digits, dots, hyphens and underscores, with a letter or digit in front, like logo.png",
+                        422);
   }
   const std::string_view said = call.request.headers["content-type"];
   std::string_view bare = said.substr(0, said.find(';'));
@@ -61,22 +62,19 @@ std::optional<http::Problem> CheckUpload(const Call& call, const std::string& na
   if (call.request.body.size() > settings.bytes_max) {
     return http::Problem{.status = 413,
                          .code = "body_too_large",
-                         .message = fmt::format("an asset has at most {} bytes here (asset_kb_max), and this one has {}", settings.bytes_max,
-                                                call.request.body.size())};
+                         .message = fmt::format("an asset has at most {} bytes here (asset_kb_max), and this one has {}",
+                                                settings.bytes_max, call.request.body.size())};
   }
   if (!LooksLike(type, call.request.body)) {
-    return http::Problem{.status = 422,
-                         .code = "asset_type_refused",
-                         .message = fmt::format("these bytes are no {}: they begin otherwise", type)};
+    return http::Problem{
+        .status = 422, .code = "asset_type_refused", .message = fmt::format("these bytes are no {}: they begin otherwise", type)};
   }
   return std::nullopt;
 }
 
 // Off the API's executor: the blob that nobody names is removed. What fails is left to the sweep.
 void RemoveSoon(const std::shared_ptr<Shared>& api, std::string blob) {
-  api->blocking().Post([api, blob = std::move(blob)] {
-    api->parts.assets.store->Remove(blob).IgnoreError("the sweep finds it");
-  });
+  api->blocking().Post([api, blob = std::move(blob)] { api->parts.assets.store->Remove(blob).IgnoreError("the sweep finds it"); });
 }
 
 Json AssetJson(const Shared& api, TenantId tenant, const Rows& rows, size_t row) {
@@ -133,7 +131,8 @@ void AddAsset(Call call) {
       command.set_blob(put);
     }
     order.payload = command.SerializeAsString();
-    Shape shape{.status = 201, .more = {{"id", id}, {"name", name}, {"content_type", type}, {"size", bytes.size()}, {"url", Address(call, id)}}};
+    Shape shape{.status = 201,
+                .more = {{"id", id}, {"name", name}, {"content_type", type}, {"size", bytes.size()}, {"url", Address(call, id)}}};
     shape.decided = [api = call.api, put](const gateway::Verdict& verdict) {
       if (put.empty() || verdict.kind != gateway::Verdict::Kind::kDecided) return;
       if (AnswerOf(verdict).value("blob", "") != put) RemoveSoon(api, put);  // refused, or the bytes were there
@@ -269,9 +268,9 @@ void Serve(const std::shared_ptr<Shared>& api, const Request& request, Respond r
 
 std::vector<http::Route> HostedRoutes(std::shared_ptr<Shared> api) {
   std::vector<http::Route> routes;
-  routes.push_back({.method = http::Method::kGet,
-                    .pattern = "/a/{tenant}/{id}",
-                    .handler = [api](const Request& request, Respond respond) { Serve(api, request, std::move(respond)); }});
+  routes.push_back({.method = http::Method::kGet, .pattern = "/a/{tenant}/{id}", .handler = [api](const Request& request, Respond respond) {
+                      Serve(api, request, std::move(respond));
+                    }});
   return routes;
 }
 

@@ -1,6 +1,7 @@
 // Assets over HTTP: uploads, and the public address that mails point at.
 //
-//   GET /a/{tenant}/{id}   the bytes; no key: who knows the SHA-256 knows the bytes. Never changes, so caches may keep it for ever; needs no
+//   GET /a/{tenant}/{id}   the bytes; no key: who knows the SHA-256 knows the bytes. Never changes, so caches may keep it for ever; needs
+//   no
 //                          read model. An image is shown, anything else is offered as a file; nothing of it can run as a page of ours.
 // What was read and opened is kept for a minute, kHostedBytesMax together.
 #pragma once

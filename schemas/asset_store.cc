@@ -48,7 +48,8 @@ bool ReadName(const std::string& blob, AssetStore::Copy& copy) {
   if (!rest.starts_with(kFolder)) return false;
   rest.remove_prefix(kFolder.size());
   const size_t slash = rest.find('/');
-  if (slash == std::string_view::npos || !rest.starts_with('t') || rest.size() != slash + 1 + kIdDigits + 1 + kStampDigits + kRandomBytes * 2)
+  if (slash == std::string_view::npos || !rest.starts_with('t') ||
+      rest.size() != slash + 1 + kIdDigits + 1 + kStampDigits + kRandomBytes * 2)
     return false;
   uint32_t tenant = 0;
   int64_t ms = 0;

@@ -6,8 +6,8 @@
 
 namespace maily::assets {
 
-inline constexpr uint64_t kAssetsMax = 10'000;                  // of one tenant
-inline constexpr uint64_t kBytesMax = uint64_t{10} << 30;       // of all of them
+inline constexpr uint64_t kAssetsMax = 10'000;                 // of one tenant
+inline constexpr uint64_t kBytesMax = uint64_t{10} << 30;      // of all of them
 inline constexpr Duration kUploadPatience = Seconds(60 * 60);  // from the blob to the decision
 
 // Answers asset (64 hexadecimal digits) and blob, the one that is named now: that of the command, or an earlier one of the same bytes.

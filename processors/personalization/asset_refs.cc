@@ -12,8 +12,8 @@ constexpr size_t kIdDigits = 64;
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 bool EndsWithNoCase(std::string_view text, std::string_view lower) {
-  return text.size() >= lower.size() &&
-         std::equal(lower.begin(), lower.end(), text.end() - static_cast<std::ptrdiff_t>(lower.size()), [](char a, char b) { return a == Lower(b); });
+  return text.size() >= lower.size() && std::equal(lower.begin(), lower.end(), text.end() - static_cast<std::ptrdiff_t>(lower.size()),
+                                                   [](char a, char b) { return a == Lower(b); });
 }
 
 bool Begins(char c) { return c == '"' || c == '\'' || c == '=' || c == '('; }
@@ -68,7 +68,8 @@ std::vector<std::string> FindHostedIds(std::string_view text, uint32_t tenant) {
   for (size_t at = 0; (at = text.find(wanted, at)) != std::string_view::npos;) {
     at += wanted.size();
     std::string id(text.substr(at, kIdDigits));
-    const bool fits = id.size() == kIdDigits && std::ranges::all_of(id, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    const bool fits =
+        id.size() == kIdDigits && std::ranges::all_of(id, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
     if (fits && std::ranges::find(ids, id) == ids.end()) ids.push_back(std::move(id));
   }
   return ids;

@@ -12,10 +12,10 @@ namespace maily::personalization {
 struct HtmlToken {
   enum class Kind : uint8_t { kText, kOpen, kClose, kEnd };
   Kind kind = Kind::kEnd;
-  std::string name = {};             // of a tag, in lower case
-  std::string_view text = {};        // of a text as spelled; of a tag its attributes as spelled
-  size_t offset = 0;                 // in the source
-  bool closes_itself = false;        // <x/>
+  std::string name = {};       // of a tag, in lower case
+  std::string_view text = {};  // of a text as spelled; of a tag its attributes as spelled
+  size_t offset = 0;           // in the source
+  bool closes_itself = false;  // <x/>
 };
 
 class HtmlReader {

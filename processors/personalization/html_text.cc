@@ -20,9 +20,9 @@ bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' ||
 
 // Ones that have lines of their own, and those with an empty line around them.
 const std::set<std::string_view>& Blocks() {
-  static const std::set<std::string_view> names = {"address", "article", "aside",  "center", "dd",   "details", "div",     "dl",     "dt",
-                                                   "fieldset", "figcaption", "figure", "footer", "form", "header",  "li",      "main",   "nav",
-                                                   "option",  "section", "summary", "tr",     "caption", "body",  "html",    "legend"};
+  static const std::set<std::string_view> names = {
+      "address", "article", "aside", "center", "dd",  "details", "div",     "dl",      "dt", "fieldset", "figcaption", "figure", "footer",
+      "form",    "header",  "li",    "main",   "nav", "option",  "section", "summary", "tr", "caption",  "body",       "html",   "legend"};
   return names;
 }
 const std::set<std::string_view>& Paragraphs() {
@@ -36,7 +36,8 @@ bool IsSilent(std::string_view name) {
 }
 // Those that have no content, so they hide nothing.
 bool IsVoid(std::string_view name) {
-  static const std::set<std::string_view> names = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"};
+  static const std::set<std::string_view> names = {"area", "base",  "br",   "col",  "embed",  "hr",
+                                                   "img",  "input", "link", "meta", "source", "wbr"};
   return names.contains(name);
 }
 
@@ -323,8 +324,8 @@ class Writer {
     CloseLink();
     target_ = std::string(Trim(Visible(AttributeOf(tag.text, "href"))));
     const auto is = [&](std::string_view scheme) {
-      return target_.size() >= scheme.size() &&
-             std::equal(scheme.begin(), scheme.end(), target_.begin(), [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
+      return target_.size() >= scheme.size() && std::equal(scheme.begin(), scheme.end(), target_.begin(),
+                                                           [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
     };
     if (target_.starts_with('#') || is("javascript:") || target_.find_first_of("<>\n") != std::string::npos) target_.clear();
     link_at_ = lines_.size();

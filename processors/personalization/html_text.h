@@ -1,7 +1,7 @@
 // The text part of a mail, made from its HTML. Pure; thread: any; linear in the size of the source.
 //
-// A tolerant pass over tags, not a tree: what stands between {{ }} and {% %} is copied as it is wherever it stands, and a tree builder would
-// move it (HTML "foster-parents" text that stands between table rows). Nothing is a reason to refuse.
+// A tolerant pass over tags, not a tree: what stands between {{ }} and {% %} is copied as it is wherever it stands, and a tree builder
+// would move it (HTML "foster-parents" text that stands between table rows). Nothing is a reason to refuse.
 //   headings        a line of their own; h1 and h2 underlined
 //   links           "name <target>"; the target alone where it is the name; nothing for anchors (#…) and scripts
 //   lists           "* " and "1. ", indented by two spaces a level

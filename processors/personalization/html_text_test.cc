@@ -13,8 +13,10 @@ namespace maily::personalization {
 namespace {
 
 TEST(HtmlText, ParagraphsAndWhiteSpace) {
-  EXPECT_EQ(TextFromHtml("<html><head><title>T</title><style>p{}</style></head><body>\n<p>Hello\n  <b>dear</b>   Ann,</p>\n<p>second</p></body></html>"),
-            "Hello dear Ann,\n\nsecond\n");
+  EXPECT_EQ(
+      TextFromHtml(
+          "<html><head><title>T</title><style>p{}</style></head><body>\n<p>Hello\n  <b>dear</b>   Ann,</p>\n<p>second</p></body></html>"),
+      "Hello dear Ann,\n\nsecond\n");
   EXPECT_EQ(TextFromHtml("<div>a</div><div>b</div>c<br>d<br><br>e"), "a\nb\nc\nd\n\ne\n");
   EXPECT_EQ(TextFromHtml("a<br><br><br><br>b"), "a\n\nb\n");
   EXPECT_EQ(TextFromHtml("<p>one<hr>two"), "one\n\n----------\n\ntwo\n");
@@ -31,7 +33,8 @@ TEST(HtmlText, LinksSayTheirTargets) {
   EXPECT_EQ(TextFromHtml("<a href='mailto:a@b.example'>a@b.example</a>"), "a@b.example\n");
   EXPECT_EQ(TextFromHtml("<a href='{{ unsubscribe_url }}'>Opt out</a>"), "Opt out <{{ unsubscribe_url }}>\n");
   EXPECT_EQ(TextFromHtml("<a href='https://x.example/'>open"), "open <https://x.example/>\n");
-  EXPECT_EQ(TextFromHtml("<a href='https://x.example/'>a<a href='https://y.example/'>b</a>"), "a <https://x.example/>b <https://y.example/>\n");
+  EXPECT_EQ(TextFromHtml("<a href='https://x.example/'>a<a href='https://y.example/'>b</a>"),
+            "a <https://x.example/>b <https://y.example/>\n");
 }
 
 TEST(HtmlText, HeadingsListsAndQuotes) {
@@ -49,7 +52,8 @@ TEST(HtmlText, TablesAreFlattened) {
   EXPECT_EQ(TextFromHtml("<table role=\"presentation\"><tr><td>left</td><td>right</td></tr></table>"), "left\nright\n");
   EXPECT_EQ(TextFromHtml("<table role=presentation><tr><td><table><tr><td>a</td><td>b</td></tr></table></td></tr></table>"), "a | b\n");
   // What a tree builder would move in front of the table.
-  EXPECT_EQ(TextFromHtml("<table>{% for p in x %}<tr><td>{{ p }}</td></tr>{% endfor %}</table>"), "{% for p in x %}\n{{ p }}\n{% endfor %}\n");
+  EXPECT_EQ(TextFromHtml("<table>{% for p in x %}<tr><td>{{ p }}</td></tr>{% endfor %}</table>"),
+            "{% for p in x %}\n{{ p }}\n{% endfor %}\n");
 }
 
 TEST(HtmlText, NothingOfCssScriptsAndWhatIsHidden) {
@@ -60,7 +64,8 @@ TEST(HtmlText, NothingOfCssScriptsAndWhatIsHidden) {
 }
 
 TEST(HtmlText, PlaceholdersAndTagsOfTemplatesStay) {
-  EXPECT_EQ(TextFromHtml("Hi {{ contact.a &amp; b }} &amp; {% if a < b %}<b>x</b>{% endif %}"), "Hi {{ contact.a &amp; b }} & {% if a < b %}x{% endif %}\n");
+  EXPECT_EQ(TextFromHtml("Hi {{ contact.a &amp; b }} &amp; {% if a < b %}<b>x</b>{% endif %}"),
+            "Hi {{ contact.a &amp; b }} & {% if a < b %}x{% endif %}\n");
   EXPECT_EQ(TextFromHtml("<p title=\"{{ '>' }}\">x"), "x\n");
 }
 
@@ -82,10 +87,46 @@ TEST(HtmlText, AnythingGivesCleanLines) {
   const uint32_t seed = std::random_device{}();
   SCOPED_TRACE(fmt::format("seed {}", seed));
   std::mt19937 random(seed);
-  const std::string_view tokens[] = {"<p>",    "</p>",  "<ul>",  "</ul>", "<ol>",    "<li>",   "<a href='x'>", "</a>",   "<table>", "<tr>",
-                                     "<td>",   "</td>", "<h1>",  "</h1>", "<br>",    "<pre>",  "</pre>",       "\n",     " ",       "\t",
-                                     "word",   "ü",     "&nbsp;", "{{ x }}", "{% y", "<!--",   "-->",          "<",      ">",       "\"",
-                                     "'",      "=",     "<blockquote>", "</blockquote>", "<div hidden>", "</div>", "<img alt='i j'>", "<title>", "</title>", "\xFF"};
+  const std::string_view tokens[] = {"<p>",
+                                     "</p>",
+                                     "<ul>",
+                                     "</ul>",
+                                     "<ol>",
+                                     "<li>",
+                                     "<a href='x'>",
+                                     "</a>",
+                                     "<table>",
+                                     "<tr>",
+                                     "<td>",
+                                     "</td>",
+                                     "<h1>",
+                                     "</h1>",
+                                     "<br>",
+                                     "<pre>",
+                                     "</pre>",
+                                     "\n",
+                                     " ",
+                                     "\t",
+                                     "word",
+                                     "ü",
+                                     "&nbsp;",
+                                     "{{ x }}",
+                                     "{% y",
+                                     "<!--",
+                                     "-->",
+                                     "<",
+                                     ">",
+                                     "\"",
+                                     "'",
+                                     "=",
+                                     "<blockquote>",
+                                     "</blockquote>",
+                                     "<div hidden>",
+                                     "</div>",
+                                     "<img alt='i j'>",
+                                     "<title>",
+                                     "</title>",
+                                     "\xFF"};
   for (int round = 0; round < 3000; ++round) {
     std::string html;
     for (auto n = random() % 40; n > 0; --n) html += tokens[random() % std::size(tokens)];

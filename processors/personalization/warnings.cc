@@ -42,15 +42,16 @@ std::vector<Warning> WarningsOf(std::string_view html) {
   std::vector<Warning> warnings;
   if (html.size() > kHtmlShownMax) {
     warnings.push_back({"clipped", "html",
-                        fmt::format("The HTML has {} bytes; Gmail shows {} and hides the rest, with the footer and its opt-out.", html.size(),
-                                    kHtmlShownMax)});
+                        fmt::format("The HTML has {} bytes; Gmail shows {} and hides the rest, with the footer and its opt-out.",
+                                    html.size(), kHtmlShownMax)});
   }
   Places places(html);
   HtmlReader reader(html);
   size_t images = 0, characters = 0;
   std::string silent;
   for (HtmlToken token = reader.Next(); token.kind != HtmlToken::Kind::kEnd; token = reader.Next()) {
-    if (token.kind == HtmlToken::Kind::kOpen && (token.name == "style" || token.name == "script" || token.name == "title")) silent = token.name;
+    if (token.kind == HtmlToken::Kind::kOpen && (token.name == "style" || token.name == "script" || token.name == "title"))
+      silent = token.name;
     if (token.kind == HtmlToken::Kind::kClose) silent.clear();
     if (token.kind == HtmlToken::Kind::kText && silent.empty()) {
       characters += static_cast<size_t>(std::ranges::count_if(

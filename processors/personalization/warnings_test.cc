@@ -26,7 +26,8 @@ TEST(Warnings, MoreThanGmailShowsIsClipped) {
 }
 
 TEST(Warnings, AMailOfImagesAloneSaysNothingWithoutThem) {
-  EXPECT_EQ(Codes("<style>p{color:red;background:blue;border:0;margin:0;padding:0}</style><a href='https://x.example'><img alt='Sale' src=x></a> out"),
+  EXPECT_EQ(Codes("<style>p{color:red;background:blue;border:0;margin:0;padding:0}</style><a href='https://x.example'><img alt='Sale' "
+                  "src=x></a> out"),
             (Codes_{"image_only html"}));
   EXPECT_EQ(Codes("<p>short</p>"), Codes_{});
   EXPECT_EQ(Codes(""), Codes_{});

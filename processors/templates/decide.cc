@@ -122,7 +122,8 @@ class AssetFinder {
   void Use(std::string_view name, const std::string& place, v1::UsedAsset::Use use, std::string_view file_name = {}) {
     const auto* named = context_.view<assets::v1::AssetName>().Find(state::Key(context_.tenant(), name));
     if (named == nullptr) {
-      return Wrong(place, fmt::format("there is no asset \"{}\"; upload it first (POST /v1/assets), or correct the name", name.substr(0, 100)));
+      return Wrong(place,
+                   fmt::format("there is no asset \"{}\"; upload it first (POST /v1/assets), or correct the name", name.substr(0, 100)));
     }
     UseBytes(std::string(named->asset()), name, place, use, file_name);
   }
@@ -137,7 +138,8 @@ class AssetFinder {
     const std::string shown(file_name.empty() ? std::string_view(own) : file_name);
     if (const auto fits = schema::FileName::Parse(shown); !fits) return Wrong(place, fits.error().message);
     for (const v1::UsedAsset& used : version_.assets()) {
-      if (used.asset() == digest && used.use() == use && (use != v1::UsedAsset::ATTACHED ? used.name() == own : used.file_name() == shown)) return;
+      if (used.asset() == digest && used.use() == use && (use != v1::UsedAsset::ATTACHED ? used.name() == own : used.file_name() == shown))
+        return;
     }
     v1::UsedAsset& used = *version_.add_assets();
     used.set_asset(digest);
@@ -267,12 +269,13 @@ void Decide(task::Context& context, const v1::SaveTemplate& command) {
   // Of a text that was made, only what the HTML lets be tracked is: data-track="false" holds for both.
   for (std::string& link : personalization::LinkTable(version.html(), version.text_made() ? "" : version.text()))
     *version.add_links() = std::move(link);
-  for (std::string& attribute : personalization::Parse({version.subject(), version.html(), version.text()}).attributes) *version.add_attributes() = std::move(attribute);
+  for (std::string& attribute : personalization::Parse({version.subject(), version.html(), version.text()}).attributes)
+    *version.add_attributes() = std::move(attribute);
   if (version.ByteSizeLong() > kVersionBytesMax) {
-    return context.Refuse(Outcome::kInvalid, "template_too_large",
-                          fmt::format("with its link table{} it has {} bytes, more than {}",
-                                      version.text_made() ? " and the text that is made from its HTML" : "", version.ByteSizeLong(),
-                                      kVersionBytesMax));
+    return context.Refuse(
+        Outcome::kInvalid, "template_too_large",
+        fmt::format("with its link table{} it has {} bytes, more than {}",
+                    version.text_made() ? " and the text that is made from its HTML" : "", version.ByteSizeLong(), kVersionBytesMax));
   }
   context.Emit(saved);
   context.Answer("template_id", template_id);

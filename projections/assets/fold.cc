@@ -48,8 +48,8 @@ class AssetsFold final : public Fold {
   Result<void> Saved(const EventAt& at, const maily::templates::v1::TemplateSaved& e) {
     for (const UsedAsset& used : e.version().assets()) {
       const std::string id = schema::AssetIdOf(used.asset());
-      MAILY_TRY_VOID(sql::Do(*insert_use_, at.tenant.value(), std::string_view(id), e.template_id(), e.version().number(), HowOf(used.use()),
-                             std::string_view(used.file_name())));
+      MAILY_TRY_VOID(sql::Do(*insert_use_, at.tenant.value(), std::string_view(id), e.template_id(), e.version().number(),
+                             HowOf(used.use()), std::string_view(used.file_name())));
     }
     return Ok();
   }

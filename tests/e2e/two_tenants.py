@@ -48,7 +48,7 @@ def path_of(pattern, ids):
 def requests_of(pattern, operation, ids):
     """The GETs of a route: plain, and with each of its own query parameters."""
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
-              "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z"}
+              "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z", "archived": "true"}
     if pattern == "/v1/suppressions":
         values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:

@@ -76,7 +76,8 @@ TEST(MimePlan, TheTailIsCanonicalAndNoBoundaryMeetsIt) {
   const uint32_t seed = std::random_device{}();
   SCOPED_TRACE(fmt::format("seed {}", seed));
   std::mt19937 random(seed);
-  const std::string_view names[] = {"a.png", "--=_mixed_11111111111111111111111111111111", "a  b.pdf", "für.pdf", "x\"y", "%%%", "=_related_"};
+  const std::string_view names[] = {"a.png",     "--=_mixed_11111111111111111111111111111111", "a  b.pdf", "für.pdf", "x\"y", "%%%",
+                                    "=_related_"};
   for (int round = 0; round < 300; ++round) {
     Plan plan{.text = random() % 2 == 0, .html = true, .domain = "a.example", .images = {}, .attachments = {}};
     std::vector<std::string> bytes;
@@ -105,8 +106,8 @@ TEST(MimePlan, TheTailIsCanonicalAndNoBoundaryMeetsIt) {
     const std::string whole = "\r\n" + frame.after + tail;
     for (size_t at = 0; (at = whole.find("\r\n--", at)) != std::string::npos; ++at) ++delimiters;
     const bool both = plan.text && plan.html;
-    EXPECT_EQ(delimiters, plan.images.size() + (plan.images.empty() ? 0 : 1) + plan.attachments.size() + (plan.attachments.empty() ? 0 : 1) +
-                              (both ? 1 : 0));
+    EXPECT_EQ(delimiters, plan.images.size() + (plan.images.empty() ? 0 : 1) + plan.attachments.size() +
+                              (plan.attachments.empty() ? 0 : 1) + (both ? 1 : 0));
     EXPECT_EQ(std::ranges::count_if(whole, [](char c) { return static_cast<uint8_t>(c) >= 0x80; }), 0);
   }
 }

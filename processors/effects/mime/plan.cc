@@ -6,7 +6,7 @@
 namespace maily::mime {
 namespace {
 
-constexpr size_t kIdDigits = 32;  // of the 64: 128 bits
+constexpr size_t kIdDigits = 32;     // of the 64: 128 bits
 constexpr size_t kFieldsMax = 1024;  // of an item with its delimiters: a name of 150 bytes has 450 characters and 60 for each fold
 
 // "=_" stands neither in quoted-printable (RFC 2045 §6.7) nor in base64, and no field begins a line with "--": so no boundary meets what it

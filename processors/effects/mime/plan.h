@@ -47,7 +47,8 @@ std::string ContentId(std::string_view id, std::string_view domain);
 // The delimiters of the head. CHECK: the plan is not plain, and has a text or an HTML part.
 struct Frame {
   explicit Frame(const Plan& plan);
-  std::string before_text;  // Content-Type fields and delimiters, up to the fields of the text part; or of the HTML part, if there is no text
+  std::string
+      before_text;  // Content-Type fields and delimiters, up to the fields of the text part; or of the HTML part, if there is no text
   std::string before_html;  // between them
   std::string after;        // the last lines of the head
 };

@@ -618,8 +618,9 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
     }
   }
   Made made;
-  const Result<void> can = tail ? maker.Make(origin.key.tenant, origin.key.partition, opened, first_opened_at, *standing->cache, made, *tail)
-                                : Result<void>(tail.error());
+  const Result<void> can = tail
+                               ? maker.Make(origin.key.tenant, origin.key.partition, opened, first_opened_at, *standing->cache, made, *tail)
+                               : Result<void>(tail.error());
   if (can) {
     const std::string domain = made.rcpt_to.substr(made.rcpt_to.rfind('@') + 1);
     auto mail = std::make_unique<AttemptMail>(*this, origin, epoch, standing, std::move(made));

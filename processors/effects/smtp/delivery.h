@@ -60,9 +60,9 @@ struct SharedOptions {
   tls::Verify verify = tls::Verify::kRecord;
   std::string tracking_base_url;  // without a slash at its end
   Returns returns = {};
-  uint32_t credits_per_connection = 2;  // one on the wire, one being made; a quick site has more ahead (granter.h)
+  uint32_t credits_per_connection = 2;            // one on the wire, one being made; a quick site has more ahead (granter.h)
   std::shared_ptr<EncodedTails> tails = nullptr;  // of mails with images or attachments; null: those are put off
-  uint16_t tick = 0;                    // type of the command that renews a lease: decided as nothing at all
+  uint16_t tick = 0;                              // type of the command that renews a lease: decided as nothing at all
 };
 
 class Shared;

@@ -781,7 +781,6 @@ TEST(Delivery, KilledAtAnyMomentNobodyGetsTwoMails) {
   EXPECT_LE(unknown_per_kill_max, 3u);  // at most one an open connection
 }
 
-
 // A machine whose campaign has an attachment; the disk answers when it is told to.
 struct MachineWithFiles : Machine {
   ManualExecutor disk_executor;

@@ -43,8 +43,8 @@ class Maker {
   // The plan whose tail has to be loaded before mails of the campaign can be made, or null. Good until the next call.
   const mime::Plan* Lacks(TenantId tenant, uint64_t campaign_id, state::Cache& cache);
 
-  // Into `made`. `cache`: the partition's state. `tail`: what Lacks asked for, if it did. kNotFound: a key of the contact is gone. kInvalid: this mail cannot be made, and never
-  // will be. Others: later.
+  // Into `made`. `cache`: the partition's state. `tail`: what Lacks asked for, if it did. kNotFound: a key of the contact is gone.
+  // kInvalid: this mail cannot be made, and never will be. Others: later.
   Result<void> Make(TenantId tenant, PartitionId partition, const sends::v1::AttemptOpened& opened, Instant first_opened_at,
                     state::Cache& cache, Made& made, Tail tail = nullptr);
 

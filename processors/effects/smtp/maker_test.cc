@@ -131,7 +131,6 @@ TEST_F(MakerTest, AReturnPathIsItsOwnKindAndNobodyCanForgeOne) {
   }
 }
 
-
 TEST_F(MakerTest, ImagesAndAttachmentsAreSharedAndSigned) {
   const std::string logo = "\x89PNG picture", list = "%PDF list";
   campaigns::v1::CampaignRun run;

@@ -1,7 +1,8 @@
 // The mail itself: the same bytes on every attempt, because nothing in it depends on when and where it is made. Pure; thread: any.
 //
 // multipart/alternative (text, then HTML) or the one part there is, in the tree of mime/plan.h if there are images or attachments; UTF-8,
-// quoted-printable, so 7-bit lines of at most 76 characters; headers of at most 998, CRLF everywhere. No value can begin a header: addresses and names are checked, subjects cleaned and encoded.
+// quoted-printable, so 7-bit lines of at most 76 characters; headers of at most 998, CRLF everywhere. No value can begin a header:
+// addresses and names are checked, subjects cleaned and encoded.
 #pragma once
 
 #include <memory>
@@ -82,7 +83,8 @@ class Mailing {
     std::span<const std::string_view> attributes;  // in the order of attributes(); empty = no value
     Instant date;                                  // of the first attempt
   };
-  // Puts the whole message into `out`, or the head of one that has a tail; not dot-stuffed. kInvalid: not possible for this recipient, and never will be.
+  // Puts the whole message into `out`, or the head of one that has a tail; not dot-stuffed. kInvalid: not possible for this recipient, and
+  // never will be.
   Result<void> Compose(const Recipient& to, const keyring::TenantKeys& keys, std::string& out) const;
 
   // The same mail to look at. It differs in the tokens of its links and its Message-ID alone: there they are as many letters x, so that

@@ -417,7 +417,6 @@ TEST(Message, ComposingIsFast) {
   EXPECT_GT(kRounds / seconds, 300);
 }
 
-
 // A mail with an image and attachments, as Python reads it: one line a part, of its place in the tree, type, disposition, Content-ID, file
 // name and the SHA-256 of its bytes.
 std::string TreeByPython(const std::string& mail) {
@@ -489,19 +488,21 @@ TEST(Message, PythonReadsTheTreeOfImagesAndAttachments) {
   std::string picture;
   for (int i = 0; i < 1000; ++i) picture.push_back(static_cast<char>(i * 7));
   const std::string html = "<p>Look <img src=\"cid:" + mime::ContentId(schema::AssetId(picture), "shop.example") + "\"></p>";
-  const Whole mail = ComposeWith(html, "Look", {{"image/png", "logo.png", picture}},
-                                 {{"application/pdf", "Preisliste für März.pdf", "%PDF-1"}, {"text/calendar", "a\"b.ics", "BEGIN:VCALENDAR"}});
+  const Whole mail =
+      ComposeWith(html, "Look", {{"image/png", "logo.png", picture}},
+                  {{"application/pdf", "Preisliste für März.pdf", "%PDF-1"}, {"text/calendar", "a\"b.ics", "BEGIN:VCALENDAR"}});
   ExpectWireSafe(mail.head + mail.tail);
   const std::string id = "<" + schema::AssetId(picture).substr(0, 32) + "@shop.example>";
   EXPECT_EQ(TreeByPython(mail.head + mail.tail),
             "multipart/mixed\n-multipart/alternative\n--text/plain None None None\n--multipart/related\n---text/html None None None\n"
-            "---image/png inline " + id + " logo.png " + DigestOf(picture) +
-                "\n-application/pdf attachment None Preisliste für März.pdf " + DigestOf("%PDF-1") +
+            "---image/png inline " +
+                id + " logo.png " + DigestOf(picture) + "\n-application/pdf attachment None Preisliste für März.pdf " + DigestOf("%PDF-1") +
                 "\n-text/calendar attachment None a\"b.ics\n"
                 "attachments ['Preisliste für März.pdf', 'a\"b.ics']\nhtml True\n");
   // Nothing of it changes from one attempt to the next.
-  const Whole again = ComposeWith(html, "Look", {{"image/png", "logo.png", picture}},
-                                  {{"application/pdf", "Preisliste für März.pdf", "%PDF-1"}, {"text/calendar", "a\"b.ics", "BEGIN:VCALENDAR"}});
+  const Whole again =
+      ComposeWith(html, "Look", {{"image/png", "logo.png", picture}},
+                  {{"application/pdf", "Preisliste für März.pdf", "%PDF-1"}, {"text/calendar", "a\"b.ics", "BEGIN:VCALENDAR"}});
   EXPECT_EQ(again.head, mail.head);
   EXPECT_EQ(again.tail, mail.tail);
 }
@@ -536,9 +537,12 @@ TEST(Message, EachShapeOfTreeIsWellFormed) {
 
 TEST(Message, ImagesNeedAPartThatShowsThem) {
   const auto make = [](std::string_view html, std::string_view text, bool image) {
-    Mailing::Options options{.tenant = TenantId(1), .from = "a@b.example", .source = {.subject = "s", .html = html, .text = text},
+    Mailing::Options options{.tenant = TenantId(1),
+                             .from = "a@b.example",
+                             .source = {.subject = "s", .html = html, .text = text},
                              .tracking_base_url = "http://x"};
-    (image ? options.images : options.attachments).push_back({std::string(64, '1'), *mime::MediaType::Parse("image/png"), *mime::FileName::Parse("a")});
+    (image ? options.images : options.attachments)
+        .push_back({std::string(64, '1'), *mime::MediaType::Parse("image/png"), *mime::FileName::Parse("a")});
     return Mailing::Make(options).has_value();
   };
   EXPECT_FALSE(make("", "text", true));

@@ -176,7 +176,7 @@ class Session {
   int sent_ = 0;             // commands handed out
   int answered_ = 0;         // commands answered
   std::string_view data_;
-  std::string_view tail_;  // what is left of it
+  std::string_view tail_;           // what is left of it
   std::optional<Verdict> refusal_;  // of the envelope; decided when all replies are in
   bool open_ = false;               // a mail has no verdict yet
   std::optional<Verdict> verdict_;

@@ -402,7 +402,6 @@ TEST(Session, EightBitMailsAreAnnouncedOrRefused) {
   EXPECT_EQ(plain.TakeVerdict()->kind, Kind::kBounced);
 }
 
-
 // The base64 of a tail: no line begins with a dot.
 std::string TailOf(size_t lines) {
   std::string tail;
@@ -451,8 +450,9 @@ TEST(Session, WhatEndsBetweenPiecesWasNotHandedOver) {
     std::string_view says;
     Kind kind;
   };
-  for (const Case& one : {Case{"", Kind::kDeferred}, Case{"552 5.3.4 too large\r\n", Kind::kBounced}, Case{"452 4.3.1 full\r\n", Kind::kDeferred},
-                          Case{"250 taken?\r\n", Kind::kDeferred}, Case{"421 bye\r\n", Kind::kDeferred}}) {
+  for (const Case& one :
+       {Case{"", Kind::kDeferred}, Case{"552 5.3.4 too large\r\n", Kind::kBounced}, Case{"452 4.3.1 full\r\n", Kind::kDeferred},
+        Case{"250 taken?\r\n", Kind::kDeferred}, Case{"421 bye\r\n", Kind::kDeferred}}) {
     for (size_t taken = 1; taken <= 4; ++taken) {
       Session session = Ready(kPlainHello);
       session.Start({"f@a.example", "t@b.example"}, "x\r\n", tail);
@@ -472,9 +472,7 @@ TEST(Session, WhatEndsBetweenPiecesWasNotHandedOver) {
         EXPECT_EQ(verdict->kind, one.kind) << one.says << taken;
         EXPECT_EQ(session.state(), State::kDead);
       } else if (taken == 4) {
-        const Kind last = one.says.empty()                ? Kind::kUnknown
-                          : one.says.starts_with("250")   ? Kind::kDelivered
-                                                          : one.kind;
+        const Kind last = one.says.empty() ? Kind::kUnknown : one.says.starts_with("250") ? Kind::kDelivered : one.kind;
         EXPECT_EQ(verdict->kind, last) << one.says;
       } else {
         EXPECT_NE(verdict->kind, Kind::kUnknown);  // the last piece waits to be taken
