@@ -292,10 +292,22 @@ TEST(Message, QuotedPrintableKeepsEveryByte) {
   EXPECT_EQ(out, "a\r\nb\r\nc\r\nd\r\n");
 }
 
-// What Python's parser reads, as lines "name: value".
-std::string ParseWithPython(const std::string& mail) {
+// What a script of Python's says of the mail, whose path is its argument.
+std::string PythonSays(const std::string& mail, const std::string& script) {
   const auto path = std::filesystem::temp_directory_path() / fmt::format("maily_message_test_{}.eml", ::getpid());
   std::ofstream(path, std::ios::binary) << mail;
+  std::string out;
+  FILE* pipe = ::popen(fmt::format("python3 -c \"{}\" {} 2>&1", script, path.string()).c_str(), "r");
+  if (pipe == nullptr) return "no python3";
+  char buffer[4096];
+  while (const size_t n = std::fread(buffer, 1, sizeof(buffer), pipe)) out.append(buffer, n);
+  ::pclose(pipe);
+  std::filesystem::remove(path);
+  return out;
+}
+
+// What Python's parser reads, as lines "name: value".
+std::string ParseWithPython(const std::string& mail) {
   const std::string script =
       "import email, email.policy, sys\n"
       "m = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.SMTP)\n"
@@ -307,14 +319,7 @@ std::string ParseWithPython(const std::string& mail) {
       "  assert not part.defects, part.defects\n"
       "  print(part.get_content_type())\n"
       "  if not part.is_multipart(): print(part.get_content().rstrip('\\n'))\n";
-  std::string out;
-  FILE* pipe = ::popen(fmt::format("python3 -c \"{}\" {} 2>&1", script, path.string()).c_str(), "r");
-  if (pipe == nullptr) return "no python3";
-  char buffer[4096];
-  while (const size_t n = std::fread(buffer, 1, sizeof(buffer), pipe)) out.append(buffer, n);
-  ::pclose(pipe);
-  std::filesystem::remove(path);
-  return out;
+  return PythonSays(mail, script);
 }
 
 TEST(Message, PythonReadsWhatWasMeant) {
@@ -420,8 +425,6 @@ TEST(Message, ComposingIsFast) {
 // A mail with an image and attachments, as Python reads it: one line a part, of its place in the tree, type, disposition, Content-ID, file
 // name and the SHA-256 of its bytes.
 std::string TreeByPython(const std::string& mail) {
-  const auto path = std::filesystem::temp_directory_path() / fmt::format("maily_message_tree_{}.eml", ::getpid());
-  std::ofstream(path, std::ios::binary) << mail;
   const std::string script =
       "import email, email.policy, hashlib, sys\n"
       "m = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.SMTP)\n"
@@ -441,14 +444,7 @@ std::string TreeByPython(const std::string& mail) {
       "print('attachments', [a.get_filename() for a in m.iter_attachments()])\n"
       "body = m.get_body(preferencelist=('html',))\n"
       "print('html', body is not None and 'cid:' in body.get_content())\n";
-  std::string out;
-  FILE* pipe = ::popen(fmt::format("python3 -c \"{}\" {} 2>&1", script, path.string()).c_str(), "r");
-  if (pipe == nullptr) return "no python3";
-  char buffer[4096];
-  while (const size_t n = std::fread(buffer, 1, sizeof(buffer), pipe)) out.append(buffer, n);
-  ::pclose(pipe);
-  std::filesystem::remove(path);
-  return out;
+  return PythonSays(mail, script);
 }
 
 struct File {
