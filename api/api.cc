@@ -93,6 +93,7 @@ http::Router MakeRouter(const Dependencies& dependencies) {
                 }});
   }
   for (http::Route& route : TrackingRoutes(api)) router.Add(std::move(route));
+  for (http::Route& route : HostedRoutes(api)) router.Add(std::move(route));
   for (http::Route& route : HealthRoutes(api)) router.Add(std::move(route));
   router.Add({.method = http::Method::kGet,
               .pattern = "/api/openapi.json",

@@ -14,6 +14,7 @@
 #include "api/http/router.h"
 #include "api/inbound/meaning.h"
 #include "projections/views/views.h"
+#include "schemas/asset_store.h"
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
 #include "streams/command/replies.h"
@@ -26,6 +27,21 @@
 namespace maily::api {
 
 struct Webhooks;  // webhooks.h
+
+// What assets need of the process; without a store they are answered 501.
+struct AssetSettings {
+  schema::AssetStore* store = nullptr;  // outlives the API
+  size_t bytes_max = 2 << 20;           // of one
+  uint64_t mail_bytes_max = 0;          // of a whole mail; 0: not said
+  std::vector<std::string> types = {};  // that are taken: "image/png"
+};
+
+// What the author of a template may want to know.
+struct TemplateWarning {
+  std::string code;
+  std::string place;
+  std::string message;
+};
 
 // Which send a mail is of, read from its Message-ID.
 struct ReceivedSend {
@@ -54,6 +70,14 @@ struct PreviewSource {
   std::string html;
   std::string text;
   std::vector<std::string> links;
+  struct Asset {
+    std::string id;  // 64 hexadecimal digits
+    std::string name;
+    std::string content_type;
+    std::string how;  // "hosted", "related", "attached"
+    std::string file_name;
+  };
+  std::vector<Asset> assets;
   std::string postal_address;
   std::string company;
   std::string address;
@@ -107,6 +131,9 @@ struct Dependencies {
   std::function<Result<std::optional<FoundDecision>>(const CommandAt& at)> find_decision;
   // kInvalid: that mail cannot be made. On an executor of `blocking`.
   std::function<Result<Preview>(const PreviewSource& source)> make_preview;
+  // Of a part in HTML, as saved or as it goes out. Null: nobody is warned.
+  std::function<std::vector<TemplateWarning>(std::string_view html)> warnings_of = {};
+  AssetSettings assets = {};
   // A domain's keys of a generation (1, 2, …), one of each of these algorithms. On an executor of `blocking`.
   std::function<Result<std::vector<SigningKeyPair>>(uint32_t generation, const std::vector<std::string>& algorithms)> make_signing_keys;
   // Why no mail goes out at present, or empty.

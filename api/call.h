@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/api.h"
+#include "api/assets.h"
 #include "api/gateway/auth.h"
 #include "api/gateway/gateway.h"
 #include "api/http/message.h"
@@ -44,6 +45,7 @@ struct Shared {
   gateway::Auth auth;
   import::Jobs imports;
   UnderWay under_way;
+  HostedAssets hosted;
 
  private:
   std::atomic<size_t> next_blocking_ = 0;

@@ -116,6 +116,7 @@ void LaunchCampaign(Call call) {
     // Seen here, not asked for: no part of the request that Idempotency-Key stands for.
     command.set_empty_audience(empty && *empty);
     command.set_live(c.api->parts.live);
+    command.set_mail_bytes_max(c.api->parts.assets.mail_bytes_max);
     order.payload = command.SerializeAsString();
     Submit(std::move(c), std::move(order), {.id_member = "campaign_id"});
   });

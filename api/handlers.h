@@ -62,7 +62,15 @@ void CheckSuppression(Call call);
 void RemoveSuppression(Call call);
 
 // templates.cc
+// What its author may want to know of a part in HTML.
+Json WarningsJson(const Call& call, std::string_view html);
 void SaveTemplate(Call call);
+void AddAsset(Call call);
+void ListAssets(Call call);
+void ShowAsset(Call call);
+void ArchiveAsset(Call call);
+void RestoreAsset(Call call);
+void DeleteAsset(Call call);
 void ListTemplates(Call call);
 void ShowTemplate(Call call);
 

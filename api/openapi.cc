@@ -157,6 +157,8 @@ std::string OpenApiJson(std::span<const RouteRow> rows, const std::vector<Operat
       operation["requestBody"] = {{"content", {{"application/json", {{"schema", SchemaOf(example)}, {"example", example}}}}}};
     } else if (row.example == kMailType) {
       operation["requestBody"] = {{"content", {{kMailType, {{"schema", {{"type", "string"}}}}}}}};
+    } else if (row.also == kFileBody) {
+      operation["requestBody"] = {{"content", {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}}}};
     } else if (row.handler == nullptr) {
       operation["requestBody"] = {{"content", {{"text/csv", {{"schema", {{"type", "string"}}}}}}}};
     }
@@ -236,6 +238,7 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
     command += " '$URL" + path + "'";
     if (row.example.starts_with('{')) command += "\\\n  -H 'Content-Type: application/json' -d '" + std::string(row.example) + "'";
     if (row.example == kMailType) command += " \\\n  -H 'Content-Type: message/rfc822' --data-binary @mail.eml";
+    if (row.also == kFileBody) command += " \\\n  -H 'Content-Type: image/png' --data-binary @logo.png";
     if (row.handler == nullptr) command += " \\\n  -H 'Content-Type: text/csv' --data-binary @contacts.csv";
     const size_t quoted = command.find("'$URL");
     command.replace(quoted, 5, "\"$URL");

@@ -41,6 +41,11 @@ Result<int64_t> AddTemplate(Call& call, const Rows& campaign, PreviewSource& sou
   source.text = Text(version, "text");
   MAILY_TRY(const Rows links, QueryOwn(call, "template_links", {which, {"version", version.at(0, "version")}}));
   for (size_t row = 0; row < links.size(); ++row) source.links.push_back(links.at(row, "target").bytes);
+  MAILY_TRY(const Rows assets, QueryOwn(call, "template_assets", {which, {"version", version.at(0, "version")}}));
+  for (size_t row = 0; row < assets.size(); ++row) {
+    const auto text = [&](std::string_view column) { return assets.at(row, column).bytes; };
+    source.assets.push_back({text("asset_id"), text("name"), text("content_type"), text("how"), text("file_name")});
+  }
   return version.at(0, "version").integer;
 }
 
@@ -71,7 +76,7 @@ Result<Json> PreviewJson(Call& call, uint64_t campaign_id, std::string_view quer
               {"template_version", version}, {"from", source.from},
               {"to", source.address},        {"subject", preview.subject},
               {"html", preview.html},        {"text", preview.text},
-              {"message", preview.message}};
+              {"message", preview.message},  {"warnings", WarningsJson(call, preview.html)}};
 }
 
 }  // namespace

@@ -68,9 +68,21 @@ constexpr RouteRow kRoutes[] = {
      "?email=ann%40example.com", CheckSuppression},
     {kDelete, "/v1/suppressions", Scope::kWrite, "Lift a suppression", "RemoveSuppression", "?email=ann%40example.com&reason=asked",
      RemoveSuppression, kBodyBytesMax, "domain"},
+    // Assets: images and files for mails.
+    {kPost, "/v1/assets", Scope::kWrite,
+     "Upload an image or file; the body is its bytes. HTML names it cid:NAME (enclosed) or asset:NAME (hosted)", "AddAsset",
+     "?name=logo.png", AddAsset, schema::AssetStore::kBytesMax, kFileBody},
+    {kGet, "/v1/assets", Scope::kRead, "List assets", "assets", "?archived=true", ListAssets},
+    {kGet, "/v1/assets/{id}", Scope::kRead, "Show an asset, its address, and the template versions that use it", "asset", "", ShowAsset},
+    {kPost, "/v1/assets/{id}:archive", Scope::kWrite, "Let no new template version use an asset", "ArchiveAsset", "", ArchiveAsset},
+    {kPost, "/v1/assets/{id}:restore", Scope::kWrite, "Let template versions use an archived asset again", "ArchiveAsset", "",
+     RestoreAsset},
+    {kDelete, "/v1/assets/{id}", Scope::kWrite, "Delete an asset that no template version was ever saved with (409 otherwise)",
+     "DeleteAsset", "", DeleteAsset},
     // Templates and campaigns.
-    {kPost, "/v1/templates", Scope::kWrite, "Save a new version of a template", "SaveTemplate",
-     R"({"name":"spring","subject":"Hello {{ contact.first_name }}","html":"<p>Hello</p>","text":"Hello"})", SaveTemplate},
+    {kPost, "/v1/templates", Scope::kWrite, "Save a new version of a template; without a text, one is made from the HTML", "SaveTemplate",
+     R"({"name":"spring","subject":"Hello {{ contact.first_name }}","html":"<p>Hello</p>","text":"Hello","attachments":[{"asset":"list.pdf","file_name":"Price list.pdf"}]})",
+     SaveTemplate},
     {kGet, "/v1/templates", Scope::kRead, "List templates", "templates", "", ListTemplates},
     {kGet, "/v1/templates/{id}", Scope::kRead, "Show a template, or an older version of it", "template", "?version=1", ShowTemplate},
     {kPost, "/v1/campaigns", Scope::kWrite, "Create a campaign", "CreateCampaign",
@@ -139,7 +151,7 @@ std::vector<std::string> QueryParametersOf(const RouteRow& row) {
     const size_t next = row.example.find('&', equals);
     at = next == std::string_view::npos ? next : next + 1;
   }
-  if (!row.also.empty()) names.emplace_back(row.also);
+  if (!row.also.empty() && row.also != kFileBody) names.emplace_back(row.also);
   if (row.method == kGet && !row.uses.empty()) {
     for (const char* name : {"min", "wait_ms", "strict", "page_size", "page_token"}) names.emplace_back(name);
   }

@@ -112,11 +112,13 @@ void AnswerDone(Call& call, const Verdict& verdict, const Shape& shape, const js
   } else if (body.contains("id") && !shape.collection.empty()) {
     headers.Add("location", fmt::format("{}/{}", shape.collection, body["id"].dump()));
   }
+  for (const std::string_view name : shape.hidden) body.erase(std::string(name));
   for (const auto& [name, value] : shape.more.items()) body[name] = value;
   Answer(call, status, body, std::move(headers));
 }
 
 void Conclude(Call& call, const Verdict& verdict, const Shape& shape) {
+  if (shape.decided) shape.decided(verdict);
   http::Headers headers = TokenOf(call, {&verdict, 1});
   if (verdict.kind == Verdict::Kind::kUnavailable) {
     return Refuse(

@@ -27,10 +27,12 @@ namespace maily::api {
 // How the answer of a command that was done becomes the body of the response: its members, and those of `more`.
 struct Shape {
   int status = 200;
-  std::string_view id_member = {};   // of the answer, "list_id": becomes "id"
-  std::string_view collection = {};  // of Location: "/v1/lists"
-  Json more = Json::object();        // what only the request knows
-  std::string_view also_done = {};   // the code of a refusal that says it is so already: 204
+  std::string_view id_member = {};                            // of the answer, "list_id": becomes "id"
+  std::string_view collection = {};                           // of Location: "/v1/lists"
+  Json more = Json::object();                                 // what only the request knows
+  std::vector<std::string_view> hidden = {};                  // members of the answer that are not for the client
+  std::function<void(const gateway::Verdict&)> decided = {};  // called before the client is answered; must not block
+  std::string_view also_done = {};                            // the code of a refusal that says it is so already: 204
 };
 
 void Submit(Call call, gateway::Order order, Shape shape = {});

@@ -179,6 +179,14 @@ const std::vector<Setting>& Settings() {
       {"state_cache_mb", "256", kNumber, 8, 1 << 20, "memory for the state of all partitions together, MiB"},
       {"flush_journal_mb", "64", kNumber, 1, 1 << 16,
        "journal written between flushes of the state, over all partitions, MiB; bounds a restart"},
+      {"assets", "", kBlobs, 0, 0,
+       "folder (or file:///folder) of images and attachments, sealed; processes of one log share it; empty: assets in data, and none on "
+       "Kafka"},
+      {"asset_kb_max", "2048", kNumber, 1, 16384, "largest image or attachment that is taken, KiB"},
+      {"asset_types", "image/png,image/jpeg,image/gif,image/webp,application/pdf,text/calendar", kText, 0, 0,
+       "media types that are taken, comma between them"},
+      {"mail_kb_max", "5120", kNumber, 64, 51200,
+       "largest mail with all that it encloses, KiB; looked at when a template is saved and launched"},
       {"snapshots", "", kBlobs, 0, 0,
        "folder (or file:///folder) that the processes share: snapshots of the state are put there, and who has no store of a partition "
        "starts "

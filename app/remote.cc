@@ -25,6 +25,7 @@ enum class As {
   kNumber,
   kSwitch,
   kList,
+  kAttach,  // kList of attachments
   kFileText,
   kWhole,
   kWho,      // kText; @example.com becomes the member "domain"
@@ -150,15 +151,41 @@ const std::vector<Row>& Rows() {
       {"list", "create", "maily list create customers", "POST", "/v1/lists", {{"name", "name", As::kText, true, "its name"}}},
       {"list", "list", "maily list list", "GET", "/v1/lists", {kSize, kPage}},
       {"list", "show", "maily list show 1", "GET", "/v1/lists/{id}", {kId}},
+      {"asset",
+       "list",
+       "maily asset list --archived true",
+       "GET",
+       "/v1/assets",
+       {{"--archived", "archived", As::kQuery, false, "true: the archived ones, too"}, kSize, kPage}},
+      {"asset",
+       "show",
+       "maily asset show 9f86d081884c7d65… (its address, and which template versions use it)",
+       "GET",
+       "/v1/assets/{id}",
+       {kId}},
+      {"asset",
+       "archive",
+       "maily asset archive 9f86d081884c7d65… (no new template version can use it)",
+       "POST",
+       "/v1/assets/{id}:archive",
+       {kId}},
+      {"asset", "restore", "maily asset restore 9f86d081884c7d65…", "POST", "/v1/assets/{id}:restore", {kId}},
+      {"asset",
+       "delete",
+       "maily asset delete 9f86d081884c7d65… (one that no template version was saved with)",
+       "DELETE",
+       "/v1/assets/{id}",
+       {kId}},
       {"template",
        "save",
-       "maily template save --name spring --subject Hi --html spring.html --text spring.txt",
+       "maily template save --name spring --subject Hi --html spring.html --attach 'list.pdf=Price list.pdf' (text made from the HTML)",
        "POST",
        "/v1/templates",
        {{"--name", "name", As::kText, true, "a new version if it exists"},
         {"--subject", "subject", As::kText, true, "may hold placeholders"},
-        {"--html", "html", As::kFileText, true, "file with the HTML part"},
-        {"--text", "text", As::kFileText, true, "file with the text part"}}},
+        {"--html", "html", As::kFileText, false, "file with the HTML part"},
+        {"--text", "text", As::kFileText, false, "file with the text part; without one, it is made from the HTML"},
+        {"--attach", "attachments", As::kAttach, false, "an asset, NAME or NAME=FILE NAME; once for each"}}},
       {"template", "list", "maily template list", "GET", "/v1/templates", {kSize, kPage}},
       {"template", "show", "maily template show 1", "GET", "/v1/templates/{id}", {kId}},
       {"campaign",
@@ -295,6 +322,13 @@ int Run(const Common& common, const Row& row, const Values& values) {
       body[field.member] = values.switches[i] != 0;
     } else if (field.as == As::kList) {
       if (!values.lists[i].empty()) body[field.member] = values.lists[i];
+    } else if (field.as == As::kAttach) {
+      for (const std::string& one : values.lists[i]) {
+        const size_t equals = one.find('=');
+        json attachment{{"asset", one.substr(0, equals)}};
+        if (equals != std::string::npos) attachment["file_name"] = one.substr(equals + 1);
+        body[field.member].push_back(std::move(attachment));
+      }
     } else if (text.empty()) {
       continue;
     } else if (field.as == As::kPath) {
@@ -501,7 +535,7 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
       CLI::Option* option = nullptr;
       if (field.as == As::kSwitch) {
         option = sub->add_flag_callback(field.name, [values, i] { values->switches[i] = 1; }, field.help);
-      } else if (field.as == As::kList) {
+      } else if (field.as == As::kList || field.as == As::kAttach) {
         option = sub->add_option(field.name, values->lists[i], field.help);
       } else {
         option = sub->add_option(field.name, values->texts[i], field.help);
@@ -510,6 +544,7 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
     }
     sub->callback([&chosen, &row, values] { chosen = [&row, values](const Common& common) { return Run(common, row, *values); }; });
   }
+  AddAssetAdd(*app.get_subcommand("asset"), chosen);
   AddSuppressionFiles(*app.get_subcommand("suppression"), chosen);
 }
 

@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/api.h"
+#include "api/asset_sweep.h"
 #include "api/health.h"
 #include "api/http/server.h"
 #include "app/bootstrap.h"
@@ -47,9 +48,12 @@
 #include "processors/effects/smtp/delivery.h"
 #include "processors/effects/smtp/message.h"
 #include "processors/effects/smtp/site_leases.h"
+#include "processors/personalization/warnings.h"
 #include "processors/pipeline.h"
 #include "projections/projector/keeper.h"
 #include "projections/read_models.h"
+#include "schemas/asset_store.h"
+#include "schemas/media.h"
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
 #include "streams/adapters/disk/mmap_slots.h"
@@ -85,6 +89,7 @@ class LiveRuntime {
 
 namespace {
 
+constexpr size_t kAssetTypesMax = 100;
 constexpr size_t kWaitingMax = 200'000;  // commands that somebody waits for
 
 // What must stay alive until the end, in the order in which it is made; destroyed in reverse.
@@ -98,6 +103,9 @@ struct Runtime {
   std::unique_ptr<rocks::RocksKvStores> state_stores;
   std::unique_ptr<rocks::RocksKvStores> key_stores;
   std::unique_ptr<keyring::Keyring> keyring;
+  std::unique_ptr<Blobs> asset_blobs;
+  std::unique_ptr<schema::AssetStore> assets;         // null: there is no place for them
+  std::shared_ptr<smtp::EncodedTails> encoded_tails;  // of their mails
   std::unique_ptr<disk::MmapSlots> careful_slots;
   std::unique_ptr<disk::MmapSlots> smtp_slots;
   std::unique_ptr<smtp::AttemptSlots> attempt_slots;
@@ -140,6 +148,7 @@ struct Runtime {
   std::mutex answers_mutex;
   std::unique_ptr<task::Answers> answers;  // where an API has no host
   std::unique_ptr<api::Dependencies> api;
+  std::unique_ptr<api::AssetSweep> asset_sweep;
   std::unique_ptr<InboxGateway> inbox;  // null: not of this process
   std::unique_ptr<MailIntake> mail;     // null: no mail is taken in
   std::unique_ptr<MailPickup> pickup;   // null: no mailbox is looked into
@@ -198,6 +207,14 @@ auto Patiently(Runtime& run, Ask ask) {
   }
 }
 
+// Where several processes may share a log, only a place that is named can be the same for all.
+void OpenAssets(Runtime& run, const Config& config) {
+  const std::string& named = config.Text("assets");
+  if (named.empty() && IsOnKafka(config)) return;
+  run.asset_blobs = OpenBlobs(named.empty() ? run.instance->data() + "/assets" : named);
+  run.assets = std::make_unique<schema::AssetStore>(*run.asset_blobs, *run.keyring, run.clock, run.entropy);
+}
+
 Result<void> OpenStorage(Runtime& run, const Config& config) {
   const std::string& data = run.instance->data();
   rocks::Limits limits;
@@ -210,6 +227,7 @@ Result<void> OpenStorage(Runtime& run, const Config& config) {
 
   run.key_stores = std::make_unique<rocks::RocksKvStores>(data + "/keys", *run.resources);
   MAILY_TRY(run.keyring, OpenKeyring(config, data, *run.key_stores, run.clock, run.entropy));
+  OpenAssets(run, config);
   run.state_stores = std::make_unique<rocks::RocksKvStores>(data + "/state", *run.resources);
   std::filesystem::create_directories(data + "/slots");
   MAILY_TRY(run.careful_slots, disk::MmapSlots::Open(data + "/slots/careful", partitions));
@@ -324,6 +342,14 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     run.site_leases = smtp::SiteLeases::Make(home, run.mx->sites);
     run.mx->changed = [home](const smtp::SiteChange& change) { home->Report(change); };
   }
+  if (run.assets) {
+    run.encoded_tails = std::make_shared<smtp::EncodedTails>(
+        [&run](TenantId tenant, const std::string& id) -> Result<std::string> {
+          MAILY_TRY(schema::AssetStore::Stored stored, run.assets->Get(tenant, id));
+          return std::move(stored.bytes);
+        },
+        *run.disk_worker);
+  }
   const auto connections = static_cast<size_t>(config.Number(run.mx ? "mx_connections" : "relay_connections"));
   const std::string base_url = TrackingBaseUrl(config);
   for (size_t w = 0; w < workers; ++w) {
@@ -332,6 +358,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     options.connections = std::max<size_t>(1, connections / workers);
     options.tracking_base_url = base_url;
     options.tick = task::kTickCommand;
+    options.tails = run.encoded_tails;
     options.mx = run.mx;
     run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy,
                                         *run.sender, *run.keyring));
@@ -396,6 +423,16 @@ std::string NotReady(Runtime& run) {
 }
 
 // What the API and the inbox work with.
+Result<std::vector<std::string>> AssetTypes(const Config& config) {
+  MAILY_TRY(std::vector<std::string> types, ListOf(config, "asset_types", kAssetTypesMax));
+  for (std::string& type : types) {
+    const auto parsed = schema::MediaType::Parse(type);
+    if (!parsed) return Fail(Code::kInvalid, "{}: asset_types: '{}': {}", config.Source("asset_types"), type, parsed.error().message);
+    type = parsed->text();
+  }
+  return types;
+}
+
 void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
   run.api.reset(new api::Dependencies{.sender = *run.sender,
                                       .replies = *run.replies,
@@ -440,8 +477,16 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
         api::FoundDecision{decision.tenant, static_cast<gateway::Outcome>(decision.outcome), std::string(decision.answer)});
   };
   run.api->make_preview = [&run, base_url = TrackingBaseUrl(config), returns = ReturnsOf(config)](const api::PreviewSource& source) {
-    return MakePreview(source, base_url, returns ? *returns : smtp::Returns(), *run.keyring, run.clock.Now());
+    return MakePreview(source, base_url, returns ? *returns : smtp::Returns(), *run.keyring, run.assets.get(), run.clock.Now());
   };
+  run.api->warnings_of = [](std::string_view html) {
+    std::vector<api::TemplateWarning> all;
+    for (auto& one : personalization::WarningsOf(html)) all.push_back({std::move(one.code), std::move(one.place), std::move(one.message)});
+    return all;
+  };
+  run.api->assets = {.store = run.assets.get(),
+                     .bytes_max = static_cast<size_t>(config.Number("asset_kb_max")) << 10,
+                     .mail_bytes_max = static_cast<uint64_t>(config.Number("mail_kb_max")) << 10};
   run.api->trouble = [&run] { return TroubleOf(run); };
   run.api->not_ready = [&run] { return NotReady(run); };
 }
@@ -464,6 +509,15 @@ Result<void> StartPickup(Runtime& run, const Config& config, const LiveRuntime& 
 }
 
 Result<void> StartApi(Runtime& run, const Config& config) {
+  if (run.roles.api) {
+    MAILY_TRY(run.api->assets.types, AssetTypes(config));
+  }
+  api::AssetSweep::NameMetrics();
+  if (run.roles.api && run.roles.tasks && run.assets) {
+    run.asset_sweep = std::make_unique<api::AssetSweep>(*run.api, api::AssetSweep::Options{.mine = [&run] {
+      return run.ready && run.host->status().front().state == task::TaskState::kLeading;
+    }});
+  }
   if (!run.roles.api && !config.Text("mail_listen").empty())
     return Fail(Code::kInvalid, "{}: mail_listen needs the role api", config.Source("mail_listen"));
   http::ServerOptions options;

@@ -54,6 +54,8 @@ void AddImport(CLI::App& app, Chosen& chosen);
 void AddSends(CLI::App& app, Chosen& chosen);
 void AddEvents(CLI::App& app, Chosen& chosen);
 void AddQuery(CLI::App& app, Chosen& chosen);
+// Of the group `asset`: add.
+void AddAssetAdd(CLI::App& group, Chosen& chosen);
 // Of the group `suppression`: import and export.
 void AddSuppressionFiles(CLI::App& group, Chosen& chosen);
 

@@ -5,6 +5,7 @@
 #include "maily/domains/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
+#include "processors/assets/row.h"
 #include "processors/campaigns/row.h"
 #include "processors/contacts/row.h"
 #include "processors/domains/row.h"
@@ -31,6 +32,7 @@ task::Pipeline MakePipeline() {
           contacts::Row(),
           lists::Row(),
           suppressions::Row(),
+          assets::Row(),
           templates::Row(),
           campaigns::Row(),
           sends::Row(),

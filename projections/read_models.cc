@@ -1,6 +1,7 @@
 // THE TABLE of read models: a group is one database with one position a partition, rebuilt and switched whole.
 #include "projections/read_models.h"
 
+#include "projections/assets/fold.h"
 #include "projections/campaign_totals/fold.h"
 #include "projections/campaigns/fold.h"
 #include "projections/contacts/fold.h"
@@ -20,8 +21,8 @@ const std::vector<Group>& ReadModelGroups() {
   static const std::vector<Group> groups = {
       {"people", {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), ContactsReadModel()}},
       {"campaigns",
-       {TemplatesReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(), SitesReadModel(),
-        DeadLettersReadModel()}},
+       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
+        SitesReadModel(), DeadLettersReadModel()}},
   };
   return groups;
 }

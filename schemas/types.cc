@@ -10,6 +10,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "maily/assets/v1/commands.pb.h"
+#include "maily/assets/v1/events.pb.h"
+#include "maily/assets/v1/state.pb.h"
 #include "maily/campaigns/v1/commands.pb.h"
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/campaigns/v1/state.pb.h"
@@ -89,6 +92,9 @@ std::vector<const FileDescriptor*> Files() {
   add(sites::v1::SuspendSite::descriptor());
   add(sites::v1::SiteSuspended::descriptor());
   add(sites::v1::Site::descriptor());
+  add(assets::v1::AddAsset::descriptor());
+  add(assets::v1::AssetAdded::descriptor());
+  add(assets::v1::Asset::descriptor());
   return files;
 }
 

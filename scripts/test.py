@@ -38,6 +38,7 @@ END_TO_END = [
     ("site_control", ["python3", "tests/e2e/site_control.py", "--maily", RELEASE]),
     ("site_leases", ["python3", "tests/e2e/site_leases.py", "--maily", RELEASE]),
     ("domain_check", ["python3", "tests/e2e/domain_check.py", "--maily", RELEASE]),
+    ("assets", ["python3", "tests/e2e/assets.py", "--maily", RELEASE]),
     ("suppressions", ["python3", "tests/e2e/suppressions.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("safety", ["python3", "tests/e2e/safety.py", "--maily", RELEASE]),

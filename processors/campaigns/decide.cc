@@ -15,6 +15,7 @@
 #include "processors/audience/arms.h"
 #include "processors/campaigns/safety.h"
 #include "processors/compliance/rules.h"
+#include "processors/personalization/mail_size.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -194,6 +195,11 @@ void Decide(task::Context& context, const v1::LaunchCampaign& command) {
                               .live = command.live()});
   if (!wrong.empty()) return RefuseFor(context, wrong);
 
+  const uint64_t mail_bytes = personalization::MailBytes(*version);
+  if (command.mail_bytes_max() != 0 && mail_bytes > command.mail_bytes_max()) {
+    return context.Refuse(Outcome::kInvalid, "mail_too_large",
+                          fmt::format("each mail would have {} bytes, more than {} (mail_kb_max)", mail_bytes, command.mail_bytes_max()));
+  }
   v1::CampaignLaunched launched;
   launched.set_campaign_id(command.campaign_id());
   *launched.mutable_spec() = spec;

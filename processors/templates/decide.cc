@@ -6,11 +6,17 @@
 #include <algorithm>
 #include <vector>
 
+#include "maily/assets/v1/state.pb.h"
 #include "maily/templates/v1/events.pb.h"
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
+#include "processors/personalization/asset_refs.h"
+#include "processors/personalization/html_text.h"
 #include "processors/personalization/links.h"
+#include "processors/personalization/mail_size.h"
 #include "processors/personalization/template.h"
+#include "schemas/asset_store.h"
+#include "schemas/media.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -87,8 +93,123 @@ void RefuseUnknown(task::Context& context, const tenants::v1::Tenant& tenant, co
   AnswerPlaces(context, violations);
 }
 
-bool SameContent(const v1::TemplateVersion& version, const v1::SaveTemplate& command) {
-  return version.subject() == command.subject() && version.html() == command.html() && version.text() == command.text();
+bool SameContent(const v1::TemplateVersion& a, const v1::TemplateVersion& b) {
+  return a.subject() == b.subject() && a.html() == b.html() && a.text() == b.text() && a.text_made() == b.text_made() &&
+         std::ranges::equal(a.assets(), b.assets(),
+                            [](const auto& x, const auto& y) { return x.SerializeAsString() == y.SerializeAsString(); });
+}
+
+// What the HTML says must not be lost to those who read text: with the opt-out and the address that the HTML has.
+std::string MadeText(const std::string& html) {
+  std::string text = personalization::TextFromHtml(html);
+  const personalization::Parsed of_html = personalization::Parse({.subject = {}, .html = html, .text = {}});
+  const personalization::Parsed of_text = personalization::Parse({.subject = {}, .html = {}, .text = text});
+  const auto add = [&](personalization::Piece::Kind kind, std::string_view placeholder) {
+    const auto has = [kind](const auto& piece) { return piece.kind == kind; };
+    if (std::ranges::any_of(of_html.html, has) && std::ranges::none_of(of_text.text, has)) (text += placeholder) += '\n';
+  };
+  add(personalization::Piece::Kind::kPostalAddress, "{{ postal_address }}");
+  add(personalization::Piece::Kind::kUnsubscribeUrl, "{{ unsubscribe_url }}");
+  return text;
+}
+
+// Finds the assets that a version needs.
+class AssetFinder {
+ public:
+  AssetFinder(task::Context& context, v1::TemplateVersion& version) : context_(context), version_(version) {}
+
+  // `name` stands for it at `place`.
+  void Use(std::string_view name, const std::string& place, v1::UsedAsset::Use use, std::string_view file_name = {}) {
+    const auto* named = context_.view<assets::v1::AssetName>().Find(state::Key(context_.tenant(), name));
+    if (named == nullptr) {
+      return Wrong(place,
+                   fmt::format("there is no asset \"{}\"; upload it first (POST /v1/assets), or correct the name", name.substr(0, 100)));
+    }
+    UseBytes(std::string(named->asset()), name, place, use, file_name);
+  }
+  void UseBytes(const std::string& digest, std::string_view name, const std::string& place, v1::UsedAsset::Use use,
+                std::string_view file_name = {}) {
+    const auto* asset = context_.view<assets::v1::Asset>().Find(state::Key(context_.tenant(), digest));
+    if (asset == nullptr) return Wrong(place, "there is no asset with this address; upload it first (POST /v1/assets)");
+    const std::string own(name.empty() ? std::string_view(asset->name()) : name);
+    if (asset->archived()) return Wrong(place, fmt::format("the asset \"{}\" is archived; restore it, or use another one", own));
+    if (use == v1::UsedAsset::RELATED && !asset->content_type().starts_with("image/"))
+      return Wrong(place, fmt::format("the asset \"{}\" is no image but {}; attach it instead", own, asset->content_type()));
+    const std::string shown(file_name.empty() ? std::string_view(own) : file_name);
+    if (const auto fits = schema::FileName::Parse(shown); !fits) return Wrong(place, fits.error().message);
+    for (const v1::UsedAsset& used : version_.assets()) {
+      if (used.asset() == digest && used.use() == use && (use != v1::UsedAsset::ATTACHED ? used.name() == own : used.file_name() == shown))
+        return;
+    }
+    v1::UsedAsset& used = *version_.add_assets();
+    used.set_asset(digest);
+    used.set_name(own);
+    used.set_content_type(asset->content_type());
+    used.set_size(asset->size());
+    used.set_use(use);
+    used.set_file_name(shown);
+  }
+  const std::vector<std::pair<std::string, std::string>>& wrong() const { return wrong_; }
+
+ private:
+  void Wrong(const std::string& place, std::string what) {
+    if (wrong_.size() < kViolationsShownMax) wrong_.emplace_back(place, std::move(what));
+  }
+
+  task::Context& context_;
+  v1::TemplateVersion& version_;
+  std::vector<std::pair<std::string, std::string>> wrong_;
+};
+
+std::string PlaceInHtml(std::string_view html, size_t offset) {
+  const std::string_view before = html.substr(0, offset);
+  const size_t line = static_cast<size_t>(std::ranges::count(before, '\n')) + 1;
+  const std::string_view last = before.substr(before.rfind('\n') + 1);
+  const auto column = std::ranges::count_if(last, [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }) + 1;
+  return fmt::format("html:{}:{}", line, column);
+}
+
+// False: the command was refused.
+bool AddAssets(task::Context& context, const v1::SaveTemplate& command, v1::TemplateVersion& version) {
+  AssetFinder finder(context, version);
+  const auto refs = personalization::FindAssetRefs(command.html());
+  if (refs.size() > personalization::kPlaceholdersMax || command.attachments_size() > kAssetsMax) {
+    context.Refuse(Outcome::kInvalid, "too_many_assets", fmt::format("a version has at most {} assets", kAssetsMax));
+    return false;
+  }
+  for (const personalization::AssetRef& ref : refs) {
+    finder.Use(ref.name, PlaceInHtml(command.html(), ref.offset),
+               ref.kind == personalization::AssetRef::Kind::kEnclosed ? v1::UsedAsset::RELATED : v1::UsedAsset::HOSTED);
+  }
+  for (const auto& [part, text] : {std::pair("html", &command.html()), std::pair("text", &command.text())}) {
+    for (const std::string& id : personalization::FindHostedIds(*text, context.tenant().value()))
+      finder.UseBytes(schema::AssetDigest(id), {}, part, v1::UsedAsset::HOSTED);
+  }
+  for (int i = 0; i < command.attachments_size(); ++i) {
+    const v1::Attachment& attachment = command.attachments(i);
+    finder.Use(attachment.asset(), fmt::format("/attachments/{}", i), v1::UsedAsset::ATTACHED, attachment.file_name());
+  }
+  if (!finder.wrong().empty()) {
+    std::string all;
+    for (const auto& [place, what] : finder.wrong()) all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", place, what);
+    context.Refuse(Outcome::kInvalid, "asset_missing", all);
+    context.AnswerAll(finder.wrong());
+    return false;
+  }
+  if (version.assets_size() > kAssetsMax) {
+    context.Refuse(Outcome::kInvalid, "too_many_assets",
+                   fmt::format("it uses {} assets, and a version has at most {}", version.assets_size(), kAssetsMax));
+    return false;
+  }
+  const uint64_t bytes = personalization::MailBytes(version);
+  if (command.mail_bytes_max() != 0 && bytes > command.mail_bytes_max()) {
+    context.Refuse(Outcome::kInvalid, "mail_too_large",
+                   fmt::format("with its images and attachments each mail would have {} bytes, more than {} (mail_kb_max): host the images "
+                               "(asset:NAME) instead of enclosing them, or link to the file",
+                               bytes, command.mail_bytes_max()));
+    return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -100,13 +221,23 @@ void Decide(task::Context& context, const v1::SaveTemplate& command) {
   const auto* found = context.view<tenants::v1::Tenant>().Find(state::Key(context.tenant()));
   static const tenants::v1::Tenant kNew;
   const tenants::v1::Tenant& tenant = found == nullptr ? kNew : *found;
-  const personalization::Source source{command.subject(), command.html(), command.text()};
+  v1::TemplateVersion content;
+  content.set_subject(command.subject());
+  content.set_html(command.html());
+  content.set_text(command.text());
+  if (command.text().find_first_not_of(" \t\r\n") == std::string::npos && command.html().size() <= kVersionBytesMax) {
+    content.set_text(MadeText(command.html()));
+    content.set_text_made(!content.text().empty());
+  }
+  const personalization::Source source{content.subject(), content.html(), content.text()};
   const auto violations = personalization::Lint(source, [&](std::string_view name) { return IsRegistered(tenant, name); });
   if (!violations.empty()) {
     const bool only_unknown =
         std::ranges::all_of(violations, [](const Violation& violation) { return violation.code == "unknown_attribute"; });
     return only_unknown ? RefuseUnknown(context, tenant, source, violations) : RefuseAll(context, violations);
   }
+
+  if (!AddAssets(context, command, content)) return;
 
   const auto* name = context.view<v1::TemplateName>().Find(state::Key(context.tenant(), command.name()));
   uint64_t template_id = 0;
@@ -116,7 +247,7 @@ void Decide(task::Context& context, const v1::SaveTemplate& command) {
     const v1::Template* known = context.view<v1::Template>().Find(state::Key(context.tenant(), template_id));
     MAILY_CHECK(known != nullptr && known->versions_size() > 0, "template {} is named and not there", template_id);
     const v1::TemplateVersion& latest = known->versions(known->versions_size() - 1);
-    if (SameContent(latest, command)) {
+    if (SameContent(latest, content)) {
       context.Answer("template_id", template_id);
       context.Answer("version", uint64_t{latest.number()});
       return context.Unchanged();
@@ -132,16 +263,19 @@ void Decide(task::Context& context, const v1::SaveTemplate& command) {
   v1::TemplateSaved saved;
   saved.set_template_id(template_id);
   v1::TemplateVersion& version = *saved.mutable_version();
+  version = std::move(content);
   version.set_number(number);
   version.set_name(command.name());
-  version.set_subject(command.subject());
-  version.set_html(command.html());
-  version.set_text(command.text());
-  for (std::string& link : personalization::LinkTable(command.html(), command.text())) *version.add_links() = std::move(link);
-  for (std::string& attribute : personalization::Parse(source).attributes) *version.add_attributes() = std::move(attribute);
+  // Of a text that was made, only what the HTML lets be tracked is: data-track="false" holds for both.
+  for (std::string& link : personalization::LinkTable(version.html(), version.text_made() ? "" : version.text()))
+    *version.add_links() = std::move(link);
+  for (std::string& attribute : personalization::Parse({version.subject(), version.html(), version.text()}).attributes)
+    *version.add_attributes() = std::move(attribute);
   if (version.ByteSizeLong() > kVersionBytesMax) {
-    return context.Refuse(Outcome::kInvalid, "template_too_large",
-                          fmt::format("with its link table it has {} bytes, more than {}", version.ByteSizeLong(), kVersionBytesMax));
+    return context.Refuse(
+        Outcome::kInvalid, "template_too_large",
+        fmt::format("with its link table{} it has {} bytes, more than {}",
+                    version.text_made() ? " and the text that is made from its HTML" : "", version.ByteSizeLong(), kVersionBytesMax));
   }
   context.Emit(saved);
   context.Answer("template_id", template_id);

@@ -10,9 +10,13 @@ inline constexpr uint64_t kTemplatesMax = 10'000;  // of one tenant
 inline constexpr size_t kNameBytesMax = 100;
 // Of one version with its link table: a launch carries it to every partition as one command (command::kCommandBytesMax).
 inline constexpr size_t kVersionBytesMax = 48 * 1024;
+inline constexpr int kAssetsMax = 64;  // of one version, each use counted
 
-// Answers template_id and version. Codes of refusal: "invalid_name", "template_invalid" (every violation with part, line and column),
-// "unknown_attribute" (if nothing else is wrong; names the nearest registered one), "template_too_large", "too_many_templates".
+// Where there is no text, it is made from the HTML (personalization/html_text.h); it has the opt-out and the postal address whenever the
+// HTML has. Assets are found by their names, and the version holds which bytes those are. Answers template_id and version. Codes of
+// refusal: "invalid_name", "template_invalid" (every violation with part, line and column), "unknown_attribute" (if nothing else is wrong;
+// names the nearest registered one), "template_too_large", "too_many_templates", "asset_missing" (each with its place), "too_many_assets",
+// "mail_too_large".
 void Decide(task::Context& context, const v1::SaveTemplate& command);
 
 }  // namespace maily::templates

@@ -1,6 +1,7 @@
 // See row.h.
 #include "processors/templates/row.h"
 
+#include "maily/assets/v1/state.pb.h"
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/templates/decide.h"
@@ -12,7 +13,7 @@ namespace maily::templates {
 task::Noun Row() {
   return task::Noun("templates", kEvolveVersion)
       .Owns<v1::Template, v1::TemplateName, v1::TemplateCounter>()
-      .Reads<tenants::v1::Tenant>()
+      .Reads<tenants::v1::Tenant, assets::v1::Asset, assets::v1::AssetName>()
       .Decides<v1::SaveTemplate>(Decide)
       .Evolves<v1::TemplateSaved>(Evolve);
 }

@@ -25,7 +25,7 @@ class TemplatesFold final : public Fold {
     for (const std::string& attribute : version.attributes()) attributes += attributes.empty() ? attribute : " " + attribute;
     MAILY_TRY_VOID(sql::Do(*insert_version_, at.tenant.value(), e.template_id(), version.number(), std::string_view(version.name()),
                            std::string_view(version.subject()), std::string_view(version.html()), std::string_view(version.text()),
-                           std::string_view(attributes), at.time.us));
+                           version.text_made() ? 1 : 0, std::string_view(attributes), at.time.us));
     for (int i = 0; i < version.links_size(); ++i) {
       MAILY_TRY_VOID(sql::Do(*insert_link_, at.tenant.value(), e.template_id(), version.number(), i, std::string_view(version.links(i))));
     }
@@ -40,7 +40,7 @@ class TemplatesFold final : public Fold {
 
 ReadModel TemplatesReadModel() {
   return {.name = "templates",
-          .version = 1,
+          .version = 2,
           .schema_sql = templates_sql::kSchema,
           .queries_sql = templates_sql::kQueries,
           .tables = {{"template_versions"}, {"template_links"}},

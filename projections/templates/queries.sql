@@ -8,11 +8,11 @@ ORDER BY t.template_id LIMIT :limit;
 
 -- The latest version.
 -- name: template
-SELECT template_id, version, name, subject, html, text, attributes, saved_at_us FROM template_versions
+SELECT template_id, version, name, subject, html, text, text_made, attributes, saved_at_us FROM template_versions
 WHERE tenant = :tenant AND template_id = :template_id ORDER BY version DESC LIMIT 1;
 
 -- name: template_version
-SELECT template_id, version, name, subject, html, text, attributes, saved_at_us FROM template_versions
+SELECT template_id, version, name, subject, html, text, text_made, attributes, saved_at_us FROM template_versions
 WHERE tenant = :tenant AND template_id = :template_id AND version = :version;
 
 -- name: template_versions
@@ -24,8 +24,8 @@ SELECT link, target FROM template_links
 WHERE tenant = :tenant AND template_id = :template_id AND version = :version ORDER BY link;
 
 -- fold: insert_version
-INSERT INTO template_versions (tenant, template_id, version, name, subject, html, text, attributes, saved_at_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+INSERT INTO template_versions (tenant, template_id, version, name, subject, html, text, text_made, attributes, saved_at_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10);
 
 -- fold: insert_link
 INSERT INTO template_links (tenant, template_id, version, link, target) VALUES (?1, ?2, ?3, ?4, ?5);

@@ -7,6 +7,7 @@ CREATE TABLE template_versions (
   subject     TEXT   NOT NULL,
   html        TEXT   NOT NULL,
   text        TEXT   NOT NULL,
+  text_made   BIGINT NOT NULL,  -- 1: the text was made from the HTML
   attributes  TEXT   NOT NULL,  -- contact attributes that it names, separated by spaces
   saved_at_us BIGINT NOT NULL,
   PRIMARY KEY (tenant, template_id, version)

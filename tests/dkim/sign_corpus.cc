@@ -8,7 +8,30 @@
 #include <fstream>
 
 #include "processors/effects/dkim/signer.h"
+#include "processors/effects/mime/plan.h"
 #include "tests/dkim/mails.h"
+
+namespace {
+
+// The end of the head goes to `mail`.
+std::string TailFor(std::string& mail, std::mt19937& random) {
+  using namespace maily;  // NOLINT(google-build-using-namespace)
+  static constexpr std::string_view kNames[] = {"a.png", "a  b.pdf", "für  März.pdf", "x\"y", "--=_mixed_"};
+  mime::Plan plan{.text = true, .html = true, .domain = "shop.example", .images = {}, .attachments = {}};
+  std::vector<std::string> bytes;
+  for (auto n = 1 + random() % 3; n > 0; --n) {
+    std::string content(random() % 2000, '\0');
+    for (char& c : content) c = static_cast<char>(random());
+    (random() % 2 ? plan.images : plan.attachments)
+        .push_back({std::string(64, static_cast<char>('a' + random() % 6)), *mime::MediaType::Parse("image/png"),
+                    *mime::FileName::Parse(kNames[random() % std::size(kNames)])});
+    bytes.push_back(std::move(content));
+  }
+  mail += mime::Frame(plan).after;
+  return mime::EncodeTail(plan, bytes);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace maily;  // NOLINT(google-build-using-namespace)
@@ -29,11 +52,17 @@ int main(int argc, char** argv) {
   std::ofstream mails(dir + "/mails", std::ios::binary);
   for (size_t i = 0; i < count; ++i) {
     std::string mail = test::HostileMail(random);
+    std::string tail;
+    if (random() % 3 == 0) {  // images and attachments, which are signed as they are shared
+      if (!mail.ends_with("\r\n")) mail += "\r\n";
+      tail = TailFor(mail, random);
+    }
     const Instant at{1'700'000'000'000'000 + static_cast<int64_t>(random()) * 1'000};
-    const dkim::Prepared prepared = dkim::Prepare(mail);
+    const dkim::Prepared prepared = dkim::Prepare(mail, tail);
     const std::string first = rsa.Sign(prepared, at);
     const std::string second = ed25519.Sign(prepared, at);
     mail.insert(0, random() % 2 ? first + second : second + first);
+    mail += tail;
     if (!mail.ends_with("\r\n")) mail += "\r\n";  // as SMTP does
     mails << fmt::format("{:08x}", mail.size()) << mail;
   }

@@ -15,6 +15,7 @@ import time
 from program import ROOT, Api, check, quote, run_test, wait_for
 
 SHARED = "ann@example.com"  # a contact of both
+PNG = b"\x89PNG\r\n\x1a\n"
 # Answers that are the same for everyone, and why.
 SAME_FOR_ALL = {"/v1/limits": "public", "/v1/tenants": "the operator's", "/v1/sites/{site}/changes": "the operator's", "/v1/sites/{site}": "the operator's",
                 "/v1/deadletters": "amber has none"}
@@ -22,7 +23,7 @@ WANT_PARAMETER = {"/v1/campaigns/{id}/preview", "/v1/suppressions:check"}  # of 
 WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",
           "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "imports": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099",
-          "domains": "nowhere.example"}
+          "domains": "nowhere.example", "assets": "0" * 64}
 
 
 class Tenant:
@@ -47,7 +48,7 @@ def path_of(pattern, ids):
 def requests_of(pattern, operation, ids):
     """The GETs of a route: plain, and with each of its own query parameters."""
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
-              "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z"}
+              "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z", "archived": "true"}
     if pattern == "/v1/suppressions":
         values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:
@@ -98,6 +99,7 @@ def fill(world, tenant):
     wait_for("the import", lambda: api.ok("GET", job["status_url"])["status"] == "completed", 20, world.server)
     tenant.ids["email"] = f"suppressed@{word}.example"
     api.ok("POST", "/v1/suppressions", {"email": tenant.ids["email"], "reason": "manual"})
+    tenant.ids["assets"] = api.ok("POST", f"/v1/assets?name={word}.png", PNG + word.encode(), {"Content-Type": "image/png"})["id"]
     template = api.ok("POST", "/v1/templates", {"name": f"{word} template", "subject": f"{word} {{{{ contact.{word} }}}}",
                                                "text": f"https://{word}.example/page {{{{ unsubscribe_url }}}} {{{{ postal_address }}}}"})
     tenant.ids["templates"] = str(template["id"])
@@ -143,6 +145,10 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/suppressions"): ({"email": SHARED}, own),
             ("post", "/v1/suppressions:batch"): ({"suppressions": [{"email": SHARED}]}, own),
             ("delete", "/v1/suppressions"): (None, own),
+            ("post", "/v1/assets"): (PNG + amber.word.encode(), own),
+            ("post", "/v1/assets/{id}:archive"): (None, gone),
+            ("post", "/v1/assets/{id}:restore"): (None, gone),
+            ("delete", "/v1/assets/{id}"): (None, gone),
             ("post", "/v1/templates"): ({"name": f"{amber.word} template", "subject": word, "text": "{{ unsubscribe_url }} {{ postal_address }}"}, own),
             ("post", "/v1/campaigns"): (campaign, own + gone + (422,)),
             ("post", "/v1/campaigns/{id}:launch"): (None, gone),
@@ -169,16 +175,18 @@ def write(amber, blue, routes, message_ids):
     known = attempts(amber, blue, message_ids)
     written = [(method, pattern) for pattern, operations in routes.items() for method in operations if method != "get"]
     # Things of one's own come last: until then every id of amber's is nobody's to blue.
-    order = {"/v1/domains": 1, "/v1/lists": 1, "/v1/templates": 1, "/v1/campaigns": 1}
+    order = {"/v1/assets": 1, "/v1/domains": 1, "/v1/lists": 1, "/v1/templates": 1, "/v1/campaigns": 1}
     for method, pattern in sorted(written, key=lambda at: order.get(at[1], 0)):
         check((method, pattern) in known, f"{method} {pattern}: teach this test what a stranger would try")
         body, statuses = known[(method, pattern)]
         path = path_of(pattern, amber.ids)
         if (method, pattern) == ("delete", "/v1/suppressions"):
             path += f"?email={quote(amber.ids['email'])}&reason=stolen"
+        if pattern == "/v1/assets":
+            path += f"?name={amber.word}.png"
         if pattern == "/v1/imports":
             path += f"?list={amber.ids['lists']}"
-        status, answer, _ = blue.api.call(method.upper(), path, body, {"Content-Type": "message/rfc822" if pattern == "/v1/inbound" else "text/csv"} if isinstance(body, str) else None)
+        status, answer, _ = blue.api.call(method.upper(), path, body, {"Content-Type": {"/v1/inbound": "message/rfc822", "/v1/assets": "image/png"}.get(pattern, "text/csv")} if isinstance(body, (str, bytes)) else None)
         check(status in statuses, f"{method} {path}: {status} {answer}, expected one of {statuses}")
         if pattern == "/v1/inbound":
             check(answer["result"] == "quarantined", f"a bounce of amber's mail was taken from blue: {answer}")

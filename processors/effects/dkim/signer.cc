@@ -81,11 +81,15 @@ class Folder {
 
 }  // namespace
 
-Prepared Prepare(std::string_view message) {
+Prepared Prepare(std::string_view message) { return Prepare(message, {}); }
+
+Prepared Prepare(std::string_view message, std::string_view tail) {
+  MAILY_CHECK(tail.empty() || (message.ends_with("\r\n") && !message.ends_with("\r\n\r\n")), "a tail behind an unfinished or empty line");
   const size_t body = BodyOffset(message);
   Selection selection = SelectFields(message.substr(0, body));
   Sha256 hash;
   RelaxBody(message.substr(body), [&hash](std::string_view piece) { hash.Add(piece); });
+  hash.Add(tail);
   return {std::move(selection.names), std::move(selection.canonical), ToBase64(View(hash.Finish()))};
 }
 

@@ -104,7 +104,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
         entropy(entropy_in),
         sender(sender_in),
         keyring(keyring_in),
-        maker(options_in.tracking_base_url, options_in.returns, keyring_in),
+        maker(options_in.tracking_base_url, options_in.returns, keyring_in, options_in.tails),
         relay_(options_in.mx != nullptr ? nullptr : RelaySite(options_in)),
         granter({.budget = static_cast<int64_t>(options_in.connections) * options_in.credits_per_connection,
                  .workers = options_in.mx != nullptr ? options_in.mx->workers : 1,
@@ -149,7 +149,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   // --- one attempt ---
   // 3. The mail is made, and finds its way.
   void Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at,
-             const std::shared_ptr<Standing>& standing);
+             const std::shared_ptr<Standing>& standing, Result<Tail> tail = Tail());
   // 5. The result is appended, again and again until it is durable. `slot`: freed then (6). `durable`: called then.
   void Report(const Origin& origin, RecordAttempt record, std::optional<size_t> slot, Job durable);
   void Count(AttemptResult result, Duration since) {
@@ -222,6 +222,19 @@ class Shared : public std::enable_shared_from_this<Shared> {
     if (relay_pool_) visit(*relay_pool_);
     if (servers_) servers_->Each(visit);
   }
+  // An attempt that waits for images and attachments to be read: counted as under way, so that its lease goes on.
+  struct Unmade {
+    Unmade(Origin origin_in, Epoch epoch_in, const AttemptOpened& opened_in, Instant first_in, std::shared_ptr<Standing> standing_in)
+        : origin(std::move(origin_in)), epoch(epoch_in), opened(opened_in), first_opened_at(first_in), standing(std::move(standing_in)) {
+      ++standing->mails;
+    }
+    ~Unmade() { --standing->mails; }
+    const Origin origin;
+    const Epoch epoch;
+    const AttemptOpened opened;
+    const Instant first_opened_at;
+    const std::shared_ptr<Standing> standing;
+  };
   // By the DNS.
   void FindWay(std::unique_ptr<Mail> mail, const std::string& domain);
   void Found(uint64_t id, const std::string& domain, Router::Found found);
@@ -242,6 +255,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
   std::optional<Servers> servers_;
   std::map<uint64_t, std::unique_ptr<Mail>> looking_;  // mails that wait for the DNS
   uint64_t last_looking_ = 0;
+  std::map<uint64_t, std::unique_ptr<Unmade>> unmade_;  // attempts that wait for their tail; bounded by credits
+  uint64_t last_unmade_ = 0;
   std::map<PartitionId, std::vector<std::shared_ptr<Pending>>> gathered_;  // results that leave with the next turn
   bool gathering_ = false;                                                 // a timer is set
   size_t unreported_ = 0;
@@ -281,6 +296,7 @@ class AttemptMail : public Mail {
   const std::string& mail_from() const override { return made_.mail_from; }
   const std::string& rcpt_to() const override { return made_.rcpt_to; }
   const std::string& data() const override { return made_.data; }
+  std::string_view tail() const override { return made_.tail ? std::string_view(*made_.tail) : std::string_view(); }
 
   // Of a suspended site neither a mail nor its final dot begins.
   bool InTime() override { return !late_ && !site_->suspended() && standing_->lease.Holds(shared_.clock.Steady()); }
@@ -601,9 +617,25 @@ class Delivery : public effects::Effect {
 }  // namespace
 
 void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at,
-                   const std::shared_ptr<Standing>& standing) {
+                   const std::shared_ptr<Standing>& standing, Result<Tail> tail) {
+  if (tail && !*tail) {
+    if (const mime::Plan* plan = maker.Lacks(origin.key.tenant, origin.key.campaign_id, *standing->cache)) {
+      const uint64_t id = ++last_unmade_;
+      unmade_.emplace(id, std::make_unique<Unmade>(origin, epoch, opened, first_opened_at, standing));
+      return options.tails->Load(origin.key.tenant, *plan, executor, [weak = weak_from_this(), id](Result<Tail> loaded) {
+        const auto self = weak.lock();
+        if (!self || self->draining_) return;  // it has not begun, and does not any more
+        const auto node = self->unmade_.extract(id);
+        if (node.empty()) return;
+        const Unmade& one = *node.mapped();
+        self->Begin(one.origin, one.epoch, one.opened, one.first_opened_at, one.standing, std::move(loaded));
+      });
+    }
+  }
   Made made;
-  const Result<void> can = maker.Make(origin.key.tenant, origin.key.partition, opened, first_opened_at, *standing->cache, made);
+  const Result<void> can = tail
+                               ? maker.Make(origin.key.tenant, origin.key.partition, opened, first_opened_at, *standing->cache, made, *tail)
+                               : Result<void>(tail.error());
   if (can) {
     const std::string domain = made.rcpt_to.substr(made.rcpt_to.rfind('@') + 1);
     auto mail = std::make_unique<AttemptMail>(*this, origin, epoch, standing, std::move(made));
@@ -668,6 +700,13 @@ void Shared::Drop(PartitionId partition, const std::function<void(const Origin&)
   };
   EachPool([&](Pool& pool) { pool.Drop(is_of); });
   std::erase_if(looking_, [&](const auto& entry) { return is_of(*entry.second); });
+  std::erase_if(unmade_, [&](const auto& entry) {
+    const Origin& origin = entry.second->origin;
+    if (origin.key.partition != partition) return false;
+    if (origin.reserved) origin.reserved->Unreserve(1);
+    dropped.emplace_back(origin, nullptr);
+    return true;
+  });
   for (const auto& [origin, site] : dropped) drop(origin);
   for (const auto& [origin, site] : dropped) Ended(origin, site.get(), nullptr);
 }

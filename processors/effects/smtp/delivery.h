@@ -17,6 +17,7 @@
 
 #include "processors/effects/effect.h"
 #include "processors/effects/smtp/attempt_slots.h"
+#include "processors/effects/smtp/encoded.h"
 #include "processors/effects/smtp/message.h"
 #include "processors/effects/smtp/policies.h"
 #include "processors/effects/smtp/pool.h"
@@ -62,7 +63,8 @@ struct SharedOptions {
   uint32_t credits_per_connection = 2;  // one on the wire, one being made; a quick site has more ahead (granter.h)
   // Of tenants that want the same site, or the relay: their parts of it (Granter::Options).
   std::function<uint32_t(TenantId)> weight_of = [](TenantId) { return 1U; };
-  uint16_t tick = 0;  // type of the command that renews a lease: decided as nothing at all
+  std::shared_ptr<EncodedTails> tails = nullptr;  // of mails with images or attachments; null: those are put off
+  uint16_t tick = 0;                              // type of the command that renews a lease: decided as nothing at all
 };
 
 class Shared;

@@ -15,6 +15,7 @@
 #include "processors/effects/smtp/lease.h"
 #include "processors/effects/smtp/message.h"
 #include "processors/personalization/links.h"
+#include "schemas/asset_store.h"
 #include "schemas/codec.h"
 #include "schemas/keys.h"
 #include "schemas/sealed.h"
@@ -79,6 +80,7 @@ struct Machine {
   state::MapKv kv{disk};
   std::unique_ptr<state::Cache> cache = std::make_unique<state::Cache>(kv, 1 << 20);
   Timeouts timeouts;
+  std::shared_ptr<EncodedTails> tails = nullptr;
   uint16_t tick = 0;                // type of renewals; 0: there are none
   std::vector<CommandId> tick_ids;  // those in the log, as of Results()
 
@@ -140,6 +142,7 @@ struct Process {
                          .connections = connections,
                          .session = {.timeouts = machine.timeouts},
                          .tracking_base_url = "https://t.example",
+                         .tails = machine.tails,
                          .tick = machine.tick},
                         machine.relay, attempts, machine.executor, machine.executor, machine.keys.entropy, sender, *machine.keys.ring);
     if (leads) Lead();
@@ -778,6 +781,88 @@ TEST(Delivery, KilledAtAnyMomentNobodyGetsTwoMails) {
     }
   }
   EXPECT_LE(unknown_per_kill_max, 3u);  // at most one an open connection
+}
+
+// A machine whose campaign has an attachment; the disk answers when it is told to.
+struct MachineWithFiles : Machine {
+  ManualExecutor disk_executor;
+  int reads = 0;
+  bool broken = false;
+  const std::string bytes = std::string(1'000'000, 'p');
+
+  MachineWithFiles() {
+    tails = std::make_shared<EncodedTails>(
+        [this](TenantId, const std::string& id) -> Result<std::string> {
+          ++reads;
+          if (broken || id != schema::AssetId(bytes)) return Fail(Code::kNotFound, "the folder is not mounted");
+          return bytes;
+        },
+        disk_executor);
+    campaigns::v1::CampaignRun run;
+    run.mutable_spec()->set_from("Shop <news@shop.example>");
+    auto& version = *run.mutable_template_version();
+    version.set_subject("s");
+    version.set_text("{{ unsubscribe_url }}");
+    auto& used = *version.add_assets();
+    used.set_asset(schema::AssetDigest(schema::AssetId(bytes)));
+    used.set_content_type("application/pdf");
+    used.set_file_name("list.pdf");
+    used.set_use(templates::v1::UsedAsset::ATTACHED);
+    cache->Begin();
+    state::Table<campaigns::v1::CampaignRun>(*cache).Edit(state::Key(kTenant, kCampaign)) = run;
+    cache->Commit();
+  }
+};
+
+TEST(Delivery, MailsWaitForTheirAttachmentWhichIsReadOnce) {
+  MachineWithFiles machine;
+  Process process(machine, 4);
+  process.Accept({process.Make(1), process.Make(2), process.Make(3)});
+  machine.executor.Run();
+  EXPECT_TRUE(machine.relay.received.empty());
+  EXPECT_TRUE(machine.Results().empty());
+  machine.disk_executor.Run();
+  machine.executor.Run();
+  ASSERT_EQ(machine.relay.received.size(), 3u);
+  EXPECT_EQ(machine.reads, 1);
+  for (const auto& received : machine.relay.received) {
+    EXPECT_GT(received.data.size(), machine.bytes.size() * 4 / 3);
+    EXPECT_TRUE(received.data.ends_with("--\r\n"));
+  }
+  process.Accept({process.Make(4)});
+  machine.executor.Run();
+  EXPECT_EQ(machine.relay.received.size(), 4u);
+  EXPECT_EQ(machine.reads, 1);
+  for (const auto& result : machine.Results()) EXPECT_EQ(result.result(), sends::v1::DELIVERED);
+}
+
+TEST(Delivery, WhatCannotBeReadPutsTheMailOffAndSaysWhat) {
+  MachineWithFiles machine;
+  machine.broken = true;
+  Process process(machine);
+  process.Accept({process.Make(1)});
+  machine.executor.Run();
+  machine.disk_executor.Run();
+  machine.executor.Run();
+  const auto results = machine.Results();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].result(), sends::v1::DEFERRED);
+  EXPECT_NE(results[0].reply_text().find("list.pdf"), std::string::npos) << results[0].reply_text();
+  EXPECT_TRUE(machine.relay.received.empty());
+}
+
+TEST(Delivery, WhatWaitsForItsAttachmentWhenAnotherLeadsWasNeverSent) {
+  MachineWithFiles machine;
+  Process process(machine);
+  process.Accept({process.Make(1), process.Make(2)});
+  machine.executor.Run();
+  process.delivery->Stop();
+  machine.disk_executor.Run();
+  machine.executor.Run();
+  EXPECT_TRUE(machine.relay.received.empty());
+  const auto results = machine.Results();
+  ASSERT_EQ(results.size(), 2u);
+  for (const auto& result : results) EXPECT_EQ(result.result(), sends::v1::NEVER_SENT);
 }
 
 }  // namespace

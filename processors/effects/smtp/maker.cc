@@ -6,6 +6,8 @@
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/domains/v1/state.pb.h"
+#include "processors/personalization/asset_refs.h"
+#include "schemas/asset_store.h"
 #include "schemas/sealed.h"
 #include "schemas/types.h"
 #include "streams/observe/logging.h"
@@ -55,7 +57,46 @@ bool Signs(const SigningKey& key, Instant at) {
   return key.active_from_us() != 0 && key.active_from_us() <= at.us && (key.active_to_us() == 0 || at.us < key.active_to_us());
 }
 
+// What of the version's files is enclosed.
+Result<void> AddItems(const templates::v1::TemplateVersion& version, Mailing::Options& options) {
+  for (const templates::v1::UsedAsset& used : version.assets()) {
+    if (used.use() == templates::v1::UsedAsset::HOSTED) continue;
+    MAILY_TRY(schema::MediaType type, schema::MediaType::Parse(used.content_type()));
+    MAILY_TRY(schema::FileName name, schema::FileName::Parse(used.file_name()));
+    (used.use() == templates::v1::UsedAsset::RELATED ? options.images : options.attachments)
+        .push_back({schema::AssetIdOf(used.asset()), std::move(type), std::move(name)});
+  }
+  return Ok();
+}
+
+// The HTML with the addresses of its images in place of "cid:NAME" and "asset:NAME".
+std::string WithAssets(const templates::v1::TemplateVersion& version, std::string_view html, TenantId tenant, std::string_view base_url,
+                       std::string_view from) {
+  if (version.assets().empty()) return std::string(html);
+  const auto mailbox = ParseMailbox(from);
+  const std::string domain = mailbox ? FromDomain(*mailbox) : std::string();
+  return personalization::ReplaceAssetRefs(html, [&](const personalization::AssetRef& ref) -> std::string {
+    const bool enclosed = ref.kind == personalization::AssetRef::Kind::kEnclosed;
+    for (const templates::v1::UsedAsset& used : version.assets()) {
+      if (used.name() != ref.name || (used.use() == templates::v1::UsedAsset::RELATED) != enclosed) continue;
+      if (used.use() == templates::v1::UsedAsset::ATTACHED) continue;
+      const std::string id = schema::AssetIdOf(used.asset());
+      return enclosed ? "cid:" + mime::ContentId(id, domain) : schema::HostedAddress(base_url, tenant, id);
+    }
+    return {};
+  });
+}
+
 }  // namespace
+
+Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing::Options options) {
+  const std::string html = WithAssets(version, version.html(), options.tenant, options.tracking_base_url, options.from);
+  const std::vector<std::string> links(version.links().begin(), version.links().end());
+  options.source = {.subject = version.subject(), .html = html, .text = version.text()};
+  options.links = links;
+  MAILY_TRY_VOID(AddItems(version, options));
+  return Mailing::Make(options);
+}
 
 const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
   const auto key = std::pair(tenant, campaign_id);
@@ -69,20 +110,17 @@ const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id,
   }
   Compiled& compiled = mailings_[key];
   const auto& version = run->template_version();
-  const std::vector<std::string> links(version.links().begin(), version.links().end());
   const std::string trace = run->trace().empty() ? "" : TraceId::From(run->trace()).ToHex();
-  auto mailing = Mailing::Make({.tenant = tenant,
-                                .campaign_id = campaign_id,
-                                .list_id = run->spec().list_id(),
-                                .trace = trace,
-                                .from = run->spec().from(),
-                                .reply_to = run->spec().reply_to(),
-                                .source = {.subject = version.subject(), .html = version.html(), .text = version.text()},
-                                .links = links,
-                                .postal_address = run->postal_address(),
-                                .company = run->company(),
-                                .tracking_base_url = tracking_base_url_,
-                                .returns = returns_});
+  auto mailing = MailingOf(version, {.tenant = tenant,
+                                     .campaign_id = campaign_id,
+                                     .list_id = run->spec().list_id(),
+                                     .trace = trace,
+                                     .from = run->spec().from(),
+                                     .reply_to = run->spec().reply_to(),
+                                     .postal_address = run->postal_address(),
+                                     .company = run->company(),
+                                     .tracking_base_url = tracking_base_url_,
+                                     .returns = returns_});
   if (mailing) {
     compiled.mailing = std::make_shared<const Mailing>(std::move(*mailing));
   } else {
@@ -91,6 +129,13 @@ const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id,
                  {{"tenant", tenant}, {"campaign", campaign_id}, {"error", mailing.error()}});
   }
   return compiled;
+}
+
+const mime::Plan* Maker::Lacks(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
+  if (!tails_) return nullptr;
+  const Compiled& compiled = CompiledFor(tenant, campaign_id, cache);
+  if (!compiled.mailing || compiled.mailing->plan().plain() || tails_->Find(tenant, compiled.mailing->plan())) return nullptr;
+  return &compiled.mailing->plan();
 }
 
 Result<const dkim::Signer*> Maker::SignerFor(TenantId tenant, const std::string& domain, const std::string& selector,
@@ -109,7 +154,7 @@ Result<const dkim::Signer*> Maker::SignerFor(TenantId tenant, const std::string&
   return &signers_.emplace(std::move(id), std::move(*signer)).first->second;
 }
 
-Result<std::string> Maker::Signatures(TenantId tenant, const Mailing& mailing, Instant at, state::Cache& cache, std::string_view data,
+Result<std::string> Maker::Signatures(TenantId tenant, const Mailing& mailing, Instant at, state::Cache& cache, const Made& made,
                                       std::string& return_path) {
   std::string name = mailing.from_domain();
   const SigningDomain* domain = Nearest(tenant, name, cache);
@@ -119,7 +164,7 @@ Result<std::string> Maker::Signatures(TenantId tenant, const Mailing& mailing, I
   std::optional<dkim::Prepared> prepared;  // only if a key signs
   for (const SigningKey& key : domain->keys()) {
     if (!Signs(key, at)) continue;
-    if (!prepared) prepared = dkim::Prepare(data);
+    if (!prepared) prepared = dkim::Prepare(made.data, made.tail ? std::string_view(*made.tail) : std::string_view());
     MAILY_TRY(const dkim::Signer* signer, SignerFor(tenant, name, key.selector(), key.private_key()));
     (signer->key().algorithm() == dkim::Algorithm::kRsaSha256 ? rsa : others) += signer->Sign(*prepared, at);
   }
@@ -127,10 +172,14 @@ Result<std::string> Maker::Signatures(TenantId tenant, const Mailing& mailing, I
 }
 
 Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1::AttemptOpened& opened, Instant first_opened_at,
-                         state::Cache& cache, Made& made) {
+                         state::Cache& cache, Made& made, Tail tail) {
   const Compiled& compiled = CompiledFor(tenant, opened.campaign_id(), cache);
   if (!compiled.mailing) return Fail(Code::kInvalid, "{}", compiled.error);
   const Mailing& mailing = *compiled.mailing;
+  if (!mailing.plan().plain()) {
+    made.tail = tail || !tails_ ? std::move(tail) : tails_->Find(tenant, mailing.plan());
+    if (!made.tail) return Fail(Code::kRetry, "its images and attachments are not there");
+  }
   MAILY_TRY(std::string spelled, schema::Open(keyring_, tenant, "address", opened.address()));
   made.rcpt_to = OnTheWire(std::move(spelled));
   std::vector<std::string> values(mailing.attributes().size());
@@ -146,7 +195,7 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
       {.partition = partition, .ordinal = opened.ordinal(), .address = made.rcpt_to, .attributes = views, .date = first_opened_at}, *keys,
       made.data));
   std::string return_path;
-  MAILY_TRY(const std::string signatures, Signatures(tenant, mailing, first_opened_at, cache, made.data, return_path));
+  MAILY_TRY(const std::string signatures, Signatures(tenant, mailing, first_opened_at, cache, made, return_path));
   made.data.insert(0, signatures);
   made.mail_from = return_path.empty() ? mailing.from_address()
                                        : EncodeReturnPath({tenant, partition, opened.campaign_id(), opened.ordinal()}, return_path, *keys);

@@ -11,7 +11,9 @@
 #include <utility>
 
 #include "maily/sends/v1/events.pb.h"
+#include "maily/templates/v1/state.pb.h"
 #include "processors/effects/dkim/signer.h"
+#include "processors/effects/smtp/encoded.h"
 #include "processors/effects/smtp/message.h"
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
@@ -24,19 +26,27 @@ namespace maily::smtp {
 struct Made {
   std::string mail_from;
   std::string rcpt_to;  // also if the rest could not be made, as far as it is known
-  std::string data;     // CRLF lines, not dot-stuffed
+  std::string data;     // CRLF lines, not dot-stuffed; the head, if there is a tail
+  Tail tail;            // of mails with images or attachments, else null
 };
+
+// The mailing of a template's version: `options` without source, links, images and attachments. kInvalid: as Mailing::Make.
+Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing::Options options);
 
 class Maker {
  public:
   // `tracking_base_url` without a slash at its end. The keyring outlives it.
-  Maker(std::string tracking_base_url, Returns returns, keyring::Keyring& keyring)
-      : tracking_base_url_(std::move(tracking_base_url)), returns_(std::move(returns)), keyring_(keyring) {}
+  // `tails`: null where mails have none; then those that ought to have one are put off.
+  Maker(std::string tracking_base_url, Returns returns, keyring::Keyring& keyring, std::shared_ptr<EncodedTails> tails = nullptr)
+      : tracking_base_url_(std::move(tracking_base_url)), returns_(std::move(returns)), keyring_(keyring), tails_(std::move(tails)) {}
 
-  // Into `made`. `cache`: the partition's state. kNotFound: a key of the contact is gone. kInvalid: this mail cannot be made, and never
-  // will be. Others: later.
+  // The plan whose tail has to be loaded before mails of the campaign can be made, or null. Good until the next call.
+  const mime::Plan* Lacks(TenantId tenant, uint64_t campaign_id, state::Cache& cache);
+
+  // Into `made`. `cache`: the partition's state. `tail`: what Lacks asked for, if it did. kNotFound: a key of the contact is gone.
+  // kInvalid: this mail cannot be made, and never will be. Others: later.
   Result<void> Make(TenantId tenant, PartitionId partition, const sends::v1::AttemptOpened& opened, Instant first_opened_at,
-                    state::Cache& cache, Made& made);
+                    state::Cache& cache, Made& made, Tail tail = nullptr);
 
  private:
   struct Compiled {
@@ -45,7 +55,7 @@ class Maker {
   };
   const Compiled& CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache);
   // What goes in front of `data`; empty: there is no key. `return_path`: the host of envelope senders, or empty.
-  Result<std::string> Signatures(TenantId tenant, const Mailing& mailing, Instant at, state::Cache& cache, std::string_view data,
+  Result<std::string> Signatures(TenantId tenant, const Mailing& mailing, Instant at, state::Cache& cache, const Made& made,
                                  std::string& return_path);
   // Opened and parsed once. kRetry: it cannot be opened.
   Result<const dkim::Signer*> SignerFor(TenantId tenant, const std::string& domain, const std::string& selector, std::string_view sealed);
@@ -53,6 +63,7 @@ class Maker {
   const std::string tracking_base_url_;
   const Returns returns_;
   keyring::Keyring& keyring_;
+  const std::shared_ptr<EncodedTails> tails_;
   std::map<std::pair<TenantId, uint64_t>, Compiled> mailings_;
   std::map<std::string, dkim::Signer> signers_;  // by tenant, domain, selector and sealed key
 };

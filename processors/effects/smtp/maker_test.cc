@@ -6,6 +6,7 @@
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/domains/v1/state.pb.h"
 #include "processors/effects/smtp/fixture.h"
+#include "schemas/asset_store.h"
 #include "schemas/sealed.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
@@ -128,6 +129,67 @@ TEST_F(MakerTest, AReturnPathIsItsOwnKindAndNobodyCanForgeOne) {
     damaged[i] = damaged[i] == 'a' ? 'c' : 'a';
     EXPECT_FALSE(DecodeReturnPath(damaged, *keys_.ring)) << i;
   }
+}
+
+TEST_F(MakerTest, ImagesAndAttachmentsAreSharedAndSigned) {
+  const std::string logo = "\x89PNG picture", list = "%PDF list";
+  campaigns::v1::CampaignRun run;
+  run.mutable_spec()->set_from("Shop <news@mail.Shop.example>");
+  auto& version = *run.mutable_template_version();
+  version.set_subject("Hello");
+  version.set_html("<img src=\"cid:logo.png\"><img src='asset:sky.png'><img src='cid:other'>{{ unsubscribe_url }}");
+  const auto use = [&](std::string_view bytes, const std::string& name, const std::string& type, templates::v1::UsedAsset::Use how) {
+    auto& used = *version.add_assets();
+    used.set_asset(schema::AssetDigest(schema::AssetId(bytes)));
+    used.set_name(name);
+    used.set_content_type(type);
+    used.set_use(how);
+    used.set_file_name(name);
+  };
+  use(logo, "logo.png", "image/png", templates::v1::UsedAsset::RELATED);
+  use("sky", "sky.png", "image/png", templates::v1::UsedAsset::HOSTED);
+  use(list, "list.pdf", "application/pdf", templates::v1::UsedAsset::ATTACHED);
+  cache_.Begin();
+  state::Table<campaigns::v1::CampaignRun>(cache_).Edit(state::Key(kTenant, kCampaign)) = run;
+  cache_.Commit();
+  domains::v1::SigningDomain domain;
+  *domain.add_keys() = Key("m1r", dkim::Algorithm::kRsaSha256, 1);
+  Save("shop.example", domain);
+
+  ManualExecutor disk;
+  auto tails = std::make_shared<EncodedTails>(
+      [&](TenantId, const std::string& id) -> Result<std::string> {
+        if (id == schema::AssetId(logo)) return logo;
+        if (id == schema::AssetId(list)) return list;
+        return Fail(Code::kNotFound, "no such asset");
+      },
+      disk);
+  Maker maker("https://t.example", {}, *keys_.ring, tails);
+  const mime::Plan* plan = maker.Lacks(kTenant, kCampaign, cache_);
+  ASSERT_NE(plan, nullptr);
+  Made made;
+  EXPECT_EQ(maker.Make(kTenant, kPartition, opened_, kFirst, cache_, made).error().code, Code::kRetry);
+  Tail loaded;
+  tails->Load(kTenant, *plan, disk, [&](Result<Tail> tail) { loaded = tail.value(); });
+  disk.Run();
+  EXPECT_EQ(maker.Lacks(kTenant, kCampaign, cache_), nullptr);
+  ASSERT_TRUE(maker.Make(kTenant, kPartition, opened_, kFirst, cache_, made));
+  EXPECT_EQ(made.tail, loaded) << "one for all mails";
+  EXPECT_EQ(SignaturesOf(made.data), std::vector<std::string>{"shop.example/m1r"});
+  // Signed as the whole that the receiver gets.
+  const auto signature_of = [](const std::string& data) { return data.substr(data.find("bh="), 48); };
+  const std::string unsigned_head = made.data.substr(made.data.find("Date: "));
+  EXPECT_NE(signature_of(made.data).find(dkim::Prepare(unsigned_head + *made.tail).body_hash), std::string::npos);
+  std::string html = made.data;
+  for (size_t at; (at = html.find("=\r\n")) != std::string::npos;) html.erase(at, 3);
+  for (size_t at; (at = html.find("=3D")) != std::string::npos;) html.replace(at, 3, "=");
+  EXPECT_NE(html.find("<img src=\"cid:" + mime::ContentId(schema::AssetId(logo), "mail.shop.example") + "\">"), std::string::npos) << html;
+  EXPECT_NE(html.find("<img src='https://t.example/a/1/" + schema::AssetId("sky") + "'>"), std::string::npos) << html;
+  EXPECT_NE(html.find("<img src='cid:other'>"), std::string::npos) << html;
+  EXPECT_NE(made.tail->find("Content-ID: <" + mime::ContentId(schema::AssetId(logo), "mail.shop.example") + ">"), std::string::npos);
+  Made second;
+  ASSERT_TRUE(maker.Make(kTenant, kPartition, opened_, kFirst, cache_, second));
+  EXPECT_EQ(second.data, made.data) << "the same bytes on every attempt";
 }
 
 }  // namespace

@@ -137,6 +137,11 @@ Result<Mailbox> ParseMailbox(std::string_view text) {
   return mailbox;
 }
 
+std::string FromDomain(const Mailbox& mailbox) {
+  const auto parsed = schema::ParseAddress("x@" + std::string(mailbox.domain()));
+  return parsed ? parsed->domain : std::string(mailbox.domain());
+}
+
 std::string FormatDate(Instant at) {
   static constexpr const char* kDays[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
   static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -231,8 +236,17 @@ Result<Mailing> Mailing::Make(const Options& options) {
   }
   Mailing mailing(std::move(compiled), std::move(from));
   mailing.tenant_ = options.tenant;
-  const auto parsed = schema::ParseAddress("x@" + std::string(mailing.from_.domain()));
-  mailing.from_domain_ = parsed ? parsed->domain : std::string(mailing.from_.domain());
+  mailing.from_domain_ = FromDomain(mailing.from_);
+  mailing.plan_ = {.text = !options.source.text.empty(),
+                   .html = !options.source.html.empty(),
+                   .domain = mailing.from_domain_,
+                   .images = options.images,
+                   .attachments = options.attachments};
+  if (!mailing.plan_.plain()) {
+    if (!mailing.plan_.html && !mailing.plan_.images.empty()) return Fail(Code::kInvalid, "images without an HTML part to show them");
+    if (!mailing.plan_.html && !mailing.plan_.text) return Fail(Code::kInvalid, "attachments without a text or HTML part");
+    mailing.frame_.emplace(mailing.plan_);
+  }
   mailing.campaign_id_ = options.campaign_id;
   mailing.postal_address_ = options.postal_address;
   mailing.company_ = options.company;
@@ -313,7 +327,13 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
     out += fmt::format("Content-Type: text/{}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", type);
     AppendQuotedPrintable(body, out);
   };
-  if (rendered.html.empty()) {
+  if (frame_) {
+    out += frame_->before_text;
+    if (plan_.text) part("plain", rendered.text);
+    out += frame_->before_html;
+    if (plan_.html) part("html", rendered.html);
+    out += frame_->after;
+  } else if (rendered.html.empty()) {
     part("plain", rendered.text);
   } else if (rendered.text.empty()) {
     part("html", rendered.html);

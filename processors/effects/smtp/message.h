@@ -1,14 +1,17 @@
 // The mail itself: the same bytes on every attempt, because nothing in it depends on when and where it is made. Pure; thread: any.
 //
-// multipart/alternative (text, then HTML) or the one part there is; UTF-8, quoted-printable, so 7-bit lines of at most 76 characters;
-// headers of at most 998, CRLF everywhere. No value can begin a header: addresses and names are checked, subjects cleaned and encoded.
+// multipart/alternative (text, then HTML) or the one part there is, in the tree of mime/plan.h if there are images or attachments; UTF-8,
+// quoted-printable, so 7-bit lines of at most 76 characters; headers of at most 998, CRLF everywhere. No value can begin a header:
+// addresses and names are checked, subjects cleaned and encoded.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "processors/effects/mime/plan.h"
 #include "processors/effects/smtp/send_id.h"
 #include "processors/personalization/render.h"
 #include "streams/base/ids.h"
@@ -29,6 +32,8 @@ struct Mailbox {
 };
 // kInvalid: no such thing, or with control characters.
 Result<Mailbox> ParseMailbox(std::string_view text);
+// Its domain in A-labels and lower case, where it has such a form.
+std::string FromDomain(const Mailbox& mailbox);
 // An address that may stand in a header and an envelope as it is: dot-atom @ domain, both possibly with UTF-8 letters.
 bool IsPlainAddress(std::string_view address);
 
@@ -50,13 +55,16 @@ class Mailing {
     uint64_t list_id = 0;
     std::string_view trace = {};  // of the launch, 32 hexadecimal digits; empty = not said
     std::string_view from;
-    std::string_view reply_to;  // empty = none
-    personalization::Source source;
-    std::span<const std::string> links;  // the template version's
-    std::string_view postal_address;
-    std::string_view company;
+    std::string_view reply_to = {};  // empty = none
+    personalization::Source source = {};
+    std::span<const std::string> links = {};  // the template version's
+    std::string_view postal_address = {};
+    std::string_view company = {};
     std::string_view tracking_base_url;  // "https://t.example.com", without a slash at the end
     Returns returns = {};
+    // Images and attachments; text and html are set by Make from the source, and the domain from From.
+    std::vector<mime::Item> images = {};
+    std::vector<mime::Item> attachments = {};
   };
   // kInvalid: From, Reply-To, the template or the base URL.
   static Result<Mailing> Make(const Options& options);
@@ -65,6 +73,8 @@ class Mailing {
   const std::string& from_address() const { return from_.address; }
   // In A-labels and lower case.
   const std::string& from_domain() const { return from_domain_; }
+  // What the tail of each mail is encoded by (mime::EncodeTail); plain: there is none.
+  const mime::Plan& plan() const { return plan_; }
 
   struct Recipient {
     PartitionId partition;
@@ -73,14 +83,15 @@ class Mailing {
     std::span<const std::string_view> attributes;  // in the order of attributes(); empty = no value
     Instant date;                                  // of the first attempt
   };
-  // Puts the whole message into `out`, not dot-stuffed. kInvalid: not possible for this recipient, and never will be.
+  // Puts the whole message into `out`, or the head of one that has a tail; not dot-stuffed. kInvalid: not possible for this recipient, and
+  // never will be.
   Result<void> Compose(const Recipient& to, const keyring::TenantKeys& keys, std::string& out) const;
 
   // The same mail to look at. It differs in the tokens of its links and its Message-ID alone: there they are as many letters x, so that
   // looking counts nothing and opts nobody out.
   struct Preview {
     personalization::Rendered parts;
-    std::string message;
+    std::string message;  // without its tail
   };
   Result<Preview> MakePreview(const Recipient& to, const keyring::TenantKeys& keys) const;
 
@@ -99,6 +110,8 @@ class Mailing {
   personalization::Compiled compiled_;
   Mailbox from_;
   std::string from_domain_;
+  mime::Plan plan_;
+  std::optional<mime::Frame> frame_;  // none: the plan is plain
   TenantId tenant_;
   uint64_t campaign_id_ = 0;
   std::string postal_address_;

@@ -10,6 +10,7 @@
 
 #include "processors/effects/smtp/fixture.h"
 #include "processors/personalization/links.h"
+#include "schemas/asset_store.h"
 #include "schemas/tracking_id.h"
 
 namespace maily::smtp {
@@ -291,10 +292,22 @@ TEST(Message, QuotedPrintableKeepsEveryByte) {
   EXPECT_EQ(out, "a\r\nb\r\nc\r\nd\r\n");
 }
 
-// What Python's parser reads, as lines "name: value".
-std::string ParseWithPython(const std::string& mail) {
+// What a script of Python's says of the mail, whose path is its argument.
+std::string PythonSays(const std::string& mail, const std::string& script) {
   const auto path = std::filesystem::temp_directory_path() / fmt::format("maily_message_test_{}.eml", ::getpid());
   std::ofstream(path, std::ios::binary) << mail;
+  std::string out;
+  FILE* pipe = ::popen(fmt::format("python3 -c \"{}\" {} 2>&1", script, path.string()).c_str(), "r");
+  if (pipe == nullptr) return "no python3";
+  char buffer[4096];
+  while (const size_t n = std::fread(buffer, 1, sizeof(buffer), pipe)) out.append(buffer, n);
+  ::pclose(pipe);
+  std::filesystem::remove(path);
+  return out;
+}
+
+// What Python's parser reads, as lines "name: value".
+std::string ParseWithPython(const std::string& mail) {
   const std::string script =
       "import email, email.policy, sys\n"
       "m = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.SMTP)\n"
@@ -306,14 +319,7 @@ std::string ParseWithPython(const std::string& mail) {
       "  assert not part.defects, part.defects\n"
       "  print(part.get_content_type())\n"
       "  if not part.is_multipart(): print(part.get_content().rstrip('\\n'))\n";
-  std::string out;
-  FILE* pipe = ::popen(fmt::format("python3 -c \"{}\" {} 2>&1", script, path.string()).c_str(), "r");
-  if (pipe == nullptr) return "no python3";
-  char buffer[4096];
-  while (const size_t n = std::fread(buffer, 1, sizeof(buffer), pipe)) out.append(buffer, n);
-  ::pclose(pipe);
-  std::filesystem::remove(path);
-  return out;
+  return PythonSays(mail, script);
 }
 
 TEST(Message, PythonReadsWhatWasMeant) {
@@ -414,6 +420,131 @@ TEST(Message, ComposingIsFast) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   fmt::print("{:.0f} mails/s of {} bytes\n", kRounds / seconds, out.size());
   EXPECT_GT(kRounds / seconds, 300);
+}
+
+// A mail with an image and attachments, as Python reads it: one line a part, of its place in the tree, type, disposition, Content-ID, file
+// name and the SHA-256 of its bytes.
+std::string TreeByPython(const std::string& mail) {
+  const std::string script =
+      "import email, email.policy, hashlib, sys\n"
+      "m = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.SMTP)\n"
+      "def walk(part, depth):\n"
+      "  assert not part.defects, part.defects\n"
+      "  for name in part.keys(): assert not part[name].defects, (name, part[name].defects)\n"
+      "  line = '-' * depth + part.get_content_type()\n"
+      "  if not part.is_multipart():\n"
+      "    raw = part.get_payload(decode=True)\n"
+      "    line += ' ' + str(part.get_content_disposition()) + ' ' + str(part['content-id']) + ' ' + str(part.get_filename())\n"
+      "    line += ' ' + hashlib.sha256(raw).hexdigest()[:8] if part.get_content_maintype() != 'text' else ''\n"
+      "  print(line)\n"
+      "  if part.is_multipart():\n"
+      "    assert not (part.preamble or '').strip() and not (part.epilogue or '').strip()\n"
+      "    for p in part.iter_parts(): walk(p, depth + 1)\n"
+      "walk(m, 0)\n"
+      "print('attachments', [a.get_filename() for a in m.iter_attachments()])\n"
+      "body = m.get_body(preferencelist=('html',))\n"
+      "print('html', body is not None and 'cid:' in body.get_content())\n";
+  return PythonSays(mail, script);
+}
+
+struct File {
+  std::string_view type, name, bytes;
+};
+struct Whole {
+  std::string head, tail;
+};
+
+Whole ComposeWith(std::string_view html, std::string_view text, const std::vector<File>& images, const std::vector<File>& attachments) {
+  Keys keys;
+  const auto item = [](const File& file) {
+    return mime::Item{schema::AssetId(file.bytes), *mime::MediaType::Parse(file.type), *mime::FileName::Parse(file.name)};
+  };
+  Mailing::Options options{.tenant = TenantId(1),
+                           .campaign_id = 7,
+                           .list_id = 3,
+                           .from = "Shop <news@Shop.example>",
+                           .source = {.subject = "s", .html = html, .text = text},
+                           .postal_address = "1 High St",
+                           .tracking_base_url = "https://t.example"};
+  std::vector<std::string> bytes;
+  for (const auto* files : {&images, &attachments}) {
+    for (const File& file : *files) {
+      (files == &images ? options.images : options.attachments).push_back(item(file));
+      bytes.emplace_back(file.bytes);
+    }
+  }
+  const auto mailing = Mailing::Make(options);
+  EXPECT_TRUE(mailing) << mailing.error().ToString();
+  return {Compose(*mailing, keys), mime::EncodeTail(mailing->plan(), bytes)};
+}
+
+std::string DigestOf(std::string_view bytes) { return schema::AssetId(bytes).substr(0, 8); }
+
+TEST(Message, PythonReadsTheTreeOfImagesAndAttachments) {
+  std::string picture;
+  for (int i = 0; i < 1000; ++i) picture.push_back(static_cast<char>(i * 7));
+  const std::string html = "<p>Look <img src=\"cid:" + mime::ContentId(schema::AssetId(picture), "shop.example") + "\"></p>";
+  const Whole mail =
+      ComposeWith(html, "Look", {{"image/png", "logo.png", picture}},
+                  {{"application/pdf", "Preisliste für März.pdf", "%PDF-1"}, {"text/calendar", "a\"b.ics", "BEGIN:VCALENDAR"}});
+  ExpectWireSafe(mail.head + mail.tail);
+  const std::string id = "<" + schema::AssetId(picture).substr(0, 32) + "@shop.example>";
+  EXPECT_EQ(TreeByPython(mail.head + mail.tail),
+            "multipart/mixed\n-multipart/alternative\n--text/plain None None None\n--multipart/related\n---text/html None None None\n"
+            "---image/png inline " +
+                id + " logo.png " + DigestOf(picture) + "\n-application/pdf attachment None Preisliste für März.pdf " + DigestOf("%PDF-1") +
+                "\n-text/calendar attachment None a\"b.ics\n"
+                "attachments ['Preisliste für März.pdf', 'a\"b.ics']\nhtml True\n");
+  // Nothing of it changes from one attempt to the next.
+  const Whole again =
+      ComposeWith(html, "Look", {{"image/png", "logo.png", picture}},
+                  {{"application/pdf", "Preisliste für März.pdf", "%PDF-1"}, {"text/calendar", "a\"b.ics", "BEGIN:VCALENDAR"}});
+  EXPECT_EQ(again.head, mail.head);
+  EXPECT_EQ(again.tail, mail.tail);
+}
+
+TEST(Message, EachShapeOfTreeIsWellFormed) {
+  const File image{"image/gif", "a.gif", "GIF89a"};
+  const File file{"application/pdf", "a.pdf", ""};
+  for (const std::string_view html : {"", "<p>cid:"}) {
+    for (const std::string_view text : {"", "text"}) {
+      for (const size_t images : {0u, 1u, 3u}) {
+        for (const size_t files : {0u, 1u, 2u}) {
+          if ((images == 0 && files == 0) || (html.empty() && (images > 0 || text.empty()))) continue;
+          const Whole mail = ComposeWith(html, text, std::vector<File>(images, image), std::vector<File>(files, file));
+          ExpectWireSafe(mail.head + mail.tail);
+          const std::string tree = TreeByPython(mail.head + mail.tail);
+          EXPECT_EQ(tree.find("Error"), std::string::npos) << tree;
+          const auto count = [&](std::string_view what) {
+            size_t n = 0;
+            for (size_t at = tree.find(what); at != std::string::npos; at = tree.find(what, at + 1)) ++n;
+            return n;
+          };
+          EXPECT_EQ(count("image/gif"), images) << tree;
+          EXPECT_EQ(count("application/pdf"), files) << tree;
+          EXPECT_EQ(count("multipart/related"), images > 0 ? 1u : 0u) << tree;
+          EXPECT_EQ(count("multipart/mixed"), files > 0 ? 1u : 0u) << tree;
+          EXPECT_EQ(count("multipart/alternative"), !html.empty() && !text.empty() ? 1u : 0u) << tree;
+        }
+      }
+    }
+  }
+}
+
+TEST(Message, ImagesNeedAPartThatShowsThem) {
+  const auto make = [](std::string_view html, std::string_view text, bool image) {
+    Mailing::Options options{.tenant = TenantId(1),
+                             .from = "a@b.example",
+                             .source = {.subject = "s", .html = html, .text = text},
+                             .tracking_base_url = "http://x"};
+    (image ? options.images : options.attachments)
+        .push_back({std::string(64, '1'), *mime::MediaType::Parse("image/png"), *mime::FileName::Parse("a")});
+    return Mailing::Make(options).has_value();
+  };
+  EXPECT_FALSE(make("", "text", true));
+  EXPECT_TRUE(make("", "text", false));
+  EXPECT_TRUE(make("<p>", "", true));
+  EXPECT_FALSE(make("", "", false));
 }
 
 }  // namespace

@@ -113,7 +113,7 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     line->mail = std::move(first.mail);
     queue.pop_front();
     waiting_mails.Add(-1);
-    line->session.Start({line->mail->mail_from(), line->mail->rcpt_to()}, line->mail->data());
+    line->session.Start({line->mail->mail_from(), line->mail->rcpt_to()}, line->mail->data(), line->mail->tail());
     return true;
   }
 

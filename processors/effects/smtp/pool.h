@@ -25,6 +25,8 @@ class Mail {
   virtual const std::string& rcpt_to() const = 0;
   // The whole message, CRLF lines, not dot-stuffed; the same until the mail is gone.
   virtual const std::string& data() const = 0;
+  // What follows it, shared with other mails (Session::Start).
+  virtual std::string_view tail() const { return {}; }
   // MAIL is about to be written, and once more when the final dot is: false = its time is over, nothing of it is written any more and
   // Done says kLate.
   virtual bool InTime() = 0;

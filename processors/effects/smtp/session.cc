@@ -40,7 +40,9 @@ bool FitsEnvelope(std::string_view address) {
                                                [](char c) { return static_cast<uint8_t>(c) <= 0x20 || c == 0x7F || c == '<' || c == '>'; });
 }
 
-// The message with lines that begin with a dot doubled, and the final dot (RFC 5321 §4.5.2).
+constexpr std::string_view kFinalDot = ".\r\n";
+
+// The message with lines that begin with a dot doubled (RFC 5321 §4.5.2).
 void AppendStuffed(std::string_view data, std::string& out) {
   out.reserve(out.size() + data.size() + data.size() / 64 + 8);
   size_t run = 0;
@@ -51,8 +53,6 @@ void AppendStuffed(std::string_view data, std::string& out) {
     run = at + 1;
   }
   out.append(data, run);
-  if (!data.ends_with("\r\n")) out += "\r\n";
-  out += ".\r\n";
 }
 
 // Control characters of a peer's text go into no log and no event.
@@ -131,13 +131,17 @@ Stage Session::WaitingFor() const {
     case State::kEnvelope:
       return answered_ == 0 ? Stage::kMail : answered_ == 1 ? Stage::kRcpt : Stage::kData;
     case State::kBody:
-      return output_has_dot_ ? Stage::kBody : Stage::kDot;
+      return BodyLeft() ? Stage::kBody : Stage::kDot;
     default:
       return Stage::kConnect;
   }
 }
 
-Session::Output Session::TakeOutput() { return {std::exchange(output_, {}), std::exchange(output_has_dot_, false)}; }
+Session::Output Session::TakeOutput() {
+  Output output{std::exchange(output_, {}), std::exchange(output_has_dot_, false)};
+  if (state_ == State::kBody && !tail_.empty()) SendTail();
+  return output;
+}
 
 std::optional<Verdict> Session::TakeVerdict() { return std::exchange(verdict_, std::nullopt); }
 
@@ -312,9 +316,11 @@ void Session::OnAuth(const Reply& reply) {
   output_ += ToBase64(auth_step_++ == 0 ? options_.login->user : options_.login->password) + "\r\n";
 }
 
-void Session::Start(const Envelope& envelope, std::string_view data) {
+void Session::Start(const Envelope& envelope, std::string_view data, std::string_view tail) {
   MAILY_CHECK(state_ == State::kReady && !verdict_, "a mail was started on a session that is not ready");
+  MAILY_CHECK(tail.empty() || (data.ends_with("\r\n") && tail.ends_with("\r\n")), "a tail behind an unfinished line");
   open_ = true;
+  const uint64_t size = data.size() + tail.size();
   const auto cannot = [&](std::string_view why) {
     Decide({.kind = Verdict::Kind::kBounced, .stage = Stage::kMail, .text = std::string(why)});
   };
@@ -325,9 +331,9 @@ void Session::Start(const Envelope& envelope, std::string_view data) {
   if (utf8 && !offers_.smtputf8) return cannot("the relay does not offer SMTPUTF8, which this address needs");
   const bool eight_bit = !IsAscii(data);
   if (eight_bit && !offers_.eight_bit) return cannot("the relay does not offer 8BITMIME, which this mail needs");
-  if (offers_.size_limit != 0 && data.size() > offers_.size_limit) return cannot("the mail is larger than the relay takes");
+  if (offers_.size_limit != 0 && size > offers_.size_limit) return cannot("the mail is larger than the relay takes");
   commands_[0] = fmt::format("MAIL FROM:<{}>", envelope.mail_from);
-  if (offers_.size_limit != 0) commands_[0] += fmt::format(" SIZE={}", data.size());
+  if (offers_.size_limit != 0) commands_[0] += fmt::format(" SIZE={}", size);
   if (eight_bit) commands_[0] += " BODY=8BITMIME";
   if (utf8) commands_[0] += " SMTPUTF8";
   commands_[0] += "\r\n";
@@ -336,6 +342,7 @@ void Session::Start(const Envelope& envelope, std::string_view data) {
   steps_ = offers_.chunking ? 2 : 3;
   sent_ = answered_ = 0;
   data_ = data;
+  tail_ = tail;
   state_ = State::kEnvelope;
   SendEnvelopeStep();
 }
@@ -374,20 +381,43 @@ void Session::EndEnvelope() {
 }
 
 void Session::SendBody() {
+  state_ = State::kBody;
+  if (!tail_.empty()) {
+    if (offers_.chunking) output_ += fmt::format("BDAT {} LAST\r\n", data_.size() + tail_.size());
+    if (offers_.chunking) {
+      output_ += data_;
+    } else {
+      AppendStuffed(data_, output_);
+    }
+    return;
+  }
   if (offers_.chunking) {
     const std::string_view end = data_.ends_with("\r\n") ? "" : "\r\n";
     output_ += fmt::format("BDAT {} LAST\r\n", data_.size() + end.size());
     output_.append(data_).append(end);
   } else {
     AppendStuffed(data_, output_);
+    if (!data_.ends_with("\r\n")) output_ += "\r\n";
+    output_ += kFinalDot;
   }
   output_has_dot_ = true;
-  state_ = State::kBody;
+}
+
+// The next piece, which waits until the one before is taken.
+void Session::SendTail() {
+  output_ = tail_.substr(0, kPieceBytes);
+  tail_.remove_prefix(output_.size());
+  if (!tail_.empty()) return;
+  if (!offers_.chunking) output_ += kFinalDot;
+  output_has_dot_ = true;
 }
 
 void Session::OnBody(const Reply& reply) {
   const int kind = reply.code / 100;
-  if (output_has_dot_ || kind == 3) {
+  if (!tail_.empty() && kind >= 4) {  // it has heard enough; the rest is not worth its way
+    return Die(Describe(reply, kind == 5 ? Verdict::Kind::kBounced : Verdict::Kind::kDeferred, Stage::kBody));
+  }
+  if (BodyLeft() || kind == 3) {
     return Die({.kind = Verdict::Kind::kDeferred, .stage = WaitingFor(), .text = "the peer spoke out of turn"});
   }
   if (kind == 2) {
@@ -418,7 +448,7 @@ void Session::Decide(Verdict verdict) {
   if (!std::exchange(open_, false)) return;
   verdict_ = std::move(verdict);
   refusal_.reset();
-  data_ = {};
+  data_ = tail_ = {};
 }
 
 void Session::Die(Verdict verdict) {
@@ -428,7 +458,7 @@ void Session::Die(Verdict verdict) {
       verdict.kind = Verdict::Kind::kNotTried;
     } else if (state_ == State::kEnvelope && refusal_) {
       verdict = std::move(*refusal_);
-    } else if (state_ == State::kBody && !output_has_dot_ && verdict.code == 0) {
+    } else if (state_ == State::kBody && !BodyLeft() && verdict.code == 0) {
       verdict.kind = Verdict::Kind::kUnknown;
     }
     Decide(std::move(verdict));

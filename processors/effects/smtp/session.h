@@ -9,8 +9,9 @@
 //                     └─ STARTTLS ─220─▶ tls ──Secured()──▶ hello
 //
 // The driver's loop: feed what was read with Receive; write what TakeOutput gives; after each call look at TakeVerdict and state(). In
-// kTls it makes the handshake, then calls Secured. The body goes out whole, as one output that ends with the final dot, or with the last
-// chunk where the peer takes chunks: once the driver hands that one to the wire, nobody knows without a reply whether the mail was taken.
+// kTls it makes the handshake, then calls Secured. The body goes out as one output, or, where it has a tail, as several, of which the last
+// ends with the final dot, or with the last chunk where the peer takes chunks: once the driver hands that one to the wire, nobody knows
+// without a reply whether the mail was taken.
 // Not thread-safe; no clock: the driver enforces wait_limit().
 #pragma once
 
@@ -78,6 +79,7 @@ class Session {
  public:
   static constexpr size_t kLineBytesMax = 4096;       // of a reply line; RFC 5321 asks for 512, peers send more
   static constexpr size_t kReplyBytesMax = 65536;     // of all lines of one reply
+  static constexpr size_t kPieceBytes = 256 << 10;    // of a tail that are copied to the wire at once
   static constexpr size_t kReplyTextBytesMax = 1000;  // twice what events hold: addresses are taken out before it is cut
 
   enum class State : uint8_t { kGreeting, kHello, kStartTls, kTls, kAuth, kReady, kEnvelope, kBody, kReset, kQuit, kDead };
@@ -91,8 +93,10 @@ class Session {
   // The connection was closed or broken, or wait_limit() has passed.
   void Lost(std::string_view why);
 
-  // Hands over the next mail. `data`: the whole message, CRLF lines, not dot-stuffed; must live until the verdict. CHECK: state() is ready.
-  void Start(const Envelope& envelope, std::string_view data);
+  // Hands over the next mail. `data`: the message, CRLF lines, not dot-stuffed; `tail`: what follows it, ASCII in CRLF lines of which none
+  // begins with a dot, which goes to the wire in pieces of kPieceBytes. Both must live until the verdict. CHECK: state() is ready; where
+  // there is a tail, both end with CRLF.
+  void Start(const Envelope& envelope, std::string_view data, std::string_view tail = {});
   // Ends politely. CHECK: state() is ready.
   void Quit();
 
@@ -131,6 +135,9 @@ class Session {
   void Greeted(bool may_start_tls);
   void SendEnvelopeStep();
   void SendBody();
+  void SendTail();
+  // Something of the body has not been taken as output.
+  bool BodyLeft() const { return output_has_dot_ || !tail_.empty(); }
   void Refused(const Reply& reply, Stage stage);
   void EndEnvelope();
   void Decide(Verdict verdict);
@@ -169,6 +176,7 @@ class Session {
   int sent_ = 0;             // commands handed out
   int answered_ = 0;         // commands answered
   std::string_view data_;
+  std::string_view tail_;           // what is left of it
   std::optional<Verdict> refusal_;  // of the envelope; decided when all replies are in
   bool open_ = false;               // a mail has no verdict yet
   std::optional<Verdict> verdict_;

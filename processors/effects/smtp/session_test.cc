@@ -402,5 +402,85 @@ TEST(Session, EightBitMailsAreAnnouncedOrRefused) {
   EXPECT_EQ(plain.TakeVerdict()->kind, Kind::kBounced);
 }
 
+// The base64 of a tail: no line begins with a dot.
+std::string TailOf(size_t lines) {
+  std::string tail;
+  for (size_t i = 0; i < lines; ++i) tail += std::string(76, static_cast<char>('a' + i % 26)) + "\r\n";
+  return tail;
+}
+
+TEST(Session, ATailGoesOutInPiecesAndTheDotWithTheLast) {
+  const std::string tail = TailOf(Session::kPieceBytes / 78 * 2 + 100);
+  for (const bool chunking : {false, true}) {
+    Session session = Ready(chunking ? "250-relay\r\n250-PIPELINING\r\n250-SIZE 9000000\r\n250 CHUNKING\r\n"
+                                     : "250-relay\r\n250-PIPELINING\r\n250 SIZE 9000000\r\n");
+    for (int round = 0; round < 2; ++round) {
+      const std::string head = "Subject: x\r\n\r\n.dot\r\n--b\r\n";
+      session.Start({"f@a.example", "t@b.example"}, head, tail);
+      EXPECT_TRUE(Take(session).starts_with(fmt::format("MAIL FROM:<f@a.example> SIZE={}\r\n", head.size() + tail.size())));
+      session.Receive(chunking ? "250 ok\r\n250 ok\r\n" : "250 ok\r\n250 ok\r\n354 go\r\n");
+      std::string written;
+      size_t pieces = 0;
+      for (;;) {
+        const bool next = session.dot_is_next();
+        const Session::Output output = session.TakeOutput();
+        EXPECT_EQ(output.has_dot, next);
+        EXPECT_LE(output.bytes.size(), Session::kPieceBytes + 100);
+        ++pieces;
+        written += output.bytes;
+        if (output.has_dot) break;
+        ASSERT_FALSE(output.bytes.empty());
+        EXPECT_FALSE(session.TakeVerdict());
+      }
+      EXPECT_EQ(pieces, 4u);  // the head, and three
+      EXPECT_EQ(Take(session), "");
+      EXPECT_EQ(written, chunking ? fmt::format("BDAT {} LAST\r\n", head.size() + tail.size()) + head + tail
+                                  : "Subject: x\r\n\r\n..dot\r\n--b\r\n" + tail + ".\r\n");
+      session.Receive("250 2.0.0 queued\r\n");
+      EXPECT_EQ(session.TakeVerdict()->kind, Kind::kDelivered);
+      EXPECT_EQ(session.state(), State::kReady);
+    }
+  }
+}
+
+// Before the last piece is on the wire a mail was not handed over, whatever ends; after it nobody knows.
+TEST(Session, WhatEndsBetweenPiecesWasNotHandedOver) {
+  const std::string tail = TailOf(Session::kPieceBytes / 78 * 2 + 100);
+  struct Case {
+    std::string_view says;
+    Kind kind;
+  };
+  for (const Case& one :
+       {Case{"", Kind::kDeferred}, Case{"552 5.3.4 too large\r\n", Kind::kBounced}, Case{"452 4.3.1 full\r\n", Kind::kDeferred},
+        Case{"250 taken?\r\n", Kind::kDeferred}, Case{"421 bye\r\n", Kind::kDeferred}}) {
+    for (size_t taken = 1; taken <= 4; ++taken) {
+      Session session = Ready(kPlainHello);
+      session.Start({"f@a.example", "t@b.example"}, "x\r\n", tail);
+      for (const std::string_view reply : {"250 ok\r\n", "250 ok\r\n", "354 go\r\n"}) {
+        Take(session);
+        session.Receive(reply);
+      }
+      for (size_t i = 0; i < taken; ++i) EXPECT_EQ(session.TakeOutput().has_dot, i == 3);
+      if (one.says.empty()) {
+        session.Lost("reset");
+      } else {
+        session.Receive(one.says);
+      }
+      const auto verdict = session.TakeVerdict();
+      ASSERT_TRUE(verdict) << one.says << taken;
+      if (taken < 3) {
+        EXPECT_EQ(verdict->kind, one.kind) << one.says << taken;
+        EXPECT_EQ(session.state(), State::kDead);
+      } else if (taken == 4) {
+        const Kind last = one.says.empty() ? Kind::kUnknown : one.says.starts_with("250") ? Kind::kDelivered : one.kind;
+        EXPECT_EQ(verdict->kind, last) << one.says;
+      } else {
+        EXPECT_NE(verdict->kind, Kind::kUnknown);  // the last piece waits to be taken
+        EXPECT_NE(verdict->kind, Kind::kDelivered);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace maily::smtp
