@@ -13,6 +13,7 @@
 #include "api/gateway/gateway.h"
 #include "api/http/router.h"
 #include "api/inbound/meaning.h"
+#include "api/inbound/refusal.h"
 #include "projections/views/views.h"
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
@@ -120,6 +121,8 @@ struct Dependencies {
   std::string tracking_base_url = {};              // what links in mails begin with
   bool live = false;                               // mails may go to the world
   std::string banner = {};                         // what every visitor of the status page should know: that this is a sandbox
+  // Today's rules, by which refusals of old are reviewed.
+  std::function<inbound::Judgement(const inbound::Refusal&)> judge = inbound::JudgeRefusal;
   std::vector<OperatorRoute> operator_routes = {};
 };
 

@@ -149,6 +149,7 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/campaigns/{id}:cancel"): (None, gone),
             ("post", "/v1/inbound"): (bounce_of(message_ids[0]), (202,)),
             ("post", "/v1/webhooks/{provider}"): (None, gone),  # a provider shows who it is, not a tenant; none is set here
+            ("post", "/v1/bounces/review:apply"): ({"why": word}, (200,)),
             ("post", "/v1/sends/unknown:resolve"): ({"received_message_ids": message_ids, "why": word}, (200,)),
             ("post", "/v1/events"): (event, own + gone + (422,)),
             ("post", "/v1/events:batch"): ({"events": [event]}, own)}
