@@ -59,6 +59,7 @@ struct PreviewSource {
   std::string company;
   std::string address;
   std::map<std::string, std::string> attributes;
+  bool untracked = false;
 };
 struct Preview {
   std::string subject;

@@ -114,6 +114,7 @@ constexpr ErrorCode kCodes[] = {
     {"unsubscribe_link_missing", "a part of the template has no {{ unsubscribe_url }}"},
     {"unknown_send", "there is no such send"},
     {"invalid_notice", "what came back about a mail is of no known kind, or too long"},
+    {"invalid_tracking", "tracking is on or off"},
     {"invalid_review", "what a refusal is to be judged as is too long, or names no rule"},
     {"unknown_bounce", "no server has refused a mail of that campaign to that contact"},
     {"stale_review", "the refusal was judged again since it was reviewed"},

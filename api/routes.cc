@@ -98,8 +98,7 @@ constexpr RouteRow kRoutes[] = {
      "?campaign_id=1&since=2026-11-21T00%3A00%3A00Z", ReviewBounces},
     {kPost, "/v1/bounces/review:apply", Scope::kWrite,
      "Correct a page of them by new events; a suppression that a wrong hard bounce made is lifted if nothing else holds it",
-     "ReclassifyBounce",
-     R"({"why":"the rules of November","campaign_id":1,"since":"2026-11-21T00:00:00Z","page_size":1000,"page_token":"…"})",
+     "ReclassifyBounce", R"({"why":"the rules of November","campaign_id":1,"since":"2026-11-21T00:00:00Z","page_size":1000})",
      ApplyBounceReview},
     // Producers and operators.
     {kPost, "/v1/events", Scope::kIngest, "Record an event of a contact", "RecordContactEvent",

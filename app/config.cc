@@ -86,6 +86,15 @@ const std::vector<Setting>& Settings() {
        "file of the key that wraps the others, the same for all processes of a keyring; made if there is none; default "
        "<data>/keys/root.key"},
       {"tracking_base_url", "", kText, 0, 0, "what links in mails begin with; default http://<listen>"},
+      {"honeypot_links",
+       "off",
+       kChoice,
+       0,
+       0,
+       "a link in HTML mails that no person sees, so that who follows it is known to be a machine: off or on; for mails that are tracked, "
+       "the same "
+       "for all processes of a log",
+       {"off", "on"}},
       {"partitions", "16", kNumber, 1, 1024, "partitions of a new log; fixed once the data directory exists"},
       {"roles", "all", kText, 0, 0,
        "what this process does: all, or some of tasks,effects,projections,links,gateway,api; tasks and effects go together"},

@@ -18,13 +18,15 @@ task::Noun Row() {
       .Reads<campaigns::v1::CampaignRun, sends::v1::SendChunk, contacts::v1::ContactRef, lists::v1::Subscriber>()
       .Decides<v1::RecordOpen>(Decide)
       .Decides<v1::RecordClick>(Decide)
+      .Decides<v1::RecordHoneypot>(Decide)
       .Decides<v1::RecordUnsubscribe>(Decide)
       .Decides<v1::RecordContactEvent>(Decide)
       .LooksUp<v1::RecordContactEvent, contacts::v1::ContactRef>()
       .Evolves<v1::Opened>(Evolve)
       .Evolves<v1::Clicked>(Evolve)
       .Evolves<v1::Unsubscribed>(Evolve)
-      .Evolves<v1::ContactEventRecorded>(Evolve);
+      .Evolves<v1::ContactEventRecorded>(Evolve)
+      .Evolves<v1::HoneypotFollowed>(Evolve);
 }
 
 }  // namespace maily::engagements
