@@ -81,7 +81,7 @@ TEST(Render, WhoWantsNoTrackingGetsTheLinksAsTheyAreSpelled) {
   const std::vector<std::string> table{"https://x.example/?a=1&b=2"};
   const Source source{
       .subject = "s",
-      .html = "<body><a href='https://x.example/?a=1&amp;b=2'>x</a> {{ email }}<a href='{{ unsubscribe_url }}'>o</a></body>",
+      .html = "<body><a href='https://x.example/?a=1&amp;b=2'>x</a> {{ contact.email }}<a href='{{ unsubscribe_url }}'>o</a></body>",
       .text = "https://x.example/?a=1&b=2."};
   const auto compiled = Compiled::Compile(source, table);
   Rendered out;
