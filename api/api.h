@@ -13,6 +13,7 @@
 #include "api/gateway/gateway.h"
 #include "api/http/router.h"
 #include "api/inbound/meaning.h"
+#include "api/inbound/refusal.h"
 #include "projections/views/views.h"
 #include "schemas/asset_store.h"
 #include "streams/base/ids.h"
@@ -82,6 +83,7 @@ struct PreviewSource {
   std::string company;
   std::string address;
   std::map<std::string, std::string> attributes;
+  bool untracked = false;
 };
 struct Preview {
   std::string subject;
@@ -147,6 +149,8 @@ struct Dependencies {
   std::string tracking_base_url = {};              // what links in mails begin with
   bool live = false;                               // mails may go to the world
   std::string banner = {};                         // what every visitor of the status page should know: that this is a sandbox
+  // Today's rules, by which refusals of old are reviewed.
+  std::function<inbound::Judgement(const inbound::Refusal&)> judge = inbound::JudgeRefusal;
   std::vector<OperatorRoute> operator_routes = {};
   // How mail goes to a site from this process, as JSON text; "null": it does not. Any thread.
   std::function<std::string(const std::string& site)> site_here = {};

@@ -177,6 +177,13 @@ Problem Violations(std::vector<ProblemDetail> violations) {
   return {.status = 422, .code = "invalid_request", .message = std::move(message), .details = std::move(violations)};
 }
 
+std::optional<bool> ReadTracking(Members& members) {
+  const auto tracking = members.Text("tracking", kNameBytesMax);
+  if (!tracking) return std::nullopt;
+  if (*tracking != "on" && *tracking != "off") members.Violation("tracking", "invalid_tracking", "on or off");
+  return *tracking == "on";
+}
+
 Body::Body(const Call& call) : Members(parsed_, "", gathered_), unreadable_(Parse(call.request, parsed_)) {}
 
 bool Body::Parsed(Call& call) const {

@@ -52,6 +52,9 @@ class Members {
   std::vector<std::string> asked_;
 };
 
+// The member "tracking", "on" or "off".
+std::optional<bool> ReadTracking(Members& members);
+
 // The body of a request. To be read whether it parsed or not, then Accepted.
 class Body : public Members {
  public:

@@ -95,6 +95,7 @@ void CreateCampaign(Call call) {
   if (const auto from = body.Text("from", kEmailBytesMax, kRequired)) spec.set_from(*from);
   if (const auto reply_to = body.Text("reply_to", kEmailBytesMax)) spec.set_reply_to(*reply_to);
   if (const auto id = body.Integer("list_id", 0, INT64_MAX)) spec.set_list_id(static_cast<uint64_t>(*id));
+  if (const auto tracking = ReadTracking(body)) spec.set_untracked(!*tracking);
   body.Each("arms", kArmsMax, [&spec](Members& one) { ReadArm(one, *spec.add_arms()); });
   if (!body.Accepted(call)) return;
   SubmitHome(std::move(call), command,
@@ -144,6 +145,8 @@ void ShowCampaign(Call call) {
     MAILY_TRY(Json counts, CountsOf(c, which));
     Json body = RowJson(found, 0, "campaign_id");
     body["stop"] = StopOf(found);
+    body["tracking"] = found.at(0, "untracked").integer != 0 ? "off" : "on";
+    body.erase("untracked");
     for (const char* column : {"stop_reason", "stop_count", "stop_of", "stop_limit_bp", "stop_site", "stop_code"}) body.erase(column);
     const bool running = found.at(0, "status").bytes == "running" && c.api->parts.trouble;
     const std::string trouble = running ? c.api->parts.trouble() : std::string();

@@ -194,7 +194,68 @@ TEST_F(CampaignApiTest, AClickLeadsToTheExactTargetAndCountsOnce) {
   EXPECT_EQ(report["totals"]["unknown_clicks"], 1) << report;
   EXPECT_EQ(report["totals"]["clicks"], 0);
   EXPECT_EQ(report["totals"]["machine_clicks"], 0);
-  EXPECT_EQ(report["signal_filter"], 1);
+  EXPECT_EQ(report["signal_filter"], 2);
+}
+
+TEST_F(CampaignApiTest, AFollowedHoneypotIsNoClickAndMakesTheClicksBesideItAMachines) {
+  const uint64_t id = Launch();
+  const http::Headers browser{{"user-agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"}};
+  const std::string trap = "/c/" + Token(schema::TrackingKind::kHoneypot, id);
+  const uint64_t before = Records();
+  EXPECT_EQ(Ask(Method::kHead, trap).status, 200);
+  EXPECT_EQ(Records(), before);
+  EXPECT_EQ(Ask(Method::kGet, "/c/" + Token(schema::TrackingKind::kClick, id), "", browser).status, 302);
+  const Said followed = Ask(Method::kGet, trap, "", browser);
+  EXPECT_EQ(followed.status, 200);
+  EXPECT_EQ(followed.response.headers["location"], "");
+  EXPECT_EQ(followed.response.headers["cache-control"], "no-store, max-age=0");
+  EXPECT_EQ(Get(trap + "x").status, 404);
+  EXPECT_EQ(Get("/o/" + Token(schema::TrackingKind::kHoneypot, id) + ".gif").status, 200) << "a pixel is always answered";
+  world_.scheduler.RunFor(Seconds(2));
+  const json items = Get("/v1/contacts/" + std::to_string(contact_) + "/engagements").body["items"];
+  ASSERT_EQ(items.size(), 1u) << items;
+  EXPECT_EQ(items[0]["read_by"], "machine");
+  EXPECT_EQ(items[0]["rule"], "honeypot");
+}
+
+TEST_F(CampaignApiTest, TrackingIsOffByTenantCampaignAndContact) {
+  EXPECT_EQ(Get("/v1/settings").body["tracking"], "on");
+  Launch();
+  Show(Post("/v1/contacts", {{"email", "zoe@example.com"}}));
+  const json campaign{{"name", "c"}, {"template_id", template_}, {"list_id", list_}, {"from", "news@shop.example.com"}};
+  const auto preview = [this](const json& made) {
+    const Said said = Get("/v1/campaigns/" + made["id"].dump() + "/preview?email=zoe%40example.com");
+    EXPECT_EQ(said.status, 200) << said.body;
+    EXPECT_EQ(said.body["tracking"], previewed_.untracked ? "off" : "on");
+    return said.body["tracking"].get<std::string>();
+  };
+  const Said on = Post("/v1/campaigns", campaign);
+  Show(on);
+  EXPECT_EQ(preview(on.body), "on");
+  json without = campaign;
+  without["tracking"] = "off";
+  const Said off = Post("/v1/campaigns", without);
+  Show(off);
+  EXPECT_EQ(Get("/v1/campaigns/" + off.body["id"].dump()).body["tracking"], "off");
+  EXPECT_EQ(preview(off.body), "off");
+  without["tracking"] = "no";
+  EXPECT_EQ(Post("/v1/campaigns", without).status, 422);
+  EXPECT_EQ(Ask(Method::kPut, "/v1/settings", R"({"tracking":false})").status, 422);
+  // The tenant's word counts for what is launched from now on.
+  Show(Ask(Method::kPut, "/v1/settings", R"({"tracking":"off"})"));
+  EXPECT_EQ(Get("/v1/settings").body["tracking"], "off");
+  EXPECT_EQ(preview(on.body), "off");
+  Show(Ask(Method::kPost, "/v1/campaigns/" + on.body["id"].dump() + ":launch"));
+  Show(Ask(Method::kPut, "/v1/settings", R"({"tracking":"on"})"));
+  EXPECT_EQ(preview(on.body), "off");
+  EXPECT_EQ(Get("/v1/campaigns/" + on.body["id"].dump()).body["tracking"], "off");
+  // A contact's for itself.
+  const Said later = Post("/v1/campaigns", campaign);
+  Show(later);
+  EXPECT_EQ(preview(later.body), "on");
+  Show(Post("/v1/attributes", {{"name", "tracking"}, {"type", "boolean"}}));
+  Show(Post("/v1/contacts", {{"email", "zoe@example.com"}, {"attributes", {{"tracking", false}}}}));
+  EXPECT_EQ(preview(later.body), "off");
 }
 
 TEST_F(CampaignApiTest, ARedirectLeadsToTheBytesThatTheTemplateHas) {

@@ -11,6 +11,10 @@ void TakeInbound(Call call);
 // webhooks.cc
 void TakeWebhook(Call call);
 
+// bounces.cc
+void ReviewBounces(Call call);
+void ApplyBounceReview(Call call);
+
 // tenants.cc
 void CreateTenant(Call call);
 void ListTenants(Call call);

@@ -1,6 +1,8 @@
 // The mail of a campaign as one contact gets it.
 #include "api/handlers.h"
 #include "api/read.h"
+#include "maily/tenants/v1/state.pb.h"
+#include "schemas/tracking_id.h"
 
 namespace maily::api {
 namespace {
@@ -56,6 +58,7 @@ Result<void> AddSettings(Call& call, const Rows& campaign, PreviewSource& source
   if (settings.empty()) return Ok();
   source.postal_address = Text(settings, "postal_address");
   source.company = Text(settings, "company");
+  source.untracked = source.untracked || (!launched && settings.at(0, "tracking").integer == tenants::v1::TRACKING_OFF);
   return Ok();
 }
 
@@ -68,15 +71,24 @@ Result<Json> PreviewJson(Call& call, uint64_t campaign_id, std::string_view quer
   source.list_id = Id(campaign, "list_id");
   source.from = Text(campaign, "from_address");
   source.reply_to = Text(campaign, "reply_to");
+  source.untracked = campaign.at(0, "untracked").integer != 0;
   MAILY_TRY_VOID(AddContact(call, query, who, source));
   MAILY_TRY(const int64_t version, AddTemplate(call, campaign, source));
   MAILY_TRY_VOID(AddSettings(call, campaign, source));
+  const auto wanted = source.attributes.find(std::string(schema::kTrackingAttribute));
+  source.untracked = source.untracked || (wanted != source.attributes.end() && wanted->second == "false");
   MAILY_TRY(const Preview preview, call.api->parts.make_preview(source));
-  return Json{{"campaign_id", campaign_id},  {"contact_id", std::to_string(source.contact_id)},
-              {"template_version", version}, {"from", source.from},
-              {"to", source.address},        {"subject", preview.subject},
-              {"html", preview.html},        {"text", preview.text},
-              {"message", preview.message},  {"warnings", WarningsJson(call, preview.html)}};
+  return Json{{"campaign_id", campaign_id},
+              {"contact_id", std::to_string(source.contact_id)},
+              {"template_version", version},
+              {"from", source.from},
+              {"to", source.address},
+              {"subject", preview.subject},
+              {"tracking", source.untracked ? "off" : "on"},
+              {"html", preview.html},
+              {"text", preview.text},
+              {"message", preview.message},
+              {"warnings", WarningsJson(call, preview.html)}};
 }
 
 }  // namespace

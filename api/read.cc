@@ -60,23 +60,11 @@ std::string LabelOf(const Paging& paging) {
   return label;
 }
 
-// The page behind `after`.
-Result<Json> Page(Call& call, const Paging& paging, const std::vector<Value>& after, int64_t size, const keyring::TenantKeys& keys) {
-  std::vector<Parameter> parameters = paging.fixed;
-  parameters.push_back({"limit", Value::Integer(size + 1)});
-  for (size_t i = 0; i < after.size(); ++i) parameters.push_back({paging.key_parameters[i], after[i]});
-  if (paging.of_tenant) parameters.push_back({"tenant", call.tenant()});
-  MAILY_TRY(const Rows rows, Query(call, paging.query, parameters));
-  const size_t count = std::min(rows.size(), static_cast<size_t>(size));
+Json ItemsOf(const Paging& paging, const RowPage& page) {
   Json items = Json::array();
-  for (size_t row = 0; row < count; ++row) items.push_back(paging.row ? paging.row(rows, row) : RowJson(rows, row, paging.id_column));
-  Json body{{"items", std::move(items)}};
-  if (rows.size() > count) {
-    std::vector<Value> last;
-    for (const std::string& column : paging.key) last.push_back(rows.at(count - 1, column));
-    body["next_page_token"] = gateway::EncodeCursor(LabelOf(paging), last, keys);
-  }
-  return body;
+  for (size_t row = 0; row < page.count; ++row)
+    items.push_back(paging.row ? paging.row(page.rows, row) : RowJson(page.rows, row, paging.id_column));
+  return {{"items", std::move(items)}};
 }
 
 void AnswerRead(Call& call, const Result<Json>& body, http::Headers headers) {
@@ -153,20 +141,41 @@ void Show(Call call, std::string_view noun, std::string_view id_name, std::strin
        });
 }
 
+Result<RowPage> ReadPage(Call& call, const Paging& paging, std::string_view token, int64_t size) {
+  MAILY_TRY(const keyring::TenantKeys* keys, KeysOf(call));
+  std::vector<Value> after = paging.first;
+  if (!token.empty()) {
+    auto decoded = gateway::DecodeCursor(token, LabelOf(paging), *keys);
+    if (!decoded || decoded->size() != after.size()) return Fail(Code::kInvalid, "not one that this list gave out");
+    after = std::move(*decoded);
+  }
+  std::vector<Parameter> parameters = paging.fixed;
+  parameters.push_back({"limit", Value::Integer(size + 1)});
+  for (size_t i = 0; i < after.size(); ++i) parameters.push_back({paging.key_parameters[i], after[i]});
+  if (paging.of_tenant) parameters.push_back({"tenant", call.tenant()});
+  RowPage page;
+  MAILY_TRY(page.rows, Query(call, paging.query, parameters));
+  page.count = std::min(page.rows.size(), static_cast<size_t>(size));
+  if (page.rows.size() > page.count) {
+    std::vector<Value> last;
+    for (const std::string& column : paging.key) last.push_back(page.rows.at(page.count - 1, column));
+    page.next_page_token = gateway::EncodeCursor(LabelOf(paging), last, *keys);
+  }
+  return page;
+}
+
 void List(Call call, Paging paging) {
   const auto size = NumberParameter(call, "page_size", kPageSizeDefault, 1, kPageSizeMax);
   if (!size) return Refuse(call, BadParameter("page_size", fmt::format("a number from 1 to {}", kPageSizeMax), 422));
   const std::string query = paging.query;
   AnswerFresh(std::move(call), query, [paging = std::move(paging), size = *size](Call& c, http::Headers headers) {
-    const auto keys = KeysOf(c);
-    if (!keys) return Refuse(c, keys.error());
-    std::vector<Value> after = paging.first;
-    if (const auto cursor = c.request.Query("page_token")) {
-      auto decoded = gateway::DecodeCursor(*cursor, LabelOf(paging), **keys);
-      if (!decoded || decoded->size() != after.size()) return Refuse(c, BadParameter("page_token", "not one that this list gave out"));
-      after = std::move(*decoded);
-    }
-    AnswerRead(c, Page(c, paging, after, size, **keys), std::move(headers));
+    const auto token = c.request.Query("page_token");
+    const auto page = token && token->empty() ? Fail(Code::kInvalid, "") : ReadPage(c, paging, token.value_or(""), size);
+    if (!page && page.error().code == Code::kInvalid) return Refuse(c, BadParameter("page_token", "not one that this list gave out"));
+    if (!page) return Refuse(c, page.error(), std::move(headers));
+    Json body = paging.body ? paging.body(c, *page) : ItemsOf(paging, *page);
+    if (!page->next_page_token.empty()) body["next_page_token"] = page->next_page_token;
+    AnswerRead(c, body, std::move(headers));
   });
 }
 

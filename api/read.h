@@ -43,6 +43,12 @@ void Read(Call call, std::string_view query, ReadFn read);
 using ShowFn = std::move_only_function<Result<Json>(Call& call, const Rows& found, const Parameter& which)>;
 void Show(Call call, std::string_view noun, std::string_view id_name, std::string_view waits_for, ShowFn body);
 
+// One page of rows.
+struct RowPage {
+  Rows rows = {};
+  size_t count = 0;                  // of the rows; one more may be there
+  std::string next_page_token = {};  // empty: this is the last
+};
 // How a list is paged through.
 struct Paging {
   std::string query;
@@ -51,10 +57,13 @@ struct Paging {
   std::vector<Value> first = {Value::Integer(0)};       // what they are on the first page
   std::vector<Parameter> fixed = {};                    // the same on all pages; a cursor is good for these alone
   std::string id_column = {};
-  bool of_tenant = true;                              // the query has the parameter :tenant, of the caller's
-  std::function<Json(const Rows&, size_t)> row = {};  // instead of RowJson
+  bool of_tenant = true;                                 // the query has the parameter :tenant, of the caller's
+  std::function<Json(const Rows&, size_t)> row = {};     // instead of RowJson
+  std::function<Json(Call&, const RowPage&)> body = {};  // instead of {"items": rows}, next_page_token apart
 };
 void List(Call call, Paging paging);
+// The page alone: at most `size` rows behind `token` (empty: the first). kInvalid: a token that this list has not given out. Blocking.
+Result<RowPage> ReadPage(Call& call, const Paging& paging, std::string_view token, int64_t size);
 // Of the `noun` of the id in the path, which is the query's parameter `id_name`.
 void ListOf(Call call, std::string_view noun, std::string_view id_name, Paging paging);
 // The contact of ?email= alone, a list of one or none, by the query's parameter :contact_key.

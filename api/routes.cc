@@ -106,6 +106,12 @@ constexpr RouteRow kRoutes[] = {
     {kPost, "/v1/sends/unknown:resolve", Scope::kWrite, "Settle them by the receiver's list: delivered, or sent once more",
      "ResolveUnknown", R"({"received_message_ids":["<m…@shop.example.com>"],"why":"compared with the receiver's log"})", ResolveUnknown,
      size_t{64} << 20},
+    {kGet, "/v1/bounces/review", Scope::kRead, "What today's rules say of refusals of old, where it is not what was said then", "bounces",
+     "?campaign_id=1&since=2026-11-21T00%3A00%3A00Z", ReviewBounces},
+    {kPost, "/v1/bounces/review:apply", Scope::kWrite,
+     "Correct a page of them by new events; a suppression that a wrong hard bounce made is lifted if nothing else holds it",
+     "ReclassifyBounce", R"({"why":"the rules of November","campaign_id":1,"since":"2026-11-21T00:00:00Z","page_size":1000})",
+     ApplyBounceReview},
     // Producers and operators.
     {kPost, "/v1/events", Scope::kIngest, "Record an event of a contact", "RecordContactEvent",
      R"({"id":"order-1","type":"conversion","contact":{"email":"ann@example.com"},"revenue_cents":1999,"currency":"EUR"})", RecordEvent,
@@ -163,6 +169,6 @@ bool TakesDryRun(const RouteRow& row) {
   return row.method != kGet && row.scope != Scope::kIngest && row.scope != Scope::kNone && row.handler != nullptr;
 }
 
-bool TakesIdempotencyKey(const RouteRow& row) { return TakesDryRun(row) && row.uses != "ResolveUnknown"; }
+bool TakesIdempotencyKey(const RouteRow& row) { return TakesDryRun(row) && row.uses != "ResolveUnknown" && row.uses != "ReclassifyBounce"; }
 
 }  // namespace maily::api

@@ -91,6 +91,7 @@ void ChangeSettings(Call call) {
   if (const auto senders = body.Texts("senders", 1000)) command.mutable_senders()->Assign(senders->begin(), senders->end());
   if (const auto address = body.Text("postal_address", kNameBytesMax * 5)) command.set_postal_address(*address);
   if (const auto company = body.Text("company", kNameBytesMax * 5)) command.set_company(*company);
+  if (const auto tracking = ReadTracking(body)) command.set_tracking(*tracking ? tenants::v1::TRACKING_ON : tenants::v1::TRACKING_OFF);
   if (auto safety = body.Nested("safety")) ReadSafety(*safety, *command.mutable_safety());
   if (!body.Accepted(call)) return;
   SubmitHome(std::move(call), command, {.more = body.object()});
@@ -105,6 +106,7 @@ void ShowSettings(Call call) {
     if (!settings.empty()) body.update(RowJson(settings, 0));
     Json safety = SafetyOf(settings);
     for (const auto& [name, value] : safety.items()) body.erase(name);
+    body["tracking"] = !settings.empty() && settings.at(0, "tracking").integer == tenants::v1::TRACKING_OFF ? "off" : "on";
     body["safety"] = std::move(safety);
     return body;
   });

@@ -21,6 +21,7 @@ namespace maily::api {
 namespace {
 
 using engagements::v1::RecordClick;
+using engagements::v1::RecordHoneypot;
 using engagements::v1::RecordOpen;
 using engagements::v1::RecordUnsubscribe;
 using http::Request;
@@ -40,9 +41,11 @@ constexpr char kPixel[] =
 struct Meters {
   observe::Counter opens = Signals("open", "recorded");
   observe::Counter clicks = Signals("click", "recorded");
+  observe::Counter traps = Signals("honeypot", "recorded");
   observe::Counter opt_outs = Signals("unsubscribe", "recorded");
   observe::Counter opens_lost = Signals("open", "unrecorded");
   observe::Counter clicks_lost = Signals("click", "unrecorded");
+  observe::Counter traps_lost = Signals("honeypot", "unrecorded");
   observe::Counter opt_outs_refused = Signals("unsubscribe", "unrecorded");
   observe::Counter late =
       observe::Metrics::Process().AddCounter("maily_tracking_late_total", "Signals that were answered before they were durable.");
@@ -50,9 +53,9 @@ struct Meters {
       observe::Metrics::Process().AddCounter("maily_tracking_forged_total", "Requests with a token that is not ours.");
 
   static observe::Counter Signals(const char* kind, const char* result) {
-    return observe::Metrics::Process().AddCounter("maily_tracking_signals_total",
-                                                  "Signals of mails: opens, clicks, opt-outs; unrecorded = their append failed.",
-                                                  {{"kind", kind}, {"result", result}});
+    return observe::Metrics::Process().AddCounter(
+        "maily_tracking_signals_total", "Signals of mails: opens, clicks, followed honeypots, opt-outs; unrecorded = their append failed.",
+        {{"kind", kind}, {"result", result}});
   }
 };
 const Meters& Metered() {
@@ -245,9 +248,21 @@ void Follow(Tracking& tracking, const TrackingId& id, const Request& request, Re
   Record(tracking, id, request, std::move(respond), Redirect(target->second), message, Metered().clicks, Metered().clicks_lost);
 }
 
+// A token that is none of a link: of the link that nobody sees, or forged.
+void Trap(Tracking& tracking, Request request, Respond respond) {
+  const auto id = Decode(tracking, request.Param("token"), TrackingKind::kHoneypot);
+  if (!id) return Forged(request, respond);
+  Response nothing = NoStore(Response::Html(200, "<!doctype html><title></title>"));
+  if (request.method != http::Method::kGet) return respond(std::move(nothing));
+  RecordHoneypot message;
+  message.set_campaign_id(id->campaign_id);
+  message.set_ordinal(id->ordinal);
+  Record(tracking, *id, request, std::move(respond), std::move(nothing), message, Metered().traps, Metered().traps_lost);
+}
+
 void Click(const std::shared_ptr<Tracking>& tracking, Request request, Respond respond) {
   const auto id = Decode(*tracking, request.Param("token"), TrackingKind::kClick);
-  if (!id) return Forged(request, respond);
+  if (!id) return Trap(*tracking, std::move(request), std::move(respond));
   if (const auto links = tracking->links.Find(id->tenant, id->campaign_id))
     return Follow(*tracking, *id, request, std::move(respond), *links);
   Executor& blocking = tracking->api->blocking();

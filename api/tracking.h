@@ -1,7 +1,9 @@
 // What mails call back: open pixels, tracked links, unsubscribe pages. No API key: the signed token authorises.
 //
 //   GET  /o/{token}.gif   200 image/gif always, also for a forged token; counted only if authentic
-//   GET  /c/{token}       302 to the exact target; 404 for a forged token. HEAD redirects uncounted
+//   GET  /c/{token}       302 to the exact target; 404 for a forged token. HEAD redirects uncounted. Of the link that no person sees an
+//   empty
+//                         page
 //   GET  /u/{token}       a page with one button; changes nothing
 //   POST /u/{token}       200 once the opt-out is durable, whatever the body (RFC 8058: form, multipart or none); 503 if it is not
 // A pixel or link is answered after the durable append, or kSignalWait later all the same: then the signal is counted as unrecorded

@@ -12,6 +12,9 @@
 #include "api/handlers.h"
 #include "api/inbound/provider.h"
 #include "api/inbound_fate.h"
+#include "api/submit.h"
+#include "schemas/keys.h"
+#include "streams/command/command.h"
 #include "streams/observe/logging.h"
 #include "streams/observe/metrics.h"
 
@@ -21,6 +24,9 @@ namespace {
 using esp::Kind;
 using esp::Provider;
 using observe::Level;
+
+// Of the tenant `default`: what is no tenant's own lives in its home.
+constexpr TenantId kPlatformTenant(1);
 
 constexpr Provider kProviders[] = {Provider::kSes, Provider::kSendGrid, Provider::kPostmark, Provider::kMailgun};
 constexpr size_t kKinds = static_cast<size_t>(Kind::kResubscribed) + 1;
@@ -267,17 +273,33 @@ void TakeSes(Post post) {
   ReadAndTake(std::move(post), elements);
 }
 
+// Durable before anything of the notice is: whoever has a token first has it, in whatever process.
+void TakeToken(Post post, const std::string& token, const std::string& dedup_id, std::move_only_function<void(Post)> then) {
+  gateway::Order order;
+  order.type = command::kTakeKeyCommand;
+  order.plain = dedup_id;
+  order.payload = "key";  // the plaintext is hashed, not stored
+  order.key = schema::HomeKey(kPlatformTenant);
+  order.natural_key = "webhook/mailgun/" + token;
+  const gateway::Asker asker{kPlatformTenant, "webhook/mailgun", post.call.request.trace_id};
+  gateway::Gateway& gateway = post.call.api->gateway;
+  gateway.Submit(asker, order, kDecisionTimeout, [post = std::move(post), then = std::move(then)](const gateway::Verdict& verdict) mutable {
+    if (IsDone(verdict)) return then(std::move(post));
+    if (verdict.kind == gateway::Verdict::Kind::kDecided)
+      return Reject(post, Fail(Code::kInvalid, "its signature was used for another event"));
+    Reject(post, Fail(Code::kRetry, "it is not known yet whether its signature was used before"));
+  });
+}
+
 void TakeMailgun(Post post) {
-  Webhooks& webhooks = post.webhooks();
+  const Webhooks& webhooks = post.webhooks();
   const auto token = esp::mailgun::Verify(post.call.request.body, webhooks.settings.mailgun_key, post.WindowOf(esp::mailgun::kTolerance));
   if (!token) return Reject(post, token.error());
   auto elements = esp::mailgun::Read(post.call.request.body);
-  if (elements && elements->front().notice) {
-    const Duration keep{2 * esp::mailgun::kTolerance.us};
-    if (!webhooks.mailgun_tokens.Take(*token, elements->front().notice->dedup_id, post.clock().Steady(), keep))
-      return Reject(post, Fail(Code::kInvalid, "its signature was used for another event"));
-  }
-  ReadAndTake(std::move(post), std::move(elements));
+  if (!elements || !elements->front().notice) return ReadAndTake(std::move(post), std::move(elements));
+  const std::string dedup_id = elements->front().notice->dedup_id;
+  TakeToken(std::move(post), *token, dedup_id,
+            [elements = std::move(elements)](Post taken) mutable { ReadAndTake(std::move(taken), std::move(elements)); });
 }
 
 void Check(Post post) {

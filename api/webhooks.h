@@ -6,10 +6,11 @@
 //   404  no such provider, or nothing is set for it
 //   503  not durable, or a certificate cannot be had now: the provider comes again, which is harmless
 //   200  all is durable. Notices of types that are not known here, and those that cannot be read, are counted and named in the log
+// Mailgun's signature does not cover the event: its token is good for one, as the journal says, after a restart and in every process
+// (kept 24 h, far longer than a signature is taken). Until that is decided nothing is taken: 503.
 // A notice that comes again, or by another way, is one event within 24 h: its command's natural key is of the send and the news.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -59,21 +60,6 @@ class SnsCertificates {
   size_t under_way_ = 0;
 };
 
-// Tokens of Mailgun's signatures, each good for one event (esp::Notice::replay_token). Of this process alone: who has several that take
-// webhooks trusts HTTPS for as long as a signature is taken. Thread: any.
-class ReplayTokens {
- public:
-  static constexpr size_t kKeptMax = 200'000;  // the oldest goes; some 40 MB
-
-  // False: the token came before with another event. `keep`: twice the tolerance of signatures.
-  bool Take(const std::string& token, const std::string& dedup_id, Duration now, Duration keep);
-
- private:
-  std::mutex mutex_;
-  std::map<std::string, std::string> events_;  // guarded by mutex_, as the next
-  std::deque<std::pair<Duration, std::string>> in_order_;
-};
-
 struct WebhookSettings {
   std::vector<std::string> ses_topics = {};  // ARNs; none: SES is not taken
   esp::Secret ses_raw = {};                  // of subscriptions with raw delivery; empty: those are not taken
@@ -91,7 +77,6 @@ struct Webhooks {
   const WebhookSettings settings;
   Fetch& fetch;
   SnsCertificates certificates;
-  ReplayTokens mailgun_tokens;
 };
 
 // Makes its metrics be there from the start.

@@ -35,15 +35,4 @@ void SnsCertificates::Get(const std::string& url, Executor& on, Job done) {
   });
 }
 
-bool ReplayTokens::Take(const std::string& token, const std::string& dedup_id, Duration now, Duration keep) {
-  const std::lock_guard lock(mutex_);
-  while (!in_order_.empty() && (in_order_.size() >= kKeptMax || now - in_order_.front().first > keep)) {
-    events_.erase(in_order_.front().second);
-    in_order_.pop_front();
-  }
-  const auto [at, is_new] = events_.emplace(token, dedup_id);
-  if (is_new) in_order_.emplace_back(now, token);
-  return is_new || at->second == dedup_id;
-}
-
 }  // namespace maily::api

@@ -132,13 +132,23 @@ TEST_F(WebhooksTest, ASignatureOfMailgunIsGoodForOneEvent) {
   EXPECT_EQ(BringMailgun(body).status, 401);  // too old
 }
 
-TEST_F(WebhooksTest, ATokenIsForgottenWhenItsSignatureIsTooOldOrThereAreTooMany) {
-  ReplayTokens tokens;
-  EXPECT_TRUE(tokens.Take("a", "1", Seconds(0), Seconds(600)));
-  EXPECT_FALSE(tokens.Take("a", "2", Seconds(600), Seconds(600)));
-  EXPECT_TRUE(tokens.Take("a", "2", Seconds(601), Seconds(600)));
-  for (size_t i = 0; i < ReplayTokens::kKeptMax; ++i) EXPECT_TRUE(tokens.Take(std::to_string(i), "1", Seconds(602), Seconds(600)));
-  EXPECT_TRUE(tokens.Take("a", "3", Seconds(602), Seconds(600)));
+TEST_F(WebhooksTest, AUsedSignatureOfMailgunIsKnownAfterARestartAndToOtherProcesses) {
+  EXPECT_EQ(BringMailgun(FromMailgun("token-1", "event-1")).status, 200);
+  // Another process, or the same after a restart: all that it remembers is in the log.
+  const auto& known = *dependencies_.webhooks;
+  dependencies_.webhooks = std::make_shared<Webhooks>(known.settings, pages_, world_.scheduler.clock());
+  router_ = std::make_unique<http::Router>(MakeRouter(dependencies_));
+  EXPECT_EQ(BringMailgun(FromMailgun("token-1", "event-2")).status, 401);
+  EXPECT_EQ(BringMailgun(FromMailgun("token-1", "event-1")).status, 200);
+}
+
+TEST_F(WebhooksTest, ANoticeOfMailgunIsNotTakenBeforeItsTokenIs) {
+  const auto ends = Ends();
+  world_.log.SetFull(true);
+  EXPECT_EQ(BringMailgun(FromMailgun("token-1", "event-1")).status, 503);
+  world_.log.SetFull(false);
+  EXPECT_EQ(Ends(), ends);
+  EXPECT_EQ(BringMailgun(FromMailgun("token-1", "event-1")).status, 200);
 }
 
 TEST_F(WebhooksTest, ACertificateIsFetchedOnceAndAFailureIsNotAskedForAgainAtOnce) {

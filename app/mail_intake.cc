@@ -2,11 +2,10 @@
 #include "app/mail_intake.h"
 
 #include <condition_variable>
-#include <fstream>
 #include <mutex>
-#include <sstream>
 
 #include "app/endpoint.h"
+#include "app/read_file.h"
 #include "processors/effects/smtp/redact.h"
 #include "processors/effects/smtp/send_id.h"
 #include "schemas/tracking_id.h"
@@ -17,12 +16,9 @@ namespace {
 constexpr Duration kForever = Days(1);  // the worker never blocks
 
 Result<std::string> ReadPem(const Config& config, std::string_view name) {
-  const std::string& path = config.Text(name);
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file || text.str().empty()) return Fail(Code::kInvalid, "{}: {} = {} cannot be read", config.Source(name), name, path);
-  return text.str();
+  auto text = ReadFile(config.Text(name));
+  if (!text) return Fail(Code::kInvalid, "{}: {}: {}", config.Source(name), name, text.error().message);
+  return text;
 }
 
 Result<mail::MailListenerOptions> OptionsOf(const Config& config) {

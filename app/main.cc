@@ -23,6 +23,7 @@ constexpr Subcommand kSubcommands[] = {
     {"sink", "an SMTP server that accepts, counts and keeps mail; for trying Maily and for tests", AddSink},
     {"import", "import contacts from a CSV file", AddImport},
     {"sends", "sends in doubt, and why someone did or did not get a mail", AddSends},
+    {"bounces", "what today's rules say of refusals of old", AddBounces},
     {"query", "ask the API: any GET path", AddQuery},
     {"events", "follow what is journaled", AddEvents},
     {"config", "where each setting comes from", AddConfig},
@@ -38,7 +39,7 @@ constexpr Subcommand kSubcommands[] = {
 
 constexpr const char* kExitCodes =
     "0 ok\n1 failed\n2 usage\n3 refused (state, unconfirmed, locked)\n4 difference or finding (verify, doctor, domain check, suppression "
-    "check)\n"
+    "check, bounces review)\n"
     "5 unreachable or time-out\n130 interrupted\n";
 
 int PrintVersion(const Common& common) {

@@ -52,7 +52,8 @@ Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_v
                                                 .postal_address = source.postal_address,
                                                 .company = source.company,
                                                 .tracking_base_url = tracking_base_url,
-                                                .returns = returns}));
+                                                .returns = returns,
+                                                .untracked = source.untracked}));
   MAILY_TRY(const keyring::TenantKeys* keys, keyring.Tenant(source.tenant));
   std::vector<std::string_view> values;
   for (const std::string& name : mailing.attributes()) {

@@ -52,6 +52,7 @@ Result<smtp::Returns> ReturnsOf(const Config& config) {
     if (!name) return Fail(Code::kInvalid, "{}: mail_host: {}", config.Source("mail_host"), name.error().message);
     returns.opt_out_host = *std::move(name);
   }
+  returns.honeypot = config.Text("honeypot_links") == "on";
   using enum smtp::Returns::Provider;
   const std::string& provider = config.Text("relay_provider");
   returns.provider = provider == "sendgrid" ? kSendGrid : provider == "postmark" ? kPostmark : kNone;

@@ -508,6 +508,13 @@ Result<void> StartPickup(Runtime& run, const Config& config, const LiveRuntime& 
   return Ok();
 }
 
+Result<http::Proxies> ProxiesOf(const Config& config) {
+  MAILY_TRY(const std::vector<std::string> networks, ListOf(config, "trusted_proxies", http::kTrustedProxiesMax));
+  auto proxies = http::ParseProxies(networks, config.Text("forwarded_header"));
+  if (!proxies) return Fail(Code::kInvalid, "{}: trusted_proxies: {}", config.Source("trusted_proxies"), proxies.error().message);
+  return proxies;
+}
+
 Result<void> StartApi(Runtime& run, const Config& config) {
   if (run.roles.api) {
     MAILY_TRY(run.api->assets.types, AssetTypes(config));
@@ -523,6 +530,7 @@ Result<void> StartApi(Runtime& run, const Config& config) {
   http::ServerOptions options;
   MAILY_TRY(options.listen, ParseEndpoint(config.Text("listen")));
   options.threads = static_cast<size_t>(config.Number("http_threads"));
+  MAILY_TRY(options.proxies, ProxiesOf(config));
   if (!run.roles.api) {
     http::Router router;
     for (http::Route& route : api::ProcessRoutes([&run] { return NotReady(run); })) router.Add(std::move(route));

@@ -1,13 +1,12 @@
 // `maily sink`: the SMTP server of sink.h and a few pages to look at what came.
 #include <CLI/CLI.hpp>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "api/http/problem.h"
 #include "api/http/server.h"
 #include "app/endpoint.h"
+#include "app/read_file.h"
 #include "app/signals.h"
 #include "app/sink.h"
 #include "app/subcommand.h"
@@ -85,14 +84,6 @@ struct Flags {
   int64_t delay_ms = 0;
 };
 
-Result<std::string> ReadPem(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file) return Fail(Code::kInvalid, "{}: it cannot be read", path);
-  return text.str();
-}
-
 Result<void> UseTls(Flags& flags) {
   if (flags.certificate.empty() && flags.key.empty()) {
     if (flags.options.require_tls) return Fail(Code::kInvalid, "--require-tls needs --tls-certificate and --tls-key");
@@ -101,8 +92,8 @@ Result<void> UseTls(Flags& flags) {
   if (flags.certificate.empty() || flags.key.empty()) {
     return Fail(Code::kInvalid, "--tls-certificate and --tls-key go together: one is missing");
   }
-  MAILY_TRY(const std::string chain, ReadPem(flags.certificate));
-  MAILY_TRY(const std::string key, ReadPem(flags.key));
+  MAILY_TRY(const std::string chain, ReadFile(flags.certificate));
+  MAILY_TRY(const std::string key, ReadFile(flags.key));
   MAILY_TRY(flags.options.tls, tls::Context::Server(chain, key));
   return Ok();
 }

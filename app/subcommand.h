@@ -18,7 +18,7 @@ enum ExitCode : int {
   kExitFailed = 1,
   kExitUsage = 2,
   kExitRefused = 3,      // state, stale plan, unconfirmed, locked
-  kExitDifference = 4,   // a finding of verify, doctor, domain check or suppression check
+  kExitDifference = 4,   // a finding of verify, doctor, domain check, suppression check or bounces review
   kExitUnreachable = 5,  // no connection, or a time-out
 };
 
@@ -51,6 +51,7 @@ void AddSnapshots(CLI::App& app, Chosen& chosen);
 void AddTopics(CLI::App& app, Chosen& chosen);
 void AddDoctor(CLI::App& app, Chosen& chosen);
 void AddImport(CLI::App& app, Chosen& chosen);
+void AddBounces(CLI::App& app, Chosen& chosen);
 void AddSends(CLI::App& app, Chosen& chosen);
 void AddEvents(CLI::App& app, Chosen& chosen);
 void AddQuery(CLI::App& app, Chosen& chosen);

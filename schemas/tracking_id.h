@@ -15,8 +15,11 @@
 
 namespace maily::schema {
 
+// Of a contact whose value of this attribute is false nothing is tracked: its mails have neither tracked links nor a pixel.
+inline constexpr std::string_view kTrackingAttribute = "tracking";
+
 // Numbers are stored in mails: never renumber.
-enum class TrackingKind : uint8_t { kOpen = 1, kClick = 2, kUnsubscribe = 3 };
+enum class TrackingKind : uint8_t { kOpen = 1, kClick = 2, kUnsubscribe = 3, kHoneypot = 4 };
 
 struct TrackingId {
   TrackingKind kind = TrackingKind::kOpen;

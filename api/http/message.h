@@ -50,7 +50,7 @@ struct Request {
   std::string target = {};  // path and query as sent; its percent escapes are well-formed and none is %00
   Headers headers = {};
   std::string body = {};  // empty for routes that stream it
-  std::string peer = {};  // IP address of the other end of the connection
+  std::string peer = {};  // IP address of who asks (forwarded.h); may be empty
   TraceId trace_id = {};  // from traceparent, or random; never zero
   std::vector<std::pair<std::string_view, std::string>> params =
       {};  // {id} in the route's pattern, decoded; names live as long as the router

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "api/http/forwarded.h"
 #include "api/http/router.h"
 #include "streams/base/result.h"
 #include "streams/base/time.h"
@@ -24,6 +25,7 @@ struct ServerOptions {
   Duration body_timeout = Seconds(30);     // for a whole body, or between two pieces of a streamed one; 408
   Duration handler_timeout = Seconds(90);  // until the handler answers, or the sink resumes; 503
   Duration write_timeout = Seconds(60);    // for one response; closed
+  Proxies proxies = {};                    // whose word of who asks is taken
   bool metrics = true;                     // counts into observe::Metrics::Process()
 };
 

@@ -144,6 +144,22 @@ TEST_F(ServerTest, ARequestIsAnsweredAndTheConnectionKept) {
   EXPECT_EQ(ParseTraceparent(echoed->headers["traceparent"]).ToHex(), "0af7651916cd43dd8448eb211c80319c");
 }
 
+TEST_F(ServerTest, WhoAsksIsWhomATrustedProxyNames) {
+  const auto peer = [this](std::string_view said) {
+    const auto echoed = MakeClient().Send({.method = Method::kPost, .target = "/echo", .headers = {{"x-forwarded-for", said}}, .body = ""});
+    return echoed ? std::string(echoed->headers["x-peer"]) : "no answer";
+  };
+  Start();
+  EXPECT_EQ(peer("203.0.113.5"), "127.0.0.1");
+  const std::vector<std::string> others{"10.0.0.0/8"};
+  Start({.proxies = ParseProxies(others, "x-forwarded-for").value()});
+  EXPECT_EQ(peer("203.0.113.5"), "127.0.0.1");
+  const std::vector<std::string> loopback{"127.0.0.0/8"};
+  Start({.proxies = ParseProxies(loopback, "x-forwarded-for").value()});
+  EXPECT_EQ(peer("198.51.100.1, 203.0.113.5"), "203.0.113.5");
+  EXPECT_EQ(peer("unknown"), "");
+}
+
 TEST_F(ServerTest, AnswersMayComeFromAnyThread) {
   Start({.threads = 2});
   std::vector<std::thread> threads;

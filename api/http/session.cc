@@ -205,7 +205,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   void HandleHead() {
     Request& request = parser_->request;
     const Headers& headers = request.headers;
-    request.peer = peer_;
+    request.peer = shared_.options.proxies.ClientOf(peer_, headers);
     if (const auto parent = headers.Find("traceparent")) request.trace_id = ParseTraceparent(*parent);
     if (request.trace_id.IsZero()) request.trace_id = NewTraceId();
     trace_ = request.trace_id;

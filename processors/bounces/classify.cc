@@ -337,6 +337,15 @@ Verdict Classify(const Reply& reply) {
   return {};
 }
 
+Command CommandOfStage(std::string_view stage) {
+  if (stage == "greeting") return Command::kConnect;
+  if (stage == "ehlo") return Command::kHello;
+  if (stage == "mail") return Command::kMail;
+  if (stage == "rcpt") return Command::kRcpt;
+  if (stage == "data" || stage == "body" || stage == "dot") return Command::kData;
+  return Command::kUnknown;
+}
+
 const char* ClassName(Class value) {
   static constexpr const char* kNames[] = {"delivered", "hard", "soft", "complaint", "auto_reply", "none"};
   return kNames[static_cast<size_t>(value)];

@@ -51,6 +51,9 @@ enum class Command : uint8_t { kUnknown, kConnect, kHello, kMail, kRcpt, kData }
 const char* ClassName(Class value);    // "hard", …
 const char* ReasonName(Reason value);  // "invalid_address", …
 
+// Where in a conversation of ours something was said, by the name of its stage (sends.v1.RecordAttempt).
+Command CommandOfStage(std::string_view stage);
+
 struct Reply {
   int code = 0;                    // basic code; 0: none is known
   std::string_view enhanced = {};  // RFC 3463, "5.1.1", as the server said it; empty: none is known

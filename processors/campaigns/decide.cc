@@ -203,6 +203,7 @@ void Decide(task::Context& context, const v1::LaunchCampaign& command) {
   v1::CampaignLaunched launched;
   launched.set_campaign_id(command.campaign_id());
   *launched.mutable_spec() = spec;
+  if (tenant.tracking() == tenants::v1::TRACKING_OFF) launched.mutable_spec()->set_untracked(true);
   *launched.mutable_template_version() = *version;
   launched.set_postal_address(tenant.postal_address());
   launched.set_company(tenant.company());

@@ -72,6 +72,17 @@ void Decide(task::Context& context, const v1::RecordClick& command) {
   context.Emit(clicked);
 }
 
+void Decide(task::Context& context, const v1::RecordHoneypot& command) {
+  if (!KnowsSend(context, command.campaign_id(), command.ordinal())) return;
+  v1::HoneypotFollowed followed;
+  followed.set_campaign_id(command.campaign_id());
+  followed.set_ordinal(command.ordinal());
+  followed.set_user_agent(command.user_agent());
+  followed.set_ip(command.ip());
+  followed.set_agent(command.agent());
+  context.Emit(followed);
+}
+
 void Decide(task::Context& context, const v1::RecordUnsubscribe& command) {
   if (!KnowsSend(context, command.campaign_id(), command.ordinal())) return;
   const auto* subscriber = context.view<lists::v1::Subscriber>().Find(state::Key(context.tenant(), command.ordinal()));

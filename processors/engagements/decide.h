@@ -12,6 +12,7 @@ namespace maily::engagements {
 void Decide(task::Context& context, const v1::RecordOpen& command);
 void Decide(task::Context& context, const v1::RecordClick& command);
 // Opting out again changes nothing.
+void Decide(task::Context& context, const v1::RecordHoneypot& command);
 void Decide(task::Context& context, const v1::RecordUnsubscribe& command);
 // "unknown_contact", "negative_revenue", "invalid_event".
 void Decide(task::Context& context, const v1::RecordContactEvent& command);

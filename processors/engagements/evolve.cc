@@ -30,5 +30,6 @@ void Evolve(task::Fold& fold, const v1::Unsubscribed& event) {
 }
 
 void Evolve(task::Fold&, const v1::ContactEventRecorded&) {}
+void Evolve(task::Fold&, const v1::HoneypotFollowed&) {}
 
 }  // namespace maily::engagements

@@ -13,5 +13,6 @@ void Evolve(task::Fold& fold, const v1::Clicked& event);
 void Evolve(task::Fold& fold, const v1::Unsubscribed& event);
 // Leaves no state.
 void Evolve(task::Fold& fold, const v1::ContactEventRecorded& event);
+void Evolve(task::Fold& fold, const v1::HoneypotFollowed& event);
 
 }  // namespace maily::engagements

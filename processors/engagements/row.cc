@@ -18,6 +18,7 @@ task::Noun Row() {
       .Reads<campaigns::v1::CampaignRun, sends::v1::SendChunk, contacts::v1::ContactRef, lists::v1::Subscriber>()
       .Decides<v1::RecordOpen>(Decide)
       .Decides<v1::RecordClick>(Decide)
+      .Decides<v1::RecordHoneypot>(Decide)
       .Decides<v1::RecordUnsubscribe>(Decide)
       .Decides<v1::RecordContactEvent>(Decide)
       .Unhurried<v1::RecordOpen, v1::RecordClick>()
@@ -25,7 +26,8 @@ task::Noun Row() {
       .Evolves<v1::Opened>(Evolve)
       .Evolves<v1::Clicked>(Evolve)
       .Evolves<v1::Unsubscribed>(Evolve)
-      .Evolves<v1::ContactEventRecorded>(Evolve);
+      .Evolves<v1::ContactEventRecorded>(Evolve)
+      .Evolves<v1::HoneypotFollowed>(Evolve);
 }
 
 }  // namespace maily::engagements

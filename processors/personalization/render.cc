@@ -90,7 +90,7 @@ void Compiled::Build(Part part, std::string_view source, const std::vector<Piece
       const auto found = index_of.find(places[place].target);
       if (found == index_of.end() || places[place].offset < from) continue;
       upto(places[place].offset);
-      program.ops.push_back({Op::Kind::kLink, found->second, 0, 0});
+      program.ops.push_back({Op::Kind::kLink, found->second, places[place].offset, places[place].size});
       from = places[place].offset + places[place].size;
     }
     upto(to);
@@ -142,9 +142,18 @@ bool Compiled::RunProgram(const Program& program, const Values& values, const Ur
         put(values.company, out);
         break;
       case Op::Kind::kLink:
-        put(urls.links[op.index], out);
+        if (urls.untracked) {
+          out.append(program.source, op.offset, op.size);
+        } else {
+          put(urls.links[op.index], out);
+        }
         break;
       case Op::Kind::kPixel:
+        if (!urls.honeypot.empty()) {
+          out += "<a href=\"";
+          put(urls.honeypot, out);
+          out += "\" style=\"display:none\" tabindex=\"-1\" aria-hidden=\"true\" rel=\"nofollow\"></a>";
+        }
         if (urls.open_pixel.empty()) break;
         out += "<img src=\"";
         put(urls.open_pixel, out);
@@ -159,7 +168,7 @@ bool Compiled::RunProgram(const Program& program, const Values& values, const Ur
 Result<void> Compiled::Render(const Values& values, const Urls& urls, Rendered& out) const {
   MAILY_CHECK(values.attributes.size() == data_->attributes.size(), "{} values for {} attributes", values.attributes.size(),
               data_->attributes.size());
-  MAILY_CHECK(urls.links.size() == data_->link_count, "{} URLs for {} links", urls.links.size(), data_->link_count);
+  MAILY_CHECK(urls.links.size() == (urls.untracked ? 0 : data_->link_count), "{} URLs for {} links", urls.links.size(), data_->link_count);
   size_t left = kOutputBytesMax;
   const auto run = [&](const Program& program, std::string& part, auto put) {
     if (!RunProgram(program, values, urls, left, part, put)) return false;

@@ -30,6 +30,8 @@ struct Urls {
   std::span<const std::string> links;  // by index in the link table
   std::string_view open_pixel;         // empty = no pixel
   std::string_view unsubscribe;
+  std::string_view honeypot = {};  // of a link that no person sees, beside the pixel; empty = none
+  bool untracked = false;          // `links` is empty: links stay as the template has them
 };
 
 struct Rendered {
@@ -57,7 +59,7 @@ class Compiled {
     enum class Kind : uint8_t { kLiteral, kAttribute, kEmail, kUnsubscribeUrl, kPostalAddress, kCompany, kLink, kPixel };
     Kind kind = Kind::kLiteral;
     uint32_t index = 0;   // of the attribute or link
-    uint32_t offset = 0;  // kLiteral: in its part's source
+    uint32_t offset = 0;  // kLiteral, kLink: in its part's source
     uint32_t size = 0;
   };
   struct Program {

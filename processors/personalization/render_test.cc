@@ -77,6 +77,19 @@ TEST(Render, AnUntrackedMailGoesOutAsItIs) {
   EXPECT_NE(RenderOne({.subject = "s", .html = tracked, .text = ""}, {}).html.find("href='T0"), std::string::npos);
 }
 
+TEST(Render, WhoWantsNoTrackingGetsTheLinksAsTheyAreSpelled) {
+  const std::vector<std::string> table{"https://x.example/?a=1&b=2"};
+  const Source source{
+      .subject = "s",
+      .html = "<body><a href='https://x.example/?a=1&amp;b=2'>x</a> {{ contact.email }}<a href='{{ unsubscribe_url }}'>o</a></body>",
+      .text = "https://x.example/?a=1&b=2."};
+  const auto compiled = Compiled::Compile(source, table);
+  Rendered out;
+  ASSERT_TRUE(compiled->Render({.email = "a@b.example"}, {.links = {}, .open_pixel = "", .unsubscribe = "U", .untracked = true}, out));
+  EXPECT_EQ(out.html, "<body><a href='https://x.example/?a=1&amp;b=2'>x</a> a@b.example<a href='U'>o</a></body>");
+  EXPECT_EQ(out.text, "https://x.example/?a=1&b=2.");
+}
+
 TEST(Render, RefusesATemplateWithViolationsAndTooMuchOutput) {
   EXPECT_EQ(Compiled::Compile({.subject = "{{", .html = "", .text = ""}, {}).error().code, Code::kInvalid);
   std::string text;

@@ -10,6 +10,7 @@
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
+#include "maily/suppressions/v1/state.pb.h"
 #include "processors/bounces/classify.h"
 #include "processors/sends/evolve.h"
 #include "processors/sends/report.h"
@@ -33,6 +34,7 @@ constexpr int64_t kJitterPart = 5;  // of a delay
 constexpr size_t kDiagnosticBytesMax = 500;
 constexpr size_t kHostBytesMax = 255;
 constexpr size_t kWordBytesMax = 64;
+constexpr size_t kWhyBytesMax = 200;
 
 template <class Event, class Command>
 Event About(const Command& command) {
@@ -48,17 +50,6 @@ std::string ContactKeyOf(const task::Context& context, uint64_t ordinal) {
   return contact == nullptr ? std::string() : contact->contact_key();
 }
 
-// Where in the conversation a reply was given.
-bounces::Command CommandOf(std::string_view stage) {
-  using bounces::Command;
-  if (stage == "greeting") return Command::kConnect;
-  if (stage == "ehlo") return Command::kHello;
-  if (stage == "mail") return Command::kMail;
-  if (stage == "rcpt") return Command::kRcpt;
-  if (stage == "data" || stage == "body" || stage == "dot") return Command::kData;
-  return Command::kUnknown;
-}
-
 // Not this mail is unwelcome, but so many from here (RFC 5321 §4.2.3, RFC 3463 §3.8); greylisting speaks of one mail.
 bool WantsFewer(const v1::RecordAttempt& command) {
   if (command.reply_text().find("reylist") != std::string::npos || command.reply_text().find("raylist") != std::string::npos) return false;
@@ -69,7 +60,7 @@ bounces::Verdict Judge(const v1::RecordAttempt& command) {
   return bounces::Classify({.code = static_cast<int>(command.reply_code()),
                             .enhanced = command.enhanced_code(),
                             .text = command.reply_text(),
-                            .command = CommandOf(command.stage())});
+                            .command = bounces::CommandOfStage(command.stage())});
 }
 
 void Deliver(task::Context& context, const v1::RecordAttempt& command) {
@@ -137,13 +128,30 @@ const char* FaultOf(const v1::RecordNotice& command) {
   return command.reporting_mta().size() > kHostBytesMax ? "the reporting host's name is too long" : nullptr;
 }
 
-// Not if the contact was never in the audience, is to get its mail yet, or was held out.
-bool MayHaveGoneOut(const task::Context& context, uint64_t campaign_id, uint64_t ordinal) {
-  if (ordinal == 0) return false;
+// Null: nothing.
+const char* FaultOf(const v1::ReclassifyBounce& command) {
+  for (const v1::Classification* one : {&command.was(), &command.now()}) {
+    if (one->reason().size() > kWordBytesMax || one->rule().size() > kWordBytesMax) return "reason or rule is too long";
+  }
+  if (command.now().rule().empty()) return "it names no rule";
+  return command.why().size() > kWhyBytesMax ? "why it is judged again is too long" : nullptr;
+}
+
+bool Same(const v1::Classification& a, const v1::Classification& b) {
+  return a.recipient_invalid() == b.recipient_invalid() && a.reason() == b.reason() && a.rule() == b.rule();
+}
+
+v1::SendStatus StatusOf(const task::Context& context, uint64_t campaign_id, uint64_t ordinal) {
+  if (ordinal == 0) return v1::NONE;
   const auto* chunk = context.view<v1::SendChunk>().Find(state::Key(context.tenant(), campaign_id, (ordinal - 1) / kChunkOrdinals));
   const size_t at = (ordinal - 1) % kChunkOrdinals;
-  if (chunk == nullptr || at >= chunk->statuses().size()) return false;
-  const auto status = static_cast<uint8_t>(chunk->statuses()[at]);
+  if (chunk == nullptr || at >= chunk->statuses().size()) return v1::NONE;
+  return static_cast<v1::SendStatus>(static_cast<uint8_t>(chunk->statuses()[at]));
+}
+
+// Not if the contact was never in the audience, is to get its mail yet, or was held out.
+bool MayHaveGoneOut(const task::Context& context, uint64_t campaign_id, uint64_t ordinal) {
+  const v1::SendStatus status = StatusOf(context, campaign_id, ordinal);
   return status != v1::NONE && status != v1::PENDING && status != v1::HELD_OUT;
 }
 
@@ -279,6 +287,31 @@ void Decide(task::Context& context, const v1::RecordNotice& command) {
     default:  // late, or there: nothing to do, and nothing to count
       return context.Unchanged();
   }
+}
+
+void Decide(task::Context& context, const v1::ReclassifyBounce& command) {
+  if (const char* wrong = FaultOf(command)) return context.Refuse(Outcome::kInvalid, "invalid_review", wrong);
+  if (StatusOf(context, command.campaign_id(), command.ordinal()) != v1::HARD_BOUNCED) {
+    return context.Refuse(Outcome::kNotFound, "unknown_bounce",
+                          fmt::format("no mail of campaign {} to contact {} was refused", command.campaign_id(), command.ordinal()));
+  }
+  const auto* known = context.view<v1::ReclassifiedBounce>().Find(state::Key(context.tenant(), command.campaign_id(), command.ordinal()));
+  const v1::Classification& is = known == nullptr ? command.was() : known->now();
+  if (Same(is, command.now())) return context.Unchanged();
+  if (!Same(is, command.was())) {
+    return context.Refuse(Outcome::kConflict, "stale_review",
+                          fmt::format("it was judged again meanwhile, by rule {}; review it once more", is.rule()));
+  }
+  auto reclassified = About<v1::BounceReclassified>(command);
+  reclassified.set_contact_key(ContactKeyOf(context, command.ordinal()));
+  *reclassified.mutable_was() = command.was();
+  *reclassified.mutable_now() = command.now();
+  reclassified.set_why(command.why());
+  context.Emit(reclassified);
+  if (!command.was().recipient_invalid() || command.now().recipient_invalid()) return;
+  // What is left of it when suppressions have reacted.
+  const bool held = context.view<suppressions::v1::Suppression>().Find(state::Key(context.tenant(), reclassified.contact_key())) != nullptr;
+  context.Answer("suppression", held ? "kept" : "lifted");
 }
 
 void Retry(task::Context& context, std::string_view subject) {

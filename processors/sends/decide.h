@@ -35,6 +35,9 @@ void Decide(task::Context& context, const v1::ResolveUnknown& command);
 // Of a mail that went out, whatever is known of it: nothing of the attempts changes. Codes of refusal: "unknown_send" if no mail of that
 // campaign can have gone to that contact, "invalid_notice".
 void Decide(task::Context& context, const v1::RecordNotice& command);
+// Codes of refusal: "invalid_review"; "unknown_bounce" if no server has refused that mail; "stale_review" if it is not judged any more as
+// `was` says.
+void Decide(task::Context& context, const v1::ReclassifyBounce& command);
 
 // Timer kRetryStep.
 void Retry(task::Context& context, std::string_view subject);

@@ -363,4 +363,13 @@ void Evolve(task::Fold& fold, const v1::ComplaintReceived& event) {
 }
 void Evolve(task::Fold& /*fold*/, const v1::AutoReplied& /*event*/) {}
 
+void Evolve(task::Fold& fold, const v1::BounceReclassified& event) {
+  *fold.table<v1::ReclassifiedBounce>().Edit(AttemptKey(fold, event.campaign_id(), event.ordinal())).mutable_now() = event.now();
+  if (event.was().recipient_invalid() == event.now().recipient_invalid()) return;
+  Run run(fold, event.campaign_id());
+  const uint64_t hard = run.counts().hard_bounced();
+  run.counts().set_hard_bounced(event.now().recipient_invalid() ? hard + 1 : hard - std::min<uint64_t>(hard, 1));
+  run.AddWork();  // to report the new sums
+}
+
 }  // namespace maily::sends

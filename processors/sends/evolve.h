@@ -46,4 +46,6 @@ void Evolve(task::Fold& fold, const v1::BounceReceived& event);
 void Evolve(task::Fold& fold, const v1::ComplaintReceived& event);
 void Evolve(task::Fold& fold, const v1::AutoReplied& event);
 
+void Evolve(task::Fold& fold, const v1::BounceReclassified& event);
+
 }  // namespace maily::sends

@@ -16,12 +16,13 @@ namespace maily::sends {
 
 task::Noun Row() {
   return task::Noun("sends", kEvolveVersion)
-      .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane, v1::SiteTally>()
+      .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane, v1::SiteTally, v1::ReclassifiedBounce>()
       .Reads<campaigns::v1::CampaignRun, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression,
              suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes>()
       .Decides<v1::RecordAttempt>(Decide)
       .Decides<v1::ResolveUnknown>(Decide)
       .Decides<v1::RecordNotice>(Decide)
+      .Decides<v1::ReclassifyBounce>(Decide)
       .Reacts<campaigns::v1::RunStateChanged>(React)
       .Evolves<campaigns::v1::AudiencePlanned>(Evolve)
       .Evolves<campaigns::v1::RunStateChanged>(Evolve)
@@ -39,6 +40,7 @@ task::Noun Row() {
       .Evolves<v1::BounceReceived>(Evolve)
       .Evolves<v1::ComplaintReceived>(Evolve)
       .Evolves<v1::AutoReplied>(Evolve)
+      .Evolves<v1::BounceReclassified>(Evolve)
       .Slices(kSend, "send the campaign", Send)
       .Timers(kRetryStep, "try a deferred mail again", Retry);
 }

@@ -17,6 +17,7 @@
 #include "processors/sends/flush.h"
 #include "processors/sends/report.h"
 #include "schemas/keys.h"
+#include "schemas/tracking_id.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/state/key.h"
@@ -139,8 +140,11 @@ class Sending {
     opened.set_address(contact->address());
     for (const std::string& name : run_.template_version().attributes()) {
       for (const auto& attribute : contact->attributes()) {
-        if (attribute.name() == name) *opened.add_attributes() = attribute;
+        if (attribute.name() == name && name != schema::kTrackingAttribute) *opened.add_attributes() = attribute;
       }
+    }
+    for (const auto& attribute : contact->attributes()) {  // the mail is made by it, whether the template names it or not
+      if (attribute.name() == schema::kTrackingAttribute) *opened.add_attributes() = attribute;
     }
     if (by_domain_) {
       opened.set_domain_key(contact->domain_key());

@@ -123,6 +123,21 @@ void ReactToBounce(task::Context& context, const Event& event) {
   CountSoft(context, event);
 }
 
+const v1::SuppressionHolds* HoldsOf(const task::Context& context, std::string_view contact_key) {
+  return context.view<v1::SuppressionHolds>().Find(state::Key(context.tenant(), contact_key));
+}
+
+// Said once, of what a refusal alone holds.
+void Uphold(task::Context& context, const v1::AddSuppression& command) {
+  const v1::SuppressionHolds* holds = HoldsOf(context, command.contact_key());
+  if (holds == nullptr || holds->others() > 0) return;
+  v1::SuppressionUpheld upheld;
+  upheld.set_contact_key(command.contact_key());
+  upheld.set_reason(command.reason().empty() ? std::string(kManual) : command.reason());
+  upheld.set_source(command.source());
+  context.Emit(upheld);
+}
+
 }  // namespace
 
 void Decide(task::Context& context, const v1::AddSuppression& command) {
@@ -131,7 +146,10 @@ void Decide(task::Context& context, const v1::AddSuppression& command) {
   if (why.empty() && command.address().size() > kSealedAddressBytesMax) why = "the address is too long";
   if (!why.empty()) return context.Refuse(Outcome::kInvalid, "invalid_suppression", why);
   const v1::Suppression* known = Find(context, command.contact_key());
-  if (Holds(known, command.stream())) return context.Unchanged();
+  if (Holds(known, command.stream())) {
+    Uphold(context, command);
+    return context.Unchanged();
+  }
   v1::SuppressionAdded added;
   added.set_contact_key(command.contact_key());
   added.set_reason(command.reason().empty() ? std::string(kManual) : command.reason());
@@ -209,6 +227,17 @@ void Decide(task::Context& context, const v1::DomainSuppressionRemoved& removed)
 void React(task::Context& context, const sends::v1::AttemptBounced& event) { ReactToBounce(context, event); }
 
 void React(task::Context& context, const sends::v1::BounceReceived& event) { ReactToBounce(context, event); }
+
+void React(task::Context& context, const sends::v1::BounceReclassified& event) {
+  if (event.contact_key().empty() || !event.was().recipient_invalid() || event.now().recipient_invalid()) return;
+  const v1::Suppression* known = Find(context, event.contact_key());
+  if (known == nullptr || known->reason() != kHardBounce || HoldsOf(context, event.contact_key()) != nullptr) return;
+  v1::SuppressionRemoved removed;
+  removed.set_contact_key(event.contact_key());
+  removed.set_reason(fmt::format("the bounce of campaign {} was none of the address: rule {}, not {}", event.campaign_id(),
+                                 event.now().rule(), event.was().rule()));
+  context.Emit(removed);
+}
 
 void React(task::Context& context, const sends::v1::ComplaintReceived& event) { Suppress(context, event, kComplaint, kComplaint); }
 

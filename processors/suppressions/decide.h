@@ -43,6 +43,8 @@ inline constexpr uint64_t kCampaignsBetweenMax = 64;
 // An address that is bad for good is suppressed by the decision that learns it.
 void React(task::Context& context, const sends::v1::AttemptBounced& event);
 void React(task::Context& context, const sends::v1::BounceReceived& event);
+// A hard bounce that was none lifts the suppression that it made, if nothing else has spoken against the address since.
+void React(task::Context& context, const sends::v1::BounceReclassified& event);
 // Whoever has reported a mail gets no more.
 void React(task::Context& context, const sends::v1::ComplaintReceived& event);
 

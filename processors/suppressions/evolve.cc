@@ -8,6 +8,32 @@
 #include "streams/state/key.h"
 
 namespace maily::suppressions {
+namespace {
+
+v1::SuppressionHolds& HoldsOf(task::Fold& fold, const std::string& contact_key) {
+  return fold.table<v1::SuppressionHolds>().Edit(state::Key(fold.tenant(), contact_key));
+}
+
+void HoldForGood(task::Fold& fold, const std::string& contact_key) {
+  if (contact_key.empty()) return;
+  v1::SuppressionHolds& holds = HoldsOf(fold, contact_key);
+  holds.set_others(holds.others() + 1);
+}
+
+void HoldFor(task::Fold& fold, const std::string& contact_key, uint64_t campaign_id) {
+  if (contact_key.empty()) return;
+  v1::SuppressionHolds& holds = HoldsOf(fold, contact_key);
+  if (std::ranges::find(holds.campaigns(), campaign_id) != holds.campaigns().end()) return;
+  if (holds.campaigns_size() >= kCampaignsHeldMax) return holds.set_others(holds.others() + 1);
+  holds.add_campaigns(campaign_id);
+}
+
+// Not what Maily learned from a refusal; the oldest events name no source.
+bool IsOfSomebody(const v1::SuppressionAdded& event) {
+  return event.source() != "bounce" && event.source() != "complaint" && !(event.source().empty() && event.reason() == "hard_bounce");
+}
+
+}  // namespace
 
 void Evolve(task::Fold& fold, const v1::SuppressionAdded& event) {
   v1::Suppression& suppression = fold.table<v1::Suppression>().Edit(state::Key(fold.tenant(), event.contact_key()));
@@ -16,7 +42,10 @@ void Evolve(task::Fold& fold, const v1::SuppressionAdded& event) {
   suppression.set_stream(event.stream());
   const std::string key = state::Key(fold.tenant(), event.contact_key());
   if (fold.table<v1::SoftBounces>().Find(key) != nullptr) fold.table<v1::SoftBounces>().Erase(key);
+  if (IsOfSomebody(event)) HoldForGood(fold, event.contact_key());
 }
+
+void Evolve(task::Fold& fold, const v1::SuppressionUpheld& event) { HoldForGood(fold, event.contact_key()); }
 
 void Evolve(task::Fold& fold, const v1::SoftBounceCounted& event) {
   v1::SoftBounces& bounces = fold.table<v1::SoftBounces>().Edit(state::Key(fold.tenant(), event.contact_key()));
@@ -26,7 +55,9 @@ void Evolve(task::Fold& fold, const v1::SoftBounceCounted& event) {
 }
 
 void Evolve(task::Fold& fold, const v1::SuppressionRemoved& event) {
-  fold.table<v1::Suppression>().Erase(state::Key(fold.tenant(), event.contact_key()));
+  const std::string key = state::Key(fold.tenant(), event.contact_key());
+  fold.table<v1::Suppression>().Erase(key);
+  if (fold.table<v1::SuppressionHolds>().Find(key) != nullptr) fold.table<v1::SuppressionHolds>().Erase(key);
 }
 
 void Evolve(task::Fold& fold, const v1::DomainSuppressionAdded& event) {
@@ -64,6 +95,26 @@ void Evolve(task::Fold& fold, const v1::SuppressedDomainChanged& event) {
     counter.set_domains(counter.domains() - 1);
     if (counter.domains() == 0) counters.Erase(tenant);
   }
+}
+
+void Evolve(task::Fold& fold, const sends::v1::AttemptBounced& event) {
+  if (event.recipient_invalid()) HoldFor(fold, event.contact_key(), event.campaign_id());
+}
+void Evolve(task::Fold& fold, const sends::v1::BounceReceived& event) {
+  if (event.recipient_invalid()) HoldForGood(fold, event.contact_key());
+}
+void Evolve(task::Fold& fold, const sends::v1::ComplaintReceived& event) { HoldForGood(fold, event.contact_key()); }
+
+void Evolve(task::Fold& fold, const sends::v1::BounceReclassified& event) {
+  if (event.contact_key().empty() || event.was().recipient_invalid() == event.now().recipient_invalid()) return;
+  if (event.now().recipient_invalid()) return HoldFor(fold, event.contact_key(), event.campaign_id());
+  const std::string key = state::Key(fold.tenant(), event.contact_key());
+  auto table = fold.table<v1::SuppressionHolds>();
+  if (table.Find(key) == nullptr) return;
+  auto& campaigns = *table.Edit(key).mutable_campaigns();
+  campaigns.erase(std::remove(campaigns.begin(), campaigns.end(), event.campaign_id()), campaigns.end());
+  const v1::SuppressionHolds* left = table.Find(key);
+  if (left->campaigns().empty() && left->others() == 0) table.Erase(key);
 }
 
 }  // namespace maily::suppressions

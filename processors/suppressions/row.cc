@@ -13,7 +13,7 @@ namespace maily::suppressions {
 task::Noun Row() {
   return task::Noun("suppressions", kEvolveVersion)
       .Owns<v1::Suppression, v1::SoftBounces, v1::DomainSuppression, v1::DomainSuppressionCounter, v1::SuppressedDomain,
-            v1::SuppressedDomainCounter>()
+            v1::SuppressedDomainCounter, v1::SuppressionHolds>()
       .Reads<sends::v1::SendChunk, contacts::v1::Contact>()
       .Decides<v1::AddSuppression>(Decide)
       .Decides<v1::RemoveSuppression>(Decide)
@@ -26,9 +26,15 @@ task::Noun Row() {
       .Reacts<sends::v1::AttemptBounced>(React)
       .Reacts<sends::v1::BounceReceived>(React)
       .Reacts<sends::v1::ComplaintReceived>(React)
+      .Reacts<sends::v1::BounceReclassified>(React)
       .Evolves<v1::SuppressionAdded>(Evolve)
       .Evolves<v1::SuppressionRemoved>(Evolve)
+      .Evolves<v1::SuppressionUpheld>(Evolve)
       .Evolves<v1::SoftBounceCounted>(Evolve)
+      .Evolves<sends::v1::AttemptBounced>(Evolve)
+      .Evolves<sends::v1::BounceReceived>(Evolve)
+      .Evolves<sends::v1::ComplaintReceived>(Evolve)
+      .Evolves<sends::v1::BounceReclassified>(Evolve)
       .Evolves<v1::DomainSuppressionAdded>(Evolve)
       .Evolves<v1::DomainSuppressionRemoved>(Evolve)
       .Evolves<v1::SuppressedDomainChanged>(Evolve);

@@ -132,6 +132,9 @@ void Decide(task::Context& context, const v1::ChangeSettings& command) {
     wanted.MergeFrom(is);  // 0 is no change
     if (wanted.SerializeAsString() != tenant->safety().SerializeAsString()) *changed.mutable_safety() = is;
   }
+  if (!v1::Tracking_IsValid(command.tracking())) return context.Refuse(Outcome::kInvalid, "invalid_settings", "tracking is on or off");
+  const v1::Tracking tracking = tenant->tracking() == v1::TRACKING_OFF ? v1::TRACKING_OFF : v1::TRACKING_ON;
+  if (command.tracking() != v1::TRACKING_UNSPECIFIED && command.tracking() != tracking) changed.set_tracking(command.tracking());
   if (changed.ByteSizeLong() == 0) return context.Unchanged();
   context.Emit(changed);
 }

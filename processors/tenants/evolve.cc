@@ -17,6 +17,7 @@ void Evolve(task::Fold& fold, const v1::SettingsChanged& event) {
   if (event.senders_size() > 0) *tenant.mutable_senders() = event.senders();
   if (!event.postal_address().empty()) tenant.set_postal_address(event.postal_address());
   if (!event.company().empty()) tenant.set_company(event.company());
+  if (event.tracking() != v1::TRACKING_UNSPECIFIED) tenant.set_tracking(event.tracking());
   if (event.has_safety()) tenant.mutable_safety()->MergeFrom(event.safety());
 }
 

@@ -118,6 +118,7 @@ class CampaignTotalsFold final : public Fold {
     on.On(fold.get(), &CampaignTotalsFold::Resolved);
     on.On(fold.get(), &CampaignTotalsFold::Opened);
     on.On(fold.get(), &CampaignTotalsFold::Clicked);
+    on.On(fold.get(), &CampaignTotalsFold::Trapped);
     on.On<engagements::Unsubscribed>(
         [f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::unsubscribes, 1); });
     on.On(fold.get(), &CampaignTotalsFold::Recorded);
@@ -343,19 +344,8 @@ class CampaignTotalsFold final : public Fold {
     const int64_t burst_before = burst.sequence;
     if (burst.Join(at.time, e.link(), at.sequence())) {
       ruling = {ReadBy::kMachine, "burst"};
-      if (burst.human + burst.unknown == 0) return Ok();
-      signals.clicks[At(ReadBy::kHuman)] -= burst.human;
-      signals.clicks[At(ReadBy::kUnknown)] -= burst.unknown;
-      signals.clicks[At(ReadBy::kMachine)] += burst.human + burst.unknown;
-      reader.clicks -= burst.human;
-      if (burst.human > 0 && reader.clicks == 0) --signals.clicked;
-      if (reader.visited == kInBurst) {
-        --signals.visits;
-        reader.visited = kNo;
-      }
-      burst.human = burst.unknown = 0;
-      MAILY_TRY_VOID(WriteKept());
-      return sql::Do(*rejudge_, at.tenant.value(), contact_id, burst.sequence, e.campaign_id(), static_cast<int>(ruling.by), ruling.rule);
+      MAILY_TRY_VOID(TakeBack(at, contact_id, e.campaign_id(), ruling, recipient, signals));
+      return Ok();
     }
     if (burst.sequence != burst_before && reader.visited == kInBurst) reader.visited = kBefore;
     ++(ruling.by == kHuman ? burst.human : burst.unknown);
@@ -368,16 +358,46 @@ class CampaignTotalsFold final : public Fold {
     }
     return Ok();
   }
+  // The clicks of the burst so far are a machine's.
+  Result<void> TakeBack(const EventAt& at, int64_t contact_id, uint64_t campaign_id, const Ruling& ruling, Recipient& recipient,
+                        Signals& signals) {
+    Reader& reader = recipient.reader;
+    Burst& burst = reader.burst;
+    recipient.reader_changed = true;
+    if (burst.human + burst.unknown == 0) return Ok();
+    signals.clicks[At(ReadBy::kHuman)] -= burst.human;
+    signals.clicks[At(ReadBy::kUnknown)] -= burst.unknown;
+    signals.clicks[At(ReadBy::kMachine)] += burst.human + burst.unknown;
+    reader.clicks -= burst.human;
+    if (burst.human > 0 && reader.clicks == 0) --signals.clicked;
+    if (reader.visited == kInBurst) {
+      --signals.visits;
+      reader.visited = kNo;
+    }
+    burst.human = burst.unknown = 0;
+    MAILY_TRY_VOID(WriteKept());
+    return sql::Do(*rejudge_, at.tenant.value(), contact_id, burst.sequence, campaign_id, static_cast<int>(ruling.by), ruling.rule);
+  }
+  // Step 4 of the rules. Clicks that come later in the window join the burst.
+  Result<void> Trapped(const EventAt& at, const engagements::HoneypotFollowed& e) {
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    MAILY_TRY(Recipient * recipient, RecipientOf(at.tenant, contact_id, e.campaign_id()));
+    if (!recipient->assigned) return Ok();  // clicks of those count for nobody
+    Reader& reader = recipient->reader;
+    const int64_t burst_before = reader.burst.sequence;
+    reader.burst.Trap(at.time, at.sequence());
+    if (reader.burst.sequence != burst_before && reader.visited == kInBurst) reader.visited = kBefore;
+    return TakeBack(at, contact_id, e.campaign_id(), {ReadBy::kMachine, "honeypot"}, *recipient,
+                    SignalsOf(at.tenant, e.campaign_id(), recipient->assignment.arm));
+  }
   static Assignment AssignmentIn(const sql::Statement& row) {
     return {.campaign_id = row.integer(0), .arm = row.integer(1), .assigned_at = Instant{row.integer(2)}, .visited = row.integer(3) != 0};
   }
 
-  Result<void> Recorded(const EventAt& at, const engagements::ContactEventRecorded& e) {
-    const Signal signal = SignalOf(e.name());
-    if (signal == Signal::kNone) return Ok();
-    const int64_t contact_id = at.ContactId(e.ordinal());
+  // Into assigned_.
+  Result<void> ReadAssignments(TenantId tenant, int64_t contact_id) {
     assigned_.clear();
-    sql::BindAll(*assignments_of_, at.tenant.value(), contact_id);
+    sql::BindAll(*assignments_of_, tenant.value(), contact_id);
     while (true) {
       auto row = assignments_of_->Step();
       if (row && *row) {
@@ -386,8 +406,15 @@ class CampaignTotalsFold final : public Fold {
       }
       assignments_of_->Reset();
       if (!row) return row.error();
-      break;
+      return Ok();
     }
+  }
+
+  Result<void> Recorded(const EventAt& at, const engagements::ContactEventRecorded& e) {
+    const Signal signal = SignalOf(e.name());
+    if (signal == Signal::kNone) return Ok();
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    MAILY_TRY_VOID(ReadAssignments(at.tenant, contact_id));
     for (const Assignment& assignment : assigned_) MAILY_TRY_VOID(Give(at, contact_id, assignment, signal, e.revenue_cents()));
     return Ok();
   }

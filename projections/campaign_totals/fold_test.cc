@@ -339,6 +339,35 @@ TEST_F(CampaignTotalsFoldTest, WhoFollowsAllLinksAtOnceTakesItsFirstClicksBack) 
   EXPECT_EQ(Count(0, "visits"), 1);
 }
 
+TEST_F(CampaignTotalsFoldTest, WhoFollowsWhatNobodySeesIsAMachineForItsWindow) {
+  Create(9);
+  Plan(0, verdicts_);
+  HandOver(1);
+  Happens(0, Click(1, 0));
+  EXPECT_EQ(Count(0, "clicks"), 1);
+  now = now + Milliseconds(100);
+  Happens(0, Of<engagements::HoneypotFollowed>(1));
+  EXPECT_EQ(Count(0, "clicks"), 0);
+  EXPECT_EQ(Count(0, "clicked"), 0);
+  EXPECT_EQ(Count(0, "visits"), 0);
+  EXPECT_EQ(Count(0, "machine_clicks"), 1);
+  now = now + Milliseconds(100);
+  Happens(0, Click(1, 1));
+  EXPECT_EQ(Count(0, "machine_clicks"), 2);
+  // The person comes later.
+  now = now + kBurstWindow;
+  Happens(0, Click(1, 0));
+  EXPECT_EQ(ReadBy(1), "machine honeypot, machine burst, human class");
+  EXPECT_EQ(Count(0, "clicks"), 1);
+  // Before any click, too; and of whom nothing was sent it says nothing.
+  now = now + kBurstWindow;
+  Happens(0, Of<engagements::HoneypotFollowed>(1), Click(1, 0));
+  EXPECT_EQ(Count(0, "machine_clicks"), 3);
+  EXPECT_EQ(Count(0, "clicks"), 1);
+  Happens(0, Of<engagements::HoneypotFollowed>(99));
+  RebuildGivesTheSame();
+}
+
 // The journal keeps what the rules look at: a change of them is a rebuild. Here the keys change instead, to the same end.
 TEST_F(CampaignTotalsFoldTest, TheSealedAgentCountsAsLongAsItsKeyIsThere) {
   keyring = keys_.ring.get();

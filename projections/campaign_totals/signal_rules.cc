@@ -99,4 +99,9 @@ bool Burst::Join(Instant at, uint32_t link, int64_t at_sequence) {
   return std::popcount(links) >= kBurstLinks;
 }
 
+void Burst::Trap(Instant at, int64_t at_sequence) {
+  if (links == 0 || at - begun >= kBurstWindow) *this = {.begun = at, .sequence = at_sequence};
+  links |= (uint64_t{1} << kBurstLinks) - 1;  // as if so many were followed
+}
+
 }  // namespace maily::projections

@@ -5,6 +5,7 @@
 //  2. By its time: within kAtOnce of the hand-over it is a machine's. Of a mail that is not known to be handed over (refused, forwarded by
 //     one who was skipped) what is not a machine's is unknown.
 //  3. Clicks by their company: kBurstLinks different links of one mail within kBurstWindow are a machine's, those before the last too.
+//  4. Who follows the link that no person sees (Returns::honeypot) is a machine, with all clicks within kBurstWindow of the first of them.
 // Rules are counted as they are: nobody is kept from a link. Headline numbers are those of persons.
 #pragma once
 
@@ -20,7 +21,7 @@ namespace maily::projections {
 
 // Raise it with any change of the rules, here, in schema.sql (signal_filter) and nowhere else: what was judged is judged anew then, out of
 // the signals that the journal keeps.
-inline constexpr uint32_t kSignalRulesVersion = 1;
+inline constexpr uint32_t kSignalRulesVersion = 2;
 
 // A mail server hands over before its user hears of it: faster than this nobody reads. Scanners at the receiver follow links at delivery
 // (Barracuda, Proofpoint, Microsoft Safe Links say so of themselves).
@@ -66,6 +67,8 @@ struct Burst {
 
   // Takes a click in, or begins anew with it. True: these are a machine's.
   bool Join(Instant at, uint32_t link, int64_t at_sequence);
+  // The link that no person sees was followed: clicks of this window are a machine's, those before it too.
+  void Trap(Instant at, int64_t at_sequence);
 };
 
 }  // namespace maily::projections

@@ -82,6 +82,12 @@ TEST(SignalRules, TakeManyLinksAtOnceForAMachine) {
   EXPECT_EQ(burst.sequence, 14);
   EXPECT_FALSE(burst.Join(at + Seconds(10), 3, 15));
   EXPECT_FALSE(burst.Join(at + Seconds(15), 4, 16));
+  burst.Trap(at + Seconds(16), 17);
+  EXPECT_EQ(burst.sequence, 16);
+  EXPECT_TRUE(burst.Join(at + Seconds(19), 9, 18));
+  EXPECT_FALSE(burst.Join(at + Seconds(20), 9, 19));
+  burst.Trap(at + Seconds(30), 20);
+  EXPECT_EQ(burst.sequence, 20);
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ class CampaignsFold final : public Fold {
     const campaigns::CampaignSpec& spec = e.spec();
     const auto tenant = at.tenant.value();
     MAILY_TRY_VOID(sql::Do(*insert_campaign_, tenant, e.campaign_id(), std::string_view(spec.name()), spec.template_id(),
-                           std::string_view(spec.from()), std::string_view(spec.reply_to()), spec.list_id(), at.time.us));
+                           std::string_view(spec.from()), std::string_view(spec.reply_to()), spec.list_id(), at.time.us,
+                           spec.untracked() ? 1 : 0));
     for (int i = 0; i < spec.arms_size(); ++i) MAILY_TRY_VOID(InsertArm(tenant, e.campaign_id(), i, spec.arms(i)));
     if (!spec.arms().empty()) return Ok();
     campaigns::Arm all;
@@ -59,7 +60,7 @@ class CampaignsFold final : public Fold {
   Result<void> Launched(const EventAt& at, const campaigns::CampaignLaunched& e) {
     const auto& version = e.template_version();
     MAILY_TRY_VOID(sql::Do(*launch_, at.tenant.value(), e.campaign_id(), version.number(), std::string_view(e.postal_address()),
-                           std::string_view(e.company()), at.time.us));
+                           std::string_view(e.company()), at.time.us, e.spec().untracked() ? 1 : 0));
     for (int i = 0; i < version.links_size(); ++i) {
       MAILY_TRY_VOID(sql::Do(*insert_link_, at.tenant.value(), e.campaign_id(), i, std::string_view(version.links(i))));
     }
@@ -112,7 +113,7 @@ class CampaignsFold final : public Fold {
 
 ReadModel CampaignsReadModel() {
   return {.name = "campaigns",
-          .version = 3,
+          .version = 4,
           .schema_sql = campaigns_sql::kSchema,
           .queries_sql = campaigns_sql::kQueries,
           .tables =

@@ -42,6 +42,15 @@ class CampaignsFoldTest : public FoldFixture {
   const std::vector<Parameter> parameters_ = {{"tenant", Value::Integer(1)}, {"campaign_id", Value::Integer(9)}};
 };
 
+TEST_F(CampaignsFoldTest, TheLaunchSaysWhetherItIsTracked) {
+  Launch();
+  EXPECT_EQ(Campaign().at(0, "untracked"), Value::Integer(0));
+  auto again = Of<campaigns::CampaignLaunched>();
+  again.mutable_spec()->set_untracked(true);
+  Happens(0, again);
+  EXPECT_EQ(Campaign().at(0, "untracked"), Value::Integer(1));
+}
+
 TEST_F(CampaignsFoldTest, ACampaignGoesFromDraftToCompleted) {
   Launch();
   EXPECT_EQ(Campaign().at(0, "status"), Value::Text("running"));

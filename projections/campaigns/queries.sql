@@ -6,7 +6,7 @@ WHERE c.tenant = :tenant AND c.campaign_id > :after ORDER BY c.campaign_id LIMIT
 -- `partitions` is what acknowledgements are counted against: partitions_paused of partitions.
 -- name: campaign
 SELECT c.campaign_id, c.name, s.name AS status, c.reason, c.template_id, c.template_version, c.from_address, c.reply_to, c.list_id,
-       c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us, c.stop_reason, c.stop_count, c.stop_of, c.stop_limit_bp,
+       c.untracked, c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us, c.stop_reason, c.stop_count, c.stop_of, c.stop_limit_bp,
        c.stop_site, c.stop_code, c.overridden, c.override_why,
        (SELECT count(*) FROM positions) AS partitions,
        count(p.partition) AS partitions_opened,
@@ -19,7 +19,7 @@ FROM campaigns c JOIN campaign_statuses s ON s.status = c.status
 LEFT JOIN campaign_partitions p ON p.tenant = c.tenant AND p.campaign_id = c.campaign_id
 WHERE c.tenant = :tenant AND c.campaign_id = :campaign_id
 GROUP BY c.tenant, c.campaign_id, c.name, s.name, c.reason, c.template_id, c.template_version, c.from_address, c.reply_to, c.list_id,
-         c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us, c.stop_reason, c.stop_count, c.stop_of, c.stop_limit_bp,
+         c.untracked, c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us, c.stop_reason, c.stop_count, c.stop_of, c.stop_limit_bp,
          c.stop_site, c.stop_code, c.overridden, c.override_why;
 
 -- name: campaign_arms
@@ -38,8 +38,8 @@ SELECT target FROM campaign_links WHERE tenant = :tenant AND campaign_id = :camp
 SELECT link, target FROM campaign_links WHERE tenant = :tenant AND campaign_id = :campaign_id ORDER BY link;
 
 -- fold: insert_campaign
-INSERT INTO campaigns (tenant, campaign_id, name, template_id, from_address, reply_to, list_id, status, created_at_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8);
+INSERT INTO campaigns (tenant, campaign_id, name, template_id, from_address, reply_to, list_id, status, created_at_us, untracked)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9);
 
 -- fold: insert_arm
 INSERT INTO campaign_arms (tenant, campaign_id, arm, name, holdout, where_attribute, where_value, weight) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
@@ -48,7 +48,7 @@ INSERT INTO campaign_arms (tenant, campaign_id, arm, name, holdout, where_attrib
 INSERT INTO campaign_links (tenant, campaign_id, link, target) VALUES (?1, ?2, ?3, ?4);
 
 -- fold: launch
-UPDATE campaigns SET status = 1, template_version = ?3, postal_address = ?4, company = ?5, launched_at_us = ?6
+UPDATE campaigns SET status = 1, template_version = ?3, postal_address = ?4, company = ?5, launched_at_us = ?6, untracked = ?7
 WHERE tenant = ?1 AND campaign_id = ?2;
 
 -- fold: pause

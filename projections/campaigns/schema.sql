@@ -8,6 +8,7 @@ CREATE TABLE campaigns (
   from_address     TEXT   NOT NULL,
   reply_to         TEXT   NOT NULL,
   list_id          BIGINT NOT NULL,  -- 0 = all contacts
+  untracked        BIGINT NOT NULL,  -- 1 = nothing of its mails is tracked
   status           BIGINT NOT NULL,  -- campaign_statuses
   reason           TEXT,             -- why it was refused
   created_at_us    BIGINT NOT NULL,

@@ -32,6 +32,7 @@ enum Kind : int {
   kBouncedLater = 11,
   kComplained = 12,
   kAutoReplied = 13,
+  kBounceReclassified = 14,
 };
 
 struct Key {
@@ -88,6 +89,8 @@ class SendsFold final : public Fold {
     MAILY_TRY(fold->change_, setup.Prepare("change"));
     MAILY_TRY(fold->hear_, setup.Prepare("hear"));
     MAILY_TRY(fold->remember_, setup.Prepare("remember"));
+    MAILY_TRY(fold->bounce_, setup.Prepare("bounce"));
+    MAILY_TRY(fold->judge_bounce_, setup.Prepare("judge_bounce"));
     EventHandlers& on = setup.handlers;
     on.On(fold.get(), &SendsFold::Planned);
     on.On(fold.get(), &SendsFold::Opened);
@@ -102,6 +105,7 @@ class SendsFold final : public Fold {
     on.On(fold.get(), &SendsFold::BouncedLater);
     on.On(fold.get(), &SendsFold::Complained);
     on.On(fold.get(), &SendsFold::AutoReplied);
+    on.On(fold.get(), &SendsFold::Reclassified);
     return std::unique_ptr<Fold>(std::move(fold));
   }
 
@@ -213,6 +217,9 @@ class SendsFold final : public Fold {
       if (!e.reason().empty()) heard->second.bounce_reason.clear();
       if (!e.rule().empty()) heard->second.bounce_rule.clear();
     }
+    MAILY_TRY_VOID(sql::Do(*bounce_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), at.time.us, CodeOf(e.reply_code()),
+                           std::string_view(e.enhanced_code()), std::string_view(e.stage()), std::string_view(e.reply_text()),
+                           int{e.recipient_invalid()}, std::string_view(e.reason()), std::string_view(e.rule())));
     return Remember(at, e, kBounced, e.attempt(), {CodeOf(e.reply_code()), e.reply_text(), e.reason(), e.rule()});
   }
   Result<void> Unknown(const EventAt& at, const sends::AttemptUnknown& e) {
@@ -251,10 +258,22 @@ class SendsFold final : public Fold {
     return Remember(at, e, kAutoReplied, 0, {std::nullopt, {}, e.reason(), {}, e.source()});
   }
 
+  // The row says what the newest judgement is, of the reply in the session or of what came back.
+  Result<void> Reclassified(const EventAt& at, const sends::BounceReclassified& e) {
+    Heard& heard = HeardOf(at, e);
+    Put(heard.bounce_reason, e.now().reason());
+    Put(heard.bounce_rule, e.now().rule());
+    MAILY_TRY_VOID(sql::Do(*judge_bounce_, at.tenant.value(), e.campaign_id(), at.ContactId(e.ordinal()), int{e.now().recipient_invalid()},
+                           std::string_view(e.now().reason()), std::string_view(e.now().rule())));
+    return Remember(at, e, kBounceReclassified, 0, {std::nullopt, e.why(), e.now().reason(), e.now().rule(), {}});
+  }
+
   sql::Statement* plan_ = nullptr;
   sql::Statement* change_ = nullptr;
   sql::Statement* hear_ = nullptr;
   sql::Statement* remember_ = nullptr;
+  sql::Statement* bounce_ = nullptr;
+  sql::Statement* judge_bounce_ = nullptr;
   std::map<Key, Change> changes_;  // since the last flush
   std::map<Key, Heard> heard_;     // since the last flush
 };
@@ -268,6 +287,7 @@ ReadModel SendsReadModel() {
           .queries_sql = sends_sql::kQueries,
           .tables = {{"sends"},
                      {"send_history"},
+                     {"bounces"},
                      {"send_statuses", TableKind::kConstant},
                      {"skip_reasons", TableKind::kConstant},
                      {"send_history_kinds", TableKind::kConstant}},

@@ -181,6 +181,53 @@ TEST_F(SendsFoldTest, TheNewestBounceSaysWhyInWhateverTransactionsTheyAre) {
   EXPECT_EQ(Send(3).at(0, "bounce_reason"), Value::Text("invalid_address"));
 }
 
+TEST_F(SendsFoldTest, ARefusalIsKeptAsItWasSaidAndAsItIsJudgedNow) {
+  Plan();
+  auto refused = Of<sends::AttemptBounced>(2);
+  refused.set_attempt(1);
+  refused.set_reply_code(550);
+  refused.set_enhanced_code("5.1.1");
+  refused.set_reply_text("no such user");
+  refused.set_stage("rcpt");
+  refused.set_recipient_invalid(true);
+  refused.set_reason("invalid_address");
+  refused.set_rule("code.address");
+  auto unanswered = Of<sends::AttemptBounced>(3);
+  Happens(1, refused, unanswered);
+  const auto bounces = [this](int64_t campaign_id, int64_t since, int64_t after) {
+    return Ask("bounces", {tenant_,
+                           {"campaign_id", Value::Integer(campaign_id)},
+                           {"since_at", Value::Integer(since)},
+                           {"after_campaign_id", Value::Integer(after == 0 ? 0 : 9)},
+                           {"after", after == 0 ? Value::Integer(0) : Contact(after)},
+                           {"limit", Value::Integer(10)}});
+  };
+  const Rows all = bounces(0, 0, 0);
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all.at(0, "contact_id"), Contact(2));
+  EXPECT_EQ(all.at(0, "stage"), Value::Text("rcpt"));
+  EXPECT_EQ(all.at(0, "enhanced_code"), Value::Text("5.1.1"));
+  EXPECT_EQ(all.at(0, "hard"), Value::Integer(1));
+  EXPECT_EQ(all.at(1, "reply_code"), Value::Null());
+  EXPECT_EQ(bounces(9, 0, 2).size(), 1u);
+  EXPECT_EQ(bounces(8, 0, 0).size(), 0u);
+  EXPECT_EQ(bounces(0, now.us + 1, 0).size(), 0u);
+  auto again = Of<sends::BounceReclassified>(2);
+  again.mutable_was()->set_rule("code.address");
+  again.mutable_now()->set_rule("full.words");
+  again.mutable_now()->set_reason("mailbox_full");
+  again.set_why("new rules");
+  Happens(1, again);
+  EXPECT_EQ(bounces(0, 0, 0).at(0, "rule"), Value::Text("full.words"));
+  EXPECT_EQ(bounces(0, 0, 0).at(0, "hard"), Value::Integer(0));
+  EXPECT_EQ(bounces(0, 0, 0).at(0, "reply_text"), Value::Text("no such user"));
+  EXPECT_EQ(Send(2).at(0, "bounce_rule"), Value::Text("full.words"));
+  EXPECT_EQ(Send(2).at(0, "status"), Value::Text("bounced"));
+  EXPECT_EQ(History(2).at(1, "kind"), Value::Text("bounce_reclassified"));
+  EXPECT_EQ(History(2).at(1, "detail"), Value::Text("new rules"));
+  RebuildGivesTheSame();
+}
+
 TEST_F(SendsFoldTest, SkippedBouncedAndExpiredKeepTheirReasons) {
   Plan();
   auto skipped = Of<sends::SendSkipped>(2);

@@ -72,3 +72,21 @@ WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
 -- fold: remember
 INSERT INTO send_history (tenant, campaign_id, contact_id, sequence, kind, attempt, at_us, reply_code, detail, reason, rule, source)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12);
+
+-- Refusals, as they were said and as they are judged now; :campaign_id 0 = of any. The next page begins after (campaign_id, contact_id).
+-- name: bounces
+SELECT b.campaign_id, b.contact_id, b.at_us, b.reply_code, b.enhanced_code, b.stage, b.reply_text, b.hard, b.reason, b.rule
+FROM bounces b
+WHERE b.tenant = :tenant AND (:campaign_id = 0 OR b.campaign_id = :campaign_id) AND b.at_us >= :since_at
+  AND (b.campaign_id > :after_campaign_id OR (b.campaign_id = :after_campaign_id AND b.contact_id > :after))
+ORDER BY b.campaign_id, b.contact_id LIMIT :limit;
+
+-- fold: bounce
+INSERT INTO bounces (tenant, campaign_id, contact_id, at_us, reply_code, enhanced_code, stage, reply_text, hard, reason, rule)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+ON CONFLICT (tenant, campaign_id, contact_id) DO UPDATE SET at_us = excluded.at_us, reply_code = excluded.reply_code,
+  enhanced_code = excluded.enhanced_code, stage = excluded.stage, reply_text = excluded.reply_text, hard = excluded.hard,
+  reason = excluded.reason, rule = excluded.rule;
+
+-- fold: judge_bounce
+UPDATE bounces SET hard = ?4, reason = ?5, rule = ?6 WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;

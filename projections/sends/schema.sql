@@ -42,6 +42,22 @@ CREATE TABLE send_history (
   PRIMARY KEY (tenant, campaign_id, contact_id, sequence)
 ) WITHOUT ROWID;
 
+-- What servers refused for good: as it was said, and what the rules make of it; those of its day, until it was judged again.
+CREATE TABLE bounces (
+  tenant        BIGINT NOT NULL,
+  campaign_id   BIGINT NOT NULL,
+  contact_id    BIGINT NOT NULL,
+  at_us         BIGINT NOT NULL,
+  reply_code    BIGINT,           -- null = nobody has replied
+  enhanced_code TEXT NOT NULL,    -- '' = none
+  stage         TEXT NOT NULL,    -- of the conversation: "rcpt", "dot"; '' in old events
+  reply_text    TEXT NOT NULL,
+  hard          BIGINT NOT NULL,  -- 1 = the address is bad for good
+  reason        TEXT NOT NULL,
+  rule          TEXT NOT NULL,
+  PRIMARY KEY (tenant, campaign_id, contact_id)
+) WITHOUT ROWID;
+
 CREATE TABLE send_statuses (status BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
 INSERT INTO send_statuses (status, name)
 VALUES (1, 'pending'), (2, 'open'), (3, 'waiting'), (4, 'delivered'), (5, 'bounced'), (6, 'unknown'), (7, 'skipped'), (8, 'holdout'), (9, 'expired');
@@ -54,4 +70,4 @@ CREATE TABLE send_history_kinds (kind BIGINT NOT NULL PRIMARY KEY, name TEXT NOT
 INSERT INTO send_history_kinds (kind, name)
 VALUES (1, 'attempt_opened'), (2, 'delivered'), (3, 'deferred'), (4, 'bounced'), (5, 'unknown'), (6, 'resolved_delivered'),
        (7, 'resolved_not_delivered'), (8, 'retry_due'), (9, 'expired'), (10, 'skipped'), (11, 'bounced_later'),
-       (12, 'complained'), (13, 'auto_replied');
+       (12, 'complained'), (13, 'auto_replied'), (14, 'bounce_reclassified');

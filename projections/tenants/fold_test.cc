@@ -29,7 +29,12 @@ TEST_F(TenantsFoldTest, SettingsThatAreNotGivenStay) {
   Happens(1, changed);
   tenants::SettingsChanged again;
   again.set_company("Shop");
+  again.set_tracking(tenants::TRACKING_OFF);
   Happens(1, again);
+  tenants::SettingsChanged once_more;
+  once_more.set_company("Shop");
+  Happens(1, once_more);
+  EXPECT_EQ(Ask("settings", {tenant_}).at(0, "tracking"), Value::Integer(tenants::TRACKING_OFF));
   const Rows tenant = Ask("tenant", {tenant_});
   EXPECT_EQ(tenant.at(0, "name"), Value::Text("default"));
   EXPECT_EQ(tenant.at(0, "postal_address"), Value::Text("1 Main St"));

@@ -12,7 +12,7 @@ WHERE t.tenant = :tenant;
 SELECT tenant, name, created_at_us FROM tenants WHERE name = :name;
 
 -- name: settings
-SELECT postal_address, company, hard_bounces_bp, complaints_bp, policy_bp, after_sends, after_replies, changed_at_us
+SELECT postal_address, company, hard_bounces_bp, complaints_bp, policy_bp, after_sends, after_replies, tracking, changed_at_us
 FROM tenant_settings WHERE tenant = :tenant;
 
 -- name: senders
@@ -34,8 +34,9 @@ WHERE tenant = :tenant AND (created_at_us, key_id) > (:after_at, :after) ORDER B
 INSERT INTO tenants (tenant, name, created_at_us) VALUES (?1, ?2, ?3);
 
 -- fold: change_settings
-INSERT INTO tenant_settings (tenant, postal_address, company, changed_at_us, hard_bounces_bp, complaints_bp, policy_bp, after_sends, after_replies)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+INSERT INTO tenant_settings (tenant, postal_address, company, changed_at_us, hard_bounces_bp, complaints_bp, policy_bp, after_sends, after_replies,
+                             tracking)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
 ON CONFLICT (tenant) DO UPDATE SET
   postal_address = CASE WHEN ?2 = '' THEN tenant_settings.postal_address ELSE ?2 END,
   company = CASE WHEN ?3 = '' THEN tenant_settings.company ELSE ?3 END,
@@ -44,6 +45,7 @@ ON CONFLICT (tenant) DO UPDATE SET
   policy_bp = CASE WHEN ?7 = 0 THEN tenant_settings.policy_bp ELSE ?7 END,
   after_sends = CASE WHEN ?8 = 0 THEN tenant_settings.after_sends ELSE ?8 END,
   after_replies = CASE WHEN ?9 = 0 THEN tenant_settings.after_replies ELSE ?9 END,
+  tracking = CASE WHEN ?10 = 0 THEN tenant_settings.tracking ELSE ?10 END,
   changed_at_us = ?4;
 
 -- fold: delete_senders

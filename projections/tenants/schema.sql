@@ -14,7 +14,8 @@ CREATE TABLE tenant_settings (
   complaints_bp   BIGINT NOT NULL,
   policy_bp       BIGINT NOT NULL,
   after_sends     BIGINT NOT NULL,
-  after_replies   BIGINT NOT NULL
+  after_replies   BIGINT NOT NULL,
+  tracking        BIGINT NOT NULL   -- 2 = off: its mails have neither tracked links nor a pixel
 ) WITHOUT ROWID;
 
 -- Addresses that may stand in From.

@@ -56,8 +56,11 @@ class SimApi {
     environment = std::make_unique<task::TaskEnvironment>(task::TaskEnvironment{
         log, scheduler.clock(), scheduler.entropy(), stores, slots, *sender, *replies, pipeline, keyring.get(), "test", "test"});
     tails = std::make_unique<journal::Tails>(log);
-    host = std::make_unique<task::Host>(*environment, *tails, std::vector<Executor*>{tasks.get()},
-                                        task::Host::Listener{[](auto&&...) {}, [](auto&&...) {}});
+    host =
+        std::make_unique<task::Host>(*environment, *tails, std::vector<Executor*>{tasks.get()},
+                                     task::Host::Listener{[this](PartitionId p, Executor&, Epoch, const journal::Position&, state::Cache&,
+                                                                 task::Credits& granted, journal::Tail&) { credits[p.value()] = &granted; },
+                                                          [](auto&&...) {}});
     host->Start();
     EXPECT_TRUE(scheduler.RunUntil([this] { return host->AllLeading(); }, Seconds(120)));
 
@@ -130,6 +133,9 @@ class SimApi {
     options.settings.log_id.bytes[0] = 9;
     return options;
   }
+
+  // What lets attempts begin; nobody grants any by itself.
+  std::map<uint16_t, task::Credits*> credits;  // by partition
 
   sim::Scheduler scheduler;
   sim::SimLog log;

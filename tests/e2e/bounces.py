@@ -2,6 +2,7 @@
 """Mail that comes back, by SMTP and by HTTP, to the real program: hard bounces and complaints suppress, in the session's status and beside it;
 repeats, forged tokens, late notices and answers of machines suppress nobody; what was answered 250 survives kill -9.
 """
+import json
 import os
 import smtplib
 import ssl
@@ -21,7 +22,14 @@ class Handler:
     """Takes everything: what comes back comes later."""
 
     def __init__(self):
-        self.mails = {}  # recipient -> (return path, mail), the newest
+        self.mails = {}    # recipient -> (return path, mail), the newest
+        self.refused = {}  # recipient -> the reply to RCPT
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 (aiosmtpd's name)
+        if address in self.refused:
+            return self.refused[address]
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 taken"
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 (aiosmtpd's name)
         self.mails[envelope.rcpt_tos[0]] = (envelope.mail_from, envelope.content)
@@ -208,10 +216,26 @@ def run(world):
     api = world.api()
     wait_for("all are suppressed", lambda: all(suppressed(who) == "hard_bounce" for who in survivors), 30, world.server)
 
-    # The next campaign goes to whom it may.
+    # The next campaign goes to whom it may; two are refused, one of them for good.
     relay.mails.clear()
-    launch("second", 4)
-    check(set(relay.mails) == {late, full, away, stays}, sorted(relay.mails))
+    relay.refused = {full: "552 5.2.2 mailbox full", stays: "550 5.1.1 no such user"}
+    second = launch("second", 2)
+    check(set(relay.mails) == {late, away}, sorted(relay.mails))
+    wait_for("the refusal suppresses", lambda: suppressed(stays) == "hard_bounce", 20, world.server)
+
+    # The rules that judged them say the same today: a review finds nothing, and applying it changes nothing.
+    def review(*flags):
+        return json.loads(world.cli("bounces", "review", "--output", "json", *flags)[1])
+    shown = wait_for("both are reviewed", lambda: (lambda r: r["reviewed"] == 2 and r)(review()), 20, world.server)
+    check(shown["changed"] == 0 and shown["diff"] == [] and shown["dry_run"], shown)
+    check(review("--campaign", str(second), "--page-size", "1")["reviewed"] == 2, "pages are lost")
+    check(review("--campaign", str(first))["reviewed"] == 0, "notices are reviewed")
+    applied = review("--apply", "--why", "today's rules", "--yes")
+    check(applied["corrected"] == 0 and applied["suppressions_lifted"] == 0, applied)
+    for flags, code in ((("--apply", "--yes"), 2), (("--apply", "--why", "x"), 3), (("--since", "yesterday"), 1), (("--apply", "--dry-run"), 2)):
+        done = world.cli("bounces", "review", *flags, check_code=False)
+        check(done[0] == code, (flags, done))
+    check(suppressed(stays) == "hard_bounce", "a review that changes nothing has lifted a suppression")
     before = time.monotonic()
     check(world.server.stop() == 0, "SIGTERM")
     server.stop()

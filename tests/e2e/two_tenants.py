@@ -18,7 +18,7 @@ SHARED = "ann@example.com"  # a contact of both
 PNG = b"\x89PNG\r\n\x1a\n"
 # Answers that are the same for everyone, and why.
 SAME_FOR_ALL = {"/v1/limits": "public", "/v1/tenants": "the operator's", "/v1/sites/{site}/changes": "the operator's", "/v1/sites/{site}": "the operator's",
-                "/v1/deadletters": "amber has none"}
+                "/v1/deadletters": "amber has none", "/v1/bounces/review": "nothing of amber's was refused"}
 WANT_PARAMETER = {"/v1/campaigns/{id}/preview", "/v1/suppressions:check"}  # of one contact that a parameter names
 WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",
@@ -157,6 +157,7 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/campaigns/{id}:cancel"): (None, gone),
             ("post", "/v1/inbound"): (bounce_of(message_ids[0]), (202,)),
             ("post", "/v1/webhooks/{provider}"): (None, gone),  # a provider shows who it is, not a tenant; none is set here
+            ("post", "/v1/bounces/review:apply"): ({"why": word}, (200,)),
             ("post", "/v1/sends/unknown:resolve"): ({"received_message_ids": message_ids, "why": word}, (200,)),
             ("post", "/v1/events"): (event, own + gone + (422,)),
             ("post", "/v1/events:batch"): ({"events": [event]}, own)}

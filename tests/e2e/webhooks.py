@@ -273,6 +273,7 @@ def run(world):
     world.server.kill()
     world.start_server()
     became(sent_to_sns(envelope), duplicate=1)
+    refused(by_mailgun({**complaint, "id": "m4"}, token="t" * 50))  # the signature was used before that
     wait_for("it is suppressed", lambda: suppressed(later) == "hard_bounce", 20, world.server)
     shows(later, "bounced_later")
 

@@ -9,6 +9,7 @@
 #include "processors/personalization/asset_refs.h"
 #include "schemas/asset_store.h"
 #include "schemas/sealed.h"
+#include "schemas/tracking_id.h"
 #include "schemas/types.h"
 #include "streams/observe/logging.h"
 #include "streams/state/key.h"
@@ -120,7 +121,8 @@ const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id,
                                      .postal_address = run->postal_address(),
                                      .company = run->company(),
                                      .tracking_base_url = tracking_base_url_,
-                                     .returns = returns_});
+                                     .returns = returns_,
+                                     .untracked = run->spec().untracked()});
   if (mailing) {
     compiled.mailing = std::make_shared<const Mailing>(std::move(*mailing));
   } else {
@@ -183,7 +185,12 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
   MAILY_TRY(std::string spelled, schema::Open(keyring_, tenant, "address", opened.address()));
   made.rcpt_to = OnTheWire(std::move(spelled));
   std::vector<std::string> values(mailing.attributes().size());
+  bool untracked = false;
   for (const auto& attribute : opened.attributes()) {
+    if (attribute.name() == schema::kTrackingAttribute) {
+      MAILY_TRY(const std::string value, ValueText(attribute, tenant, keyring_));
+      untracked = value == "false";
+    }
     for (size_t i = 0; i < values.size(); ++i) {
       if (mailing.attributes()[i] != attribute.name()) continue;
       MAILY_TRY(values[i], ValueText(attribute, tenant, keyring_));
@@ -191,9 +198,13 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
   }
   MAILY_TRY(const keyring::TenantKeys* keys, keyring_.Tenant(tenant));
   const std::vector<std::string_view> views(values.begin(), values.end());
-  MAILY_TRY_VOID(mailing.Compose(
-      {.partition = partition, .ordinal = opened.ordinal(), .address = made.rcpt_to, .attributes = views, .date = first_opened_at}, *keys,
-      made.data));
+  MAILY_TRY_VOID(mailing.Compose({.partition = partition,
+                                  .ordinal = opened.ordinal(),
+                                  .address = made.rcpt_to,
+                                  .attributes = views,
+                                  .date = first_opened_at,
+                                  .untracked = untracked},
+                                 *keys, made.data));
   std::string return_path;
   MAILY_TRY(const std::string signatures, Signatures(tenant, mailing, first_opened_at, cache, made, return_path));
   made.data.insert(0, signatures);

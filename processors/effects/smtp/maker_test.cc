@@ -84,6 +84,28 @@ TEST_F(MakerTest, WithoutADomainItIsUnsignedAndBouncesGoToFrom) {
   EXPECT_EQ(made.rcpt_to, "ada@b.example");
 }
 
+TEST_F(MakerTest, AContactsWordAgainstTrackingIsKeptToSealedOrNot) {
+  campaigns::v1::CampaignRun run;
+  run.mutable_spec()->set_from("news@shop.example");
+  run.mutable_template_version()->set_subject("Hello");
+  run.mutable_template_version()->set_text("https://shop.example/ {{ unsubscribe_url }}");
+  run.mutable_template_version()->add_links("https://shop.example/");
+  cache_.Begin();
+  state::Table<campaigns::v1::CampaignRun>(cache_).Edit(state::Key(kTenant, kCampaign)) = run;
+  cache_.Commit();
+  const auto is_tracked = [this] { return Make().data.find("https://t.example/c/") != std::string::npos; };
+  EXPECT_TRUE(is_tracked());
+  contacts::v1::Attribute& tracking = *opened_.add_attributes();
+  tracking.set_name("tracking");
+  tracking.set_boolean(true);
+  EXPECT_TRUE(is_tracked());
+  tracking.set_boolean(false);
+  EXPECT_FALSE(is_tracked());
+  tracking.set_sealed(
+      schema::Seal(kTenant, *keys_.ring->GetOrCreate(kTenant, "contact"), schema::AttributeFieldId("tracking"), "false", keys_.entropy));
+  EXPECT_FALSE(is_tracked());
+}
+
 TEST_F(MakerTest, TheNearestDomainAboveSignsWithBothKeysRsaOnTop) {
   domains::v1::SigningDomain domain;
   domain.set_return_path("bounces.shop.example");

@@ -252,6 +252,7 @@ Result<Mailing> Mailing::Make(const Options& options) {
   mailing.company_ = options.company;
   mailing.base_url_ = base;
   mailing.returns_ = options.returns;
+  mailing.untracked_ = options.untracked;
   std::string& fixed = mailing.fixed_headers_;
   AppendMailbox("From", mailing.from_, fixed);
   if (!options.reply_to.empty()) {
@@ -275,6 +276,7 @@ Result<Mailing::Preview> Mailing::MakePreview(const Recipient& to, const keyring
   const auto blank = [](std::string& token) { std::ranges::fill(token, 'x'); };
   std::ranges::for_each(tokens.links, blank);
   blank(tokens.pixel);
+  blank(tokens.honeypot);
   blank(tokens.unsubscribe);
   blank(tokens.message_id);
   Preview preview;
@@ -287,9 +289,12 @@ Mailing::Tokens Mailing::TokensOf(const Recipient& to, const keyring::TenantKeys
     return schema::EncodeTrackingId({kind, tenant_, to.partition, campaign_id_, to.ordinal, link}, keys);
   };
   Tokens tokens;
-  tokens.links.resize(compiled_.link_count());
-  for (uint32_t i = 0; i < tokens.links.size(); ++i) tokens.links[i] = token(schema::TrackingKind::kClick, i);
-  tokens.pixel = token(schema::TrackingKind::kOpen, 0);
+  if (!untracked_ && !to.untracked) {
+    tokens.links.resize(compiled_.link_count());
+    for (uint32_t i = 0; i < tokens.links.size(); ++i) tokens.links[i] = token(schema::TrackingKind::kClick, i);
+    tokens.pixel = token(schema::TrackingKind::kOpen, 0);
+    if (returns_.honeypot) tokens.honeypot = token(schema::TrackingKind::kHoneypot, 0);
+  }
   tokens.unsubscribe = token(schema::TrackingKind::kUnsubscribe, 0);
   const std::string message_id = EncodeMessageId({tenant_, to.partition, campaign_id_, to.ordinal}, from_.domain(), keys);
   tokens.message_id = message_id.substr(1, message_id.find('@') - 1);
@@ -300,11 +305,13 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
   if (!IsPlainAddress(to.address)) return Fail(Code::kInvalid, "the recipient's address cannot stand in a mail");
   std::vector<std::string> links;
   for (const std::string& token : tokens.links) links.push_back(fmt::format("{}/c/{}", base_url_, token));
-  const std::string pixel = fmt::format("{}/o/{}.gif", base_url_, tokens.pixel);
+  const bool untracked = tokens.pixel.empty();
+  const std::string pixel = untracked ? std::string() : fmt::format("{}/o/{}.gif", base_url_, tokens.pixel);
+  const std::string honeypot = tokens.honeypot.empty() ? std::string() : fmt::format("{}/c/{}", base_url_, tokens.honeypot);
   const std::string unsubscribe = fmt::format("{}/u/{}", base_url_, tokens.unsubscribe);
-  MAILY_TRY_VOID(
-      compiled_.Render({.attributes = to.attributes, .email = to.address, .postal_address = postal_address_, .company = company_},
-                       {.links = links, .open_pixel = pixel, .unsubscribe = unsubscribe}, rendered));
+  MAILY_TRY_VOID(compiled_.Render(
+      {.attributes = to.attributes, .email = to.address, .postal_address = postal_address_, .company = company_},
+      {.links = links, .open_pixel = pixel, .unsubscribe = unsubscribe, .honeypot = honeypot, .untracked = untracked}, rendered));
   if (rendered.html.empty() && rendered.text.empty()) return Fail(Code::kInvalid, "the mail is empty for this recipient");
 
   out.clear();

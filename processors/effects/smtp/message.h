@@ -44,6 +44,8 @@ struct Returns {
   std::string opt_out_host = {};
   // The provider that the relay is of, where its notices name no mail unless that has told it how: by a field that it reads.
   enum class Provider : uint8_t { kNone, kSendGrid, kPostmark } provider = Provider::kNone;
+  // HTML parts that are tracked have a link that no person sees: who follows it is a machine.
+  bool honeypot = false;
 };
 
 // What all mails of a campaign share, compiled once.
@@ -62,6 +64,7 @@ class Mailing {
     std::string_view company = {};
     std::string_view tracking_base_url;  // "https://t.example.com", without a slash at the end
     Returns returns = {};
+    bool untracked = false;  // no mail of it has tracked links or a pixel
     // Images and attachments; text and html are set by Make from the source, and the domain from From.
     std::vector<mime::Item> images = {};
     std::vector<mime::Item> attachments = {};
@@ -82,6 +85,7 @@ class Mailing {
     std::string_view address;
     std::span<const std::string_view> attributes;  // in the order of attributes(); empty = no value
     Instant date;                                  // of the first attempt
+    bool untracked = false;                        // this contact wants none
   };
   // Puts the whole message into `out`, or the head of one that has a tail; not dot-stuffed. kInvalid: not possible for this recipient, and
   // never will be.
@@ -100,6 +104,7 @@ class Mailing {
   struct Tokens {
     std::vector<std::string> links;
     std::string pixel;
+    std::string honeypot;  // empty: none
     std::string unsubscribe;
     std::string message_id;  // without brackets and domain
   };
@@ -118,6 +123,7 @@ class Mailing {
   std::string company_;
   std::string base_url_;
   Returns returns_;
+  bool untracked_ = false;
   std::string fixed_headers_;  // From, Reply-To, List-ID, Feedback-ID, …: equal in every mail
 };
 

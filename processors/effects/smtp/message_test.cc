@@ -81,6 +81,90 @@ TEST(Message, AProviderThatHasToBeToldItsIdIsToldIt) {
   EXPECT_EQ(none.find("X-PM-"), std::string::npos);
 }
 
+Mailing::Options OptionsOf(const personalization::Source& source, const std::vector<std::string>& links) {
+  return {.tenant = TenantId(1),
+          .campaign_id = 7,
+          .list_id = 3,
+          .from = "news@shop.example",
+          .reply_to = "",
+          .source = source,
+          .links = links,
+          .postal_address = "1 High St",
+          .company = "",
+          .tracking_base_url = "https://t.example"};
+}
+
+// Without the line breaks that quoted-printable puts in.
+std::string Unbroken(std::string mail) {
+  for (size_t soft = mail.find("=\r\n"); soft != std::string::npos; soft = mail.find("=\r\n", soft)) mail.erase(soft, 3);
+  return mail;
+}
+
+TEST(Message, TrackingIsOffForACampaignAndForAContact) {
+  Keys keys;
+  const personalization::Source source{
+      .subject = "Hi",
+      .html = "<body><a href=\"https://shop.example/\">go</a> {{ unsubscribe_url }} {{ postal_address }}</body>",
+      .text = "https://shop.example/ {{ unsubscribe_url }} {{ postal_address }}"};
+  const std::vector<std::string> links = personalization::LinkTable(source.html, source.text);
+  Mailing::Options options = OptionsOf(source, links);
+  Mailing::Recipient to{.partition = PartitionId(5), .ordinal = 1234, .address = "ada@b.example", .attributes = {}, .date = kDate};
+  std::string tracked;
+  ASSERT_TRUE(Mailing::Make(options)->Compose(to, keys.Of(1), tracked));
+  EXPECT_NE(Unbroken(tracked).find("https://t.example/c/"), std::string::npos);
+  EXPECT_NE(Unbroken(tracked).find("https://t.example/o/"), std::string::npos);
+  to.untracked = true;
+  std::string of_contact;
+  ASSERT_TRUE(Mailing::Make(options)->Compose(to, keys.Of(1), of_contact));
+  to.untracked = false;
+  options.untracked = true;
+  std::string of_campaign;
+  const auto mailing = Mailing::Make(options);
+  ASSERT_TRUE(mailing->Compose(to, keys.Of(1), of_campaign));
+  EXPECT_EQ(of_contact, of_campaign);
+  of_contact = Unbroken(of_contact);
+  EXPECT_EQ(of_contact.find("https://t.example/c/"), std::string::npos);
+  EXPECT_EQ(of_contact.find("https://t.example/o/"), std::string::npos);
+  EXPECT_NE(of_contact.find("https://t.example/u/"), std::string::npos) << "the opt-out stays";
+  EXPECT_NE(of_contact.find("https://shop.example/"), std::string::npos);
+  EXPECT_EQ(mailing->MakePreview(to, keys.Of(1))->parts.html.find("/o/"), std::string::npos);
+  // What is not tracked has no honeypot either.
+  options.returns.honeypot = true;
+  std::string of_untracked;
+  ASSERT_TRUE(Mailing::Make(options)->Compose(to, keys.Of(1), of_untracked));
+  EXPECT_EQ(of_untracked, of_campaign);
+}
+
+TEST(Message, AHoneypotIsALinkThatNoPersonSeesWithATokenOfItsOwn) {
+  Keys keys;
+  const personalization::Source source{
+      .subject = "Hi",
+      .html = "<body><a href='https://shop.example/'>go</a> {{ unsubscribe_url }} {{ postal_address }}</body>",
+      .text = "{{ unsubscribe_url }} {{ postal_address }}"};
+  const std::vector<std::string> links = personalization::LinkTable(source.html, source.text);
+  Mailing::Options options = OptionsOf(source, links);
+  options.returns.honeypot = true;
+  const auto mailing = Mailing::Make(options);
+  const Mailing::Recipient to{.partition = PartitionId(5), .ordinal = 1234, .address = "ada@b.example", .attributes = {}, .date = kDate};
+  const auto preview = mailing->MakePreview(to, keys.Of(1));
+  ASSERT_TRUE(preview);
+  const std::string& html = preview->parts.html;
+  const size_t hidden = html.find("\" style=\"display:none\" tabindex=\"-1\" aria-hidden=\"true\" rel=\"nofollow\"></a>");
+  ASSERT_NE(hidden, std::string::npos) << html;
+  const std::string begin = "<a href=\"https://t.example/c/";
+  const size_t at = html.rfind(begin, hidden);
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_EQ(html.substr(at + begin.size(), hidden - at - begin.size()).find_first_not_of('x'), std::string::npos)
+      << "a preview's token is dead";
+  EXPECT_EQ(preview->parts.text.find("/c/"), std::string::npos) << "a text part hides nothing";
+  std::string mail;
+  ASSERT_TRUE(mailing->Compose(to, keys.Of(1), mail));
+  const std::string token =
+      schema::EncodeTrackingId({schema::TrackingKind::kHoneypot, TenantId(1), PartitionId(5), 7, 1234, 0}, keys.Of(1));
+  EXPECT_NE(Unbroken(mail).find("https://t.example/c/" + token), std::string::npos);
+  EXPECT_EQ(schema::DecodeTrackingId(token, *keys.ring)->kind, schema::TrackingKind::kHoneypot);
+}
+
 TEST(Message, TheSameBytesEveryTime) {
   Keys keys;
   const Mailing mailing =
