@@ -26,6 +26,9 @@
 #include "maily/lists/v1/events.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "maily/options.pb.h"
+#include "maily/segments/v1/commands.pb.h"
+#include "maily/segments/v1/events.pb.h"
+#include "maily/segments/v1/state.pb.h"
 #include "maily/sends/v1/commands.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
@@ -89,6 +92,9 @@ std::vector<const FileDescriptor*> Files() {
   add(sites::v1::SuspendSite::descriptor());
   add(sites::v1::SiteSuspended::descriptor());
   add(sites::v1::Site::descriptor());
+  add(segments::v1::DefineSegment::descriptor());
+  add(segments::v1::SegmentDefined::descriptor());
+  add(segments::v1::Segment::descriptor());
   return files;
 }
 
