@@ -70,7 +70,7 @@ constexpr RouteRow kRoutes[] = {
      RemoveSuppression, kBodyBytesMax, "domain"},
     // Segments.
     {kPost, "/v1/segments", Scope::kWrite, "Define a segment, in the text or the JSON form of docs/segments.md", "DefineSegment",
-     R"({"name":"active pros","where":"plan = \"pro\" and clicked(last: 7d) >= 1 and not in_list(\"vip\")"})", CreateSegment},
+     R"({"name":"active pros","where":"plan = \"pro\" and clicked(last: 7d) >= 1"})", CreateSegment},
     {kGet, "/v1/segments", Scope::kRead, "List segments", "segments", "", ListSegments},
     {kGet, "/v1/segments/{id}", Scope::kRead, "Show a segment: its expression, versions and size, now or at a time", "segment",
      "?as_of=2026-01-01T00:00:00Z", ShowSegment},

@@ -121,9 +121,9 @@ class MembersAt {
 
 // ?as_of=, or the end of time; none: the call was refused.
 std::optional<int64_t> AsOf(Call& call) {
-  const std::string given(call.request.Query("as_of"));
-  if (given.empty()) return INT64_MAX;
-  const auto at_us = ParseRfc3339(given);
+  const auto given = call.request.Query("as_of");
+  if (!given) return INT64_MAX;
+  const auto at_us = ParseRfc3339(*given);
   if (!at_us) Refuse(call, BadParameter("as_of", "a time like 2026-11-21T05:00:00Z", 422));
   return at_us ? std::optional(*at_us) : std::nullopt;
 }

@@ -83,12 +83,11 @@ class Deciding {
     if (index != nullptr) index_ = *index;
   }
 
-  v1::CheckDone Decide(const Due& due, v1::MembershipsDecided& decided) {
-    v1::CheckDone done;
-    done.set_due_s(due.due_s);
-    done.set_ordinal(due.ordinal);
+  // All checks of one contact that are due, as one: an answer must not go by what another of the same slice has changed. When time alone
+  // may change an answer; 0 = never.
+  int64_t Decide(const Due& due, v1::MembershipsDecided& decided) {
     const auto* found = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), due.ordinal));
-    if (found == nullptr) return done;
+    if (found == nullptr) return 0;
     const contacts::v1::Contact contact = *found;
     const bool every_timed = due.check.all() || due.check.timed();
     std::set<uint64_t> pending(due.check.segments().begin(), due.check.segments().end());
@@ -109,8 +108,7 @@ class Deciding {
       is ? change.add_entered(segment_id) : change.add_left(segment_id);
     }
     if (change.entered_size() + change.left_size() > 0) *decided.add_changes() = change;
-    done.set_next_s(NextOf(due, person, every_timed));
-    return done;
+    return NextOf(due, person, every_timed);
   }
 
  private:
@@ -249,11 +247,25 @@ task::SliceEnd DecideChecks(task::Context& context, std::string_view) {
   v1::MembershipsDecided decided;
   int64_t next_s = 0;
   const std::vector<Due> due = TakeDue(context, kChecksMax, next_s);
-  Deciding deciding(context);
+  std::map<uint64_t, Due> contacts;
   for (const Due& one : due) {
-    v1::CheckDone done = deciding.Decide(one, decided);
-    if (done.next_s() != 0 && (next_s == 0 || done.next_s() < next_s)) next_s = done.next_s();
-    *decided.add_done() = std::move(done);
+    Due& all = contacts.try_emplace(one.ordinal, Due{.ordinal = one.ordinal, .check = {}}).first->second;
+    all.check.mutable_segments()->MergeFrom(one.check.segments());
+    all.check.set_all(all.check.all() || one.check.all());
+    all.check.set_timed(all.check.timed() || one.check.timed());
+  }
+  Deciding deciding(context);
+  std::map<uint64_t, int64_t> next_of;
+  for (const auto& [ordinal, one] : contacts) {
+    const int64_t next = deciding.Decide(one, decided);
+    next_of[ordinal] = next;
+    if (next != 0 && (next_s == 0 || next < next_s)) next_s = next;
+  }
+  for (const Due& one : due) {
+    v1::CheckDone& done = *decided.add_done();
+    done.set_due_s(one.due_s);
+    done.set_ordinal(one.ordinal);
+    done.set_next_s(next_of[one.ordinal]);
   }
   decided.set_next_s(next_s);
   decided.set_idle(next_s == 0 || next_s > NowS(context));

@@ -22,7 +22,7 @@ WANT_PARAMETER = {"/v1/campaigns/{id}/preview", "/v1/suppressions:check"}  # of 
 WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",
           "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "imports": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099",
-          "domains": "nowhere.example"}
+          "domains": "nowhere.example", "segments": "990099", "segment-previews": "990099"}
 
 
 class Tenant:
@@ -47,7 +47,7 @@ def path_of(pattern, ids):
 def requests_of(pattern, operation, ids):
     """The GETs of a route: plain, and with each of its own query parameters."""
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
-              "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z"}
+              "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z", "as_of": "2099-01-01T00:00:00Z"}
     if pattern == "/v1/suppressions":
         values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:
@@ -98,6 +98,11 @@ def fill(world, tenant):
     wait_for("the import", lambda: api.ok("GET", job["status_url"])["status"] == "completed", 20, world.server)
     tenant.ids["email"] = f"suppressed@{word}.example"
     api.ok("POST", "/v1/suppressions", {"email": tenant.ids["email"], "reason": "manual"})
+    tenant.ids["segments"] = str(api.ok("POST", "/v1/segments", {"name": f"{word} segment", "where": f'{word} = "{word} value"'})["id"])
+    tenant.ids["segment-previews"] = str(api.ok("POST", "/v1/segments:preview", {"where": f'{word} = "{word} value"'})["id"])
+    for noun, status in (("segments", "active"), ("segment-previews", "done")):
+        at = f"/v1/{noun}/{tenant.ids[noun]}"
+        wait_for(at, lambda: api.call("GET", at)[0] == 200 and api.ok("GET", at)["status"] == status, 20, world.server)
     template = api.ok("POST", "/v1/templates", {"name": f"{word} template", "subject": f"{word} {{{{ contact.{word} }}}}",
                                                "text": f"https://{word}.example/page {{{{ unsubscribe_url }}}} {{{{ postal_address }}}}"})
     tenant.ids["templates"] = str(template["id"])
@@ -141,6 +146,10 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/suppressions"): ({"email": SHARED}, own),
             ("post", "/v1/suppressions:batch"): ({"suppressions": [{"email": SHARED}]}, own),
             ("delete", "/v1/suppressions"): (None, own),
+            ("post", "/v1/segments"): ({"name": f"{word} stolen", "where": f'{amber.word} = "{amber.word} value"'}, (422,)),
+            ("put", "/v1/segments/{id}"): ({"where": "subscribed()"}, gone),
+            ("post", "/v1/segments/{id}:archive"): (None, gone),
+            ("post", "/v1/segments:preview"): ({"where": "subscribed()", "segment_id": int(ids["segments"])}, gone),
             ("post", "/v1/templates"): ({"name": f"{amber.word} template", "subject": word, "text": "{{ unsubscribe_url }} {{ postal_address }}"}, own),
             ("post", "/v1/campaigns"): (campaign, own + gone + (422,)),
             ("post", "/v1/campaigns/{id}:launch"): (None, gone),
