@@ -228,25 +228,24 @@ void AddToSignal(segments::v1::Signal& signal, int64_t at_s) {
 }
 
 SegmentValue TypedValue(std::string_view text, tenants::v1::AttributeType type) {
+  if (type == tenants::v1::TEXT) return std::string(text);
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
   const auto read = [&](auto number) -> SegmentValue {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc() || end != text.data() + text.size()) return {};
+    const std::string_view digits = text.substr(text.starts_with('+') ? 1 : 0);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error != std::errc() || end != digits.data() + digits.size()) return {};
     return number;
   };
-  switch (type) {
-    case tenants::v1::TEXT:
-      return std::string(text);
-    case tenants::v1::INTEGER:
-      return read(int64_t{});
-    case tenants::v1::NUMBER:
-      return read(double{});
-    case tenants::v1::BOOLEAN:
-      if (text == "true") return true;
-      if (text == "false") return false;
-      return {};
-    default:
-      return {};
-  }
+  if (type == tenants::v1::INTEGER) return read(int64_t{});
+  if (type == tenants::v1::NUMBER) return read(double{});
+  if (type != tenants::v1::BOOLEAN) return {};
+  const auto is = [&](std::string_view lower) {
+    return std::ranges::equal(text, lower, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+  };
+  if (is("true") || is("yes") || is("1")) return true;
+  if (is("false") || is("no") || is("0")) return false;
+  return {};
 }
 
 }  // namespace maily::audience

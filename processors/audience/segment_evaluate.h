@@ -56,7 +56,8 @@ SegmentAnswer EvaluateSegment(const segments::v1::Expression& expression, const 
 // Adds one happening to a signal: it counts, and its time is kept if it is among the newest.
 void AddToSignal(segments::v1::Signal& signal, int64_t at_s);
 
-// A sealed value, which is text, as its type; none: it is no such value.
+// A sealed value, which is the text that was given, as its type: read as api/gateway/contact_fields.h reads those that are not sealed.
+// None: it is no such value.
 SegmentValue TypedValue(std::string_view text, tenants::v1::AttributeType type);
 
 }  // namespace maily::audience

@@ -181,6 +181,11 @@ TEST(SegmentEvaluate, ASealedValueIsReadAsItsType) {
   EXPECT_EQ(TypedValue("7", tenants::v1::INTEGER), SegmentValue(int64_t{7}));
   EXPECT_EQ(TypedValue("7.5", tenants::v1::NUMBER), SegmentValue(7.5));
   EXPECT_EQ(TypedValue("true", tenants::v1::BOOLEAN), SegmentValue(true));
+  EXPECT_EQ(TypedValue(" Yes ", tenants::v1::BOOLEAN), SegmentValue(true));
+  EXPECT_EQ(TypedValue("0", tenants::v1::BOOLEAN), SegmentValue(false));
+  EXPECT_EQ(TypedValue("perhaps", tenants::v1::BOOLEAN), SegmentValue());
+  EXPECT_EQ(TypedValue(" +7", tenants::v1::INTEGER), SegmentValue(int64_t{7}));
+  EXPECT_EQ(TypedValue(" a ", tenants::v1::TEXT), SegmentValue(std::string(" a ")));
   EXPECT_EQ(TypedValue("seven", tenants::v1::INTEGER), SegmentValue());
   EXPECT_EQ(TypedValue("7x", tenants::v1::INTEGER), SegmentValue());
 }

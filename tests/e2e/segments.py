@@ -69,12 +69,13 @@ def run(world):
     for name, kind in (("plan", "text"), ("age", "integer")):
         api.ok("POST", "/v1/attributes", {"name": name, "type": kind, "personal": False})
     api.ok("POST", "/v1/attributes", {"name": "city", "type": "text", "personal": True})
+    api.ok("POST", "/v1/attributes", {"name": "adult", "type": "boolean", "personal": True})
     api.ok("POST", "/v1/lists", {"name": "vip"})
     path = world.base + "/people.csv"
     with open(path, "w", encoding="utf-8") as file:
-        file.write("email,plan,age,city\n")
+        file.write("email,plan,age,city,adult\n")
         for n in range(PEOPLE):
-            file.write(f"p{n}@a.example,{('pro', 'free', 'team', '')[n % 4]},{n % 50},{'Berlin' if n % 10 == 0 else 'Rome'}\n")
+            file.write(f"p{n}@a.example,{('pro', 'free', 'team', '')[n % 4]},{n % 50},{'Berlin' if n % 10 == 0 else 'Rome'},{('yes', 'No')[n % 2]}\n")
     report = api.call("POST", "/v1/imports", open(path, encoding="utf-8").read(), {"Content-Type": "text/csv"})[1]
     wait_for("the import", lambda: api.ok("GET", report["status_url"])["status"] == "completed", 60, world.server)
     refused(api)
@@ -85,7 +86,7 @@ def run(world):
     check(preview["missing"] == {"plan": PEOPLE // 4} and len(preview["samples"]) == 20, f"{preview}")
     pros = define(world, api, "pros", PROS)
     visitors = define(world, api, "visitors", 'event("visit", last: 1m) >= 1')
-    berlin = define(world, api, "berliners", 'city = "Berlin" and in_segment("pros")')
+    berlin = define(world, api, "berliners", 'city = "Berlin" and adult = true and in_segment("pros")')
     rest = define(world, api, "rest", '{"not": {"in_segment": "pros"}}')
     check(size_of(api, pros) == PEOPLE // 2 and size_of(api, visitors) == 0, "sizes")
     # n % 10 == 0 and n % 4 in (0, 2): every tenth, all of which are even.
@@ -102,7 +103,7 @@ def run(world):
     took = time.monotonic() - started
     wait_for("p0 leaves the Berliners", lambda: size_of(api, berlin) == PEOPLE // 10 - 1 and size_of(api, rest) == PEOPLE // 2 + 1, 10, world.server)
     api.ok("POST", "/v1/lists/1/members", {"email": "p2@a.example"})
-    api.ok("POST", "/v1/contacts", {"email": "new@a.example", "attributes": {"plan": "pro", "city": "Berlin"}})
+    api.ok("POST", "/v1/contacts", {"email": "new@a.example", "attributes": {"plan": "pro", "city": "Berlin", "adult": True}})
     wait_for("p2 leaves, and a new one enters", lambda: size_of(api, pros) == PEOPLE // 2 - 1 and size_of(api, berlin) == PEOPLE // 10, 10, world.server)
 
     # A window ends by itself.
