@@ -131,17 +131,15 @@ std::optional<v1::SegmentVersion> Read(task::Context& context, const std::string
     parsed.problems = audience::CheckSegment(parsed, CatalogOf(context, copy));
   }
   if (parsed.problems.empty()) parsed.problems = CheckNesting(context, parsed, segment_id);
-  if (parsed.problems.empty() && parsed.expression.ByteSizeLong() > kExpressionBytesMax) {
-    parsed.problems.push_back(
-        {"1:1", fmt::format("it has more than {} bytes as it is stored; divide it with in_segment(…)", kExpressionBytesMax)});
-  }
   if (parsed.problems.empty()) {
     v1::SegmentVersion version;
     version.set_text(audience::SegmentText(parsed.expression));
     version.set_json(audience::SegmentJson(parsed.expression));
     *version.mutable_expression() = std::move(parsed.expression);
     version.set_defined_at_us(context.now().us);
-    return version;
+    if (version.ByteSizeLong() <= kVersionBytesMax) return version;
+    parsed.problems.push_back(
+        {"1:1", fmt::format("it has more than {} bytes as it is stored; divide it with in_segment(…)", kVersionBytesMax)});
   }
   std::string message;
   std::vector<std::pair<std::string, std::string>> wrong;

@@ -12,8 +12,8 @@ namespace maily::segments {
 
 inline constexpr uint32_t kSegmentsMax = 500;  // of one tenant, archived ones apart
 inline constexpr size_t kSegmentNameBytesMax = 100;
-inline constexpr int kSegmentNestingMax = 8;              // segments that ask for segments
-inline constexpr size_t kExpressionBytesMax = 48 * 1024;  // as it is stored: a link carries it as one command
+inline constexpr int kSegmentNestingMax = 8;           // segments that ask for segments
+inline constexpr size_t kVersionBytesMax = 56 * 1024;  // of a version in all its forms: a link carries it as one command
 
 // In the home. Answers segment_id, version, text. Codes of refusal: "invalid_name", "segment_invalid" (every problem, with its place),
 // "segment_exists" (with its segment_id), "segment_not_found", "segment_archived", "segment_changed" (it has another version than
