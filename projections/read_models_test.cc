@@ -40,9 +40,8 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // ProgressTaken repeats CampaignProgressed in the home: each partition's own is folded. SigningChanged and SuppressedDomainChanged repeat
   // what the home announced. SoftBounceCounted counts what the sends show. SiteSuspensionSet repeats what a site's home announced,
   // SiteTallied counts for its plan. ChecksDue is followed by what was decided.
-  const std::set<std::string_view> passed_by = {"ProgressTaken",           "SigningChanged",    "SoftBounceCounted",
-                                                "SuppressedDomainChanged", "SiteSuspensionSet", "SiteTallied",
-                                                "ChecksDue"};
+  const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged", "SoftBounceCounted", "SuppressedDomainChanged",
+                                                "SiteSuspensionSet", "SiteTallied",    "ChecksDue"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;
   std::vector<std::unique_ptr<sql::Connection>> connections;
