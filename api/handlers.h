@@ -26,6 +26,16 @@ void CreateKey(Call call);
 void ListKeys(Call call);
 void RevokeKey(Call call);
 
+// segments.cc
+void CreateSegment(Call call);
+void ChangeSegment(Call call);
+void ArchiveSegment(Call call);
+void ListSegments(Call call);
+void ShowSegment(Call call);
+void ListSegmentMembers(Call call);
+void PreviewSegment(Call call);
+void ShowSegmentPreview(Call call);
+
 // sites.cc
 void ShowSite(Call call);
 void SuspendSite(Call call);

@@ -39,7 +39,7 @@ constexpr Subcommand kSubcommands[] = {
 
 constexpr const char* kExitCodes =
     "0 ok\n1 failed\n2 usage\n3 refused (state, unconfirmed, locked)\n4 difference or finding (verify, doctor, domain check, suppression "
-    "check, bounces review)\n"
+    "check, segment check, bounces review)\n"
     "5 unreachable or time-out\n130 interrupted\n";
 
 int PrintVersion(const Common& common) {

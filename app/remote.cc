@@ -177,6 +177,36 @@ const std::vector<Row>& Rows() {
        "DELETE",
        "/v1/assets/{id}",
        {kId}},
+      {"segment",
+       "create",
+       "maily segment create 'active pros' 'plan = \"pro\" and clicked(last: 7d) >= 1'",
+       "POST",
+       "/v1/segments",
+       {{"name", "name", As::kText, true, "its name"},
+        {"where", "where", As::kText, true, "the expression, as text or JSON: docs/segments.md"}}},
+      {"segment",
+       "change",
+       "maily segment change 1 'plan = \"pro\"' --based-on 1 (a new version; maily segment preview --segment 1 shows who enters and "
+       "leaves)",
+       "PUT",
+       "/v1/segments/{id}",
+       {kId,
+        {"where", "where", As::kText, true, "the expression, as text or JSON"},
+        {"--based-on", "based_on", As::kNumber, false, "only if this is its newest version"}}},
+      {"segment", "list", "maily segment list", "GET", "/v1/segments", {kSize, kPage}},
+      {"segment",
+       "show",
+       "maily segment show 1 --as-of 2026-11-21T00:00:00Z",
+       "GET",
+       "/v1/segments/{id}",
+       {kId, {"--as-of", "as_of", As::kQuery, false, "also how many were members at this time"}}},
+      {"segment",
+       "members",
+       "maily segment members 1 --as-of 2026-11-21T00:00:00Z",
+       "GET",
+       "/v1/segments/{id}/members",
+       {kId, {"--as-of", "as_of", As::kQuery, false, "who were members at this time; default: now"}, kSize, kPage}},
+      {"segment", "archive", "maily segment archive 1", "POST", "/v1/segments/{id}:archive", {kId}},
       {"template",
        "save",
        "maily template save --name spring --subject Hi --html spring.html --attach 'list.pdf=Price list.pdf' (text made from the HTML)",
@@ -349,6 +379,9 @@ int Run(const Common& common, const Row& row, const Values& values) {
       } else {
         body[field.member] = *content;
       }
+    } else if (field.as == As::kNumber) {
+      const json number = json::parse(text, nullptr, false);
+      body[field.member] = number.is_number_integer() ? number : json(text);  // the server says what is wrong with it
     } else {
       body[field.member] = text;
     }
@@ -547,6 +580,7 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
   }
   AddAssetAdd(*app.get_subcommand("asset"), chosen);
   AddSuppressionFiles(*app.get_subcommand("suppression"), chosen);
+  AddSegmentPreviews(*app.get_subcommand("segment"), chosen);
 }
 
 }  // namespace maily::app

@@ -18,7 +18,7 @@ enum ExitCode : int {
   kExitFailed = 1,
   kExitUsage = 2,
   kExitRefused = 3,      // state, stale plan, unconfirmed, locked
-  kExitDifference = 4,   // a finding of verify, doctor, domain check, suppression check or bounces review
+  kExitDifference = 4,   // a finding of verify, doctor, domain check, suppression check, segment check or bounces review
   kExitUnreachable = 5,  // no connection, or a time-out
 };
 
@@ -59,6 +59,8 @@ void AddQuery(CLI::App& app, Chosen& chosen);
 void AddAssetAdd(CLI::App& group, Chosen& chosen);
 // Of the group `suppression`: import and export.
 void AddSuppressionFiles(CLI::App& group, Chosen& chosen);
+// Of the group `segment`: preview and check.
+void AddSegmentPreviews(CLI::App& group, Chosen& chosen);
 
 // Prints the error as a sentence on stderr, or as JSON on stdout; gives the exit code that fits.
 int PrintError(const Common& common, const Error& error);

@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import form  # noqa: E402
 from form import Missing, ROOT, note  # noqa: E402
+from audience import rows as segments_rows  # noqa: E402
 from delivery import rows as delivery_rows  # noqa: E402
 from spine import program_rows  # noqa: E402
 from streams import rows as streams_rows  # noqa: E402
@@ -47,6 +48,8 @@ TARGETS = {"decide": least(0.4), "latency_1": ("<= max(2.5 syncs, 1 sync + 0.3 m
 
 SEND_TARGETS = {"send": least(0.7), "send_memory_flat": part(1.1, "1.1 of the smaller")}
 CLICK_TARGETS = {"click": least(0.6)}
+SEGMENTS_TARGETS = {"counted": most(3, "3 s"), "membership_p99": most(1000, "1 s"), "differing": most(0, "0"),
+                    "events": (">= 4950", lambda row: row["ours"] >= 4_950)}
 
 
 class Programs:
@@ -148,6 +151,18 @@ def click(arguments):
     return form.write("click", samples, CLICK_TARGETS, started)
 
 
+def segments(arguments):
+    samples = form.Samples("segments" if arguments.more else None)
+    started = form.now()
+    world = segments_rows.Rows(os.path.join(arguments.build, "app/maily"), arguments.build, samples, arguments.rounds, arguments.contacts)
+    names = ["counted", "counted_median", "membership_p50", "membership_p99", "events", "disk_per_event", "memory", "differing"]
+    try:
+        take([(names, world.run)], samples, argparse.Namespace(row=None))
+    finally:
+        world.close()
+    return form.write("segments", samples, SEGMENTS_TARGETS, started)
+
+
 def bounces(arguments):
     """Agreement of the bounce rules with a folder of labelled mails; the shares stand at the top of the file."""
     path = os.path.join(arguments.build, "bench/bounces_agreement")
@@ -197,7 +212,7 @@ def take(steps, samples, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("bench", choices=["spine", "streams", "restart", "send", "click", "bounces"], help="which bench")
+    parser.add_argument("bench", choices=["spine", "streams", "restart", "send", "click", "segments", "bounces"], help="which bench")
     parser.add_argument("row", nargs="*", help="rows to measure; none = all")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
     parser.add_argument("--more", action="store_true", help="add the rounds to those in build/bench/<name>.json")
@@ -214,7 +229,8 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="build directory")
     arguments = parser.parse_intermixed_args()
     arguments.build = os.path.abspath(arguments.build)
-    sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart, "send": send, "click": click, "bounces": bounces}[arguments.bench](arguments) else 0)
+    sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart, "send": send, "click": click, "segments": segments,
+              "bounces": bounces}[arguments.bench](arguments) else 0)
 
 
 if __name__ == "__main__":

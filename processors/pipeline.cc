@@ -3,6 +3,7 @@
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/domains/v1/events.pb.h"
+#include "maily/segments/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
 #include "processors/assets/row.h"
@@ -11,6 +12,7 @@
 #include "processors/domains/row.h"
 #include "processors/engagements/row.h"
 #include "processors/lists/row.h"
+#include "processors/segments/row.h"
 #include "processors/sends/row.h"
 #include "processors/sites/row.h"
 #include "processors/suppressions/row.h"
@@ -37,6 +39,7 @@ task::Pipeline MakePipeline() {
           campaigns::Row(),
           sends::Row(),
           engagements::Row(),
+          segments::Row(),
       },
       {
           {TypeNumberOf<campaigns::v1::CampaignLaunched>(), CarryTo::kAll},
@@ -47,6 +50,9 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<domains::v1::DomainAdded>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainKeysActivated>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainRemoved>(), CarryTo::kAll},
+          {TypeNumberOf<segments::v1::SegmentDefined>(), CarryTo::kAll},
+          {TypeNumberOf<segments::v1::SegmentArchived>(), CarryTo::kAll},
+          {TypeNumberOf<segments::v1::SegmentPreviewRequested>(), CarryTo::kAll},
           {TypeNumberOf<sites::v1::SiteSuspended>(), CarryTo::kAll},
           {TypeNumberOf<sites::v1::SiteResumed>(), CarryTo::kAll},
           {TypeNumberOf<sites::v1::SiteDrained>(), CarryTo::kAll},

@@ -9,6 +9,7 @@
 #include "projections/domains/fold.h"
 #include "projections/engagements/fold.h"
 #include "projections/lists/fold.h"
+#include "projections/segments/fold.h"
 #include "projections/sends/fold.h"
 #include "projections/sites/fold.h"
 #include "projections/suppressions/fold.h"
@@ -19,7 +20,8 @@ namespace maily::projections {
 
 const std::vector<Group>& ReadModelGroups() {
   static const std::vector<Group> groups = {
-      {"people", {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), ContactsReadModel()}},
+      {"people",
+       {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), ContactsReadModel()}},
       {"campaigns",
        {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
         SitesReadModel(), DeadLettersReadModel()}},

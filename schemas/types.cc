@@ -29,6 +29,9 @@
 #include "maily/lists/v1/events.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "maily/options.pb.h"
+#include "maily/segments/v1/commands.pb.h"
+#include "maily/segments/v1/events.pb.h"
+#include "maily/segments/v1/state.pb.h"
 #include "maily/sends/v1/commands.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
@@ -95,6 +98,9 @@ std::vector<const FileDescriptor*> Files() {
   add(assets::v1::AddAsset::descriptor());
   add(assets::v1::AssetAdded::descriptor());
   add(assets::v1::Asset::descriptor());
+  add(segments::v1::DefineSegment::descriptor());
+  add(segments::v1::SegmentDefined::descriptor());
+  add(segments::v1::Segment::descriptor());
   return files;
 }
 

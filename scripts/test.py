@@ -40,6 +40,7 @@ END_TO_END = [
     ("domain_check", ["python3", "tests/e2e/domain_check.py", "--maily", RELEASE]),
     ("assets", ["python3", "tests/e2e/assets.py", "--maily", RELEASE]),
     ("suppressions", ["python3", "tests/e2e/suppressions.py", "--maily", RELEASE]),
+    ("segments", ["python3", "tests/e2e/segments.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("tracking", ["python3", "tests/e2e/tracking.py", "--maily", RELEASE]),
     ("safety", ["python3", "tests/e2e/safety.py", "--maily", RELEASE]),

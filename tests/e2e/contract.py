@@ -280,12 +280,14 @@ class Contract:
                                 ("RevokeApiKey", ("key", "revoke", "dry")), ("UpsertContact", ("contact", "upsert", "--file", files["contact"])),
                                 ("CreateList", ("list", "create", "dry")), ("SaveTemplate", ("template", "save", "--name", "dry", "--subject", "s", "--html", received, "--text", received)),
                                 ("CreateCampaign", ("campaign", "create", "--file", files["campaign"])), ("LaunchCampaign", ("campaign", "launch", "1")),
+                                ("DefineSegment", ("segment", "create", "dry", "subscribed()")), ("ArchiveSegment", ("segment", "archive", "1")),
+                                ("PreviewSegment", ("segment", "preview", "subscribed()")), ("DefineSegment", ("segment", "change", "1", "suppressed()")),
                                 ("AddSuppression", ("suppression", "add", "dry@example.com")), ("RemoveSuppression", ("suppression", "remove", "dry@example.com", "--reason", "dry"))):
             answer = json.loads(self.cli(0, *arguments, "--dry-run", "--output", "json")[0])
             check(answer["dry_run"] is True and [one["type"].split(".")[-1] for one in answer["commands"]] == [type] and "key" not in answer, f"{arguments}: {answer}")
         settled = json.loads(self.cli(0, "sends", "unknown", "resolve", "--received", received, "--why", "dry", "--dry-run", "--output", "json")[0])
         check(settled["dry_run"] is True and settled["resent"] == 0, f"{settled}")
-        for path in ("/v1/tenants", "/v1/attributes", "/v1/keys", "/v1/lists", "/v1/templates", "/v1/campaigns", "/v1/contacts?email=dry%40example.com"):
+        for path in ("/v1/tenants", "/v1/attributes", "/v1/keys", "/v1/lists", "/v1/templates", "/v1/campaigns", "/v1/segments", "/v1/contacts?email=dry%40example.com"):
             found = self.api.ok("GET", path)["items"]
             check(not any("dry" in (item.get("name"), item.get("label"), item.get("email", "")[:3]) for item in found), f"{path}: {found}")
 

@@ -24,6 +24,7 @@ WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",
           "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "imports": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099",
           "domains": "nowhere.example", "assets": "0" * 64}
+          "domains": "nowhere.example", "segments": "990099", "segment-previews": "990099"}
 
 
 class Tenant:
@@ -49,6 +50,7 @@ def requests_of(pattern, operation, ids):
     """The GETs of a route: plain, and with each of its own query parameters."""
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
               "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z", "archived": "true"}
+              "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z", "as_of": "2099-01-01T00:00:00Z"}
     if pattern == "/v1/suppressions":
         values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:
@@ -100,6 +102,11 @@ def fill(world, tenant):
     tenant.ids["email"] = f"suppressed@{word}.example"
     api.ok("POST", "/v1/suppressions", {"email": tenant.ids["email"], "reason": "manual"})
     tenant.ids["assets"] = api.ok("POST", f"/v1/assets?name={word}.png", PNG + word.encode(), {"Content-Type": "image/png"})["id"]
+    tenant.ids["segments"] = str(api.ok("POST", "/v1/segments", {"name": f"{word} segment", "where": f'{word} = "{word} value"'})["id"])
+    tenant.ids["segment-previews"] = str(api.ok("POST", "/v1/segments:preview", {"where": f'{word} = "{word} value"'})["id"])
+    for noun, status in (("segments", "active"), ("segment-previews", "done")):
+        at = f"/v1/{noun}/{tenant.ids[noun]}"
+        wait_for(at, lambda: api.call("GET", at)[0] == 200 and api.ok("GET", at)["status"] == status, 20, world.server)
     template = api.ok("POST", "/v1/templates", {"name": f"{word} template", "subject": f"{word} {{{{ contact.{word} }}}}",
                                                "text": f"https://{word}.example/page {{{{ unsubscribe_url }}}} {{{{ postal_address }}}}"})
     tenant.ids["templates"] = str(template["id"])
@@ -149,6 +156,10 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/assets/{id}:archive"): (None, gone),
             ("post", "/v1/assets/{id}:restore"): (None, gone),
             ("delete", "/v1/assets/{id}"): (None, gone),
+            ("post", "/v1/segments"): ({"name": f"{word} stolen", "where": f'{amber.word} = "{amber.word} value"'}, (422,)),
+            ("put", "/v1/segments/{id}"): ({"where": "subscribed()"}, gone),
+            ("post", "/v1/segments/{id}:archive"): (None, gone),
+            ("post", "/v1/segments:preview"): ({"where": "subscribed()", "segment_id": int(ids["segments"])}, gone),
             ("post", "/v1/templates"): ({"name": f"{amber.word} template", "subject": word, "text": "{{ unsubscribe_url }} {{ postal_address }}"}, own),
             ("post", "/v1/campaigns"): (campaign, own + gone + (422,)),
             ("post", "/v1/campaigns/{id}:launch"): (None, gone),
