@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,7 +58,7 @@ struct PreviewSource {
   std::string postal_address;
   std::string company;
   std::string address;
-  std::map<std::string, std::string> attributes;
+  std::map<std::string, nlohmann::json> attributes;
 };
 struct Preview {
   std::string subject;

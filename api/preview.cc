@@ -5,7 +5,7 @@
 namespace maily::api {
 namespace {
 
-// A value as it stands in a mail.
+// What a personal attribute is: sealed, all values are text.
 std::string TextOf(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
@@ -24,7 +24,8 @@ Result<void> AddContact(Call& call, std::string_view query, const Parameter& who
   for (const char* column : {"attributes", "personal_attributes"}) {
     const Json part = Json::parse(Text(contact, column), nullptr, false);
     if (!part.is_object()) continue;
-    for (const auto& [name, value] : part.items()) source.attributes[name] = TextOf(value);
+    for (const auto& [name, value] : part.items())
+      source.attributes[name] = std::string_view(column) == "attributes" ? value : Json(TextOf(value));
   }
   return Ok();
 }

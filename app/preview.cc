@@ -4,6 +4,18 @@
 #include "schemas/keys.h"
 
 namespace maily::app {
+namespace {
+
+// As a mail has it.
+personalization::Value ValueOf(const nlohmann::json& value) {
+  using personalization::Value;
+  if (value.is_string()) return Value::String(value.get_ref<const std::string&>());
+  if (value.is_boolean()) return Value::Bool(value.get<bool>());
+  if (value.is_number_integer()) return Value::Integer(value.get<int64_t>());
+  return value.is_number() ? Value::ShortDouble(value.get<double>()) : Value();
+}
+
+}  // namespace
 
 Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_view tracking_base_url, const smtp::Returns& returns,
                                  keyring::Keyring& keyring, Instant now) {
@@ -21,10 +33,10 @@ Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_v
                                  .tracking_base_url = tracking_base_url,
                                  .returns = returns}));
   MAILY_TRY(const keyring::TenantKeys* keys, keyring.Tenant(source.tenant));
-  std::vector<std::string_view> values;
+  std::vector<personalization::Value> values;
   for (const std::string& name : mailing.attributes()) {
     const auto found = source.attributes.find(name);
-    values.push_back(found == source.attributes.end() ? std::string_view() : std::string_view(found->second));
+    values.push_back(found == source.attributes.end() ? personalization::Value() : ValueOf(found->second));
   }
   const schema::ContactId contact = schema::UnpackContactId(source.contact_id);
   const std::string address = smtp::OnTheWire(source.address);

@@ -2,10 +2,9 @@
 //
 //   liquid_render --mail mail.json --seconds 2 --out first.txt    {"template": …, "contacts": [{…}, …]}; the mail as HTML, escaped
 //   liquid_render --cases golden.json
-#include <ctime>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -34,7 +33,8 @@ int Cases(const std::string& path) {
     if (const std::string wrong = Check(test); !wrong.empty()) failed.push_back({{"name", test.name}, {"why", wrong}});
   }
   const auto count = static_cast<double>(cases->size());
-  const nlohmann::json report = {{"cases", count == 0 ? 0 : 1 - static_cast<double>(failed.size()) / count}, {"cases_count", cases->size()}, {"cases_failed", failed}};
+  const nlohmann::json report = {
+      {"cases", count == 0 ? 0 : 1 - static_cast<double>(failed.size()) / count}, {"cases_count", cases->size()}, {"cases_failed", failed}};
   std::printf("%s\n", report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   return 0;
 }
@@ -62,7 +62,8 @@ int Mail(const std::string& path, double seconds, const std::string& out_path) {
   std::string out;
   const auto render = [&](size_t i) {
     out.clear();
-    return !renderer.Render(*compiled, {.values = values[i], .others = {}, .splices = {}, .now_us = 0, .form = Form::kHtml, .limits = {}}, out);
+    return !renderer.Render(*compiled, {.values = values[i], .others = {}, .splices = {}, .now_us = 0, .form = Form::kHtml, .limits = {}},
+                            out);
   };
   std::ofstream first(out_path, std::ios::binary);
   for (size_t i = 0; i < std::min(kCompared, values.size()); ++i) {

@@ -23,22 +23,27 @@ constexpr size_t kSignersMax = 256;  // keys parsed at once
 constexpr std::string_view kKeyField = "dkim_key";
 
 // A value as it stands in a mail. None: its key is gone.
-Result<std::string> ValueText(const contacts::v1::Attribute& attribute, TenantId tenant, keyring::Keyring& keyring) {
+// As templates have it; `text` keeps what it views.
+Result<personalization::Value> ValueOf(const contacts::v1::Attribute& attribute, TenantId tenant, keyring::Keyring& keyring,
+                                       std::string& text) {
+  using personalization::Value;
   switch (attribute.value_case()) {
     case contacts::v1::Attribute::kText:
-      return attribute.text();
+      return Value::String(attribute.text());
     case contacts::v1::Attribute::kInteger:
-      return std::to_string(attribute.integer());
+      return Value::Integer(attribute.integer());
     case contacts::v1::Attribute::kNumber:
-      return fmt::format("{}", attribute.number());
+      return Value::ShortDouble(attribute.number());
     case contacts::v1::Attribute::kBoolean:
-      return std::string(attribute.boolean() ? "true" : "false");
-    case contacts::v1::Attribute::kSealed:
-      return schema::Open(keyring, tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed());
+      return Value::Bool(attribute.boolean());
+    case contacts::v1::Attribute::kSealed: {
+      MAILY_TRY(text, schema::Open(keyring, tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed()));
+      return Value::String(text);
+    }
     case contacts::v1::Attribute::VALUE_NOT_SET:
       break;
   }
-  return std::string();
+  return Value();
 }
 
 // Of that name, or of the nearest one above it that has two labels at least. Null: there is none.
@@ -133,17 +138,17 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
   const Mailing& mailing = *compiled.mailing;
   MAILY_TRY(std::string spelled, schema::Open(keyring_, tenant, "address", opened.address()));
   made.rcpt_to = OnTheWire(std::move(spelled));
-  std::vector<std::string> values(mailing.attributes().size());
+  std::vector<personalization::Value> values(mailing.attributes().size());
+  std::vector<std::string> texts(values.size());
   for (const auto& attribute : opened.attributes()) {
     for (size_t i = 0; i < values.size(); ++i) {
       if (mailing.attributes()[i] != attribute.name()) continue;
-      MAILY_TRY(values[i], ValueText(attribute, tenant, keyring_));
+      MAILY_TRY(values[i], ValueOf(attribute, tenant, keyring_, texts[i]));
     }
   }
   MAILY_TRY(const keyring::TenantKeys* keys, keyring_.Tenant(tenant));
-  const std::vector<std::string_view> views(values.begin(), values.end());
   MAILY_TRY_VOID(mailing.Compose(
-      {.partition = partition, .ordinal = opened.ordinal(), .address = made.rcpt_to, .attributes = views, .date = first_opened_at}, *keys,
+      {.partition = partition, .ordinal = opened.ordinal(), .address = made.rcpt_to, .attributes = values, .date = first_opened_at}, *keys,
       made.data));
   std::string return_path;
   MAILY_TRY(const std::string signatures, Signatures(tenant, mailing, first_opened_at, cache, made.data, return_path));

@@ -288,9 +288,9 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
   for (const std::string& token : tokens.links) links.push_back(fmt::format("{}/c/{}", base_url_, token));
   const std::string pixel = fmt::format("{}/o/{}.gif", base_url_, tokens.pixel);
   const std::string unsubscribe = fmt::format("{}/u/{}", base_url_, tokens.unsubscribe);
-  MAILY_TRY_VOID(
-      compiled_.Render({.attributes = to.attributes, .email = to.address, .postal_address = postal_address_, .company = company_},
-                       {.links = links, .open_pixel = pixel, .unsubscribe = unsubscribe}, rendered));
+  MAILY_TRY_VOID(compiled_.Render(
+      {.attributes = to.attributes, .email = to.address, .postal_address = postal_address_, .company = company_, .now = to.date},
+      {.links = links, .open_pixel = pixel, .unsubscribe = unsubscribe}, rendered));
   if (rendered.html.empty() && rendered.text.empty()) return Fail(Code::kInvalid, "the mail is empty for this recipient");
 
   out.clear();

@@ -70,8 +70,8 @@ class Mailing {
     PartitionId partition;
     uint64_t ordinal = 0;
     std::string_view address;
-    std::span<const std::string_view> attributes;  // in the order of attributes(); empty = no value
-    Instant date;                                  // of the first attempt
+    std::span<const personalization::Value> attributes;  // in the order of attributes(); nil = no value
+    Instant date;                                        // of the first attempt
   };
   // Puts the whole message into `out`, not dot-stuffed. kInvalid: not possible for this recipient, and never will be.
   Result<void> Compose(const Recipient& to, const keyring::TenantKeys& keys, std::string& out) const;

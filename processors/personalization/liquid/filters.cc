@@ -24,7 +24,7 @@ Value Default(const FilterCall& call) {
 
 Value Date(const FilterCall& call) {
   const std::string_view format = call.text(0);
-  if (format.empty()) return call.input;
+  if (format.empty() || !call.work.Charge(6)) return call.input;
   std::optional<Moment> moment;
   if (call.input.is_int()) {
     constexpr Int kSecondsMax = 300'000'000'000'000;  // some ten million years

@@ -9,16 +9,17 @@
 
 namespace maily::liquid {
 
-void PlaceOf(std::string_view source, const char* at, uint32_t& line, uint32_t& column) {
-  line = column = 1;
-  for (const char* c = source.data(); c < at; ++c) {
-    if (*c == '\n') {
-      ++line;
-      column = 1;
-    } else if ((static_cast<uint8_t>(*c) & 0xC0) != 0x80) {
-      ++column;
+void PlaceCounter::To(const char* place, uint32_t& line, uint32_t& column) {
+  for (; at_ < place; ++at_) {
+    if (*at_ == '\n') {
+      ++line_;
+      column_ = 1;
+    } else if ((static_cast<uint8_t>(*at_) & 0xC0) != 0x80) {
+      ++column_;
     }
   }
+  line = line_;
+  column = column_;
 }
 
 Parser::Parser(Program& program, const CompileOptions& options, std::vector<Problem>& problems)
@@ -30,7 +31,7 @@ Parser::Parser(Program& program, const CompileOptions& options, std::vector<Prob
 void Parser::Wrong(const char* at, std::string message) {
   const Unit& unit = program_.units[unit_];
   Problem problem{unit.name, 0, 0, std::move(message)};
-  PlaceOf(unit.source, at, problem.line, problem.column);
+  PlaceCounter(unit.source).To(at, problem.line, problem.column);
   problems_.push_back(std::move(problem));
   if (problems_.size() >= kProblemsMax) stopped_ = true;
 }

@@ -13,8 +13,17 @@
 
 namespace maily::liquid {
 
-// Line and column of `at` in `source`, from 1, the column in characters.
-void PlaceOf(std::string_view source, const char* at, uint32_t& line, uint32_t& column);
+// Lines and columns, from 1, the column in characters, of one place in a source after another.
+class PlaceCounter {
+ public:
+  explicit PlaceCounter(std::string_view source) : at_(source.data()) {}
+  void To(const char* place, uint32_t& line, uint32_t& column);  // not before the last one
+
+ private:
+  const char* at_;
+  uint32_t line_ = 1;
+  uint32_t column_ = 1;
+};
 
 class Parser {
  public:
@@ -81,6 +90,7 @@ class Parser {
   Index unit_ = 0;
   bool trim_ = false;  // the text that comes next loses the white space in front
   int depth_ = 0;
+  int loops_ = 0;  // that are open
   bool stopped_ = false;
   size_t tags_ = 0;
 };

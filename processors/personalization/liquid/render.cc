@@ -127,7 +127,7 @@ class Renderer::Run {
     for (const Unit& unit : program.units) {
       if (at_ < unit.source.data() || at_ > unit.source.data() + unit.source.size()) continue;
       problem.partial = unit.name;
-      PlaceOf(unit.source, at_, problem.line, problem.column);
+      PlaceCounter(unit.source).To(at_, problem.line, problem.column);
     }
     return problem;
   }
@@ -269,7 +269,7 @@ class Renderer::Run {
       const Keyword& keyword = program_->keywords[filter.keywords.first + i];
       keywords[i] = {keyword.key, Evaluate(keyword.expression)};
     }
-    if (work_.failed() || !work_.Charge(1)) return {};
+    if (work_.failed() || !work_.Charge(2)) return {};
     at_ = filter.at;
     return filter.spec->apply({work_, input, std::span(arguments).first(filter.arguments.count), std::span(keywords).first(keyword_count)});
   }
@@ -357,6 +357,17 @@ class Renderer::Run {
     }
   }
 
+  // Of the caller, so that no address in it is looked at.
+  void WriteSplice(const Value& value) {
+    if (form_ == Form::kHtml && value.safe()) {
+      *out_ += value.string();
+    } else if (form_ == Form::kHtml && value.is_string()) {
+      PutHtml(value.string(), *out_);
+    } else {
+      Write(value);
+    }
+  }
+
   void WriteText(std::string_view text, bool safe) {
     std::string& out = *out_;
     work_.Charge(text.size() / 64);
@@ -414,7 +425,7 @@ class Renderer::Run {
       case Node::Kind::kNothing:
         return Flow::kNext;
       case Node::Kind::kSplice:
-        if (node.index < input_->splices.size()) Write(input_->splices[node.index]);
+        if (node.index < input_->splices.size()) WriteSplice(input_->splices[node.index]);
         return Flow::kNext;
       case Node::Kind::kOutput: {
         const Value value = OutputValue(node.index);

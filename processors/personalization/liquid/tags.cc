@@ -180,6 +180,7 @@ bool Parser::ParseFor(const Tag& tag, const char* at, Splitter& splitter, Body& 
   bool more = true;
   Index* target = &loop.body;
   if (read.good) Bind(read.variable);
+  ++loops_;
   while (more) {
     Body inside;
     End end;
@@ -189,6 +190,7 @@ bool Parser::ParseFor(const Tag& tag, const char* at, Splitter& splitter, Body& 
     *target = Keep(std::move(inside));
     target = &loop.otherwise;
   }
+  --loops_;
   if (!read.good) return false;
   loop.variable = expressions_.Symbol(read.variable);
   loop.collection = read.collection;
@@ -232,8 +234,10 @@ bool Parser::ParseTableRow(const Tag& tag, const char* at, Splitter& splitter, B
   Body inside;
   bool blank = true;
   End end;
+  ++loops_;
   while (BlockBody("tablerow", at, splitter, inside, blank, end))
     Wrong(end.at, fmt::format("A tablerow has no {}.", end.tag.name.substr(0, 60)));
+  --loops_;
   loop.body = Keep(std::move(inside));
   if (!good) return false;
   program_.loops.push_back(loop);
@@ -356,6 +360,8 @@ bool Parser::ParseIfChanged(const Tag&, const char* at, Splitter& splitter, Body
 }
 
 bool Parser::ParseInterrupt(const Tag& tag, const char* at, Splitter&, Body& body) {
+  // Elsewhere it would end the whole template.
+  if (options_.strict && unit_ == 0 && loops_ == 0) Wrong(at, fmt::format("A {} belongs into a loop.", tag.name));
   Add(body, tag.name == "break" ? Node::Kind::kBreak : Node::Kind::kContinue, at, kNone, false);
   return true;
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "processors/personalization/liquid/parser.h"
 #include "processors/personalization/liquid/program.h"
@@ -47,6 +48,24 @@ void Place(Program& program, std::span<const Splice> splices, std::vector<bool>&
   }
 }
 
+Reference ReferenceOf(const Program& program, const Expression& lookup) {
+  Reference reference;
+  if (lookup.kind == Expression::Kind::kLookup) reference.root = program.symbols[lookup.root];
+  reference.dynamic = lookup.kind == Expression::Kind::kLookupByExpression;
+  for (Index i = 0; i < lookup.segments.count && !reference.dynamic; ++i) {
+    const Segment& segment = program.segments[lookup.segments.first + i];
+    if (segment.expression == kNone) {
+      reference.path.push_back(segment.name);
+    } else if (const Expression& key = program.expressions[segment.expression];
+               key.kind == Expression::Kind::kLiteral && key.literal.is_string()) {
+      reference.path.push_back(key.literal.string());
+    } else {
+      reference.dynamic = true;
+    }
+  }
+  return reference;
+}
+
 }  // namespace
 
 std::string Problem::ToString() const { return fmt::format("{}{}{}:{}: {}", partial, partial.empty() ? "" : " ", line, column, message); }
@@ -72,38 +91,29 @@ bool Template::sets(size_t name) const { return program_->bound[name] != 0; }
 
 std::vector<Reference> Template::References() const {
   const Program& program = *program_;
-  std::vector<const Expression*> lookups;
-  for (const Expression& expression : program.expressions) {
-    if (expression.kind == Expression::Kind::kLookup || expression.kind == Expression::Kind::kLookupByExpression)
-      lookups.push_back(&expression);
+  std::unordered_set<Index> always;
+  for (const Node& node : program.bodies[program.units.front().body].nodes) {
+    if (node.kind != Node::Kind::kOutput || program.outputs[node.index].filters.count != 0) continue;
+    always.insert(program.outputs[node.index].expression);
   }
   std::vector<Reference> references;
-  for (const Expression* const lookup : lookups) {
-    Reference reference;
-    if (lookup->kind == Expression::Kind::kLookup) reference.root = program.symbols[lookup->root];
-    reference.dynamic = lookup->kind == Expression::Kind::kLookupByExpression;
-    for (Index i = 0; i < lookup->segments.count && !reference.dynamic; ++i) {
-      const Segment& segment = program.segments[lookup->segments.first + i];
-      if (segment.expression == kNone) {
-        reference.path.push_back(segment.name);
-      } else if (const Expression& key = program.expressions[segment.expression];
-                 key.kind == Expression::Kind::kLiteral && key.literal.is_string()) {
-        reference.path.push_back(key.literal.string());
-      } else {
-        reference.dynamic = true;
-      }
+  for (const Unit& unit : program.units) {
+    const char* const begin = unit.source.data();
+    std::vector<const Expression*> lookups;
+    for (const Expression& expression : program.expressions) {
+      const bool is_lookup = expression.kind == Expression::Kind::kLookup || expression.kind == Expression::Kind::kLookupByExpression;
+      if (is_lookup && expression.at >= begin && expression.at < begin + unit.source.size()) lookups.push_back(&expression);
     }
-    for (const Unit& unit : program.units) {
-      if (lookup->at < unit.source.data() || lookup->at > unit.source.data() + unit.source.size()) continue;
+    std::ranges::stable_sort(lookups, {}, [](const Expression* expression) { return expression->at; });
+    PlaceCounter places(unit.source);
+    for (const Expression* const lookup : lookups) {
+      Reference reference = ReferenceOf(program, *lookup);
+      reference.always = always.contains(static_cast<Index>(lookup - program.expressions.data()));
       reference.partial = unit.name;
-      PlaceOf(unit.source, lookup->at, reference.line, reference.column);
-      break;
+      places.To(lookup->at, reference.line, reference.column);
+      references.push_back(std::move(reference));
     }
-    references.push_back(std::move(reference));
   }
-  std::ranges::stable_sort(references, [](const Reference& a, const Reference& b) {
-    return std::tie(a.partial, a.line, a.column) < std::tie(b.partial, b.line, b.column);
-  });
   return references;
 }
 

@@ -110,7 +110,11 @@ void Write(const Value& value, std::string& out, int depth) {
       AppendInt(value.integer(), out);
       return;
     case Value::Kind::kDouble:
-      AppendDouble(value.real(), out);
+      if (value.is_short()) {
+        out += fmt::format("{}", value.real());
+      } else {
+        AppendDouble(value.real(), out);
+      }
       return;
     case Value::Kind::kString:
       out += value.string();

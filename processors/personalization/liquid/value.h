@@ -36,6 +36,8 @@ class Value {
     std::memcpy(made.payload_, &value, sizeof value);
     return made;
   }
+  // Written in the short form: 10 and 1e-05 instead of 10.0 and 1.0e-05.
+  static Value ShortDouble(double value) { return Double(value).AsSafe(); }
   static Value String(std::string_view text) { return Value(Kind::kString, static_cast<uint32_t>(text.size()), text.data()); }
   static Value Array(std::span<const Value> items) { return Value(Kind::kArray, static_cast<uint32_t>(items.size()), items.data()); }
   static Value Hash(std::span<const Member> members);
@@ -54,6 +56,8 @@ class Value {
   bool is_number() const { return kind_ == Kind::kInt || kind_ == Kind::kDouble; }
   // All but nil and false.
   bool truthy() const { return kind_ != Kind::kNil && (kind_ != Kind::kBool || size_ != 0); }
+
+  bool is_short() const { return kind_ == Kind::kDouble && safe_; }
 
   bool boolean() const { return size_ != 0; }
   Int integer() const { return Get<Int>(); }
