@@ -4,7 +4,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,7 +57,7 @@ struct PreviewSource {
   std::string postal_address;
   std::string company;
   std::string address;
-  std::map<std::string, nlohmann::json> attributes;
+  std::map<std::string, std::string> attributes;
 };
 struct Preview {
   std::string subject;

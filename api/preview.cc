@@ -16,6 +16,7 @@ std::string TextOf(const Json& value) {
 std::string Text(const Rows& rows, std::string_view column) { return rows.at(0, column).bytes; }
 uint64_t Id(const Rows& rows, std::string_view column) { return static_cast<uint64_t>(rows.at(0, column).integer); }
 
+// Attributes are spelled as JSON, so that their kinds are kept.
 Result<void> AddContact(Call& call, std::string_view query, const Parameter& who, PreviewSource& source) {
   MAILY_TRY(const Rows contact, QueryOwn(call, query, {who}));
   if (contact.empty()) return Missing("contact");
@@ -25,7 +26,7 @@ Result<void> AddContact(Call& call, std::string_view query, const Parameter& who
     const Json part = Json::parse(Text(contact, column), nullptr, false);
     if (!part.is_object()) continue;
     for (const auto& [name, value] : part.items())
-      source.attributes[name] = std::string_view(column) == "attributes" ? value : Json(TextOf(value));
+      source.attributes[name] = (std::string_view(column) == "attributes" ? value : Json(TextOf(value))).dump();
   }
   return Ok();
 }

@@ -1,18 +1,22 @@
 // See preview.h.
 #include "app/preview.h"
 
+#include <deque>
+#include <nlohmann/json.hpp>
+
 #include "schemas/keys.h"
 
 namespace maily::app {
 namespace {
 
-// As a mail has it.
-personalization::Value ValueOf(const nlohmann::json& value) {
+// As a mail has it; `value` is JSON. `text` keeps what it views.
+personalization::Value ValueOf(const std::string& value, std::string& text) {
   using personalization::Value;
-  if (value.is_string()) return Value::String(value.get_ref<const std::string&>());
-  if (value.is_boolean()) return Value::Bool(value.get<bool>());
-  if (value.is_number_integer()) return Value::Integer(value.get<int64_t>());
-  return value.is_number() ? Value::ShortDouble(value.get<double>()) : Value();
+  const nlohmann::json json = nlohmann::json::parse(value, nullptr, false);
+  if (json.is_string()) return Value::String(text = json.get<std::string>());
+  if (json.is_boolean()) return Value::Bool(json.get<bool>());
+  if (json.is_number_integer()) return Value::Integer(json.get<int64_t>());
+  return json.is_number() ? Value::ShortDouble(json.get<double>()) : Value();
 }
 
 }  // namespace
@@ -34,9 +38,10 @@ Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_v
                                  .returns = returns}));
   MAILY_TRY(const keyring::TenantKeys* keys, keyring.Tenant(source.tenant));
   std::vector<personalization::Value> values;
+  std::deque<std::string> texts;
   for (const std::string& name : mailing.attributes()) {
     const auto found = source.attributes.find(name);
-    values.push_back(found == source.attributes.end() ? personalization::Value() : ValueOf(found->second));
+    values.push_back(found == source.attributes.end() ? personalization::Value() : ValueOf(found->second, texts.emplace_back()));
   }
   const schema::ContactId contact = schema::UnpackContactId(source.contact_id);
   const std::string address = smtp::OnTheWire(source.address);
