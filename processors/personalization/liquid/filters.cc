@@ -41,7 +41,7 @@ Value Date(const FilterCall& call) {
     const std::string_view zone = call.work.Text(keyword.value);
     moment = call.work.zones().In(zone, *moment);
     if (!moment) {
-      call.work.Fail("there is no time zone \"{}\"", zone.substr(0, 60));
+      call.work.Fail("there is no time zone of that name");
       return {};
     }
   }
@@ -160,7 +160,7 @@ std::string CheckArguments(const FilterSpec& spec, size_t positional, std::span<
 std::optional<Int> IntegerOf(Work& work, const Value& value) {
   if (value.is_int()) return value.integer();
   const auto whole = WholeInt(work.Text(value));
-  if (!whole) work.Fail("\"{}\" is not an integer", work.Text(value).substr(0, 60));
+  if (!whole) work.Fail("an integer is wanted where there is none");
   return whole;
 }
 

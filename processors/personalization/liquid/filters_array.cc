@@ -90,7 +90,7 @@ Got Property(const Value& item, const Value& property, Value& out) {
 }
 
 Value WrongProperty(const FilterCall& call) {
-  call.work.Fail("there is no property \"{}\" to choose by", call.text(0).substr(0, 60));
+  call.work.Fail("an item has no property of that kind");
   return {};
 }
 

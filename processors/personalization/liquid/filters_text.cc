@@ -51,7 +51,7 @@ template <bool kUrl>
 Value Base64Decode(const FilterCall& call) {
   const auto bytes = ReadBase64(call.text(), kUrl);
   if (bytes) return call.work.Keep(*bytes);
-  call.work.Fail("\"{}\" is no base64", call.text().substr(0, 60));
+  call.work.Fail("a text is no base64");
   return {};
 }
 

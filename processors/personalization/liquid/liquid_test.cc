@@ -88,6 +88,12 @@ TEST(Liquid, RenderingEndsInAnyCase) {
   EXPECT_NE(Do(brackets + " }}").problem.find("nested too deep"), std::string::npos);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+constexpr bool kMeasured = false;  // sanitizers make it many times slower
+#else
+constexpr bool kMeasured = true;
+#endif
+
 // The dearest templates that are known take their steps inside 50 ms on a machine that does nothing else; here 20 times that.
 TEST(Liquid, StepsBoundTheTime) {
   for (const std::string_view source :
@@ -100,7 +106,7 @@ TEST(Liquid, StepsBoundTheTime) {
     EXPECT_NE(Do(source).problem, "") << source;
     const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begun).count();
     fmt::print("{:6.1f} ms {}\n", ms, source);
-    EXPECT_LT(ms, 1000) << source;
+    EXPECT_LT(ms, kMeasured ? 1000 : 60'000) << source;
   }
 }
 
@@ -206,6 +212,20 @@ TEST(Liquid, OneRenderingLeavesNothingToTheNext) {
     std::string out;
     EXPECT_FALSE(renderer.Render(*compiled, {}, out));
     EXPECT_EQ(out, "0aq123");
+  }
+}
+
+// What a failure says is kept in plain text, and a value may be personal.
+TEST(Liquid, AFailureSaysNothingOfAValue) {
+  const With data{.data = {{"x", Value::String("secret")}, {"n", Value::Integer(3)}}};
+  for (const std::string_view source :
+       {"{{ 'a' | slice: x }}", "{{ 'now' | date: '%H', zone: x }}", "{{ x | base64_decode }}", "{{ n | map: x }}",
+        "{% if x > n %}{% endif %}",
+        "{% tablerow i in (1..3) cols: x limit: n %}{% endtablerow %}{% for i in (1..3) limit: x %}{% endfor %}", "{% include x %}",
+        "{{ x | truncate: x }}", "{{ x | concat: x }}"}) {
+    const std::string problem = Do(source, data).problem;
+    EXPECT_NE(problem, "") << source;
+    EXPECT_EQ(problem.find("secret"), std::string::npos) << problem;
   }
 }
 

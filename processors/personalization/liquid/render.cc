@@ -602,7 +602,7 @@ class Renderer::Run {
       default:
         break;
     }
-    work_.Fail("\"{}\" is not an integer", work_.Text(value).substr(0, 60));
+    work_.Fail("an integer is wanted where there is none");
     return 0;
   }
 
@@ -686,7 +686,7 @@ class Renderer::Run {
     const auto unit =
         std::find_if(program_->units.begin() + 1, program_->units.end(), [&](const Unit& each) { return each.name == name.string(); });
     if (unit == program_->units.end()) {
-      work_.Fail("there is no partial \"{}\"", name.string().substr(0, 60));
+      work_.Fail("there is no partial of that name");
       return Flow::kFailed;
     }
     Index symbol = call.alias_symbol;

@@ -46,7 +46,7 @@ class Work {
     return false;
   }
 
-  // The first failure counts.
+  // The first failure counts. Its words hold nothing of a value, since they are kept in plain text beside the send.
   template <class... Args>
   void Fail(fmt::format_string<Args...> format, Args&&... args) {
     if (failed_) return;
