@@ -22,7 +22,7 @@ class BounceReviewTest : public ApiTest {
     Show(Post("/v1/campaigns", {{"name", "c"}, {"template_id", 1}, {"from", "news@example.com"}}));
     ASSERT_EQ(Ask(Method::kPost, "/v1/campaigns/1:launch").status, 200);
     world_.tasks->Post([this] {
-      for (auto& [partition, credits] : world_.credits) credits->Grant("relay", 10);
+      for (auto& [partition, credits] : world_.credits) credits->Grant(schema::RelayCredits(TenantId(1)), 10);
     });
     ASSERT_TRUE(world_.Until([&] { return Get("/v1/campaigns/1/sends?status=open").body["items"].size() == 4; }));
     Refused("ann@example.com", 550, "5.1.1", "no such user", "rcpt");

@@ -153,7 +153,7 @@ TEST_F(CampaignApiTest, APreviewIsMadeOfWhatTheContactWillGet) {
   EXPECT_EQ(said.body["subject"], "s");
   EXPECT_EQ(said.body["message"], "whole");
   EXPECT_EQ(previewed_.attributes,
-            (std::map<std::string, std::string>{{"first", "Zoë"}, {"score", "2.5"}, {"age", "30"}, {"vip", "false"}}));
+            (std::map<std::string, std::string>{{"first", "\"Zoë\""}, {"score", "2.5"}, {"age", "30"}, {"vip", "false"}}));
   EXPECT_EQ(previewed_.postal_address, "1 Main Street");
   EXPECT_EQ(previewed_.links, std::vector<std::string>{kTarget});
   // What was launched stays, whatever is saved later.

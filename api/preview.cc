@@ -7,7 +7,7 @@
 namespace maily::api {
 namespace {
 
-// A value as it stands in a mail.
+// What a personal attribute is: sealed, all values are text.
 std::string TextOf(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
@@ -18,6 +18,7 @@ std::string TextOf(const Json& value) {
 std::string Text(const Rows& rows, std::string_view column) { return rows.at(0, column).bytes; }
 uint64_t Id(const Rows& rows, std::string_view column) { return static_cast<uint64_t>(rows.at(0, column).integer); }
 
+// Attributes are spelled as JSON, so that their kinds are kept.
 Result<void> AddContact(Call& call, std::string_view query, const Parameter& who, PreviewSource& source) {
   MAILY_TRY(const Rows contact, QueryOwn(call, query, {who}));
   if (contact.empty()) return Missing("contact");
@@ -26,7 +27,8 @@ Result<void> AddContact(Call& call, std::string_view query, const Parameter& who
   for (const char* column : {"attributes", "personal_attributes"}) {
     const Json part = Json::parse(Text(contact, column), nullptr, false);
     if (!part.is_object()) continue;
-    for (const auto& [name, value] : part.items()) source.attributes[name] = TextOf(value);
+    for (const auto& [name, value] : part.items())
+      source.attributes[name] = (std::string_view(column) == "attributes" ? value : Json(TextOf(value))).dump();
   }
   return Ok();
 }
@@ -76,7 +78,8 @@ Result<Json> PreviewJson(Call& call, uint64_t campaign_id, std::string_view quer
   MAILY_TRY(const int64_t version, AddTemplate(call, campaign, source));
   MAILY_TRY_VOID(AddSettings(call, campaign, source));
   const auto wanted = source.attributes.find(std::string(schema::kTrackingAttribute));
-  source.untracked = source.untracked || (wanted != source.attributes.end() && wanted->second == "false");
+  source.untracked =
+      source.untracked || (wanted != source.attributes.end() && (wanted->second == "false" || wanted->second == "\"false\""));
   MAILY_TRY(const Preview preview, call.api->parts.make_preview(source));
   return Json{{"campaign_id", campaign_id},
               {"contact_id", std::to_string(source.contact_id)},

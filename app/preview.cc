@@ -1,6 +1,9 @@
 // See preview.h.
 #include "app/preview.h"
 
+#include <deque>
+#include <nlohmann/json.hpp>
+
 #include "processors/effects/smtp/maker.h"
 #include "schemas/keys.h"
 
@@ -38,6 +41,16 @@ Result<std::string> TailOf(const smtp::Mailing& mailing, TenantId tenant, schema
   return mime::EncodeTail(mailing.plan(), bytes);
 }
 
+// As a mail has it; `value` is JSON. `text` keeps what it views.
+personalization::Value ValueOf(const std::string& value, std::string& text) {
+  using personalization::Value;
+  const nlohmann::json json = nlohmann::json::parse(value, nullptr, false);
+  if (json.is_string()) return Value::String(text = json.get<std::string>());
+  if (json.is_boolean()) return Value::Bool(json.get<bool>());
+  if (json.is_number_integer()) return Value::Integer(json.get<int64_t>());
+  return json.is_number() ? Value::ShortDouble(json.get<double>()) : Value();
+}
+
 }  // namespace
 
 Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_view tracking_base_url, const smtp::Returns& returns,
@@ -55,10 +68,11 @@ Result<api::Preview> MakePreview(const api::PreviewSource& source, std::string_v
                                                 .returns = returns,
                                                 .untracked = source.untracked}));
   MAILY_TRY(const keyring::TenantKeys* keys, keyring.Tenant(source.tenant));
-  std::vector<std::string_view> values;
+  std::vector<personalization::Value> values;
+  std::deque<std::string> texts;
   for (const std::string& name : mailing.attributes()) {
     const auto found = source.attributes.find(name);
-    values.push_back(found == source.attributes.end() ? std::string_view() : std::string_view(found->second));
+    values.push_back(found == source.attributes.end() ? personalization::Value() : ValueOf(found->second, texts.emplace_back()));
   }
   const schema::ContactId contact = schema::UnpackContactId(source.contact_id);
   const std::string address = smtp::OnTheWire(source.address);

@@ -14,6 +14,7 @@ import form  # noqa: E402
 from form import Missing, ROOT, note  # noqa: E402
 from audience import rows as segments_rows  # noqa: E402
 from delivery import rows as delivery_rows  # noqa: E402
+from liquid import rows as liquid_rows  # noqa: E402
 from spine import program_rows  # noqa: E402
 from streams import rows as streams_rows  # noqa: E402
 
@@ -50,6 +51,8 @@ SEND_TARGETS = {"send": least(0.7), "send_memory_flat": part(1.1, "1.1 of the sm
 CLICK_TARGETS = {"click": least(0.6)}
 SEGMENTS_TARGETS = {"counted": most(3, "3 s"), "membership_p99": most(1000, "1 s"), "differing": most(0, "0"),
                     "events": (">= 4950", lambda row: row["ours"] >= 4_950)}
+LIQUID_TARGETS = {"render": (">= 10 and >= 100,000/s", lambda row: row["ratio"] is not None and row["ratio"] >= 10 and row["ours"] >= 100_000)}
+CASES_LEAST = 0.98
 
 
 class Programs:
@@ -189,6 +192,32 @@ def bounces(arguments):
     return short
 
 
+def liquid(arguments):
+    """The engine of templates: renders against LiquidJS; the share of cases that pass stands at the top of the file."""
+    samples = form.Samples("liquid" if arguments.more else None)
+    started = form.now()
+    world = liquid_rows.Rows(arguments.build, samples, arguments.rounds)
+    path = os.path.abspath(arguments.cases or os.path.join(ROOT, "../shared/conformance/liquid-dev.json"))
+    try:
+        cases = world.cases(path)
+    except Missing as error:
+        cases = {"cases": None, "cases_failed": [], "cases_missing": str(error)}
+    take([(["render", "render_string"], world.render)], samples, arguments)
+    short = form.write("liquid", samples, LIQUID_TARGETS, started)
+    with open(form.path_of("liquid"), encoding="utf-8") as file:
+        report = json.load(file)
+    with open(form.path_of("liquid"), "w", encoding="utf-8") as file:
+        json.dump(cases | report, file, indent=2)
+    for failed in cases["cases_failed"]:
+        print(f"case {failed['name']}: {failed['why']}")
+    if cases["cases"] is None:
+        print(f"cases: missing: {cases['cases_missing']}")
+        return short + 1
+    good = cases["cases"] >= CASES_LEAST
+    print(f"cases {cases['cases']:.4f} of {cases['cases_count']}  >= {CASES_LEAST}: {'reached' if good else 'MISSED'}")
+    return short + (not good)
+
+
 def take(steps, samples, arguments):
     """Runs the steps that give a row that is wanted; a row that does not come is reported as missing."""
     if os.getloadavg()[0] > 0.5:
@@ -212,7 +241,7 @@ def take(steps, samples, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("bench", choices=["spine", "streams", "restart", "send", "click", "segments", "bounces"], help="which bench")
+    parser.add_argument("bench", choices=["spine", "streams", "restart", "send", "click", "segments", "bounces", "liquid"], help="which bench")
     parser.add_argument("row", nargs="*", help="rows to measure; none = all")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
     parser.add_argument("--more", action="store_true", help="add the rounds to those in build/bench/<name>.json")
@@ -226,11 +255,12 @@ def main():
     parser.add_argument("--beyond-warm", type=int, default=6_500_000, help="streams: as --warm")
     parser.add_argument("--rate", type=int, default=40_000, help="streams: records a second of the latency rows")
     parser.add_argument("--dir", help="bounces: a folder of mails with expected.json (default: the development half beside the repository)")
+    parser.add_argument("--cases", help="liquid: a file of golden cases (default: the development half beside the repository)")
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="build directory")
     arguments = parser.parse_intermixed_args()
     arguments.build = os.path.abspath(arguments.build)
     sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart, "send": send, "click": click, "segments": segments,
-              "bounces": bounces}[arguments.bench](arguments) else 0)
+              "bounces": bounces, "liquid": liquid}[arguments.bench](arguments) else 0)
 
 
 if __name__ == "__main__":

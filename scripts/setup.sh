@@ -9,6 +9,8 @@ packages=(
   libgtest-dev libgmock-dev librdkafka-dev libgmime-3.0-dev libc-ares-dev libcurl4-openssl-dev
 )
 [ "${1:-}" = "--bench" ] && packages+=(postfix wrk openjdk-17-jdk-headless maven)
+# Node as others pack it brings its npm along.
+[ "${1:-}" = "--bench" ] && ! command -v npm >/dev/null && packages+=(nodejs npm)
 [ "${1:-}" = "--kafka" ] && packages+=(default-jre-headless maven kcat python3-confluent-kafka)
 [ "${1:-}" = "--mail" ] && packages+=(python3-aiosmtpd openssl python3-dkim python3-nacl libopendkim11)
 [ "${1:-}" = "--lint" ] && packages+=(clang-format-19)
@@ -18,7 +20,15 @@ missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
 done
-if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
+# The peer of ./dev bench liquid, pinned; its files stay inside build/.
+install_liquidjs() {
+  [ "$1" = "--bench" ] || return 0
+  local folder=build/bench/npm version=10.30.1
+  grep -qs "\"version\": \"$version\"" "$folder/node_modules/liquidjs/package.json" && return 0
+  mkdir -p "$folder"
+  npm install --silent --no-audit --no-fund --no-save --prefix "$folder" "liquidjs@$version" >&2
+}
+if [ ${#missing[@]} -eq 0 ]; then install_liquidjs "${1:-}"; exit 0; fi
 echo "setup: installing ${missing[*]}" >&2
 sudo=""
 if [ "$(id -u)" -ne 0 ]; then sudo="sudo"; fi
@@ -30,3 +40,4 @@ if [[ " ${missing[*]} " == *" postgresql-15 "* && ! -e /etc/postgresql-common/cr
   echo "create_main_cluster = false" | $sudo tee /etc/postgresql-common/createcluster.conf >/dev/null
 fi
 $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+install_liquidjs "${1:-}"

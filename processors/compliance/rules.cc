@@ -21,10 +21,7 @@ std::string DomainIn(std::string_view from) {
 
 bool HasUnsubscribeLink(const templates::v1::TemplateVersion& version) {
   const auto parsed = personalization::Parse({version.subject(), version.html(), version.text()});
-  const auto has = [](const std::vector<personalization::Piece>& pieces) {
-    return std::ranges::any_of(pieces, [](const auto& piece) { return piece.kind == personalization::Piece::Kind::kUnsubscribeUrl; });
-  };
-  return (version.html().empty() || has(parsed.html)) && (version.text().empty() || has(parsed.text));
+  return (version.html().empty() || parsed.html_has_unsubscribe_url) && (version.text().empty() || parsed.text_has_unsubscribe_url);
 }
 
 bool TemplateNotFound(const Launch& launch, Objection& out) {

@@ -1,8 +1,7 @@
-// Rendering appends spans: literals straight from the source, values through the part's escaping.
+// Links and the pixel are splices of the engine's text; names become values once a mail.
 #include "processors/personalization/render.h"
 
 #include <algorithm>
-#include <array>
 #include <unordered_map>
 
 #include "processors/personalization/links.h"
@@ -11,40 +10,8 @@
 namespace maily::personalization {
 namespace {
 
-// Characters that cannot be copied as they are.
-constexpr std::array<bool, 256> MakeSpecial(std::string_view chars, bool controls) {
-  std::array<bool, 256> special{};
-  special[0] = true;
-  for (const char c : chars) special[static_cast<uint8_t>(c)] = true;
-  for (size_t i = 0; controls && i < 32; ++i) special[i] = true;
-  if (controls) special[127] = true;
-  return special;
-}
-constexpr auto kTextSpecial = MakeSpecial("", false);
-constexpr auto kSubjectSpecial = MakeSpecial("", true);
-
-// Appends runs without specials at once; `replace` says what stands for a special.
-template <class Replace>
-void PutReplaced(std::string_view value, const std::array<bool, 256>& special, std::string& out, Replace replace) {
-  size_t run = 0;
-  for (size_t i = 0; i < value.size(); ++i) {
-    if (!special[static_cast<uint8_t>(value[i])]) continue;
-    out.append(value, run, i - run);
-    replace(value[i]);
-    run = i + 1;
-  }
-  out.append(value, run, value.size() - run);
-}
-
-void PutText(std::string_view value, std::string& out) {
-  PutReplaced(value, kTextSpecial, out, [](char) {});
-}
-
-void PutSubject(std::string_view value, std::string& out) {
-  PutReplaced(value, kSubjectSpecial, out, [&](char) {
-    if (!out.empty() && out.back() != ' ') out.push_back(' ');
-  });
-}
+enum Name : uint8_t { kOther, kContact, kUnsubscribeUrl, kPostalAddress, kCompany };
+constexpr uint32_t kPixel = ~uint32_t{0};
 
 // The offset of the last </body, or the size.
 size_t EndOfBody(std::string_view html) {
@@ -57,127 +24,152 @@ size_t EndOfBody(std::string_view html) {
   return html.size();
 }
 
+Name NameOf(std::string_view name) {
+  if (name == "contact") return kContact;
+  if (name == "unsubscribe_url") return kUnsubscribeUrl;
+  if (name == "postal_address") return kPostalAddress;
+  return name == "company" ? kCompany : kOther;
+}
+
+liquid::Form FormOf(Part part) {
+  return part == Part::kHtml ? liquid::Form::kHtml : part == Part::kText ? liquid::Form::kText : liquid::Form::kHeader;
+}
+
 }  // namespace
 
-void Compiled::Build(Part part, std::string_view source, const std::vector<Piece>& pieces, std::span<const std::string> links,
-                     Program& program) {
+// Memory that one mail after another uses.
+struct Compiled::Scratch {
+  liquid::Renderer renderer;
+  std::vector<liquid::Member> contact;
+  std::vector<Value> names;
+  std::vector<Value> splices;
+  std::string pixel;
+};
+
+std::vector<Value> Texts(std::span<const std::string_view> texts) {
+  std::vector<Value> values;
+  for (const std::string_view text : texts) values.push_back(text.empty() ? Value() : Value::String(text));
+  return values;
+}
+
+Compiled::Piece Compiled::Build(Part part, std::string_view source, std::span<const std::string> links) {
+  Piece piece;
+  if (source.empty()) return piece;
   std::vector<LinkPlace> places;
   if (part == Part::kHtml) places = FindLinksInHtml(source);
   if (part == Part::kText) places = FindLinksInText(source);
   std::unordered_map<std::string_view, uint32_t> index_of;
   for (uint32_t i = 0; i < links.size(); ++i) index_of.emplace(links[i], i);
-  const size_t pixel_at = part == Part::kHtml ? EndOfBody(source) : std::string_view::npos;
-  size_t place = 0;
-  bool pixel_done = part != Part::kHtml || source.empty() || IsUntracked(source);
-  program.source = source;
-
-  // Links and the pixel lie inside literals: a tracked link holds no placeholder.
-  const auto literal = [&](size_t from, size_t to) {
-    const auto span = [&](size_t a, size_t b) {
-      if (b > a) program.ops.push_back({Op::Kind::kLiteral, 0, static_cast<uint32_t>(a), static_cast<uint32_t>(b - a)});
-    };
-    const auto upto = [&](size_t end) {
-      if (!pixel_done && pixel_at >= from && pixel_at < end) {
-        span(from, pixel_at);
-        program.ops.push_back({Op::Kind::kPixel, 0, 0, 0});
-        pixel_done = true;
-        from = pixel_at;
-      }
-      span(from, end);
-      from = end;
-    };
-    for (; place < places.size() && places[place].offset < to; ++place) {
-      const auto found = index_of.find(places[place].target);
-      if (found == index_of.end() || places[place].offset < from) continue;
-      upto(places[place].offset);
-      program.ops.push_back({Op::Kind::kLink, found->second, places[place].offset, places[place].size});
-      from = places[place].offset + places[place].size;
-    }
-    upto(to);
-  };
-  for (const Piece& piece : pieces) {
-    if (piece.kind == Piece::Kind::kLiteral) {
-      literal(piece.offset, piece.offset + piece.size);
-    } else {
-      program.ops.push_back({static_cast<Op::Kind>(piece.kind), piece.attribute, 0, 0});
-    }
+  const bool has_pixel = part == Part::kHtml && !IsUntracked(source);
+  const auto pixel_at = static_cast<uint32_t>(EndOfBody(source));
+  std::vector<std::pair<liquid::Splice, uint32_t>> splices;
+  if (has_pixel && pixel_at < source.size()) splices.push_back({{.offset = pixel_at, .size = 0, .once = true}, kPixel});
+  uint32_t end = 0;
+  for (const LinkPlace& place : places) {
+    const auto found = index_of.find(place.target);
+    if (found == index_of.end() || place.offset < end) continue;
+    splices.push_back({{.offset = place.offset, .size = place.size, .once = false}, found->second});
+    end = place.offset + place.size;
   }
-  if (!pixel_done) program.ops.push_back({Op::Kind::kPixel, 0, 0, 0});
+  std::ranges::stable_sort(splices, {}, [](const auto& splice) { return splice.first.offset; });
+  std::vector<liquid::Splice> given;
+  for (const auto& [splice, link] : splices) {
+    given.push_back(splice);
+    piece.links.push_back(link);
+    piece.targets.emplace_back(source.substr(splice.offset, splice.size));
+  }
+  std::vector<liquid::Problem> problems;
+  piece.compiled = liquid::Template::Compile(source, {.strict = true, .partials = {}, .splices = given}, problems);
+  MAILY_CHECK(piece.compiled.has_value(), "a template without violations does not compile: {}", problems.front().ToString());
+  for (const std::string_view name : piece.compiled->names()) piece.names.push_back(NameOf(name));
+  bool placed = false;
+  for (size_t i = 0; i < piece.links.size(); ++i) placed = placed || (piece.links[i] == kPixel && piece.compiled->placed(i));
+  piece.pixel_at_end = has_pixel && !placed;
+  return piece;
 }
 
 Result<Compiled> Compiled::Compile(const Source& source, std::span<const std::string> links) {
-  static_assert(static_cast<int>(Op::Kind::kCompany) == static_cast<int>(Piece::Kind::kCompany));
   Parsed parsed = Parse(source);
   if (!parsed.violations.empty()) return Fail(Code::kInvalid, "template {}", parsed.violations.front().ToString());
   auto data = std::make_shared<Data>();
-  Build(Part::kSubject, source.subject, parsed.subject, links, data->subject);
-  Build(Part::kHtml, source.html, parsed.html, links, data->html);
-  Build(Part::kText, source.text, parsed.text, links, data->text);
+  data->subject = Build(Part::kSubject, source.subject, links);
+  data->html = Build(Part::kHtml, source.html, links);
+  data->text = Build(Part::kText, source.text, links);
   data->attributes = std::move(parsed.attributes);
   data->link_count = links.size();
   return Compiled(std::move(data));
 }
 
-template <class Put>
-bool Compiled::RunProgram(const Program& program, const Values& values, const Urls& urls, size_t bytes_max, std::string& out, Put put) {
+Result<void> Compiled::RenderPart(Part part, const Piece& piece, const Values& values, const Urls& urls, Scratch& scratch, size_t bytes_max,
+                                  std::string& out) {
   out.clear();
-  for (const Op& op : program.ops) {
-    switch (op.kind) {
-      case Op::Kind::kLiteral:
-        out.append(program.source, op.offset, op.size);
+  if (!piece.compiled) return Ok();
+  scratch.names.resize(piece.names.size());
+  for (size_t i = 0; i < piece.names.size(); ++i) {
+    switch (piece.names[i]) {
+      case kContact:
+        scratch.names[i] = Value::Hash(scratch.contact);
         break;
-      case Op::Kind::kAttribute:
-        put(values.attributes[op.index], out);
+      case kUnsubscribeUrl:
+        scratch.names[i] = Value::String(urls.unsubscribe);
         break;
-      case Op::Kind::kEmail:
-        put(values.email, out);
+      case kPostalAddress:
+        scratch.names[i] = Value::String(values.postal_address);
         break;
-      case Op::Kind::kUnsubscribeUrl:
-        put(urls.unsubscribe, out);
+      case kCompany:
+        scratch.names[i] = Value::String(values.company);
         break;
-      case Op::Kind::kPostalAddress:
-        put(values.postal_address, out);
-        break;
-      case Op::Kind::kCompany:
-        put(values.company, out);
-        break;
-      case Op::Kind::kLink:
-        if (urls.untracked) {
-          out.append(program.source, op.offset, op.size);
-        } else {
-          put(urls.links[op.index], out);
-        }
-        break;
-      case Op::Kind::kPixel:
-        if (!urls.honeypot.empty()) {
-          out += "<a href=\"";
-          put(urls.honeypot, out);
-          out += "\" style=\"display:none\" tabindex=\"-1\" aria-hidden=\"true\" rel=\"nofollow\"></a>";
-        }
-        if (urls.open_pixel.empty()) break;
-        out += "<img src=\"";
-        put(urls.open_pixel, out);
-        out += "\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0\">";
-        break;
+      default:
+        scratch.names[i] = Value();
     }
-    if (out.size() > bytes_max) return false;
   }
-  return true;
+  scratch.splices.resize(piece.links.size());
+  for (size_t i = 0; i < piece.links.size(); ++i) {
+    const uint32_t link = piece.links[i];
+    scratch.splices[i] = link == kPixel   ? Value::String(scratch.pixel).AsSafe()
+                         : urls.untracked ? Value::String(piece.targets[i]).AsSafe()
+                                          : Value::String(urls.links[link]);
+  }
+  liquid::Limits limits;
+  limits.output_bytes = bytes_max;
+  const auto problem = scratch.renderer.Render(
+      *piece.compiled,
+      {.values = scratch.names, .others = {}, .splices = scratch.splices, .now_us = values.now.us, .form = FormOf(part), .limits = limits},
+      out);
+  if (problem) return Fail(Code::kInvalid, "{}:{}", PartName(part), problem->ToString());
+  if (piece.pixel_at_end) out += scratch.pixel;
+  return Ok();
 }
 
 Result<void> Compiled::Render(const Values& values, const Urls& urls, Rendered& out) const {
   MAILY_CHECK(values.attributes.size() == data_->attributes.size(), "{} values for {} attributes", values.attributes.size(),
               data_->attributes.size());
   MAILY_CHECK(urls.links.size() == (urls.untracked ? 0 : data_->link_count), "{} URLs for {} links", urls.links.size(), data_->link_count);
+  thread_local Scratch scratch;
+  scratch.contact.clear();
+  for (size_t i = 0; i < values.attributes.size(); ++i) scratch.contact.push_back({data_->attributes[i], values.attributes[i]});
+  scratch.contact.push_back({"email", Value::String(values.email)});
+  scratch.pixel.clear();
+  if (!urls.honeypot.empty()) {
+    scratch.pixel += "<a href=\"";
+    PutHtml(urls.honeypot, scratch.pixel);
+    scratch.pixel += "\" style=\"display:none\" tabindex=\"-1\" aria-hidden=\"true\" rel=\"nofollow\"></a>";
+  }
+  if (!urls.open_pixel.empty()) {
+    scratch.pixel += "<img src=\"";
+    PutHtml(urls.open_pixel, scratch.pixel);
+    scratch.pixel += "\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0\">";
+  }
   size_t left = kOutputBytesMax;
-  const auto run = [&](const Program& program, std::string& part, auto put) {
-    if (!RunProgram(program, values, urls, left, part, put)) return false;
-    left -= part.size();
-    return true;
-  };
-  if (run(data_->subject, out.subject, PutSubject) && run(data_->html, out.html, PutHtml) && run(data_->text, out.text, PutText))
+  const auto run = [&](Part part, const Piece& piece, std::string& text) -> Result<void> {
+    MAILY_TRY_VOID(RenderPart(part, piece, values, urls, scratch, left, text));
+    if (text.size() > left) return Fail(Code::kInvalid, "the filled-in mail has more than {} bytes", kOutputBytesMax);
+    left -= text.size();
     return Ok();
-  return Fail(Code::kInvalid, "the filled-in mail has more than {} bytes", kOutputBytesMax);
+  };
+  MAILY_TRY_VOID(run(Part::kSubject, data_->subject, out.subject));
+  MAILY_TRY_VOID(run(Part::kHtml, data_->html, out.html));
+  return run(Part::kText, data_->text, out.text);
 }
 
 }  // namespace maily::personalization

@@ -1,28 +1,37 @@
 // A template made ready to be filled in for one contact after another. Pure; a Compiled is immutable, thread: any.
 //
-// Values of the contact and of the tenant are escaped in HTML (& < > " ') and never in text and subject. In the subject every run of
-// control characters of a value is one space, so no value can begin a header. NUL is left out everywhere.
+// Values of the contact and of the tenant are escaped in HTML (& < > " ') unless the template says `| raw`, and never in text and subject.
+// In the subject every run of control characters of a value is one space, so no value can begin a header. NUL is left out everywhere.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "processors/personalization/liquid/template.h"
 #include "processors/personalization/template.h"
 #include "streams/base/result.h"
+#include "streams/base/time.h"
 
 namespace maily::personalization {
 
 inline constexpr size_t kOutputBytesMax = 1'000'000;  // subject, HTML and text together
 
+using liquid::Value;
+
+// Texts as values; an empty one is no value.
+std::vector<Value> Texts(std::span<const std::string_view> texts);
+
 // What placeholders stand for. Views must live until Render returns.
 struct Values {
-  std::span<const std::string_view> attributes = {};  // in the order of Compiled::attributes(); empty = no value
+  std::span<const Value> attributes = {};  // in the order of Compiled::attributes(); nil = no value
   std::string_view email = {};
   std::string_view postal_address = {};
   std::string_view company = {};
+  Instant now = {};  // what "now" is in dates: of the first attempt, so that every attempt makes the same bytes
 };
 
 // The addresses that a mail of its own has.
@@ -50,34 +59,31 @@ class Compiled {
   size_t link_count() const { return data_->link_count; }
 
   // Fills `out` (its capacity is used again). The pixel stands before </body>, or at the end; nowhere if the mail is
-  // untracked (links.h). CHECK: values and URLs are as many as
-  // attributes() and link_count(). kInvalid: more than kOutputBytesMax; this contact cannot get this mail.
+  // untracked (links.h). CHECK: values and URLs are as many as attributes() and link_count(). kInvalid: the template fails for this
+  // contact, who cannot get this mail: "html:3:14: …" for an author, or more than kOutputBytesMax.
   Result<void> Render(const Values& values, const Urls& urls, Rendered& out) const;
 
  private:
-  struct Op {
-    enum class Kind : uint8_t { kLiteral, kAttribute, kEmail, kUnsubscribeUrl, kPostalAddress, kCompany, kLink, kPixel };
-    Kind kind = Kind::kLiteral;
-    uint32_t index = 0;   // of the attribute or link
-    uint32_t offset = 0;  // kLiteral, kLink: in its part's source
-    uint32_t size = 0;
-  };
-  struct Program {
-    std::string source;
-    std::vector<Op> ops;
+  // A part of the mail. Splices are its links, and the pixel as the last one, if it stands inside of the text.
+  struct Piece {
+    std::optional<liquid::Template> compiled;  // none: the part is empty
+    std::vector<uint8_t> names;                // by the template's names: what they are, as kContact and so on
+    std::vector<uint32_t> links;               // by splice: the index in the link table, kPixel
+    std::vector<std::string> targets;          // by splice: the bytes that it takes the place of
+    bool pixel_at_end = false;
   };
   struct Data {
-    Program subject;
-    Program html;
-    Program text;
+    Piece subject;
+    Piece html;
+    Piece text;
     std::vector<std::string> attributes;
     size_t link_count = 0;
   };
+  struct Scratch;
   explicit Compiled(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
-  static void Build(Part part, std::string_view source, const std::vector<Piece>& pieces, std::span<const std::string> links,
-                    Program& program);
-  template <class Put>
-  static bool RunProgram(const Program& program, const Values& values, const Urls& urls, size_t bytes_max, std::string& out, Put put);
+  static Piece Build(Part part, std::string_view source, std::span<const std::string> links);
+  static Result<void> RenderPart(Part part, const Piece& piece, const Values& values, const Urls& urls, Scratch& scratch, size_t bytes_max,
+                                 std::string& out);
 
   std::shared_ptr<const Data> data_;
 };

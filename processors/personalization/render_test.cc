@@ -19,8 +19,9 @@ Rendered RenderOne(const Source& source, const std::vector<std::string_view>& at
   std::vector<std::string> links;
   for (size_t i = 0; i < table.size(); ++i) links.push_back(fmt::format("T{}?a&b", i));
   Rendered out;
-  const auto done = compiled->Render({.attributes = attributes, .email = "a@b.example", .postal_address = "1 <Street>", .company = "A&B"},
-                                     {.links = links, .open_pixel = pixel, .unsubscribe = "U?a&b"}, out);
+  const auto done =
+      compiled->Render({.attributes = Texts(attributes), .email = "a@b.example", .postal_address = "1 <Street>", .company = "A&B"},
+                       {.links = links, .open_pixel = pixel, .unsubscribe = "U?a&b"}, out);
   EXPECT_TRUE(done.has_value());
   return out;
 }
@@ -96,7 +97,7 @@ TEST(Render, RefusesATemplateWithViolationsAndTooMuchOutput) {
   for (int i = 0; i < 1000; ++i) text += "{{ contact.x }}";
   auto compiled = Compiled::Compile({.subject = "s", .html = "", .text = text}, {});
   const std::string value(1001, 'x');
-  const std::vector<std::string_view> values{value};
+  const std::vector<Value> values{Value::String(value)};
   Rendered out;
   EXPECT_EQ(compiled->Render({.attributes = values}, {}, out).error().code, Code::kInvalid);
 }
@@ -127,6 +128,57 @@ TEST(Render, EveryByteOfTheTemplateIsKept) {
   }
 }
 
+TEST(Render, WhatATemplateDecides) {
+  const Source source{
+      .subject = "{% if contact.n > 3 %}Many{% else %}Few{% endif %} {{ contact.x | default: 'friend' }}",
+      .html =
+          "{% assign hi = contact.x | upcase %}<p>{{ hi }}</p>{% if contact.b %}<a href=\"https://a.example/\">a</a>{% endif %}"
+          "<a href=\"{{ contact.x }}\">b</a>{{ contact.x | raw }}</body>",
+      .text =
+          "{{ contact.r }} {{ contact.r | times: 2 }} {{ 'now' | date: '%F %H:%M', zone: 'Europe/Berlin' }}\n{%- if contact.none %}!{% "
+          "endif %}"};
+  const auto table = LinkTable(source.html, source.text);
+  ASSERT_EQ(table.size(), 1u);
+  auto compiled = Compiled::Compile(source, table);
+  ASSERT_TRUE(compiled) << compiled.error().ToString();
+  EXPECT_EQ(compiled->attributes(), (std::vector<std::string>{"n", "x", "b", "r", "none"}));
+  const std::vector<Value> values{Value::Integer(4), Value::String("<i>"), Value::Bool(true), Value::ShortDouble(10), Value()};
+  const std::vector<std::string> links{"T0"};
+  Rendered out;
+  ASSERT_TRUE(compiled->Render({.attributes = values, .now = Instant{1'458'000'000'000'000}},
+                               {.links = links, .open_pixel = "P", .unsubscribe = ""}, out));
+  EXPECT_EQ(out.subject, "Many <i>");
+  EXPECT_EQ(out.html,
+            "<p>&lt;I&gt;</p><a href=\"T0\">a</a><a href=\"&lt;i&gt;\">b</a><i>"
+            "<img src=\"P\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0\"></body>");
+  EXPECT_EQ(out.text, "10 20.0 2016-03-15 01:00");
+}
+
+TEST(Render, AFailureIsOfOneContactAndHasItsPlace) {
+  auto compiled = Compiled::Compile({.subject = "s", .html = "", .text = "a\n{{ 10 | divided_by: contact.n }}"}, {});
+  ASSERT_TRUE(compiled);
+  Rendered out;
+  const std::vector<Value> zero{Value::Integer(0)};
+  const auto failed = compiled->Render({.attributes = zero}, {}, out);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, Code::kInvalid);
+  EXPECT_EQ(failed.error().message, "text:2:9: a number is divided by zero");
+  const std::vector<Value> two{Value::Integer(2)};
+  ASSERT_TRUE(compiled->Render({.attributes = two}, {}, out));
+  EXPECT_EQ(out.text, "a\n5");
+}
+
+TEST(Render, ThePixelIsWrittenOnceWhereverTheBodyEnds) {
+  const std::string pixel = "<img src=\"P\"";
+  for (const std::string_view html : {"<p>{% if contact.x %}</body>{% endif %}", "{% comment %}</body>{% endcomment %}{{ contact.x }}",
+                                      "<p></body>{% if contact.x %}y{% endif %}"}) {
+    const Rendered out = RenderOne({.subject = "s", .html = html, .text = ""}, {""});
+    const size_t at = out.html.find(pixel);
+    EXPECT_NE(at, std::string::npos) << html;
+    EXPECT_EQ(out.html.find(pixel, at + 1), std::string::npos) << html;
+  }
+}
+
 TEST(Render, IsFast) {
   std::string html = "<html><body><p>Dear {{ contact.first_name }},</p>";
   for (int i = 0; i < 5; ++i)
@@ -136,7 +188,7 @@ TEST(Render, IsFast) {
   const Source source{.subject = "For {{ contact.first_name }}", .html = html, .text = text};
   auto compiled = Compiled::Compile(source, LinkTable(html, text));
   const std::vector<std::string> links(compiled->link_count(), "https://t.example/c/0123456789012345678901234567890123456789");
-  const std::vector<std::string_view> values{"Ada"};
+  const std::vector<Value> values{Value::String("Ada")};
   Rendered out;
   constexpr int kRounds = 20'000;
   const auto start = std::chrono::steady_clock::now();

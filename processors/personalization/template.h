@@ -1,10 +1,10 @@
-// The template language: plain placeholders in the subject, HTML and text of a mail; a subset that a full Liquid engine reads unchanged.
+// Templates of mails: subject, HTML and text in Liquid (liquid/template.h; docs/liquid.md), and the names that they may use.
 //
-//   {{ contact.first_name }}   an attribute of the contact, empty if it has none; {{ contact.email }} is the address
+//   {{ contact.first_name }}   an attribute of the contact, nil if it has none; {{ contact.email }} is the address
 //   {{ unsubscribe_url }}  {{ postal_address }}  {{ company }}
 //
-// White space inside the braces is free. Everything else between {{ }} or {% %} (filters, tags, white-space control, literals) is refused
-// with its place. A lone "}}" or "%}" is text, as in Liquid. Pure; thread: any.
+// Which attributes a template names is known before any mail is made, since the event that opens an attempt carries these and no others: so
+// `contact` stands with a name behind it, and computed names are refused. Pure; thread: any.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace maily::personalization {
 
-inline constexpr size_t kPlaceholdersMax = 10'000;  // in all parts of a template
+inline constexpr size_t kPlaceholdersMax = 10'000;  // {{ }} and {% %}, in all parts of a template
 inline constexpr size_t kPartBytesMax = 1'000'000;  // of one part's source
 inline constexpr size_t kAttributeNameBytesMax = 63;
 
@@ -43,21 +43,20 @@ struct Violation {
   std::string ToString() const;  // "html:3:14: …"
 };
 
-// A run of one part: literal bytes, or a placeholder. Runs cover the part without gaps.
-struct Piece {
-  enum class Kind : uint8_t { kLiteral, kAttribute, kEmail, kUnsubscribeUrl, kPostalAddress, kCompany };
-  Kind kind = Kind::kLiteral;
-  uint32_t offset = 0;  // in the part's source
-  uint32_t size = 0;
-  uint32_t attribute = 0;  // kAttribute: index into Parsed::attributes
-};
-
 struct Parsed {
-  std::vector<Piece> subject;
-  std::vector<Piece> html;
-  std::vector<Piece> text;
   std::vector<std::string> attributes;  // of the contact that are named, each once, in order of first appearance
-  std::vector<Violation> violations;    // every one; with any, the pieces are good for nothing
+  struct Named {
+    Part part = Part::kHtml;
+    uint32_t line = 0;
+    uint32_t column = 0;
+  };
+  std::vector<Named> named;  // by attribute: where that is
+  // Written for everybody: outside of all blocks, without a filter.
+  bool html_has_unsubscribe_url = false;
+  bool text_has_unsubscribe_url = false;
+  bool html_has_postal_address = false;
+  bool text_has_postal_address = false;
+  std::vector<Violation> violations;  // every one; with any, there is nothing to render
 };
 Parsed Parse(const Source& source);
 

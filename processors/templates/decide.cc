@@ -104,12 +104,8 @@ std::string MadeText(const std::string& html) {
   std::string text = personalization::TextFromHtml(html);
   const personalization::Parsed of_html = personalization::Parse({.subject = {}, .html = html, .text = {}});
   const personalization::Parsed of_text = personalization::Parse({.subject = {}, .html = {}, .text = text});
-  const auto add = [&](personalization::Piece::Kind kind, std::string_view placeholder) {
-    const auto has = [kind](const auto& piece) { return piece.kind == kind; };
-    if (std::ranges::any_of(of_html.html, has) && std::ranges::none_of(of_text.text, has)) (text += placeholder) += '\n';
-  };
-  add(personalization::Piece::Kind::kPostalAddress, "{{ postal_address }}");
-  add(personalization::Piece::Kind::kUnsubscribeUrl, "{{ unsubscribe_url }}");
+  if (of_html.html_has_postal_address && !of_text.text_has_postal_address) text += "{{ postal_address }}\n";
+  if (of_html.html_has_unsubscribe_url && !of_text.text_has_unsubscribe_url) text += "{{ unsubscribe_url }}\n";
   return text;
 }
 

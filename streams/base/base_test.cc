@@ -18,6 +18,11 @@ TEST(Html, EscapesWhatMeansSomething) {
   EXPECT_EQ(Html("plain"), "plain");
   EXPECT_EQ(Html("<a b=\"c\" d='e'>&"), "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;");
   EXPECT_EQ(Html(std::string_view("a\0b", 3)), "ab");
+  for (size_t at = 0; at < 50; ++at) {  // wherever it stands among bytes that are looked at in blocks
+    std::string text(50, 'x');
+    text[at] = '<';
+    EXPECT_EQ(Html(text), text.substr(0, at) + "&lt;" + text.substr(at + 1));
+  }
 }
 
 // Values of org.apache.kafka.common.utils.UtilsTest.testMurmur2, made positive.

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 namespace maily {
 namespace {
@@ -30,17 +31,34 @@ std::string_view Replacement(char c) {
   }
 }
 
+// Sixteen bytes that are compared at once.
+using Block = uint8_t __attribute__((vector_size(16)));
+
+// How many bytes at the beginning of `text` stand as they are.
+size_t PlainRun(std::string_view text) {
+  size_t run = 0;
+  for (; run + sizeof(Block) <= text.size(); run += sizeof(Block)) {
+    Block block;
+    std::memcpy(&block, text.data() + run, sizeof block);
+    const auto special = (block == '&') | (block == '<') | (block == '>') | (block == '"') | (block == '\'') | (block == '\0');
+    uint64_t halves[2];
+    std::memcpy(halves, &special, sizeof halves);
+    if ((halves[0] | halves[1]) != 0) break;
+  }
+  while (run < text.size() && !kSpecial[static_cast<uint8_t>(text[run])]) ++run;
+  return run;
+}
+
 }  // namespace
 
 void PutHtml(std::string_view text, std::string& out) {
-  size_t run = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (!kSpecial[static_cast<uint8_t>(text[i])]) continue;
-    out.append(text, run, i - run);
-    out += Replacement(text[i]);
-    run = i + 1;
+  while (true) {
+    const size_t run = PlainRun(text);
+    out.append(text, 0, run);
+    if (run == text.size()) return;
+    out += Replacement(text[run]);
+    text.remove_prefix(run + 1);
   }
-  out.append(text, run);
 }
 
 std::string Html(std::string_view text) {

@@ -87,7 +87,7 @@ class Contract:
         for path, body, places in (
                 ("/v1/contacts", {"email": "secret@@x", "lists": ["a"], "emial": 1}, {"/email", "/lists/0", "/emial"}),
                 ("/v1/contacts", {"email": "bob@example.com", "lists": [1, 77]}, {"/lists/1"}),
-                ("/v1/templates", dict(TEMPLATE, name="u", subject="{{ x", html="<p>\n {{ contact.nope }}"), {"subject:1:1", "html:2:2", "html"}),
+                ("/v1/templates", dict(TEMPLATE, name="u", subject="{{ x", html="<p>\n {{ contact.nope }}"), {"subject:1:1", "html:2:5", "html"}),
                 ("/v1/campaigns", {"name": "c", "template_id": 1, "from": "nobody", "reply_to": "no", "arms": [{"name": "a", "weight": 1, "holdout": True}]},
                  {"/from", "/reply_to", "/arms"})):
             details = ask(422, "POST", path, body)[0]["details"]

@@ -25,23 +25,35 @@ constexpr size_t kMailingsMax = 64;  // campaigns compiled at once; a mail of an
 constexpr size_t kSignersMax = 256;  // keys parsed at once
 constexpr std::string_view kKeyField = "dkim_key";
 
-// A value as it stands in a mail. None: its key is gone.
-Result<std::string> ValueText(const contacts::v1::Attribute& attribute, TenantId tenant, keyring::Keyring& keyring) {
+// False, or the text "false".
+Result<bool> IsFalse(const contacts::v1::Attribute& attribute, TenantId tenant, keyring::Keyring& keyring) {
+  if (attribute.value_case() == contacts::v1::Attribute::kBoolean) return !attribute.boolean();
+  if (attribute.value_case() != contacts::v1::Attribute::kSealed) return attribute.text() == "false";
+  MAILY_TRY(const std::string text, schema::Open(keyring, tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed()));
+  return text == "false";
+}
+
+// As templates have it; `text` keeps what it views.
+Result<personalization::Value> ValueOf(const contacts::v1::Attribute& attribute, TenantId tenant, keyring::Keyring& keyring,
+                                       std::string& text) {
+  using personalization::Value;
   switch (attribute.value_case()) {
     case contacts::v1::Attribute::kText:
-      return attribute.text();
+      return Value::String(attribute.text());
     case contacts::v1::Attribute::kInteger:
-      return std::to_string(attribute.integer());
+      return Value::Integer(attribute.integer());
     case contacts::v1::Attribute::kNumber:
-      return fmt::format("{}", attribute.number());
+      return Value::ShortDouble(attribute.number());
     case contacts::v1::Attribute::kBoolean:
-      return std::string(attribute.boolean() ? "true" : "false");
-    case contacts::v1::Attribute::kSealed:
-      return schema::Open(keyring, tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed());
+      return Value::Bool(attribute.boolean());
+    case contacts::v1::Attribute::kSealed: {
+      MAILY_TRY(text, schema::Open(keyring, tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed()));
+      return Value::String(text);
+    }
     case contacts::v1::Attribute::VALUE_NOT_SET:
       break;
   }
-  return std::string();
+  return Value();
 }
 
 // Of that name, or of the nearest one above it that has two labels at least. Null: there is none.
@@ -184,24 +196,23 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
   }
   MAILY_TRY(std::string spelled, schema::Open(keyring_, tenant, "address", opened.address()));
   made.rcpt_to = OnTheWire(std::move(spelled));
-  std::vector<std::string> values(mailing.attributes().size());
+  std::vector<personalization::Value> values(mailing.attributes().size());
+  std::vector<std::string> texts(values.size());
   bool untracked = false;
   for (const auto& attribute : opened.attributes()) {
     if (attribute.name() == schema::kTrackingAttribute) {
-      MAILY_TRY(const std::string value, ValueText(attribute, tenant, keyring_));
-      untracked = value == "false";
+      MAILY_TRY(untracked, IsFalse(attribute, tenant, keyring_));
     }
     for (size_t i = 0; i < values.size(); ++i) {
       if (mailing.attributes()[i] != attribute.name()) continue;
-      MAILY_TRY(values[i], ValueText(attribute, tenant, keyring_));
+      MAILY_TRY(values[i], ValueOf(attribute, tenant, keyring_, texts[i]));
     }
   }
   MAILY_TRY(const keyring::TenantKeys* keys, keyring_.Tenant(tenant));
-  const std::vector<std::string_view> views(values.begin(), values.end());
   MAILY_TRY_VOID(mailing.Compose({.partition = partition,
                                   .ordinal = opened.ordinal(),
                                   .address = made.rcpt_to,
-                                  .attributes = views,
+                                  .attributes = values,
                                   .date = first_opened_at,
                                   .untracked = untracked},
                                  *keys, made.data));

@@ -83,9 +83,9 @@ class Mailing {
     PartitionId partition;
     uint64_t ordinal = 0;
     std::string_view address;
-    std::span<const std::string_view> attributes;  // in the order of attributes(); empty = no value
-    Instant date;                                  // of the first attempt
-    bool untracked = false;                        // this contact wants none
+    std::span<const personalization::Value> attributes;  // in the order of attributes(); nil = no value
+    Instant date;                                        // of the first attempt
+    bool untracked = false;                              // this contact wants none
   };
   // Puts the whole message into `out`, or the head of one that has a tail; not dot-stuffed. kInvalid: not possible for this recipient, and
   // never will be.

@@ -56,8 +56,9 @@ std::string HeaderWith(const Returns& returns) {
 std::string Compose(const Mailing& mailing, Keys& keys, std::vector<std::string_view> values = {},
                     std::string_view address = "ada@b.example") {
   std::string out;
-  const auto done = mailing.Compose({.partition = PartitionId(5), .ordinal = 1234, .address = address, .attributes = values, .date = kDate},
-                                    keys.Of(1), out);
+  const auto done = mailing.Compose(
+      {.partition = PartitionId(5), .ordinal = 1234, .address = address, .attributes = personalization::Texts(values), .date = kDate},
+      keys.Of(1), out);
   EXPECT_TRUE(done.has_value()) << done.error().ToString();
   return out;
 }
@@ -217,8 +218,9 @@ TEST(Message, APreviewDiffersInItsTokensAlone) {
       {.subject = "Grüße {{ contact.first_name }}",
        .html = "<p>Hi {{ contact.first_name }} <a href=\"https://shop.example/\">go</a> <a href='{{ unsubscribe_url }}'>out</a></p>",
        .text = "Hi {{ contact.first_name }} https://shop.example/ {{ unsubscribe_url }}\n"});
-  const std::vector<std::string_view> values{"Zoë & Co"};
-  const std::string sent = Compose(mailing, keys, values);
+  const std::vector<std::string_view> texts{"Zoë & Co"};
+  const std::string sent = Compose(mailing, keys, texts);
+  const auto values = personalization::Texts(texts);
   const auto preview = mailing.MakePreview(
       {.partition = PartitionId(5), .ordinal = 1234, .address = "ada@b.example", .attributes = values, .date = kDate}, keys.Of(1));
   ASSERT_TRUE(preview) << preview.error().ToString();
@@ -493,7 +495,7 @@ TEST(Message, ComposingIsFast) {
   for (int i = 0; i < 3; ++i)
     html += fmt::format("<a href=\"https://shop.example/{}\">{}</a>{{{{ contact.n }}}}\n", i, std::string(2000, 'x'));
   const Mailing mailing = MakeMailing({.subject = "s", .html = html, .text = std::string(3500, 'y')});
-  const std::vector<std::string_view> values{"Ada"};
+  const std::vector<personalization::Value> values{personalization::Value::String("Ada")};
   std::string out;
   constexpr int kRounds = 3000;
   const auto start = std::chrono::steady_clock::now();

@@ -1,0 +1,120 @@
+// Compiling: parses, then puts splices into the text. See template.h.
+#include "processors/personalization/liquid/template.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "processors/personalization/liquid/parser.h"
+#include "processors/personalization/liquid/program.h"
+
+namespace maily::liquid {
+namespace {
+
+// The bodies that are written exactly once: those of no block.
+bool IsTop(const Program& program, Index body) { return program.units.front().body == body; }
+
+void Place(Program& program, std::span<const Splice> splices, std::vector<bool>& placed) {
+  const char* const source = program.units.front().source.data();
+  const char* const end = source + program.units.front().source.size();
+  for (Index i = 0; i < program.bodies.size(); ++i) {
+    std::vector<Node> nodes;
+    for (const Node& node : program.bodies[i].nodes) {
+      const bool here = node.kind == Node::Kind::kText && node.at >= source && node.at <= end;
+      if (!here || splices.empty()) {
+        nodes.push_back(node);
+        continue;
+      }
+      auto at = static_cast<uint32_t>(node.at - source);
+      const uint32_t last = at + node.size;
+      const auto text_to = [&](uint32_t to) {
+        if (to > at) nodes.push_back({.kind = Node::Kind::kText, .size = to - at, .index = kNone, .symbol = kNone, .at = source + at});
+        at = to;
+      };
+      auto splice =
+          std::lower_bound(splices.begin(), splices.end(), at, [](const Splice& s, uint32_t offset) { return s.offset < offset; });
+      for (; splice != splices.end() && splice->offset < last; ++splice) {
+        const auto slot = static_cast<size_t>(splice - splices.begin());
+        if (splice->offset < at || splice->offset + splice->size > last || placed[slot] || (splice->once && !IsTop(program, i))) continue;
+        text_to(splice->offset);
+        nodes.push_back({.kind = Node::Kind::kSplice, .size = 0, .index = static_cast<Index>(slot), .symbol = kNone, .at = source + at});
+        placed[slot] = true;
+        at += splice->size;
+      }
+      text_to(last);
+    }
+    program.bodies[i].nodes = std::move(nodes);
+  }
+}
+
+Reference ReferenceOf(const Program& program, const Expression& lookup) {
+  Reference reference;
+  if (lookup.kind == Expression::Kind::kLookup) reference.root = program.symbols[lookup.root];
+  reference.dynamic = lookup.kind == Expression::Kind::kLookupByExpression;
+  for (Index i = 0; i < lookup.segments.count && !reference.dynamic; ++i) {
+    const Segment& segment = program.segments[lookup.segments.first + i];
+    if (segment.expression == kNone) {
+      reference.path.push_back(segment.name);
+    } else if (const Expression& key = program.expressions[segment.expression];
+               key.kind == Expression::Kind::kLiteral && key.literal.is_string()) {
+      reference.path.push_back(key.literal.string());
+    } else {
+      reference.dynamic = true;
+    }
+  }
+  return reference;
+}
+
+}  // namespace
+
+std::string Problem::ToString() const { return fmt::format("{}{}{}:{}: {}", partial, partial.empty() ? "" : " ", line, column, message); }
+
+std::optional<Template> Template::Compile(std::string_view source, const CompileOptions& options, std::vector<Problem>& problems) {
+  auto program = std::make_shared<Program>();
+  const size_t before = problems.size();
+  std::vector<Problem> found;
+  Parser parser(*program, options, found);
+  parser.Run(source);
+  problems.insert(problems.end(), found.begin(), found.end());
+  if (problems.size() > before) return std::nullopt;
+  Template made;
+  made.placed_.resize(options.splices.size());
+  Place(*program, options.splices, made.placed_);
+  made.tags_ = parser.tags();
+  made.program_ = std::move(program);
+  return made;
+}
+
+std::span<const std::string_view> Template::names() const { return program_->symbols; }
+bool Template::sets(size_t name) const { return program_->bound[name] != 0; }
+
+std::vector<Reference> Template::References() const {
+  const Program& program = *program_;
+  std::unordered_set<Index> always;
+  for (const Node& node : program.bodies[program.units.front().body].nodes) {
+    if (node.kind != Node::Kind::kOutput || program.outputs[node.index].filters.count != 0) continue;
+    always.insert(program.outputs[node.index].expression);
+  }
+  std::vector<Reference> references;
+  for (const Unit& unit : program.units) {
+    const char* const begin = unit.source.data();
+    std::vector<const Expression*> lookups;
+    for (const Expression& expression : program.expressions) {
+      const bool is_lookup = expression.kind == Expression::Kind::kLookup || expression.kind == Expression::Kind::kLookupByExpression;
+      if (is_lookup && expression.at >= begin && expression.at < begin + unit.source.size()) lookups.push_back(&expression);
+    }
+    std::ranges::stable_sort(lookups, {}, [](const Expression* expression) { return expression->at; });
+    PlaceCounter places(unit.source);
+    for (const Expression* const lookup : lookups) {
+      Reference reference = ReferenceOf(program, *lookup);
+      reference.always = always.contains(static_cast<Index>(lookup - program.expressions.data()));
+      reference.partial = unit.name;
+      places.To(lookup->at, reference.line, reference.column);
+      references.push_back(std::move(reference));
+    }
+  }
+  return references;
+}
+
+}  // namespace maily::liquid
