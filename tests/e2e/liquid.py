@@ -66,7 +66,7 @@ def run(world):
     subjects = {who: mail["Subject"] for who, mail in got.items()}
     check(subjects == {"ann@example.com": "Thanks Ann <b>&", "bob@example.com": "Hello friend", "eve@example.com": "Thanks Eve Bcc: x@example.com"}, f"{subjects}")
     check(all(mail["Bcc"] is None for mail in got.values()), "a value began a header")
-    html = {who: mail.get_content() for who, mail in got.items()}
+    html = {who: mail.get_body(preferencelist=("html",)).get_content() for who, mail in got.items()}
     check("<p>Ann &lt;b&gt;&amp;|4</p>12<a href=\"https://ann.example/\">" in html["ann@example.com"], html["ann@example.com"])
     check("<p>|3</p>1<a href=\"#\">" in html["bob@example.com"], html["bob@example.com"])
     for who, text in html.items():
