@@ -21,6 +21,9 @@ class AssetsTest : public ApiTest {
     };
     router_ = std::make_unique<http::Router>(MakeRouter(dependencies_));
   }
+  // What was posted reaches the store before it goes.
+  ~AssetsTest() override { world_.scheduler.RunFor(Seconds(1)); }
+
   Said Upload(const std::string& name, const std::string& bytes, const std::string& type = "image/png", http::Headers headers = {}) {
     headers.Add("content-type", type);
     return Ask(Method::kPost, "/v1/assets?name=" + name, bytes, std::move(headers));
