@@ -95,7 +95,7 @@ class Scan {
       if (!header.empty() && OnlyHeaderWrong(header, block, at, last)) damaged_ = true;
       // Where the next one begins may be what is damaged.
       for (++at; at + kHeaderBytes <= block.size(); ++at) {
-        if (block[at + kHeaderBytes - 1] == '\0') {  // no type: nor has any header before one whose type could be
+        if (block[at + kHeaderBytes - 1] == '\0') {  // a header ends in its type, which is not 0: on to where one can
           at = std::min(block.find_first_not_of('\0', at + kHeaderBytes), block.size()) - kHeaderBytes;
           continue;
         }
