@@ -6,8 +6,8 @@
 //
 // While one WAL file fills up, a thread writes the next one under another name; RocksDB's next WAL file is that one, renamed. If it is not
 // ready, or there is little room on the disk, the file grows as usual. Behind the last record stand zeros, which RocksDB takes for its end;
-// damage.h tells holes from it. A file that is closed loses them. What was laid out and is gone (another process that tries to open the database
-// removes it, before it meets the lock) is made up for by a file that grows.
+// damage.h tells holes from it. A file that is closed loses them. What was laid out and is gone (another process that tries to open the
+// database removes it, before it meets the lock) is made up for by a file that grows.
 #pragma once
 
 #include <rocksdb/env.h>

@@ -110,6 +110,14 @@ TEST_F(LaidOutWalsTest, AFileThatCannotBeMadeDurableIsNotUsed) {
   EXPECT_FALSE(std::filesystem::exists(Path(kLaidOutName)));
 }
 
+TEST_F(LaidOutWalsTest, WhatSomebodyRemovedIsMadeUpForByAFileThatGrows) {
+  const auto first = UseFirst();
+  std::filesystem::remove(Path(kLaidOutName));
+  const auto second = Make("000002.log");
+  Append(*second, "one");
+  EXPECT_EQ(Bytes("000002.log"), "one");
+}
+
 TEST_F(LaidOutWalsTest, NothingIsLeftBehind) {
   auto first = UseFirst();
   first.reset();
