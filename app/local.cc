@@ -12,6 +12,7 @@
 #include "app/asyncapi.h"
 #include "app/config.h"
 #include "app/database.h"
+#include "app/disk_room.h"
 #include "app/instance.h"
 #include "app/log_settings.h"
 #include "app/open_log.h"
@@ -180,9 +181,13 @@ std::vector<Finding> Examine(const Config& config) {
   }
   struct statvfs disk{};
   if (::statvfs(data.c_str(), &disk) == 0) {
-    const double used = 100.0 - 100.0 * static_cast<double>(disk.f_bavail) / static_cast<double>(disk.f_blocks);
-    const char* level = used > 90 ? "fail" : (used > 80 ? "warn" : "ok");
-    findings.push_back({"disk", level, fmt::format("{:.0f} % used", used), used > 80 ? "free space on the file system of " + data : ""});
+    const DiskRoom room{disk.f_blocks, disk.f_bfree, disk.f_bavail, disk.f_frsize};
+    const DiskLevel level = Judge(room);
+    findings.push_back({"disk",
+                        level == DiskLevel::kFail   ? "fail"
+                        : level == DiskLevel::kWarn ? "warn"
+                                                    : "ok",
+                        Describe(room), level == DiskLevel::kOk ? "" : "free space on the file system of " + data});
   }
   const auto key = std::filesystem::status(data + "/admin.key", error).permissions();
   const bool open = (key & (std::filesystem::perms::group_all | std::filesystem::perms::others_all)) != std::filesystem::perms::none;
