@@ -11,6 +11,7 @@
 
 #include "api/gateway/auth.h"
 #include "api/gateway/gateway.h"
+#include "api/http/networks.h"
 #include "api/http/router.h"
 #include "api/inbound/meaning.h"
 #include "api/inbound/refusal.h"
@@ -148,6 +149,7 @@ struct Dependencies {
   std::vector<std::string> source_addresses = {};  // IP literals that mails leave from; empty: not known
   std::string tracking_base_url = {};              // what links in mails begin with
   bool live = false;                               // mails may go to the world
+  http::Networks scanner_networks = {};            // who asks from there is a machine, whatever it says that it is
   std::string banner = {};                         // what every visitor of the status page should know: that this is a sandbox
   // Today's rules, by which refusals of old are reviewed.
   std::function<inbound::Judgement(const inbound::Refusal&)> judge = inbound::JudgeRefusal;

@@ -194,7 +194,7 @@ TEST_F(CampaignApiTest, AClickLeadsToTheExactTargetAndCountsOnce) {
   EXPECT_EQ(report["totals"]["unknown_clicks"], 1) << report;
   EXPECT_EQ(report["totals"]["clicks"], 0);
   EXPECT_EQ(report["totals"]["machine_clicks"], 0);
-  EXPECT_EQ(report["signal_filter"], 2);
+  EXPECT_EQ(report["signal_filter"], 3);
 }
 
 TEST_F(CampaignApiTest, AFollowedHoneypotIsNoClickAndMakesTheClicksBesideItAMachines) {

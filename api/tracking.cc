@@ -213,7 +213,8 @@ void Record(Tracking& tracking, const TrackingId& id, const Request& request, Re
     });
   };
   const std::string_view agent = request.headers["user-agent"];
-  message.set_agent(schema::ClassifyAgent(agent));
+  const bool scans = tracking.api->parts.scanner_networks.Contains(request.peer);
+  message.set_agent(scans ? engagements::v1::AGENT_SCANNER : schema::ClassifyAgent(agent));
   message.set_user_agent(schema::BoundedAgent(agent));
   message.set_ip(schema::NetworkOf(request.peer));
   const Instant now = tracking.api->parts.clock.Now();

@@ -111,6 +111,9 @@ const std::vector<Setting>& Settings() {
        0,
        "the header that all of these proxies write: x-forwarded-for, or forwarded (RFC 7239); the other one is not looked at",
        {"x-forwarded-for", "forwarded"}},
+      {"scanner_networks", "", kText, 0, 0,
+       "file of networks that scanners of links and mail gateways ask from, one like 203.0.113.0/24 a line, # before a comment: opens and "
+       "clicks from there are a machine's, whatever it says that it is; read at the start"},
       {"http_threads", "1", kNumber, 1, 64, "threads that answer HTTP"},
       {"relay", "127.0.0.1:2525", kEndpoint, 0, 0, "SMTP relay that mail is handed to, host:port"},
       {"relay_connections", "16", kNumber, 1, 1000, "connections kept to the relay, over all workers"},

@@ -35,6 +35,7 @@
 #include "app/policy_store.h"
 #include "app/preview.h"
 #include "app/public_topics.h"
+#include "app/read_file.h"
 #include "app/relay.h"
 #include "app/roles.h"
 #include "app/settings_watch.h"
@@ -515,9 +516,23 @@ Result<http::Proxies> ProxiesOf(const Config& config) {
   return proxies;
 }
 
+Result<http::Networks> ScannerNetworks(const Config& config) {
+  const std::string path = config.Text("scanner_networks");
+  if (path.empty()) return http::Networks();
+  const auto wrong = [&](const Error& error) {
+    return Fail(Code::kInvalid, "{}: scanner_networks: {}: {}", config.Source("scanner_networks"), path, error.message);
+  };
+  const auto text = ReadFile(path);
+  if (!text) return wrong(text.error());
+  auto networks = http::Networks::ParseLines(*text);
+  if (!networks) return wrong(networks.error());
+  return networks;
+}
+
 Result<void> StartApi(Runtime& run, const Config& config) {
   if (run.roles.api) {
     MAILY_TRY(run.api->assets.types, AssetTypes(config));
+    MAILY_TRY(run.api->scanner_networks, ScannerNetworks(config));
   }
   api::AssetSweep::NameMetrics();
   if (run.roles.api && run.roles.tasks && run.assets) {

@@ -6,17 +6,15 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <optional>
 
 namespace maily::http {
 namespace {
 
-using Address = std::array<uint8_t, 16>;
 constexpr int kMappedBits = 96;  // before the IPv4 address
-constexpr Address kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0};
+constexpr IpBytes kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0};
 
 struct Parsed {
-  Address bytes{};
+  IpBytes bytes{};
   bool v4 = false;  // written as IPv4
 };
 
@@ -94,6 +92,11 @@ std::string_view ForOf(std::string_view element) {
 
 }  // namespace
 
+std::optional<IpBytes> ParseIp(std::string_view address) {
+  const auto parsed = AddressOf(address);
+  return parsed ? std::optional(parsed->bytes) : std::nullopt;
+}
+
 Result<Cidr> Cidr::Parse(std::string_view text) {
   const size_t slash = text.find('/');
   const auto address = AddressOf(text.substr(0, slash));
@@ -124,6 +127,12 @@ bool Cidr::Contains(std::string_view text) const {
   const auto whole = static_cast<size_t>(bits_ / 8);
   if (std::memcmp(address->bytes.data(), network_.data(), whole) != 0) return false;
   return bits_ % 8 == 0 || ((address->bytes[whole] ^ network_[whole]) >> (8 - bits_ % 8)) == 0;
+}
+
+IpBytes Cidr::Last() const {
+  IpBytes last = network_;
+  for (int bit = bits_; bit < 128; ++bit) last[static_cast<size_t>(bit / 8)] |= static_cast<uint8_t>(1 << (7 - bit % 8));
+  return last;
 }
 
 bool Proxies::Trusts(std::string_view address) const {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,11 @@
 
 namespace maily::http {
 
+// IPv4 as mapped into IPv6 (RFC 4291 §2.5.5.2), in network order.
+using IpBytes = std::array<uint8_t, 16>;
+// None: it is no address.
+std::optional<IpBytes> ParseIp(std::string_view address);
+
 // A network, or one address: "192.0.2.0/24", "2001:db8::/32", "192.0.2.1". IPv4 addresses that are mapped into IPv6 (RFC 4291 §2.5.5.2)
 // count as IPv4.
 class Cidr {
@@ -25,9 +31,12 @@ class Cidr {
   static Result<Cidr> Parse(std::string_view text);
   // False of what is no address, too.
   bool Contains(std::string_view address) const;
+  // Its first and its last address.
+  IpBytes First() const { return network_; }
+  IpBytes Last() const;
 
  private:
-  std::array<uint8_t, 16> network_{};  // IPv4 as mapped
+  IpBytes network_{};
   int bits_ = 128;
 };
 

@@ -16,7 +16,7 @@
 // Columns: `email` is required (any case); every other column is an attribute of that name, typed as registered; a value of the wrong type
 // rejects its row, naming the column. Unregistered columns are personal text. An empty cell is absent: the attribute stays as it is.
 // Repeats of an address inside the file: rows are applied in order, so the last one wins, and are counted `duplicate`; they are
-// recognised by 64 bits of their contact key, 16 bytes of memory a row, up to kDuplicateRowsMax rows, later ones count as updated or
+// recognised by 64 bits of their contact key, 10 to 13 bytes of memory a row, up to kDuplicateRowsMax rows, later ones count as updated or
 // unchanged. An import never re-subscribes: it joins the list, and an opt-out or suppression stays.
 #pragma once
 

@@ -276,12 +276,18 @@ void WakeSuppressed(task::Fold& fold, const std::string& contact_key) {
   if (ref != nullptr) Wake(fold, ref->ordinal(), v1::WAKE_SUPPRESSED, 0, {});
 }
 
+// By what it says of itself, or where it asks from. A provider's image proxy fetches pictures for a person, and follows no links.
+bool IsMachine(engagements::v1::AgentClass agent) {
+  return agent == engagements::v1::AGENT_MACHINE || agent == engagements::v1::AGENT_SCANNER;
+}
+
 }  // namespace
 
 void Evolve(task::Fold& fold, const suppressions::v1::SuppressionAdded& event) { WakeSuppressed(fold, event.contact_key()); }
 void Evolve(task::Fold& fold, const suppressions::v1::SuppressionRemoved& event) { WakeSuppressed(fold, event.contact_key()); }
 
 void Evolve(task::Fold& fold, const engagements::v1::Opened& event) {
+  if (IsMachine(event.agent())) return;
   for (const uint64_t campaign_id : {uint64_t{0}, uint64_t{event.campaign_id()}}) {
     CountSignal(fold, event.ordinal(), v1::OPENED, campaign_id, {}, fold.now().us);
     Wake(fold, event.ordinal(), v1::WAKE_OPENED, campaign_id, {});
@@ -289,6 +295,7 @@ void Evolve(task::Fold& fold, const engagements::v1::Opened& event) {
 }
 
 void Evolve(task::Fold& fold, const engagements::v1::Clicked& event) {
+  if (IsMachine(event.agent()) || event.agent() == engagements::v1::AGENT_IMAGE_PROXY) return;
   for (const uint64_t campaign_id : {uint64_t{0}, uint64_t{event.campaign_id()}}) {
     CountSignal(fold, event.ordinal(), v1::CLICKED, campaign_id, {}, fold.now().us);
     Wake(fold, event.ordinal(), v1::WAKE_CLICKED, campaign_id, {});

@@ -13,7 +13,7 @@
 
 namespace maily::segments {
 
-inline constexpr uint32_t kEvolveVersion = 1;
+inline constexpr uint32_t kEvolveVersion = 2;
 
 // Work: a version that is put into force, a preview that is counted (subject: their id, 8 bytes, big-endian), checks that are due
 // (subject: empty).

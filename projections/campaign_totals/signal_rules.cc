@@ -62,6 +62,8 @@ Ruling ByClass(SignalKind kind, AgentClass agent) {
     case AGENT_MOBILE:
     case AGENT_MAIL:
       return {kHuman, "class"};
+    case AGENT_SCANNER:
+      return {kMachine, "network"};
     case AGENT_MACHINE:
       return {kMachine, "class"};
     case AGENT_IMAGE_PROXY:
@@ -76,7 +78,7 @@ Ruling ByClass(SignalKind kind, AgentClass agent) {
 std::span<const AgentRule> AgentRules() { return kRules; }
 
 Ruling ByAgent(SignalKind kind, const std::optional<std::string_view>& user_agent, AgentClass agent) {
-  if (!user_agent) return ByClass(kind, agent);
+  if (!user_agent || agent == AGENT_SCANNER) return ByClass(kind, agent);
   std::array<char, kAgentBytesMax> bytes;
   const size_t size = std::min(user_agent->size(), bytes.size());
   std::transform(user_agent->begin(), user_agent->begin() + static_cast<std::ptrdiff_t>(size), bytes.begin(),

@@ -1,7 +1,8 @@
 // Who is behind an open or click: a person, a machine, or nobody can say. One rule for all reports, with a version.
 //
-//  1. By what it says of itself: the first row of AgentRules() that fits. Where the user agent is gone or was never kept, its class
-//     (schemas/agent.h), which stands in the open.
+//  1. Who asks from a network of scanners (setting scanner_networks, as it was then) is a machine. Else by what it says of itself:
+//     the first row of AgentRules() that fits. Where the user agent is gone or was never kept, its class (schemas/agent.h), which stands in
+//     the open.
 //  2. By its time: within kAtOnce of the hand-over it is a machine's. Of a mail that is not known to be handed over (refused, forwarded by
 //     one who was skipped) what is not a machine's is unknown.
 //  3. Clicks by their company: kBurstLinks different links of one mail within kBurstWindow are a machine's, those before the last too.
@@ -21,7 +22,7 @@ namespace maily::projections {
 
 // Raise it with any change of the rules, here, in schema.sql (signal_filter) and nowhere else: what was judged is judged anew then, out of
 // the signals that the journal keeps.
-inline constexpr uint32_t kSignalRulesVersion = 2;
+inline constexpr uint32_t kSignalRulesVersion = 3;
 
 // A mail server hands over before its user hears of it: faster than this nobody reads. Scanners at the receiver follow links at delivery
 // (Barracuda, Proofpoint, Microsoft Safe Links say so of themselves).

@@ -59,6 +59,13 @@ TEST(SignalRules, UseTheClassWhereTheAgentIsGone) {
   EXPECT_EQ(ByAgent(SignalKind::kClick, std::nullopt, AGENT_UNKNOWN).by, kUnknown);
 }
 
+TEST(SignalRules, BelieveNoUserAgentOfAScannersNetwork) {
+  for (const std::optional<std::string_view> agent : {std::optional<std::string_view>("Mozilla/5.0 (X11) Firefox/140.0"), {}}) {
+    EXPECT_EQ(ByAgent(SignalKind::kClick, agent, AGENT_SCANNER).by, kMachine);
+    EXPECT_EQ(ByAgent(SignalKind::kOpen, agent, AGENT_SCANNER).rule, "network");
+  }
+}
+
 TEST(SignalRules, TakeWhatComesAtOnceForAMachine) {
   const Instant handed_over{1'000'000'000};
   const Ruling human{kHuman, "browser"};

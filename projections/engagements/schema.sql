@@ -22,7 +22,7 @@ INSERT INTO engagement_kinds (kind, name) VALUES (1, 'open'), (2, 'click'), (3, 
 -- What kind of program it was, by what it says of itself (AgentClass).
 CREATE TABLE engagement_agents (agent BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
 INSERT INTO engagement_agents (agent, name)
-VALUES (0, 'unknown'), (1, 'desktop'), (2, 'mobile'), (3, 'mail'), (4, 'image_proxy'), (5, 'machine');
+VALUES (0, 'unknown'), (1, 'desktop'), (2, 'mobile'), (3, 'mail'), (4, 'image_proxy'), (5, 'machine'), (6, 'scanner');
 
 CREATE TABLE engagement_totals (
   tenant      BIGINT NOT NULL,
