@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kBeside = ".tmp";
 constexpr int64_t kLeftoverSeconds = 3600;
-constexpr int kRenameTries = 8;  // another process may remove the folder that has just become empty
+constexpr int kRenameTries =
+    64;  // another process may remove the folder that has just become empty, and do so again while a sync takes its time
 
 Error Failed(const char* what, const std::string& path) {
   return Fail(errno == ENOENT ? Code::kNotFound : Code::kRetry, "{} {}: {}", what, path, std::strerror(errno));
