@@ -12,8 +12,11 @@
 #include "api/handlers.h"
 #include "api/inbound/provider.h"
 #include "api/inbound_fate.h"
+#include "api/signal_keys.h"
 #include "api/submit.h"
+#include "maily/sends/v1/commands.pb.h"
 #include "schemas/keys.h"
+#include "schemas/sealed.h"
 #include "streams/command/command.h"
 #include "streams/observe/logging.h"
 #include "streams/observe/metrics.h"
@@ -160,10 +163,41 @@ void CountFate(Provider provider, Fate fate, Tally& tally) {
   Metered().results[static_cast<size_t>(provider)][static_cast<size_t>(fate)].Add();
 }
 
+// Notices that are not known here, as commands. What stands in them may name anyone: it is sealed as signals of readers are.
+void AddStrange(std::span<const esp::Notice> strange, const std::string& provider, const keyring::SubjectKey& key, Entropy& entropy,
+                std::vector<inbound::Command>& commands) {
+  for (const esp::Notice& notice : strange) {
+    sends::v1::KeepNotice kept;
+    kept.set_provider(provider);
+    kept.set_kind(notice.cls.empty() ? notice.type : notice.type + "/" + notice.cls);
+    kept.set_notice(notice.raw);
+    gateway::Order order = gateway::PlainOrder(kept, schema::HomeKey(kPlatformTenant));
+    order.natural_key = fmt::format("webhook/{}/{}", provider, notice.dedup_id);
+    schema::SealPersonal(kept, kPlatformTenant, key, entropy);
+    order.payload = kept.SerializeAsString();
+    commands.push_back({kPlatformTenant, std::move(order)});
+  }
+}
+
+// Submits them all and answers. The first `known` of the commands are news of sends.
+void SubmitAndAnswer(Post post, const std::vector<inbound::Command>& commands, size_t known, Tally tally) {
+  const auto api = post.call.api;
+  const TraceId trace = post.call.request.trace_id;
+  const std::string actor = fmt::format("webhook/{}", esp::ProviderName(post.provider));
+  SubmitNews(*api, commands, actor, trace, [post = std::move(post), known, tally](const Verdicts& verdicts) mutable {
+    for (size_t i = 0; i < verdicts.size(); ++i) {
+      const Fate fate = FateOf({&verdicts[i], 1});
+      CountFate(post.provider, i < known || fate == Fate::kUnavailable ? fate : Fate::kNothing, tally);
+    }
+    AnswerTaken(post, tally);
+  });
+}
+
 // Kept out of the answer until all is durable.
 void Take(Post post, const esp::Elements& elements) {
   Tally tally;
   std::vector<inbound::Command> commands;
+  std::vector<esp::Notice> strange;
   const std::string provider = esp::ProviderName(post.provider);
   const auto& meters = Metered();
   for (const auto& [position, notice] : elements) {
@@ -178,9 +212,9 @@ void Take(Post post, const esp::Elements& elements) {
     meters.notices[static_cast<size_t>(post.provider)][static_cast<size_t>(notice->kind)].Add();
     if (notice->kind == Kind::kUnknown) {
       ++tally.unknown;
-      StrangeLog().Log(post.clock(), Level::kWarn, "webhooks have elements that cannot be taken", provider,
+      StrangeLog().Log(post.clock(), Level::kWarn, "webhooks have elements that are kept as dead letters", provider,
                        fmt::format("element {}: its type '{} {}' is not known", position, notice->type, notice->cls));
-      CountFate(post.provider, Fate::kNothing, tally);
+      strange.push_back(*notice);
       continue;
     }
     auto meaning = inbound::InterpretNotice(*notice, post.call.api->parts.inbound);
@@ -197,12 +231,21 @@ void Take(Post post, const esp::Elements& elements) {
       commands.push_back(std::move(meaning->commands.front()));
     }
   }
+  const size_t known = commands.size();
+  if (strange.empty()) return SubmitAndAnswer(std::move(post), commands, known, tally);
   const auto api = post.call.api;
-  const TraceId trace = post.call.request.trace_id;
-  SubmitNews(*api, commands, "webhook/" + provider, trace, [post = std::move(post), tally](const Verdicts& verdicts) mutable {
-    for (const gateway::Verdict& verdict : verdicts) CountFate(post.provider, FateOf({&verdict, 1}), tally);
-    AnswerTaken(post, tally);
-  });
+  std::string subject = SignalSubject(post.clock().Now());
+  api->gateway.subject_keys().Get(
+      kPlatformTenant, {std::move(subject)},
+      [post = std::move(post), provider, strange = std::move(strange), commands = std::move(commands), known, tally](auto keys) mutable {
+        if (!keys) {
+          observe::Log(Level::kError, "a webhook cannot be taken now", {{"provider", provider}, {"error", keys.error()}});
+          CountFate(post.provider, Fate::kUnavailable, tally);
+          return AnswerTaken(post, tally);
+        }
+        AddStrange(strange, provider, keys->front(), post.call.api->parts.entropy, commands);
+        SubmitAndAnswer(std::move(post), commands, known, tally);
+      });
 }
 
 // A GET of the URL that SNS gave subscribes; SNS asks again if it is not told so.

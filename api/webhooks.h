@@ -5,7 +5,8 @@
 //   400  the body is not what the provider documents; 413 over esp::kBodyBytesMax
 //   404  no such provider, or nothing is set for it
 //   503  not durable, or a certificate cannot be had now: the provider comes again, which is harmless
-//   200  all is durable. Notices of types that are not known here, and those that cannot be read, are counted and named in the log
+//   200  all is durable. Notices of types that are not known here are kept, sealed, as dead letters (code "unknown_notice"); elements that
+//        cannot be read are counted, and named in the log
 // Mailgun's signature does not cover the event: its token is good for one, as the journal says, after a restart and in every process
 // (kept 24 h, far longer than a signature is taken). Until that is decided nothing is taken: 503.
 // A notice that comes again, or by another way, is one event within 24 h: its command's natural key is of the send and the news.

@@ -108,6 +108,18 @@ TEST_F(WebhooksTest, WhatBecomesOfEachIsSaid) {
   const Said strange = Bring(R"({"RecordType":"Tomorrow"})");
   EXPECT_EQ(strange.status, 200);
   EXPECT_EQ(strange.body["unknown"], 1) << strange.body;
+  EXPECT_EQ(Bring(R"({"RecordType":"Tomorrow"})").status, 200);
+  // It came twice, and is one dead letter, of no tenant of theirs.
+  const auto letters = [this] {
+    return world_.views
+        ->Query("dead_letters_of_all",
+                {{"after_partition", sql::Value::Integer(-1)}, {"after", sql::Value::Integer(-1)}, {"limit", sql::Value::Integer(10)}})
+        .value();
+  };
+  EXPECT_TRUE(world_.Until([&] { return !letters().empty(); }));
+  ASSERT_EQ(letters().size(), 1U);
+  EXPECT_EQ(letters().at(0, "code").bytes, "unknown_notice");
+  EXPECT_EQ(letters().at(0, "reason").bytes, "postmark tells of 'Tomorrow', which is not known here");
   const Said unreadable = Bring(R"({"RecordType":"Bounce"})");
   EXPECT_EQ(unreadable.status, 200);
   EXPECT_EQ(unreadable.body["unreadable"], 1) << unreadable.body;

@@ -9,6 +9,7 @@
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/sends/decide.h"
 #include "processors/sends/evolve.h"
+#include "processors/sends/foreign.h"
 #include "processors/sends/slices.h"
 #include "schemas/types.h"
 
@@ -23,6 +24,7 @@ task::Noun Row() {
       .Decides<v1::ResolveUnknown>(Decide)
       .Decides<v1::RecordNotice>(Decide)
       .Decides<v1::ReclassifyBounce>(Decide)
+      .Decides<v1::KeepNotice>(Decide)
       .Reacts<campaigns::v1::RunStateChanged>(React)
       .Evolves<campaigns::v1::AudiencePlanned>(Evolve)
       .Evolves<campaigns::v1::RunStateChanged>(Evolve)

@@ -11,7 +11,7 @@ namespace maily::journal {
 
 // Type number 4 among the events. Coordinates, actor, key and trace stand in the decision that carries it.
 struct CommandRejected {
-  std::string code;      // "unknown_type", "malformed", "wrong_partition", "failed", "unreadable", "poison"
+  std::string code;      // "unknown_type", "malformed", "wrong_partition", "failed", "unreadable", "poison"; or a decider's own
   std::string reason;    // a sentence
   std::string build;     // of the process that rejected it
   uint16_t type = 0;     // the command's; 0 = unreadable

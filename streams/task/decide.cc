@@ -87,6 +87,13 @@ void Context::Refuse(Outcome outcome, std::string_view code, std::string_view me
   Answer("message", message);
 }
 
+void Context::Reject(std::string_view code, std::string_view reason) {
+  MAILY_CHECK(engine_->made_.empty(), "{} rejected after it emitted", engine_->pipeline_.nouns()[noun_].name());
+  MAILY_CHECK(command_ != nullptr, "{} rejected what is no command", engine_->pipeline_.nouns()[noun_].name());
+  refused_ = true;
+  rejection_ = {std::string(code), std::string(reason)};
+}
+
 void Context::Answer(std::string_view name, std::string_view text) {
   AppendMember(engine_->answer_, name);
   AppendJsonString(engine_->answer_, text);
@@ -177,6 +184,7 @@ void Engine::Open(TenantId tenant, Instant now) {
   context_.trace_ = {};
   context_.outcome_ = Outcome::kDone;
   context_.refused_ = false;
+  context_.rejection_.reset();
   cache_.Begin();
 }
 
@@ -319,6 +327,10 @@ Engine::Decided Engine::Command(const command::Received& received, Instant now, 
     if (!decider.row->decide(context_, command.payload)) {
       UndoAll();
       return RejectOpen(command, received.at, now, "malformed", "the payload is not a message of its type", draft);
+    }
+    if (const auto rejection = context_.rejection_) {
+      UndoAll();
+      return RejectOpen(command, received.at, now, rejection->code, rejection->reason, draft);
     }
     decision.outcome = context_.outcome_;
     if (Close(decision, now, draft)) return {decision.outcome, answer_};

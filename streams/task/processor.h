@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -99,6 +100,9 @@ class Context {
   }
   // A business "no": nothing was emitted, the caller gets the outcome with a stable code and a sentence.
   void Refuse(journal::Outcome outcome, std::string_view code, std::string_view message);
+  // Nobody can decide this command yet: nothing was emitted, and it is kept with its bytes as a dead letter, with a stable code and a
+  // sentence. Of commands, not of slices and timers.
+  void Reject(std::string_view code, std::string_view reason);
   // Adds a member to the answer's JSON object.
   void Answer(std::string_view name, std::string_view text);
   void Answer(std::string_view name, uint64_t number);
@@ -134,6 +138,11 @@ class Context {
   size_t noun_ = 0;
   journal::Outcome outcome_ = journal::Outcome::kDone;
   bool refused_ = false;
+  struct Rejection {
+    std::string code;
+    std::string reason;
+  };
+  std::optional<Rejection> rejection_;
 };
 
 // How a slice ended.

@@ -230,6 +230,9 @@ def run(world):
     became(sent_to_sns(sns.envelope(ses_event("Tomorrow", stays, message_id[stays], path[stays]))), unknown=1, nothing=1)
     became(sent_to_sns(sns.envelope(ses_event("Bounce", stays, "<foreign@shop.example>", "news@shop.example", **bounced(stays)))), quarantined=1)
 
+    letters = wait_for("what is not known is kept", lambda: api.ok("GET", "/v1/deadletters")["items"], 20, world.server)
+    check([letter["code"] for letter in letters] == ["unknown_notice"] and "'Tomorrow'" in letters[0]["reason"], letters)
+
     # SendGrid: what it says of a complaint has no Message-ID; the mail's own argument names the send.
     spam = {"event": "spamreport", "email": sg_spam, "timestamp": 1772359201, "sg_event_id": "e2", **told_sendgrid[sg_spam]}
     out = {"event": "group_unsubscribe", "email": sg_left, "timestamp": 1772359202, "sg_event_id": "e3", **told_sendgrid[sg_left]}
