@@ -54,7 +54,7 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
 pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)
-pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
+find_library(MAILY_JEMALLOC libjemalloc_pic.a REQUIRED)
 pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka)
 pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
@@ -103,6 +103,17 @@ function(maily_header_library NAME)
   target_link_libraries(maily_${NAME} INTERFACE fmt::fmt Threads::Threads ${A_DEPS})
 endfunction()
 
+# jemalloc, with its calls of the clock led past libraries that fake it: streams/base/allocator_system.cc says why.
+set(MAILY_ALLOCATOR ${CMAKE_BINARY_DIR}/libmaily_jemalloc.a)
+add_custom_command(OUTPUT ${MAILY_ALLOCATOR}
+  COMMAND ${CMAKE_OBJCOPY} --redefine-sym clock_gettime=maily_allocator_clock_gettime --redefine-sym pthread_cond_init=maily_allocator_cond_init
+          ${MAILY_JEMALLOC} ${MAILY_ALLOCATOR}
+  DEPENDS ${MAILY_JEMALLOC} VERBATIM)
+add_custom_target(maily_allocator_archive DEPENDS ${MAILY_ALLOCATOR})
+add_library(maily_allocator STATIC ${CMAKE_SOURCE_DIR}/streams/base/allocator_system.cc)
+add_dependencies(maily_allocator maily_allocator_archive)
+target_link_libraries(maily_allocator PUBLIC -Wl,--whole-archive ${MAILY_ALLOCATOR} -Wl,--no-whole-archive Threads::Threads ${CMAKE_DL_LIBS} m)
+
 function(maily_program NAME)
   cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
   list(TRANSFORM A_DEPS REPLACE "^maily::" "maily_")
@@ -110,7 +121,7 @@ function(maily_program NAME)
   maily_target(${NAME})
   target_link_libraries(${NAME} PRIVATE fmt::fmt Threads::Threads ${A_DEPS})
   if(NOT MAILY_SANITIZE)  # sanitizers bring an allocator of their own
-    target_link_libraries(${NAME} PRIVATE PkgConfig::JEMALLOC)
+    target_link_libraries(${NAME} PRIVATE maily_allocator)
   endif()
   target_precompile_headers(${NAME} REUSE_FROM maily_pch_std)
 endfunction()
