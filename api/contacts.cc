@@ -1,5 +1,7 @@
 // Contacts: who they are, what they were sent, what they did.
 #include "api/body.h"
+#include "api/contact_gone.h"
+#include "api/contact_json.h"
 #include "api/handlers.h"
 #include "api/read.h"
 #include "api/submit.h"
@@ -12,6 +14,8 @@ using gateway::Registry;
 using nlohmann::json;
 
 constexpr Duration kListWait = Seconds(2);
+constexpr size_t kTagsMax = 100;  // more are refused (contacts::kTagsMax)
+constexpr size_t kProofBytesMax = 2'000;
 
 void ReadAttributes(Body& body, const Registry& registry, contacts::v1::UpsertContact& command) {
   const json* attributes = body.Object("attributes");
@@ -72,6 +76,8 @@ void Upsert(Call call, Body& body, std::shared_ptr<const Registry> registry) {
   const auto address = body.Email("email");
   ReadAttributes(body, *registry, command);
   ReadLists(body, command);
+  if (const auto tags = body.Texts("tags", kTagsMax)) command.mutable_tags()->Assign(tags->begin(), tags->end());
+  if (const auto proof = body.Text("consent_proof", kProofBytesMax)) command.set_consent_proof(*proof);
   if (!body.Accepted(call)) return;
   const auto keys = KeysOf(call);
   if (!keys) return Refuse(call, keys.error());
@@ -93,7 +99,20 @@ void Upsert(Call call, Body& body, std::shared_ptr<const Registry> registry) {
   });
 }
 
-// Personal values are kept as text; `registry` gives them their types back.
+// What happened to a contact, the newest first.
+void ListNewest(Call call, std::string query, std::string key) {
+  Executor& blocking = call.api->blocking();
+  blocking.Post([call = std::move(call), query = std::move(query), key = std::move(key)]() mutable {
+    const auto id = IdParam(call);
+    const auto erased = id ? FindErased(call, *id) : Result<std::optional<Json>>(std::nullopt);
+    if (erased && *erased) return Refuse(call, GoneProblem());
+    ListOf(std::move(call), "contact", "contact_id",
+           {.query = std::move(query), .key = {std::move(key)}, .key_parameters = {"before"}, .first = {Value::Integer(INT64_MAX)}});
+  });
+}
+
+}  // namespace
+
 Json ContactJson(const Registry& registry, const Rows& rows, size_t row) {
   Json out;
   out["id"] = CellJson("contact_id", rows.at(row, "contact_id"));
@@ -106,13 +125,14 @@ Json ContactJson(const Registry& registry, const Rows& rows, size_t row) {
     attributes[name] = value.is_string() ? Json(gateway::AttributeToJson(registry, name, value.get<std::string>())) : value;
   }
   out["attributes"] = std::move(attributes);
+  const Json tags = Json::parse(rows.at(row, "tags").bytes, nullptr, false);
+  out["tags"] = tags.is_array() ? tags : Json::array();
   for (const char* column : {"source", "created_at_us", "changed_at_us", "unsubscribed_at_us", "suppressed_reason", "suppressed_at_us"}) {
     out[MemberOf(column)] = CellJson(column, rows.at(row, column));
   }
   return out;
 }
 
-// `then` with what is registered; with nothing if the read models are too far behind to know: reads go on.
 void WithTypes(Call call, std::move_only_function<void(Call call, const std::shared_ptr<const Registry>& registry)> then) {
   gateway::Gateway& gateway = call.api->gateway;
   const TenantId tenant = call.caller.tenant;
@@ -121,14 +141,6 @@ void WithTypes(Call call, std::move_only_function<void(Call call, const std::sha
         then(std::move(call), registry ? *registry : std::make_shared<const Registry>(std::vector<tenants::v1::AttributeDefinition>()));
       });
 }
-
-// What happened to a contact, the newest first.
-void ListNewest(Call call, std::string query, std::string key) {
-  ListOf(std::move(call), "contact", "contact_id",
-         {.query = std::move(query), .key = {std::move(key)}, .key_parameters = {"before"}, .first = {Value::Integer(INT64_MAX)}});
-}
-
-}  // namespace
 
 void UpsertContact(Call call) {
   auto body = std::make_unique<Body>(call);
@@ -151,14 +163,15 @@ void ListContacts(Call call) {
 }
 
 void ShowContact(Call call) {
-  WithTypes(std::move(call), [](Call typed, const std::shared_ptr<const Registry>& registry) {
-    Show(std::move(typed), "contact", "contact_id", "contact",
-         [registry](Call& c, const Rows& found, const Parameter& which) -> Result<Json> {
-           MAILY_TRY(const Rows lists, QueryOwn(c, "lists_of_contact", {which}));
-           Json body = ContactJson(*registry, found, 0);
-           body["lists"] = RowsJson(lists, "list_id");
-           return body;
-         });
+  const auto id = IdParam(call);
+  if (!id) return Refuse(call, NoSuch("contact"));
+  WithTypes(std::move(call), [id = *id](Call typed, const std::shared_ptr<const Registry>& registry) {
+    ReadOfContact(std::move(typed), id, "contact", [id, registry](Call& c, const Rows& found) -> Result<Json> {
+      MAILY_TRY(const Rows lists, QueryOwn(c, "lists_of_contact", {{"contact_id", Number(id)}}));
+      Json body = ContactJson(*registry, found, 0);
+      body["lists"] = RowsJson(lists, "list_id");
+      return body;
+    });
   });
 }
 

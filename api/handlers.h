@@ -53,6 +53,14 @@ void ActivateDomain(Call call);
 void CheckSendingDomain(Call call);
 void RemoveDomain(Call call);
 
+// contact_changes.cc
+void PatchContact(Call call);
+void EraseContact(Call call);
+void ShowErasure(Call call);
+// contact_timeline.cc, contact_export.cc
+void ShowContactTimeline(Call call);
+void ExportContact(Call call);
+
 // contacts.cc
 void UpsertContact(Call call);
 void ListContacts(Call call);

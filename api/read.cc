@@ -20,8 +20,30 @@ std::string Hex(std::string_view bytes) {
 // "at_us", "created_at_us", …: microseconds since 1970.
 bool IsTime(std::string_view column) { return column == "at_us" || column.ends_with("_at_us"); }
 
-// What is read is answered on the blocking executor; `answer` gets the headers that ?min= asks for.
-using AnswerFn = std::move_only_function<void(Call& call, http::Headers headers)>;
+// What a cursor is signed for: the query and all that does not change from page to page.
+std::string LabelOf(const Paging& paging) {
+  std::string label = paging.query + "?";
+  for (const Parameter& one : paging.fixed) {
+    if (!label.ends_with('?')) label += '/';
+    label += one.value.type == sql::Type::kInteger ? std::to_string(one.value.integer) : one.value.bytes;
+  }
+  return label;
+}
+
+Json ItemsOf(const Paging& paging, const RowPage& page) {
+  Json items = Json::array();
+  for (size_t row = 0; row < page.count; ++row)
+    items.push_back(paging.row ? paging.row(page.rows, row) : RowJson(page.rows, row, paging.id_column));
+  return {{"items", std::move(items)}};
+}
+
+void AnswerRead(Call& call, const Result<Json>& body, http::Headers headers) {
+  if (!body) return Refuse(call, body.error(), std::move(headers));  // a 404 too says whether the view is fresh
+  Answer(call, 200, *body, std::move(headers));
+}
+
+}  // namespace
+
 void AnswerFresh(Call call, std::string_view query, AnswerFn answer) {
   Executor& blocking = call.api->blocking();
   const auto min = call.request.Query("min");
@@ -49,30 +71,6 @@ void AnswerFresh(Call call, std::string_view query, AnswerFn answer) {
                            answer(call, std::move(headers));
                          });
 }
-
-// What a cursor is signed for: the query and all that does not change from page to page.
-std::string LabelOf(const Paging& paging) {
-  std::string label = paging.query + "?";
-  for (const Parameter& one : paging.fixed) {
-    if (!label.ends_with('?')) label += '/';
-    label += one.value.type == sql::Type::kInteger ? std::to_string(one.value.integer) : one.value.bytes;
-  }
-  return label;
-}
-
-Json ItemsOf(const Paging& paging, const RowPage& page) {
-  Json items = Json::array();
-  for (size_t row = 0; row < page.count; ++row)
-    items.push_back(paging.row ? paging.row(page.rows, row) : RowJson(page.rows, row, paging.id_column));
-  return {{"items", std::move(items)}};
-}
-
-void AnswerRead(Call& call, const Result<Json>& body, http::Headers headers) {
-  if (!body) return Refuse(call, body.error(), std::move(headers));  // a 404 too says whether the view is fresh
-  Answer(call, 200, *body, std::move(headers));
-}
-
-}  // namespace
 
 std::string MemberOf(std::string_view column, std::string_view id_column) {
   if (column == id_column) return "id";

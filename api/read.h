@@ -34,6 +34,10 @@ Result<Rows> QueryOwn(Call& call, std::string_view name, std::vector<Parameter> 
 // The kNotFound of which NoSuch is the problem.
 Error Missing(std::string_view what);
 
+// Waits as ?min= asks for the group of `query` ("" = every group), then lets `answer` answer, on the blocking executor, with these headers.
+using AnswerFn = std::move_only_function<void(Call& call, http::Headers headers)>;
+void AnswerFresh(Call call, std::string_view query, AnswerFn answer);
+
 // Waits as ?min= asks for the group of `query`, then answers with what `read` gives, which runs on the blocking executor.
 using ReadFn = std::move_only_function<Result<Json>(Call& call)>;
 void Read(Call call, std::string_view query, ReadFn read);

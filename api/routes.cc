@@ -11,7 +11,7 @@ namespace {
 
 using gateway::Scope;
 using http::Method;
-constexpr Method kGet = Method::kGet, kPost = Method::kPost, kPut = Method::kPut, kDelete = Method::kDelete;
+constexpr Method kGet = Method::kGet, kPost = Method::kPost, kPut = Method::kPut, kPatch = Method::kPatch, kDelete = Method::kDelete;
 
 constexpr RouteRow kRoutes[] = {
     // Tenants: the platform's operator makes them, each sets itself up.
@@ -45,6 +45,17 @@ constexpr RouteRow kRoutes[] = {
      R"({"email":"ann@example.com","attributes":{"first_name":"Ann"},"lists":[1]})", UpsertContact},
     {kGet, "/v1/contacts", Scope::kRead, "List contacts, or find one by its address", "contacts", "?email=ann%40example.com", ListContacts},
     {kGet, "/v1/contacts/{id}", Scope::kRead, "Show a contact", "contact", "", ShowContact},
+    {kPatch, "/v1/contacts/{id}", Scope::kWrite, "Merge into a contact: absent stays, null removes", "PatchContact",
+     R"({"attributes":{"plan":"pro","trial_ends":null},"add_tags":["vip"],"remove_tags":["trial"]})", PatchContact, size_t{64} << 10},
+    {kDelete, "/v1/contacts/{id}", Scope::kWrite, "Erase a person: the keys of all that is known are destroyed; 202 with a receipt",
+     "EraseContact", "", EraseContact},
+    {kPost, "/v1/contacts/{id}:erase", Scope::kWrite, "The same", "EraseContact", "", EraseContact},
+    {kGet, "/v1/contacts/{id}/erasure", Scope::kRead,
+     "The receipt of an erasure: where it stands in the journal, and whether the keys are gone", "erased_contact", "", ShowErasure},
+    {kGet, "/v1/contacts/{id}/timeline", Scope::kRead, "Everything that happened to a contact, the newest first", "timeline_of_contact", "",
+     ShowContactTimeline},
+    {kGet, "/v1/contacts/{id}/export", Scope::kRead,
+     "All that is known of a contact, to give to the person; as JSON, or a page (format=html)", "contact", "?format=html", ExportContact},
     {kGet, "/v1/contacts/{id}/sends", Scope::kRead, "What was sent to a contact, or why not", "sends_of_contact", "", ListContactSends},
     {kGet, "/v1/contacts/{id}/engagements", Scope::kRead, "What a contact did", "engagements_of_contact", "", ListContactEngagements},
     {kPost, "/v1/imports", Scope::kWrite, "Import contacts from CSV; 202 and the job, whose Location tells how it ends", "ImportContacts",

@@ -26,6 +26,8 @@ enum class As {
   kSwitch,
   kList,
   kAttach,  // kList of attachments
+  kPairs,   // kList of name=value; a value that is JSON is that, any other a string
+  kNames,   // kList of names, each of which becomes null
   kFileText,
   kWhole,
   kWho,      // kText; @example.com becomes the member "domain"
@@ -48,6 +50,7 @@ struct Row {
   const char* path;
   std::vector<Field> fields;
   int (*print)(const Common& common, const HttpAnswer& answer) = PrintAnswer;  // gives the exit code
+  const char* confirm = nullptr;                                               // what is asked before; null = nothing
 };
 
 // A line a rule; whether all of them hold is the exit code.
@@ -64,6 +67,13 @@ int PrintCheck(const Common& common, const HttpAnswer& answer) {
     }
   }
   return parsed.value("passed", false) ? kExitOk : kExitDifference;
+}
+
+// The body as it came, for a file.
+int PrintBody(const Common& common, const HttpAnswer& answer) {
+  if (answer.status != 200) return PrintAnswer(common, answer);
+  std::printf("%s\n", answer.body.c_str());
+  return kExitOk;
 }
 
 // The entries as a table; whether there are any is the exit code.
@@ -148,6 +158,48 @@ const std::vector<Row>& Rows() {
        "GET",
        "/v1/contacts",
        {{"email", "email", As::kQuery, true, "its address"}}},
+      {"contact",
+       "set",
+       "maily contact set 281474976710657 plan=pro age=30 zip='\"007\"' --tag vip (a value that is JSON is that: quote a string of digits)",
+       "PATCH",
+       "/v1/contacts/{id}",
+       {kId,
+        {"attributes", "attributes", As::kPairs, false, "NAME=VALUE, of each attribute that changes; others stay"},
+        {"--tag", "add_tags", As::kList, false, "a tag to add; repeat it for more"},
+        {"--untag", "remove_tags", As::kList, false, "a tag to take off; repeat it for more"}}},
+      {"contact",
+       "unset",
+       "maily contact unset 281474976710657 trial_ends",
+       "PATCH",
+       "/v1/contacts/{id}",
+       {kId, {"attributes", "attributes", As::kNames, true, "names of attributes to remove"}}},
+      {"contact",
+       "erase",
+       "maily contact erase 281474976710657 --yes (for good: the keys of all that is known of the person are destroyed)",
+       "DELETE",
+       "/v1/contacts/{id}",
+       {kId},
+       PrintAnswer,
+       "This erases a person for good. Go on?"},
+      {"contact",
+       "erasure",
+       "maily contact erasure 281474976710657 (the receipt: where it stands in the journal, and whether the keys are gone)",
+       "GET",
+       "/v1/contacts/{id}/erasure",
+       {kId}},
+      {"contact",
+       "timeline",
+       "maily contact timeline 281474976710657 (everything that happened to a person, newest first)",
+       "GET",
+       "/v1/contacts/{id}/timeline",
+       {kId, kSize, kPage}},
+      {"contact",
+       "export",
+       "maily contact export 281474976710657 --format html > ann.html (all that is known, to give to the person)",
+       "GET",
+       "/v1/contacts/{id}/export",
+       {kId, {"--format", "format", As::kQuery, false, "json, the default, or html"}},
+       PrintBody},
       {"contact", "list", "maily contact list --page-size 50", "GET", "/v1/contacts", {kSize, kPage}},
       {"list", "create", "maily list create customers", "POST", "/v1/lists", {{"name", "name", As::kText, true, "its name"}}},
       {"list", "list", "maily list list", "GET", "/v1/lists", {kSize, kPage}},
@@ -360,6 +412,15 @@ int Run(const Common& common, const Row& row, const Values& values) {
         if (equals != std::string::npos) attachment["file_name"] = one.substr(equals + 1);
         body[field.member].push_back(std::move(attachment));
       }
+    } else if (field.as == As::kPairs) {
+      for (const std::string& one : values.lists[i]) {
+        const size_t equals = one.find('=');
+        if (equals == std::string::npos || equals == 0) return PrintError(common, Fail(Code::kInvalid, "\"{}\" is not NAME=VALUE", one));
+        const json value = json::parse(one.substr(equals + 1), nullptr, false);
+        body[field.member][one.substr(0, equals)] = value.is_discarded() ? json(one.substr(equals + 1)) : value;
+      }
+    } else if (field.as == As::kNames) {
+      for (const std::string& one : values.lists[i]) body[field.member][one] = nullptr;
     } else if (text.empty()) {
       continue;
     } else if (field.as == As::kPath) {
@@ -387,7 +448,9 @@ int Run(const Common& common, const Row& row, const Values& values) {
     }
   }
   if (values.dry_run) query += query.empty() ? "?dry_run=true" : "&dry_run=true";
-  const bool has_body = std::string_view(row.method) == "POST" || std::string_view(row.method) == "PUT";
+  if (row.confirm != nullptr && !values.dry_run && !Confirm(common, row.confirm)) return kExitRefused;
+  const std::string_view method = row.method;
+  const bool has_body = method == "POST" || method == "PUT" || method == "PATCH";
   auto answer =
       Ask(*server, row.method, path + query, !whole.empty() ? whole : (has_body ? body.dump() : ""), has_body ? "application/json" : "");
   if (!answer) return PrintError(common, answer.error());
@@ -569,7 +632,7 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
       CLI::Option* option = nullptr;
       if (field.as == As::kSwitch) {
         option = sub->add_flag_callback(field.name, [values, i] { values->switches[i] = 1; }, field.help);
-      } else if (field.as == As::kList || field.as == As::kAttach) {
+      } else if (field.as == As::kList || field.as == As::kAttach || field.as == As::kPairs || field.as == As::kNames) {
         option = sub->add_option(field.name, values->lists[i], field.help);
       } else {
         option = sub->add_option(field.name, values->texts[i], field.help);

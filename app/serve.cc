@@ -45,6 +45,7 @@
 #include "app/stalls.h"
 #include "app/webhooks.h"
 #include "processors/effects/clock.h"
+#include "processors/effects/erasure/eraser.h"
 #include "processors/effects/runner.h"
 #include "processors/effects/smtp/delivery.h"
 #include "processors/effects/smtp/message.h"
@@ -367,6 +368,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   run.runner = std::make_unique<effects::Runner>(*run.log, run.clock, [&run, workers](PartitionId partition, Executor& executor) {
     std::vector<std::unique_ptr<effects::Effect>> list;
     list.push_back(std::make_unique<effects::ClockEffect>(run.clock, run.entropy, executor, *run.sender, task::kTickCommand));
+    list.push_back(std::make_unique<effects::Eraser>(run.clock, run.entropy, executor, *run.disk_worker, *run.sender, *run.keyring));
     list.push_back(smtp::MakeDelivery(run.smtp[partition.value() % workers], partition));
     return list;
   });

@@ -42,6 +42,7 @@ END_TO_END = [
     ("domain_check", ["python3", "tests/e2e/domain_check.py", "--maily", RELEASE]),
     ("assets", ["python3", "tests/e2e/assets.py", "--maily", RELEASE]),
     ("suppressions", ["python3", "tests/e2e/suppressions.py", "--maily", RELEASE]),
+    ("contacts", ["python3", "tests/e2e/contacts.py", "--maily", RELEASE]),
     ("segments", ["python3", "tests/e2e/segments.py", "--maily", RELEASE]),
     ("liquid", ["python3", "tests/e2e/liquid_mails.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),

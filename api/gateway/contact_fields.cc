@@ -157,9 +157,14 @@ Result<void> AttributeFromJson(const Registry& registry, std::string_view name, 
   if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) {
     return Fail(Code::kInvalid, "the number is too large");
   }
+  // The reader of JSON has made a floating-point number of a whole one that does not fit 64 bits.
+  if (known == nullptr && value.is_number_float() && std::abs(value.get<double>()) >= 0x1p63) {
+    return Fail(Code::kInvalid, "the number is too large to be kept exactly; send it as a string");
+  }
   if (value.is_string()) MAILY_TRY_VOID(CheckText(value.get_ref<const std::string&>()));
   if (personal) {
     attribute.set_text(value.is_string() ? value.get<std::string>() : value.dump());
+    if (known == nullptr && !value.is_string()) attribute.set_literal(true);
   } else if (type == tenants::v1::INTEGER) {
     attribute.set_integer(value.get<int64_t>());
   } else if (type == tenants::v1::NUMBER) {
@@ -172,6 +177,31 @@ Result<void> AttributeFromJson(const Registry& registry, std::string_view name, 
   return Ok();
 }
 
+namespace {
+
+using Attributes = google::protobuf::RepeatedPtrField<Attribute>;
+
+// The personal ones, for a digest; `ids` holds what `fields` point into.
+void AddPersonal(const Attributes& attributes, const Registry& registry, std::vector<std::string>& ids,
+                 std::vector<std::pair<std::string_view, std::string_view>>& fields) {
+  ids.reserve(2 * static_cast<size_t>(attributes.size()));
+  for (const Attribute& attribute : attributes) {
+    if (attribute.value_case() != Attribute::kText || !IsPersonal(registry, attribute.name())) continue;
+    const std::string_view id = ids.emplace_back(schema::AttributeFieldId(attribute.name()));
+    // 7 and "7" differ.
+    fields.emplace_back(id, attribute.literal() ? std::string_view(ids.emplace_back('\x01' + attribute.text())) : attribute.text());
+  }
+}
+
+void SealAttributes(Attributes& attributes, const Registry& registry, TenantId tenant, const keyring::SubjectKey& key, Entropy& entropy) {
+  for (Attribute& attribute : attributes) {
+    if (attribute.value_case() != Attribute::kText || !IsPersonal(registry, attribute.name())) continue;
+    attribute.set_sealed(schema::Seal(tenant, key, schema::AttributeFieldId(attribute.name()), attribute.text(), entropy));
+  }
+}
+
+}  // namespace
+
 void Identify(UpsertContact& command, const Registry& registry, const schema::Address& address, const keyring::TenantKeys& keys) {
   Identify(command, registry, address, schema::ContactKey(keys, address.normalised), schema::DomainKey(keys, address.domain), keys);
 }
@@ -182,24 +212,32 @@ void Identify(UpsertContact& command, const Registry& registry, const schema::Ad
   thread_local std::vector<std::pair<std::string_view, std::string_view>> fields;
   ids.clear();
   fields.clear();
-  ids.reserve(static_cast<size_t>(command.attributes_size()));
   fields.emplace_back("address", address.normalised);
-  for (const Attribute& attribute : command.attributes()) {
-    if (attribute.value_case() != Attribute::kText || !IsPersonal(registry, attribute.name())) continue;
-    fields.emplace_back(ids.emplace_back(schema::AttributeFieldId(attribute.name())), attribute.text());
-  }
+  AddPersonal(command.attributes(), registry, ids, fields);
   command.set_personal_digest(schema::PersonalDigest(keys, contact_key, fields));
   command.set_contact_key(std::move(contact_key));
   command.set_domain_key(std::move(domain_key));
   command.set_address(address.spelled);
 }
 
+void Identify(contacts::v1::PatchContact& command, const Registry& registry, std::string_view contact_key,
+              const keyring::TenantKeys& keys) {
+  std::vector<std::string> ids;
+  std::vector<std::pair<std::string_view, std::string_view>> fields;
+  AddPersonal(command.attributes(), registry, ids, fields);
+  if (!fields.empty()) command.set_personal_digest(schema::PersonalDigest(keys, contact_key, fields));
+}
+
 void Seal(UpsertContact& command, const Registry& registry, TenantId tenant, const keyring::SubjectKey& key, Entropy& entropy) {
   command.set_address(schema::Seal(tenant, key, "address", command.address(), entropy));
-  for (Attribute& attribute : *command.mutable_attributes()) {
-    if (attribute.value_case() != Attribute::kText || !IsPersonal(registry, attribute.name())) continue;
-    attribute.set_sealed(schema::Seal(tenant, key, schema::AttributeFieldId(attribute.name()), attribute.text(), entropy));
-  }
+  if (!command.consent_proof().empty())
+    command.set_consent_proof(schema::Seal(tenant, key, "consent_proof", command.consent_proof(), entropy));
+  SealAttributes(*command.mutable_attributes(), registry, tenant, key, entropy);
+}
+
+void Seal(contacts::v1::PatchContact& command, const Registry& registry, TenantId tenant, const keyring::SubjectKey& key,
+          Entropy& entropy) {
+  SealAttributes(*command.mutable_attributes(), registry, tenant, key, entropy);
 }
 
 }  // namespace maily::gateway

@@ -56,8 +56,13 @@ void Identify(contacts::v1::UpsertContact& command, const Registry& registry, co
 void Identify(contacts::v1::UpsertContact& command, const Registry& registry, const schema::Address& address, std::string contact_key,
               std::string domain_key, const keyring::TenantKeys& keys);
 
-// Closes the address and every personal attribute.
+// Fills personal_digest, where a personal attribute is given. Call it with all attributes set, the personal ones as text.
+void Identify(contacts::v1::PatchContact& command, const Registry& registry, std::string_view contact_key, const keyring::TenantKeys& keys);
+
+// Closes the address, the proof of consent and every personal attribute.
 void Seal(contacts::v1::UpsertContact& command, const Registry& registry, TenantId tenant, const keyring::SubjectKey& key,
           Entropy& entropy);
+// Closes every personal attribute.
+void Seal(contacts::v1::PatchContact& command, const Registry& registry, TenantId tenant, const keyring::SubjectKey& key, Entropy& entropy);
 
 }  // namespace maily::gateway

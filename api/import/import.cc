@@ -374,6 +374,8 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
         const size_t colon = own.find(": ");
         RejectRow(row.line, "", colon == std::string::npos ? member("code") : own.substr(0, colon),
                   colon == std::string::npos ? member("message") : own.substr(colon + 2));
+      } else if (result == 'e') {  // the person was erased
+        counts_.set_skipped(counts_.skipped() + 1);
       } else if (row.repeat) {
         counts_.set_duplicate(counts_.duplicate() + 1);
       } else if (result == 'c') {

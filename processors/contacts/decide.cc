@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "maily/contacts/v1/events.pb.h"
@@ -11,6 +12,7 @@
 #include "maily/lists/v1/state.pb.h"
 #include "schemas/keys.h"
 #include "schemas/types.h"
+#include "streams/keyring/keyring.h"
 #include "streams/state/key.h"
 
 namespace maily::contacts {
@@ -58,6 +60,18 @@ bool SameValue(const Attribute& a, const Attribute& b) {
   return false;
 }
 
+using Tags = google::protobuf::RepeatedPtrField<std::string>;
+
+bool HasTag(const Tags& tags, const std::string& tag) { return std::ranges::find(tags, tag) != tags.end(); }
+
+// Ascending, each once.
+Tags Sorted(const Tags& given) {
+  Tags tags = given;
+  std::ranges::sort(tags);
+  tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
+  return tags;
+}
+
 // How one contact was decided.
 struct Upserted {
   char result = 'r';        // see ImportContacts
@@ -66,7 +80,7 @@ struct Upserted {
   std::string message{};
 };
 
-Upserted Create(task::Context& context, const v1::UpsertContact& command) {
+Upserted Create(task::Context& context, const v1::UpsertContact& command, bool readmitted) {
   const v1::ContactCounter* counter = context.view<v1::ContactCounter>().Find(state::Key(context.tenant()));
   thread_local v1::ContactCreated created;
   created.Clear();
@@ -82,12 +96,15 @@ Upserted Create(task::Context& context, const v1::UpsertContact& command) {
   created.set_personal_digest(command.personal_digest());
   *created.mutable_join_lists() = command.join_lists();
   created.set_source(command.source());
+  *created.mutable_tags() = Sorted(command.tags());
+  if (readmitted) created.set_consent_proof(command.consent_proof());
   context.Emit(created);
   return {.result = 'c', .ordinal = created.ordinal()};
 }
 
-// What differs from what is remembered.
-void Compare(const v1::UpsertContact& command, const v1::Contact& contact, v1::ContactChanged& changed) {
+// What differs from what is remembered. `Command` has attributes and a personal_digest.
+template <class Command>
+void Compare(const Command& command, const v1::Contact& contact, v1::ContactChanged& changed) {
   const auto given = LastOfEachName(command.attributes());
   const bool digest_differs = command.personal_digest() != contact.personal_digest();
   bool any_sealed = false;
@@ -108,7 +125,78 @@ void Compare(const v1::UpsertContact& command, const v1::Contact& contact, v1::C
   if (any_sealed && digest_differs) changed.set_personal_digest(command.personal_digest());
 }
 
+void CompareTags(const Tags& add, const Tags& remove, const v1::Contact& contact, v1::ContactChanged& changed) {
+  for (const std::string& tag : Sorted(add)) {
+    if (!HasTag(contact.tags(), tag)) changed.add_add_tags(tag);
+  }
+  for (const std::string& tag : Sorted(remove)) {
+    if (HasTag(contact.tags(), tag) && !HasTag(add, tag)) changed.add_remove_tags(tag);
+  }
+}
+
+bool IsTag(std::string_view tag) {
+  return !tag.empty() && tag.size() <= kTagBytesMax && std::ranges::all_of(tag, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == ':';
+  });
+}
+
 Upserted Refused(std::string_view code, std::string message) { return {'r', 0, code, std::move(message)}; }
+
+// Empty: the contact may get and lose these.
+std::string WhyNotTags(const Tags& add, const Tags& remove) {
+  if (add.size() + remove.size() > kTagsMax) return fmt::format("at most {} tags are changed at once", kTagsMax);
+  for (const Tags* tags : {&add, &remove}) {
+    for (const std::string& tag : *tags) {
+      if (!IsTag(tag)) return fmt::format("a tag has 1 to {} of a-z, 0-9, _ - . and :", kTagBytesMax);
+    }
+  }
+  return {};
+}
+
+// Of what is there and would come.
+std::optional<Upserted> WhyTooMuch(const v1::Contact& contact, const v1::ContactChanged& changed) {
+  if (contact.ByteSizeLong() + changed.ByteSizeLong() > kContactBytesMax) {
+    return Refused("contact_too_large", fmt::format("all that is remembered of a contact has at most {} bytes", kContactBytesMax));
+  }
+  if (contact.tags_size() + changed.add_tags_size() - changed.remove_tags_size() > kTagsMax) {
+    return Refused("too_many_tags", fmt::format("a contact has at most {} tags", kTagsMax));
+  }
+  return std::nullopt;
+}
+
+uint32_t NextGeneration(const task::Context& context, std::string_view contact_key) {
+  const auto* pending = context.view<v1::KeysPending>().Find(state::Key(context.tenant(), contact_key));
+  return pending == nullptr ? 1 : pending->generation() + 1;
+}
+
+// Whether what this box holds can be opened by nobody. Where there is no keyring, nobody knows.
+bool KeyIsGone(const task::Context& context, std::string_view box) {
+  KeyId key_id{};
+  if (context.keyring() == nullptr || box.size() < key_id.size()) return false;
+  std::copy_n(box.begin(), key_id.size(), reinterpret_cast<char*>(key_id.data()));
+  const auto key = context.keyring()->Find(context.tenant(), key_id);
+  return !key && key.error().code == Code::kNotFound;
+}
+
+// Somebody who was erased comes again: left out, but with new consent. The keys that were made for this are destroyed too.
+Upserted Meet(task::Context& context, const v1::UpsertContact& command, const v1::ErasedContact& erased) {
+  if (!command.consent_proof().empty()) {
+    // Sealed with a key that is destroyed, or will be: the same request seals with another one as soon as that is done.
+    const bool pending = context.view<v1::KeysPending>().Find(state::Key(context.tenant(), command.contact_key())) != nullptr;
+    if (pending || KeyIsGone(context, command.address()))
+      return Refused("erasure_under_way", "the keys of this address are being destroyed; ask again in a moment");
+    return Create(context, command, true);
+  }
+  v1::ErasedContactMet met;
+  met.set_contact_key(command.contact_key());
+  met.set_ordinal(erased.ordinal());
+  met.set_source(command.source());
+  met.set_generation(NextGeneration(context, command.contact_key()));
+  context.Emit(met);
+  return {.result = 'e',
+          .code = "erased",
+          .message = "this person was erased; only consent given anew, with its proof (consent_proof), admits them again"};
+}
 
 Upserted Upsert(task::Context& context, const v1::UpsertContact& command) {
   if (command.contact_key().size() != schema::kContactKeyBytes || command.address().empty()) {
@@ -120,8 +208,13 @@ Upserted Upsert(task::Context& context, const v1::UpsertContact& command) {
   if (command.join_lists_size() > kJoinListsMax) {
     return Refused("too_many_lists", fmt::format("a contact joins at most {} lists at once", kJoinListsMax));
   }
-  const v1::ContactRef* ref = context.view<v1::ContactRef>().Find(state::Key(context.tenant(), command.contact_key()));
-  if (ref == nullptr) return Create(context, command);
+  if (auto why = WhyNotTags(command.tags(), {}); !why.empty()) return Refused("invalid_tag", std::move(why));
+  const std::string ref_key = state::Key(context.tenant(), command.contact_key());
+  const v1::ContactRef* ref = context.view<v1::ContactRef>().Find(ref_key);
+  if (ref == nullptr) {
+    const v1::ErasedContact* erased = context.view<v1::ErasedContact>().Find(ref_key);
+    return erased == nullptr ? Create(context, command, false) : Meet(context, command, v1::ErasedContact(*erased));
+  }
 
   const uint64_t ordinal = ref->ordinal();
   const std::string key = state::Key(context.tenant(), ordinal);
@@ -130,9 +223,8 @@ Upserted Upsert(task::Context& context, const v1::UpsertContact& command) {
   thread_local v1::ContactChanged changed;
   changed.Clear();
   Compare(command, *contact, changed);
-  if (contact->ByteSizeLong() + changed.ByteSizeLong() > kContactBytesMax) {
-    return Refused("contact_too_large", fmt::format("all that is remembered of a contact has at most {} bytes", kContactBytesMax));
-  }
+  CompareTags(command.tags(), {}, *contact, changed);
+  if (auto too_much = WhyTooMuch(*contact, changed)) return *std::move(too_much);
   if (command.join_lists_size() > 0) {
     const lists::v1::Subscriber* subscriber = context.view<lists::v1::Subscriber>().Find(key);
     for (const uint64_t list_id : command.join_lists()) {
@@ -156,6 +248,12 @@ std::string_view Word(char result) { return result == 'c' ? "created" : result =
 
 void Decide(task::Context& context, const v1::UpsertContact& command) {
   const Upserted upserted = Upsert(context, command);
+  if (upserted.result == 'e') {  // not by Refuse: the event that it was met stays
+    context.Answer("result", "skipped");
+    context.Answer("reason", upserted.code);
+    return context.Answer("message", upserted.message);
+  }
+  if (upserted.code == "erasure_under_way") return context.Refuse(Outcome::kConflict, upserted.code, upserted.message);
   if (upserted.result == 'r') return context.Refuse(Outcome::kInvalid, upserted.code, upserted.message);
   context.Answer("contact_ordinal", upserted.ordinal);
   context.Answer("partition", uint64_t{context.partition().value()});
@@ -180,10 +278,74 @@ void Decide(task::Context& context, const v1::ImportContacts& command) {
       upserted = Upsert(context, row);
     }
     results.push_back(upserted.result);
-    if (upserted.result == 'r') context.Answer(std::to_string(i), fmt::format("{}: {}", upserted.code, upserted.message));
+    if (upserted.result == 'r' || upserted.result == 'e')
+      context.Answer(std::to_string(i), fmt::format("{}: {}", upserted.code, upserted.message));
   }
   context.Answer("results", results);
   if (context.event_count() == 0) context.Unchanged();
+}
+
+namespace {
+
+// The contact, or null: the command was refused.
+const v1::Contact* ContactOrRefuse(task::Context& context, uint64_t ordinal) {
+  if (const auto* contact = context.view<v1::Contact>().Find(state::Key(context.tenant(), ordinal))) return contact;
+  const auto* counter = context.view<v1::ContactCounter>().Find(state::Key(context.tenant()));
+  if (counter != nullptr && ordinal > 0 && ordinal <= counter->last_ordinal()) {
+    context.Refuse(Outcome::kGone, "erased", "this contact was erased");
+  } else {
+    context.Refuse(Outcome::kNotFound, "unknown_contact", "there is no such contact");
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void Decide(task::Context& context, const v1::PatchContact& command) {
+  const v1::Contact* contact = ContactOrRefuse(context, command.ordinal());
+  if (contact == nullptr) return;
+  if (command.attributes_size() > kAttributesMax) {
+    return context.Refuse(Outcome::kInvalid, "too_many_attributes",
+                          fmt::format("{} attributes at once are more than {}", command.attributes_size(), kAttributesMax));
+  }
+  if (const auto why = WhyNotTags(command.add_tags(), command.remove_tags()); !why.empty())
+    return context.Refuse(Outcome::kInvalid, "invalid_tag", why);
+  v1::ContactChanged changed;
+  Compare(command, *contact, changed);
+  CompareTags(command.add_tags(), command.remove_tags(), *contact, changed);
+  if (const auto too_much = WhyTooMuch(*contact, changed)) return context.Refuse(Outcome::kInvalid, too_much->code, too_much->message);
+  if (changed.ByteSizeLong() == 0) {
+    context.Answer("result", Word('n'));
+    return context.Unchanged();
+  }
+  changed.set_ordinal(command.ordinal());
+  changed.set_source(command.source());
+  context.Emit(changed);
+  context.Answer("result", Word('u'));
+}
+
+void Decide(task::Context& context, const v1::EraseContact& command) {
+  const auto* contact = context.view<v1::Contact>().Find(state::Key(context.tenant(), command.ordinal()));
+  if (contact == nullptr) {
+    const auto* counter = context.view<v1::ContactCounter>().Find(state::Key(context.tenant()));
+    if (counter != nullptr && command.ordinal() > 0 && command.ordinal() <= counter->last_ordinal()) return context.Unchanged();
+    return context.Refuse(Outcome::kNotFound, "unknown_contact", "there is no such contact");
+  }
+  v1::ContactErased erased;
+  erased.set_ordinal(command.ordinal());
+  erased.set_contact_key(contact->contact_key());
+  erased.set_generation(NextGeneration(context, contact->contact_key()));
+  context.Emit(erased);
+}
+
+void Decide(task::Context& context, const v1::RecordKeysDestroyed& command) {
+  const auto* pending = context.view<v1::KeysPending>().Find(state::Key(context.tenant(), command.contact_key()));
+  if (pending == nullptr || pending->generation() != command.generation()) return context.Unchanged();  // asked for again since
+  v1::ContactKeysDestroyed destroyed;
+  destroyed.set_contact_key(command.contact_key());
+  destroyed.set_ordinal(pending->ordinal());
+  destroyed.set_generation(command.generation());
+  context.Emit(destroyed);
 }
 
 }  // namespace maily::contacts

@@ -10,15 +10,28 @@ inline constexpr int kAttributesMax = 256;             // of one command
 inline constexpr size_t kContactBytesMax = 64 * 1024;  // of all that is remembered of one contact
 inline constexpr int kJoinListsMax = 32;               // of one command: each is an event of its own (journal::kEventsMax)
 inline constexpr int kListsMax = 1'000;                // that one contact is a member of
+inline constexpr int kTagsMax = 100;                   // of a contact, and of one command
+inline constexpr size_t kTagBytesMax = 40;             // of a-z, 0-9, _ - . and :
 
-// Answers contact_ordinal, partition and result: "created", "updated" or "unchanged".
-// Codes of refusal: "invalid_contact", "too_many_attributes", "too_many_lists", "contact_too_large".
+// Answers contact_ordinal, partition and result: "created", "updated" or "unchanged"; of somebody who was erased and has not consented
+// anew the result "skipped" alone, with the reason "erased".
+// Codes of refusal: "invalid_contact", "too_many_attributes", "too_many_lists", "invalid_tag", "too_many_tags", "contact_too_large",
+// "erasure_under_way" (a conflict: consent came while keys are being destroyed).
 void Decide(task::Context& context, const v1::UpsertContact& command);
 
 inline constexpr int kImportRowsMax = 32;  // of one command: a row makes at most two events (journal::kEventsMax)
 
-// Answers `results`, a letter a row: c = created, u = updated, n = nothing had to change, r = refused. Of a refused row its number from 0
-// is a member too, "code: sentence"; the codes are those of UpsertContact and "wrong_partition". Codes of refusal of all: "too_many_rows".
+// Answers `results`, a letter a row: c = created, u = updated, n = nothing had to change, e = left out, the person was erased, r = refused.
+// Of a row of the last two its number from 0 is a member too, "code: sentence"; the codes are those of UpsertContact and "wrong_partition".
+// Codes of refusal of all: "too_many_rows".
 void Decide(task::Context& context, const v1::ImportContacts& command);
+
+// Answers result: "updated" or "unchanged". Codes: "unknown_contact" (not found), "erased" (gone), and those of UpsertContact.
+void Decide(task::Context& context, const v1::PatchContact& command);
+
+// Unchanged if it was erased before. Code: "unknown_contact" (not found).
+void Decide(task::Context& context, const v1::EraseContact& command);
+// Unchanged if nobody waits for it.
+void Decide(task::Context& context, const v1::RecordKeysDestroyed& command);
 
 }  // namespace maily::contacts

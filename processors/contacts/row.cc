@@ -11,13 +11,19 @@ namespace maily::contacts {
 
 task::Noun Row() {
   return task::Noun("contacts", kEvolveVersion)
-      .Owns<v1::Contact, v1::ContactRef, v1::ContactCounter>()
+      .Owns<v1::Contact, v1::ContactRef, v1::ContactCounter, v1::ErasedContact, v1::KeysPending>()
       .Reads<lists::v1::Subscriber>()
       .Decides<v1::UpsertContact>(Decide)
       .Decides<v1::ImportContacts>(Decide)
+      .Decides<v1::PatchContact>(Decide)
+      .Decides<v1::EraseContact>(Decide)
+      .Decides<v1::RecordKeysDestroyed>(Decide)
       .LooksUp<v1::UpsertContact, v1::ContactRef>()
       .Evolves<v1::ContactCreated>(Evolve)
-      .Evolves<v1::ContactChanged>(Evolve);
+      .Evolves<v1::ContactChanged>(Evolve)
+      .Evolves<v1::ContactErased>(Evolve)
+      .Evolves<v1::ErasedContactMet>(Evolve)
+      .Evolves<v1::ContactKeysDestroyed>(Evolve);
 }
 
 }  // namespace maily::contacts

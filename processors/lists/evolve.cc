@@ -18,6 +18,11 @@ void Evolve(task::Fold& fold, const contacts::v1::ContactCreated& event) {
   fold.table<v1::Subscriber>().KnowAbsent(state::Key(fold.tenant(), event.ordinal()));
 }
 
+void Evolve(task::Fold& fold, const contacts::v1::ContactErased& event) {
+  const std::string key = state::Key(fold.tenant(), event.ordinal());
+  if (fold.table<v1::Subscriber>().Find(key) != nullptr) fold.table<v1::Subscriber>().Erase(key);
+}
+
 void Evolve(task::Fold& fold, const v1::MemberJoined& event) {
   auto& ids = *fold.table<v1::Subscriber>().Edit(state::Key(fold.tenant(), event.ordinal())).mutable_list_ids();
   const auto place = static_cast<int>(std::lower_bound(ids.begin(), ids.end(), event.list_id()) - ids.begin());

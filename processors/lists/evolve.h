@@ -12,6 +12,7 @@ inline constexpr uint32_t kEvolveVersion = 1;
 
 void Evolve(task::Fold& fold, const v1::ListCreated& event);
 void Evolve(task::Fold& fold, const contacts::v1::ContactCreated& event);  // a new contact is on no list
+void Evolve(task::Fold& fold, const contacts::v1::ContactErased& event);   // nor is one who was erased
 void Evolve(task::Fold& fold, const v1::MemberJoined& event);
 void Evolve(task::Fold& fold, const v1::MemberLeft& event);
 void Evolve(task::Fold& fold, const v1::Resubscribed& event);

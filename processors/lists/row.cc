@@ -25,6 +25,7 @@ task::Noun Row() {
       .Reacts<contacts::v1::ContactCreated>(React)
       .Reacts<contacts::v1::ContactChanged>(React)
       .Evolves<contacts::v1::ContactCreated>(Evolve)
+      .Evolves<contacts::v1::ContactErased>(Evolve)
       .Evolves<v1::ListCreated>(Evolve)
       .Evolves<v1::MemberJoined>(Evolve)
       .Evolves<v1::MemberLeft>(Evolve)

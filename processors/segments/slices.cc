@@ -87,7 +87,7 @@ class Deciding {
   // may change an answer; 0 = never.
   int64_t Decide(const Due& due, v1::MembershipsDecided& decided) {
     const auto* found = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), due.ordinal));
-    if (found == nullptr) return 0;
+    if (found == nullptr) return LeaveAll(due.ordinal, decided);
     const contacts::v1::Contact contact = *found;
     const bool every_timed = due.check.all() || due.check.timed();
     std::set<uint64_t> pending(due.check.segments().begin(), due.check.segments().end());
@@ -124,6 +124,17 @@ class Deciding {
     std::map<uint32_t, Wants> wants = {};  // by version
     std::map<uint32_t, std::set<uint64_t>> asks = {};
   };
+
+  // Who was erased is a member of nothing, and never will be.
+  int64_t LeaveAll(uint64_t ordinal, v1::MembershipsDecided& decided) const {
+    v1::MembershipChange change;
+    change.set_ordinal(ordinal);
+    for (const uint64_t segment_id : index_.all()) {
+      if (IsMember(context_.view<v1::SegmentMembers>(), context_.tenant(), segment_id, ordinal)) change.add_left(segment_id);
+    }
+    if (change.left_size() > 0) *decided.add_changes() = change;
+    return 0;
+  }
 
   // Null: there is no such segment any more.
   Known* Find(uint64_t segment_id) {

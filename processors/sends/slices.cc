@@ -122,7 +122,8 @@ class Sending {
   bool Try(uint64_t ordinal, uint32_t arm, uint32_t attempt) {
     if (cancelled_) return Skip(ordinal, campaigns::v1::CANCELLED);
     const auto* contact = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), ordinal));
-    if (contact == nullptr || contact->address().empty()) return Skip(ordinal, campaigns::v1::NO_ADDRESS);
+    if (contact == nullptr) return Skip(ordinal, campaigns::v1::ERASED);  // it was there when the audience was planned
+    if (contact->address().empty()) return Skip(ordinal, campaigns::v1::NO_ADDRESS);
     compliance::Standing standing =
         compliance::Look(context_.view<lists::v1::Subscriber>(), context_.view<suppressions::v1::Suppression>(), context_.tenant(), ordinal,
                          contact->contact_key(), run_.spec().list_id(), compliance::kCampaignStream);

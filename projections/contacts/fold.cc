@@ -1,11 +1,17 @@
 // Folds events of contacts.
 #include "projections/contacts/fold.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "maily/contacts/v1/events.pb.h"
+#include "maily/engagements/v1/events.pb.h"
+#include "maily/lists/v1/events.pb.h"
+#include "maily/suppressions/v1/events.pb.h"
 #include "projections/contacts/sql.h"
 #include "schemas/sealed.h"
 #include "schemas/types.h"
@@ -77,9 +83,22 @@ class ContactsFold final : public Fold {
     MAILY_TRY(fold->personal_attributes_, setup.Prepare("personal_attributes"));
     MAILY_TRY(fold->change_personal_, setup.Prepare("change_personal"));
     MAILY_TRY(fold->add_contacts_, setup.Prepare("add_contacts"));
+    MAILY_TRY(fold->erase_contact_, setup.Prepare("erase_contact"));
+    MAILY_TRY(fold->erase_personal_, setup.Prepare("erase_personal"));
+    MAILY_TRY(fold->erase_history_, setup.Prepare("erase_history"));
+    MAILY_TRY(fold->remember_erased_, setup.Prepare("remember_erased"));
+    MAILY_TRY(fold->destroy_keys_, setup.Prepare("destroy_keys"));
+    MAILY_TRY(fold->remember_, setup.Prepare("remember"));
+    MAILY_TRY(fold->find_contact_, setup.Prepare("find_contact"));
     fold->keyring_ = setup.keyring();
     setup.handlers.On(fold.get(), &ContactsFold::Created);
     setup.handlers.On(fold.get(), &ContactsFold::Changed);
+    setup.handlers.On(fold.get(), &ContactsFold::Erased);
+    setup.handlers.On(fold.get(), &ContactsFold::KeysDestroyed);
+    setup.handlers.On(fold.get(), &ContactsFold::OptedOut);
+    setup.handlers.On(fold.get(), &ContactsFold::OptedIn);
+    setup.handlers.On(fold.get(), &ContactsFold::Suppressed);
+    setup.handlers.On(fold.get(), &ContactsFold::SuppressionLifted);
     return std::unique_ptr<Fold>(std::move(fold));
   }
 
@@ -88,6 +107,7 @@ class ContactsFold final : public Fold {
     added_.clear();
     return Ok();
   }
+  bool Forgot() override { return std::exchange(forgot_, false); }
 
  private:
   // The plaintext, or none if nobody can open it any more.
@@ -128,7 +148,9 @@ class ContactsFold final : public Fold {
   Result<void> MergePersonal(TenantId tenant, const Attribute& attribute, json& personal) {
     MAILY_TRY(auto value, Open(tenant, schema::AttributeFieldId(attribute.name()), attribute.sealed()));
     if (value) {
-      personal[attribute.name()] = *std::move(value);
+      // One that was given as a number or truth value is one again.
+      json literal = attribute.literal() ? json::parse(*value, nullptr, false) : json(json::value_t::discarded);
+      personal[attribute.name()] = literal.is_discarded() ? json(*std::move(value)) : std::move(literal);
     } else {
       personal.erase(attribute.name());
     }
@@ -139,8 +161,9 @@ class ContactsFold final : public Fold {
     const int64_t contact_id = at.ContactId(e.ordinal());
     WriteOpen(text_, e.attributes(), sorted_);
     MAILY_TRY_VOID(sql::Do(*insert_contact_, at.tenant.value(), contact_id, sql::Blob{e.contact_key()}, std::string_view(text_),
-                           std::string_view(e.source()), at.time.us));
+                           std::string_view(e.source()), at.time.us, std::string_view(TagsText(e.tags()))));
     ++added_[at.tenant.value()];
+    if (!e.consent_proof().empty()) MAILY_TRY_VOID(Remember(at, contact_id, "readmitted", e.source(), "consent was given anew"));
     if (keyring_ == nullptr) return Ok();
     json personal = json::object();
     for (const Attribute& attribute : e.attributes()) {
@@ -152,11 +175,13 @@ class ContactsFold final : public Fold {
                    std::string_view(personal_text));
   }
 
-  Result<json> Stored(sql::Statement& select, TenantId tenant, int64_t contact_id) {
+  // `tags`: the second column, an array.
+  Result<json> Stored(sql::Statement& select, TenantId tenant, int64_t contact_id, json* tags = nullptr) {
     sql::BindAll(select, tenant.value(), contact_id);
     auto row = select.Step();
     json stored = json::object();
     if (row && *row) stored = json::parse(select.bytes(0), nullptr, false);
+    if (row && *row && tags != nullptr) *tags = json::parse(select.bytes(1), nullptr, false);
     select.Reset();
     if (!row) return row.error();
     if (!stored.is_object())
@@ -166,18 +191,84 @@ class ContactsFold final : public Fold {
 
   Result<void> Changed(const EventAt& at, const contacts::ContactChanged& e) {
     const int64_t contact_id = at.ContactId(e.ordinal());
-    MAILY_TRY(json open, Stored(*attributes_, at.tenant, contact_id));
+    json tags = json::array();
+    MAILY_TRY(json open, Stored(*attributes_, at.tenant, contact_id, &tags));
     json personal = json::object();
     if (keyring_ != nullptr) {
       MAILY_TRY(personal, Stored(*personal_attributes_, at.tenant, contact_id));
     }
     MAILY_TRY_VOID(Merge(at.tenant, e.attributes(), open, personal));
     const std::string text = Text(open);
-    MAILY_TRY_VOID(
-        sql::Do(*change_contact_, at.tenant.value(), contact_id, std::string_view(text), std::string_view(e.source()), at.time.us));
+    const std::string tags_text = ChangedTags(tags, e);
+    MAILY_TRY_VOID(sql::Do(*change_contact_, at.tenant.value(), contact_id, std::string_view(text), std::string_view(e.source()),
+                           at.time.us, std::string_view(tags_text)));
+    if (const std::string what = WhatChanged(e); !what.empty()) MAILY_TRY_VOID(Remember(at, contact_id, "changed", e.source(), what));
     if (keyring_ == nullptr) return Ok();
     const std::string personal_text = Text(personal);
     return sql::Do(*change_personal_, at.tenant.value(), contact_id, std::string_view(personal_text));
+  }
+
+  static std::string TagsText(const google::protobuf::RepeatedPtrField<std::string>& tags) {
+    return tags.empty() ? "[]" : json(std::vector<std::string>(tags.begin(), tags.end())).dump();
+  }
+  static std::string ChangedTags(const json& tags, const contacts::ContactChanged& e) {
+    std::set<std::string> kept;
+    if (tags.is_array()) kept = tags.get<std::set<std::string>>();
+    for (const std::string& tag : e.remove_tags()) kept.erase(tag);
+    for (const std::string& tag : e.add_tags()) kept.insert(tag);
+    return json(kept).dump();
+  }
+  // "plan, city, +tag vip, -tag trial"; empty: it joined lists only.
+  static std::string WhatChanged(const contacts::ContactChanged& e) {
+    std::vector<std::string> names;
+    for (const Attribute& attribute : e.attributes()) names.push_back(attribute.name());
+    for (const std::string& tag : e.add_tags()) names.push_back("+tag " + tag);
+    for (const std::string& tag : e.remove_tags()) names.push_back("-tag " + tag);
+    return fmt::format("{}", fmt::join(names, ", "));
+  }
+
+  Result<void> Remember(const EventAt& at, int64_t contact_id, std::string_view kind, std::string_view source, std::string_view detail) {
+    return sql::Do(*remember_, at.tenant.value(), contact_id, at.sequence(), at.time.us, kind, source, detail);
+  }
+
+  Result<void> Erased(const EventAt& at, const contacts::ContactErased& e) {
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    MAILY_TRY_VOID(sql::Do(*erase_contact_, at.tenant.value(), contact_id));
+    MAILY_TRY_VOID(sql::Do(*erase_personal_, at.tenant.value(), contact_id));
+    MAILY_TRY_VOID(sql::Do(*erase_history_, at.tenant.value(), contact_id));
+    --added_[at.tenant.value()];
+    forgot_ = keyring_ != nullptr;
+    const std::string chain = fmt::format("{:016x}", at.chain);
+    return sql::Do(*remember_erased_, at.tenant.value(), contact_id, sql::Blob{e.contact_key()}, at.time.us, at.partition.value(),
+                   at.lsn.value(), at.index, std::string_view(chain));
+  }
+  Result<void> KeysDestroyed(const EventAt& at, const contacts::ContactKeysDestroyed& e) {
+    return sql::Do(*destroy_keys_, at.tenant.value(), at.ContactId(e.ordinal()), at.time.us);
+  }
+
+  Result<void> OptedOut(const EventAt& at, const maily::engagements::v1::Unsubscribed& e) {
+    if (e.campaign_id() != 0) return Ok();  // what was done with a mail stands among the engagements
+    return Remember(at, at.ContactId(e.ordinal()), "opted_out", e.method(), "");
+  }
+  Result<void> OptedIn(const EventAt& at, const maily::lists::v1::Resubscribed& e) {
+    return Remember(at, at.ContactId(e.ordinal()), "opted_in", "", "");
+  }
+  Result<void> Suppressed(const EventAt& at, const maily::suppressions::v1::SuppressionAdded& e) {
+    return RememberOf(at, e.contact_key(), "suppressed", e.source(), e.reason());
+  }
+  Result<void> SuppressionLifted(const EventAt& at, const maily::suppressions::v1::SuppressionRemoved& e) {
+    return RememberOf(at, e.contact_key(), "suppression_lifted", "", "");
+  }
+  // Of the contact with that address, if there is one.
+  Result<void> RememberOf(const EventAt& at, const std::string& contact_key, std::string_view kind, std::string_view source,
+                          std::string_view detail) {
+    sql::BindAll(*find_contact_, at.tenant.value(), sql::Blob{contact_key});
+    const auto row = find_contact_->Step();
+    const bool found = row && *row;
+    const int64_t contact_id = found ? find_contact_->integer(0) : 0;
+    find_contact_->Reset();
+    if (!row) return row.error();
+    return found ? Remember(at, contact_id, kind, source, detail) : Ok();
   }
 
   sql::Statement* insert_contact_ = nullptr;
@@ -187,8 +278,16 @@ class ContactsFold final : public Fold {
   sql::Statement* personal_attributes_ = nullptr;
   sql::Statement* change_personal_ = nullptr;
   sql::Statement* add_contacts_ = nullptr;
+  sql::Statement* erase_contact_ = nullptr;
+  sql::Statement* erase_personal_ = nullptr;
+  sql::Statement* erase_history_ = nullptr;
+  sql::Statement* remember_erased_ = nullptr;
+  sql::Statement* destroy_keys_ = nullptr;
+  sql::Statement* remember_ = nullptr;
+  sql::Statement* find_contact_ = nullptr;
   keyring::Keyring* keyring_ = nullptr;
-  std::string text_;  // used again for every contact
+  bool forgot_ = false;  // somebody since the last commit
+  std::string text_;     // used again for every contact
   std::vector<const Attribute*> sorted_;
   std::map<uint32_t, int64_t> added_;  // tenant -> contacts since the last flush
 };
@@ -197,10 +296,10 @@ class ContactsFold final : public Fold {
 
 ReadModel ContactsReadModel() {
   return {.name = "contacts",
-          .version = 1,
+          .version = 2,
           .schema_sql = contacts_sql::kSchema,
           .queries_sql = contacts_sql::kQueries,
-          .tables = {{"contacts"}, {"contacts_pii", TableKind::kPersonal}, {"contact_totals"}},
+          .tables = {{"contacts"}, {"contacts_pii", TableKind::kPersonal}, {"contact_totals"}, {"erased_contacts"}, {"contact_history"}},
           .make = &ContactsFold::Make};
 }
 

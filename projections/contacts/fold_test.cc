@@ -39,7 +39,19 @@ class ContactsFoldTest : public FoldFixture {
   }
   Rows Contact() { return Ask("contact", {{"tenant", Value::Integer(1)}, {"contact_id", Value::Integer((int64_t{1} << 48) + 1)}}); }
 
+  Rows Timeline() {
+    const Value most = Value::Integer(INT64_MAX);
+    return Ask("timeline_of_contact", {{"tenant", Value::Integer(1)},
+                                       {"contact_id", Value::Integer(kAnn)},
+                                       {"at_us", most},
+                                       {"place", most},
+                                       {"id", most},
+                                       {"noun_id", most},
+                                       {"limit", Value::Integer(100)}});
+  }
+
   static constexpr std::string_view kKey = "0123456789abcdef";
+  static constexpr int64_t kAnn = (int64_t{1} << 48) + 1;
   test::MemoryKeyring keys_;
 };
 
@@ -88,6 +100,68 @@ TEST_F(ContactsFoldTest, WithoutTheKeyTheContactStaysAndTheDigestIsTheSame) {
   EXPECT_EQ(Contact().at(0, "address"), Value::Null());
   EXPECT_EQ(Contact().at(0, "personal_attributes"), Value::Text("{}"));
   EXPECT_EQ(Contact().at(0, "attributes"), Value::Text(R"({"channel":"Web","recency":10})"));
+}
+
+TEST_F(ContactsFoldTest, WhatWasGivenAsANumberIsOneAgainAndTextStaysText) {
+  contacts::ContactCreated created = Created();
+  created.clear_attributes();
+  for (const auto& [name, text, literal] : {std::tuple{"big", "9007199254740993", true}, {"on", "true", true}, {"zip", "007", false}}) {
+    contacts::Attribute* attribute = created.add_attributes();
+    attribute->set_name(name);
+    attribute->set_sealed(Sealed(schema::AttributeFieldId(name), text));
+    attribute->set_literal(literal);
+  }
+  Happens(1, created);
+  EXPECT_EQ(Contact().at(0, "personal_attributes"), Value::Text(R"({"big":9007199254740993,"on":true,"zip":"007"})"));
+  RebuildGivesTheSame();
+}
+
+TEST_F(ContactsFoldTest, TagsAreASetAndTheTimelineNamesWhatChanged) {
+  contacts::ContactCreated created = Created();
+  created.add_tags("trial");
+  Happens(1, created);
+  contacts::ContactChanged changed;
+  changed.set_ordinal(1);
+  changed.add_attributes()->set_name("channel");
+  changed.add_add_tags("beta");
+  changed.add_remove_tags("trial");
+  changed.set_source("api");
+  Happens(1, changed);
+  EXPECT_EQ(Contact().at(0, "tags"), Value::Text(R"(["beta"])"));
+  const Rows timeline = Timeline();
+  ASSERT_EQ(timeline.size(), 2u);
+  EXPECT_EQ(timeline.at(0, "kind"), Value::Text("changed"));
+  EXPECT_EQ(timeline.at(0, "detail"), Value::Text("channel, +tag beta, -tag trial"));
+  EXPECT_EQ(timeline.at(1, "kind"), Value::Text("created"));
+  RebuildGivesTheSame();
+}
+
+TEST_F(ContactsFoldTest, OfTheErasedTheReceiptAloneIsLeft) {
+  Happens(1, Created());
+  contacts::ContactErased erased;
+  erased.set_ordinal(1);
+  erased.set_contact_key(std::string(kKey));
+  erased.set_generation(1);
+  Happens(1, erased);
+  EXPECT_TRUE(Contact().empty());
+  EXPECT_TRUE(Timeline().empty());
+  EXPECT_EQ(Ask("contact_count", {{"tenant", Value::Integer(1)}}).at(0, "contacts"), Value::Integer(0));
+  const Rows receipt = Ask("erased_contact", {{"tenant", Value::Integer(1)}, {"contact_id", Value::Integer(kAnn)}});
+  ASSERT_EQ(receipt.size(), 1u);
+  EXPECT_EQ(receipt.at(0, "partition"), Value::Integer(1));
+  EXPECT_EQ(receipt.at(0, "keys_destroyed_at_us"), Value::Null());
+  auto r = databases->Open("people-v1", sql::Purpose::kRead).value();
+  for (const char* table : {"contacts_pii", "contacts", "contact_history"}) {
+    sql::Statement* all = r->Prepare(fmt::format("SELECT * FROM {}", table)).value();
+    EXPECT_FALSE(all->Step().value()) << table;
+    all->Reset();
+  }
+  contacts::ContactCreated again = Created();  // admitted anew: another ordinal, the same key
+  again.set_ordinal(2);
+  again.set_consent_proof(Sealed("consent_proof", "form"));
+  Happens(1, again);
+  EXPECT_EQ(Ask("contact_by_key", {{"tenant", Value::Integer(1)}, {"contact_key", Value::Blob(std::string(kKey))}}).size(), 1u);
+  RebuildGivesTheSame();
 }
 
 }  // namespace

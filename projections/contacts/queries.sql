@@ -1,5 +1,5 @@
 -- name: contact
-SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS personal_attributes, c.source, c.created_at_us, c.changed_at_us,
+SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS personal_attributes, c.tags, c.source, c.created_at_us, c.changed_at_us,
        u.unsubscribed_at_us, s.reason AS suppressed_reason, s.added_at_us AS suppressed_at_us
 FROM contacts c
 LEFT JOIN contacts_pii p ON p.tenant = c.tenant AND p.contact_id = c.contact_id
@@ -8,7 +8,7 @@ LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.entry_key = c.contact_key
 WHERE c.tenant = :tenant AND c.contact_id = :contact_id;
 
 -- name: contact_by_key
-SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS personal_attributes, c.source, c.created_at_us, c.changed_at_us,
+SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS personal_attributes, c.tags, c.source, c.created_at_us, c.changed_at_us,
        u.unsubscribed_at_us, s.reason AS suppressed_reason, s.added_at_us AS suppressed_at_us
 FROM contacts c
 LEFT JOIN contacts_pii p ON p.tenant = c.tenant AND p.contact_id = c.contact_id
@@ -17,7 +17,7 @@ LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.entry_key = c.contact_key
 WHERE c.tenant = :tenant AND c.contact_key = :contact_key;
 
 -- name: contacts
-SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS personal_attributes, c.source, c.created_at_us, c.changed_at_us,
+SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS personal_attributes, c.tags, c.source, c.created_at_us, c.changed_at_us,
        u.unsubscribed_at_us, s.reason AS suppressed_reason, s.added_at_us AS suppressed_at_us
 FROM contacts c
 LEFT JOIN contacts_pii p ON p.tenant = c.tenant AND p.contact_id = c.contact_id
@@ -28,17 +28,51 @@ WHERE c.tenant = :tenant AND c.contact_id > :after ORDER BY c.contact_id LIMIT :
 -- name: contact_count
 SELECT coalesce(sum(contacts), 0) AS contacts FROM contact_totals WHERE tenant = :tenant;
 
+-- name: erased_contact
+SELECT contact_id, erased_at_us, partition, lsn, place, chain, keys_destroyed_at_us FROM erased_contacts
+WHERE tenant = :tenant AND contact_id = :contact_id;
+
+-- What happened to a contact here, the newest first; the next page begins behind (at_us, place, id, noun_id) of the last row.
+-- name: timeline_of_contact
+SELECT at_us, place, id, noun_id, kind, noun, name, source, detail FROM (
+  SELECT created_at_us AS at_us, 1 AS place, 0 AS id, 0 AS noun_id, 'created' AS kind, '' AS noun, '' AS name, '' AS source, '' AS detail
+  FROM contacts WHERE tenant = :tenant AND contact_id = :contact_id
+  UNION ALL
+  SELECT at_us, 2 AS place, sequence AS id, 0 AS noun_id, kind, '' AS noun, '' AS name, source, detail
+  FROM contact_history WHERE tenant = :tenant AND contact_id = :contact_id
+  UNION ALL
+  SELECT m.joined_at_us AS at_us, 3 AS place, 0 AS id, l.list_id AS noun_id, 'list_joined' AS kind, 'list' AS noun, l.name, m.source, '' AS detail
+  FROM lists l JOIN list_members m ON m.tenant = l.tenant AND m.list_id = l.list_id AND m.contact_id = :contact_id
+  WHERE l.tenant = :tenant
+  UNION ALL
+  SELECT m.joined_at_us AS at_us, 3 AS place, m.sequence AS id, l.list_id AS noun_id, 'list_joined' AS kind, 'list' AS noun, l.name, m.source, '' AS detail
+  FROM past_members m JOIN lists l ON l.tenant = m.tenant AND l.list_id = m.list_id
+  WHERE m.tenant = :tenant AND m.contact_id = :contact_id
+  UNION ALL
+  SELECT m.left_at_us AS at_us, 4 AS place, m.sequence AS id, l.list_id AS noun_id, 'list_left' AS kind, 'list' AS noun, l.name, '' AS source, '' AS detail
+  FROM past_members m JOIN lists l ON l.tenant = m.tenant AND l.list_id = m.list_id
+  WHERE m.tenant = :tenant AND m.contact_id = :contact_id
+  UNION ALL
+  SELECT c.at_us, 5 AS place, c.sequence AS id, s.segment_id AS noun_id,
+         CASE WHEN c.member = 1 THEN 'segment_entered' ELSE 'segment_left' END AS kind, 'segment' AS noun, s.name, '' AS source, '' AS detail
+  FROM segments s JOIN segment_changes c ON c.tenant = s.tenant AND c.segment_id = s.segment_id AND c.contact_id = :contact_id
+  WHERE s.tenant = :tenant
+) AS all_kinds
+WHERE at_us < :at_us OR (at_us = :at_us AND (place < :place OR (place = :place AND (id < :id OR (id = :id AND noun_id < :noun_id)))))
+ORDER BY at_us DESC, place DESC, id DESC, noun_id DESC LIMIT :limit;
+
 -- fold: insert_contact
-INSERT INTO contacts (tenant, contact_id, contact_key, attributes, source, created_at_us, changed_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6);
+INSERT INTO contacts (tenant, contact_id, contact_key, attributes, source, created_at_us, changed_at_us, tags)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7);
 
 -- fold: insert_personal
 INSERT INTO contacts_pii (tenant, contact_id, address, attributes) VALUES (?1, ?2, ?3, ?4);
 
 -- fold: attributes
-SELECT attributes FROM contacts WHERE tenant = ?1 AND contact_id = ?2;
+SELECT attributes, tags FROM contacts WHERE tenant = ?1 AND contact_id = ?2;
 
 -- fold: change_contact
-UPDATE contacts SET attributes = ?3, source = ?4, changed_at_us = ?5 WHERE tenant = ?1 AND contact_id = ?2;
+UPDATE contacts SET attributes = ?3, source = ?4, changed_at_us = ?5, tags = ?6 WHERE tenant = ?1 AND contact_id = ?2;
 
 -- fold: personal_attributes
 SELECT attributes FROM contacts_pii WHERE tenant = ?1 AND contact_id = ?2;
@@ -49,3 +83,25 @@ UPDATE contacts_pii SET attributes = ?3 WHERE tenant = ?1 AND contact_id = ?2;
 -- fold: add_contacts
 INSERT INTO contact_totals (tenant, contacts) VALUES (?1, ?2)
 ON CONFLICT (tenant) DO UPDATE SET contacts = contact_totals.contacts + ?2;
+
+-- fold: erase_contact
+DELETE FROM contacts WHERE tenant = ?1 AND contact_id = ?2;
+
+-- fold: erase_personal
+DELETE FROM contacts_pii WHERE tenant = ?1 AND contact_id = ?2;
+
+-- fold: erase_history
+DELETE FROM contact_history WHERE tenant = ?1 AND contact_id = ?2;
+
+-- fold: remember_erased
+INSERT INTO erased_contacts (tenant, contact_id, contact_key, erased_at_us, partition, lsn, place, chain, keys_destroyed_at_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL);
+
+-- fold: destroy_keys
+UPDATE erased_contacts SET keys_destroyed_at_us = ?3 WHERE tenant = ?1 AND contact_id = ?2 AND keys_destroyed_at_us IS NULL;
+
+-- fold: remember
+INSERT INTO contact_history (tenant, contact_id, sequence, at_us, kind, source, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+
+-- fold: find_contact
+SELECT contact_id FROM contacts WHERE tenant = ?1 AND contact_key = ?2;

@@ -4,6 +4,7 @@ CREATE TABLE contacts (
   contact_id    BIGINT NOT NULL,  -- partition of birth (16 bit), ordinal (48 bit)
   contact_key   BLOB   NOT NULL,  -- keyed hash of the normalised address
   attributes    TEXT   NOT NULL,  -- JSON object of those that are not personal
+  tags          TEXT   NOT NULL,  -- JSON array, ascending
   source        TEXT   NOT NULL,  -- of the last change
   created_at_us BIGINT NOT NULL,
   changed_at_us BIGINT NOT NULL,
@@ -22,4 +23,30 @@ CREATE TABLE contacts_pii (
 CREATE TABLE contact_totals (
   tenant   BIGINT NOT NULL PRIMARY KEY,
   contacts BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- Who was erased, and where that stands in the journal. Nothing else is left of a contact but what it was sent and did, by its id.
+CREATE TABLE erased_contacts (
+  tenant               BIGINT NOT NULL,
+  contact_id           BIGINT NOT NULL,
+  contact_key          BLOB   NOT NULL,  -- keyed hash of the normalised address
+  erased_at_us         BIGINT NOT NULL,
+  partition            BIGINT NOT NULL,
+  lsn                  BIGINT NOT NULL,  -- of the decision in its partition
+  place                BIGINT NOT NULL,  -- of the event in the decision
+  chain                TEXT   NOT NULL,  -- of the journal up to there, 16 hexadecimal digits
+  keys_destroyed_at_us BIGINT,           -- when no key of the contact was left; null = not yet
+  PRIMARY KEY (tenant, contact_id)
+) WITHOUT ROWID;
+
+-- What happened to a contact, memberships, segments and mails apart: they have tables of their own.
+CREATE TABLE contact_history (
+  tenant     BIGINT NOT NULL,
+  contact_id BIGINT NOT NULL,
+  sequence   BIGINT NOT NULL,  -- lsn * 256 + place in the decision
+  at_us      BIGINT NOT NULL,
+  kind       TEXT   NOT NULL,  -- changed, readmitted, opted_out, opted_in, suppressed, suppression_lifted
+  source     TEXT   NOT NULL,  -- who or what asked for it
+  detail     TEXT   NOT NULL,  -- names of what changed, a reason; never a value
+  PRIMARY KEY (tenant, contact_id, sequence)
 ) WITHOUT ROWID;

@@ -2,7 +2,9 @@
 #include "projections/lists/fold.h"
 
 #include <map>
+#include <vector>
 
+#include "maily/contacts/v1/events.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/lists/v1/events.pb.h"
 #include "projections/lists/sql.h"
@@ -20,6 +22,9 @@ class ListsFold final : public Fold {
     MAILY_TRY(fold->insert_list_, setup.Prepare("insert_list"));
     MAILY_TRY(fold->join_list_, setup.Prepare("join_list"));
     MAILY_TRY(fold->leave_list_, setup.Prepare("leave_list"));
+    MAILY_TRY(fold->end_membership_, setup.Prepare("end_membership"));
+    MAILY_TRY(fold->lists_of_, setup.Prepare("lists_of"));
+    MAILY_TRY(fold->erase_past_, setup.Prepare("erase_past"));
     MAILY_TRY(fold->add_members_, setup.Prepare("add_members"));
     MAILY_TRY(fold->unsubscribe_, setup.Prepare("unsubscribe"));
     MAILY_TRY(fold->resubscribe_, setup.Prepare("resubscribe"));
@@ -28,6 +33,7 @@ class ListsFold final : public Fold {
     setup.handlers.On(fold.get(), &ListsFold::ListCreated);
     setup.handlers.On(fold.get(), &ListsFold::MemberJoined);
     setup.handlers.On(fold.get(), &ListsFold::MemberLeft);
+    setup.handlers.On(fold.get(), &ListsFold::ContactErased);
     setup.handlers.On(fold.get(), &ListsFold::Unsubscribed);
     setup.handlers.On(fold.get(), &ListsFold::Resubscribed);
     setup.handlers.On(fold.get(), &ListsFold::ImportStarted);
@@ -59,6 +65,7 @@ class ListsFold final : public Fold {
     return join_list_->SendCounting(changed_[{at.tenant.value(), e.list_id()}].joined);
   }
   Result<void> MemberLeft(const EventAt& at, const lists::MemberLeft& e) {
+    MAILY_TRY_VOID(sql::Do(*end_membership_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()), at.sequence(), at.time.us));
     sql::BindAll(*leave_list_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()));
     return leave_list_->SendCounting(changed_[{at.tenant.value(), e.list_id()}].left);
   }
@@ -67,6 +74,23 @@ class ListsFold final : public Fold {
   }
   Result<void> Resubscribed(const EventAt& at, const lists::Resubscribed& e) {
     return sql::Do(*resubscribe_, at.tenant.value(), at.ContactId(e.ordinal()));
+  }
+
+  // On no list any more, and nothing is left of having been on any.
+  Result<void> ContactErased(const EventAt& at, const maily::contacts::v1::ContactErased& e) {
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    std::vector<int64_t> list_ids;
+    sql::BindAll(*lists_of_, at.tenant.value(), contact_id);
+    Result<bool> row = lists_of_->Step();
+    for (; row && *row; row = lists_of_->Step()) list_ids.push_back(lists_of_->integer(0));
+    lists_of_->Reset();
+    if (!row) return row.error();
+    for (const int64_t list_id : list_ids) {
+      sql::BindAll(*leave_list_, at.tenant.value(), list_id, contact_id);
+      MAILY_TRY_VOID(leave_list_->SendCounting(changed_[{at.tenant.value(), static_cast<uint64_t>(list_id)}].left));
+    }
+    MAILY_TRY_VOID(sql::Do(*erase_past_, at.tenant.value(), contact_id));
+    return sql::Do(*resubscribe_, at.tenant.value(), contact_id);
   }
 
   Result<void> ImportStarted(const EventAt& at, const lists::ImportStarted& e) {
@@ -86,6 +110,9 @@ class ListsFold final : public Fold {
   sql::Statement* insert_list_ = nullptr;
   sql::Statement* join_list_ = nullptr;
   sql::Statement* leave_list_ = nullptr;
+  sql::Statement* end_membership_ = nullptr;
+  sql::Statement* lists_of_ = nullptr;
+  sql::Statement* erase_past_ = nullptr;
   sql::Statement* add_members_ = nullptr;
   sql::Statement* unsubscribe_ = nullptr;
   sql::Statement* resubscribe_ = nullptr;
@@ -98,10 +125,10 @@ class ListsFold final : public Fold {
 
 ReadModel ListsReadModel() {
   return {.name = "lists",
-          .version = 2,
+          .version = 3,
           .schema_sql = lists_sql::kSchema,
           .queries_sql = lists_sql::kQueries,
-          .tables = {{"lists"}, {"list_members"}, {"list_totals"}, {"unsubscribed"}, {"imports"}},
+          .tables = {{"lists"}, {"list_members"}, {"past_members"}, {"list_totals"}, {"unsubscribed"}, {"imports"}},
           .make = &ListsFold::Make};
 }
 

@@ -17,6 +17,11 @@ SELECT l.list_id, l.name, m.source, m.joined_at_us
 FROM lists l JOIN list_members m ON m.tenant = l.tenant AND m.list_id = l.list_id AND m.contact_id = :contact_id
 WHERE l.tenant = :tenant ORDER BY l.list_id;
 
+-- name: past_lists_of_contact
+SELECT l.list_id, l.name, m.source, m.joined_at_us, m.left_at_us
+FROM past_members m JOIN lists l ON l.tenant = m.tenant AND l.list_id = m.list_id
+WHERE m.tenant = :tenant AND m.contact_id = :contact_id ORDER BY m.sequence LIMIT 10000;
+
 -- name: unsubscribed
 SELECT contact_id, campaign_id, method, unsubscribed_at_us FROM unsubscribed
 WHERE tenant = :tenant AND contact_id > :after ORDER BY contact_id LIMIT :limit;
@@ -32,6 +37,17 @@ INSERT INTO lists (tenant, list_id, name, created_at_us) VALUES (?1, ?2, ?3, ?4)
 -- fold: join_list
 INSERT INTO list_members (tenant, list_id, contact_id, source, joined_at_us) VALUES (?1, ?2, ?3, ?4, ?5)
 ON CONFLICT (tenant, list_id, contact_id) DO NOTHING;
+
+-- fold: end_membership
+INSERT INTO past_members (tenant, contact_id, sequence, list_id, source, joined_at_us, left_at_us)
+SELECT tenant, contact_id, CAST(?4 AS BIGINT), list_id, source, joined_at_us, CAST(?5 AS BIGINT) FROM list_members WHERE tenant = ?1 AND list_id = ?2 AND contact_id = ?3;
+
+-- fold: lists_of
+SELECT l.list_id FROM lists l JOIN list_members m ON m.tenant = l.tenant AND m.list_id = l.list_id AND m.contact_id = ?2 WHERE l.tenant = ?1
+ORDER BY l.list_id;
+
+-- fold: erase_past
+DELETE FROM past_members WHERE tenant = ?1 AND contact_id = ?2;
 
 -- fold: leave_list
 DELETE FROM list_members WHERE tenant = ?1 AND list_id = ?2 AND contact_id = ?3;

@@ -16,6 +16,18 @@ CREATE TABLE list_members (
   PRIMARY KEY (tenant, list_id, contact_id)
 ) WITHOUT ROWID;
 
+-- Memberships that have ended.
+CREATE TABLE past_members (
+  tenant       BIGINT NOT NULL,
+  contact_id   BIGINT NOT NULL,
+  sequence     BIGINT NOT NULL,  -- lsn * 256 + place in the decision that ended it
+  list_id      BIGINT NOT NULL,
+  source       TEXT   NOT NULL,  -- of the join
+  joined_at_us BIGINT NOT NULL,
+  left_at_us   BIGINT NOT NULL,
+  PRIMARY KEY (tenant, contact_id, sequence)
+) WITHOUT ROWID;
+
 CREATE TABLE list_totals (
   tenant  BIGINT NOT NULL,
   list_id BIGINT NOT NULL,

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "projections/projector/reached.h"
+#include "streams/observe/logging.h"
 
 namespace maily::projections {
 namespace {
@@ -44,7 +45,24 @@ struct Projection::Impl : std::enable_shared_from_this<Projection::Impl> {
                   const std::lock_guard lock(impl->mutex);
                   if (impl->pointer.live == database) impl->stopped_why = error.ToString();
                 },
+            .forgot =
+                [weak = weak_from_this(), database] {
+                  if (const auto impl = weak.lock(); impl != nullptr && impl->pointer.live == database) impl->DropPrevious();
+                },
             .watched = [&freshness = views.freshness()] { return freshness.waiting() > 0; }};
+  }
+  // It knows whom the live one has forgotten, and folds no more.
+  void DropPrevious() {
+    if (pointer.previous.empty() || building) return;
+    auto dropped = env.databases.SetLive(group.name, {pointer.live, ""});
+    if (dropped) {
+      SetPointer({pointer.live, ""});
+      dropped = DropUnnamed();
+    }
+    if (!dropped) {
+      observe::Log(observe::Level::kWarn, "the previous version of the read models was not dropped",
+                   {{"group", group.name}, {"error", dropped.error()}});
+    }
   }
   void Show(const std::vector<journal::Position>& changed) {
     {

@@ -13,6 +13,8 @@ namespace {
 // Types below are of streams/ itself: links, rejections. A group that does not fold them may pass them by.
 constexpr TypeNumber kFirstSchemaType = 100;
 
+constexpr Duration kForgetAgain = Milliseconds(500);
+
 Result<std::vector<sql::NamedStatement>> OwnStatements() { return sql::ParseNamed(projector_sql::kQueries); }
 
 const std::string& Find(const std::vector<sql::NamedStatement>& statements, std::string_view name) {
@@ -304,7 +306,13 @@ struct Projector::Impl {
       }
       part.changed = true;
     }
-    EventAt at{.partition = PartitionId(p), .tenant = {}, .lsn = frame.first_lsn, .index = 0, .time = frame.time, .decision = nullptr};
+    EventAt at{.partition = PartitionId(p),
+               .tenant = {},
+               .lsn = frame.first_lsn,
+               .index = 0,
+               .time = frame.time,
+               .decision = nullptr,
+               .chain = frame.after.chain};
     for (const journal::Decision& decision : frame.decisions) {
       at.tenant = decision.tenant;
       at.decision = &decision;
@@ -348,7 +356,30 @@ struct Projector::Impl {
       changed.push_back(committed[p]);
     }
     if (callbacks.committed) callbacks.committed(changed);
+    bool forgot = false;
+    for (const auto& fold : folds) forgot |= fold->Forgot();
+    if (forgot && live() && callbacks.forgot) callbacks.forgot();
+    forgets |= forgot;
+    if (forgets) return Forget();
     return PlaceWhenDue();
+  }
+
+  // What was deleted of the erased does not wait for the next checkpoint; where somebody still reads it, a little.
+  Result<void> Forget() {
+    if (placing) return Ok();  // it comes back here by the retry, or the next commit
+    MAILY_TRY(const bool done, connection->Forget());
+    forgets = !done;
+    if (done || forget_soon) return Ok();
+    forget_soon = true;
+    env.executor.After(kForgetAgain, [weak = self->weak_from_this()] {
+      const auto projector = weak.lock();
+      if (projector == nullptr) return;
+      Impl& impl = *projector->impl_;
+      impl.forget_soon = false;
+      if (impl.connection == nullptr || impl.in_transaction || !impl.forgets) return;  // in a transaction: its commit sees to it
+      if (auto forgot = impl.Forget(); !forgot) impl.Failed(forgot.error());
+    });
+    return Ok();
   }
 
   // The background copies most of the write-ahead file; what came meanwhile is little, and placing it here lets the file begin anew.
@@ -364,7 +395,7 @@ struct Projector::Impl {
         Impl& impl = *projector->impl_;
         impl.placing = false;
         if (impl.connection == nullptr || impl.in_transaction) return;
-        if (auto placed = impl.connection->Checkpoint(); !placed) impl.Failed(placed.error());
+        if (auto placed = impl.forgets ? impl.Forget() : impl.connection->Checkpoint(); !placed) impl.Failed(placed.error());
       });
     });
     return Ok();
@@ -413,7 +444,9 @@ struct Projector::Impl {
   bool stopped = true;                // until Start
   bool in_transaction = false;
   bool placing = false;
-  uint64_t events = 0;  // in the transaction
+  bool forgets = false;      // what was deleted of the erased is in the write-ahead file yet
+  bool forget_soon = false;  // that is tried again
+  uint64_t events = 0;       // in the transaction
   Duration last_commit;
 
   std::vector<Lsn> stop_at;  // empty = nowhere

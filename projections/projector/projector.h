@@ -55,6 +55,7 @@ class Projector : public std::enable_shared_from_this<Projector> {
   struct Callbacks {
     std::function<void(const std::vector<journal::Position>& changed)> committed = {};  // after every commit
     std::function<void(const Error&)> stopped = {};  // kFenced, kCorrupt, kDiverged, kFatal, kInvalid: nothing is folded any more
+    std::function<void()> forgot = {};               // after a commit that deleted what was personal of the erased, while live
     std::function<bool()> watched = {};              // does anybody wait for what is folded? Call Hurry when somebody begins to
   };
 

@@ -33,6 +33,7 @@ struct EventAt {
   uint32_t index = 0;  // in its decision, below 256
   Instant time;        // of its frame
   const journal::Decision* decision = nullptr;
+  uint64_t chain = 0;  // of the journal, up to and including its frame: that it stands there, and nothing before it was changed
 
   // Orders the events of a partition, and names one of them.
   int64_t sequence() const { return static_cast<int64_t>(lsn.value() << 8 | index); }
@@ -133,6 +134,8 @@ class Fold {
   virtual ~Fold() = default;
   // Before every commit: writes what handlers have gathered. What is gathered must be bounded by the events of one transaction.
   virtual Result<void> Flush() { return Ok(); }
+  // After every commit, once: true if personal data was deleted that must not be readable anywhere.
+  virtual bool Forgot() { return false; }
 };
 
 struct ReadModel {

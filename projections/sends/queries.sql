@@ -33,6 +33,39 @@ JOIN sends s ON s.tenant = c.tenant AND s.campaign_id = c.campaign_id AND s.cont
 JOIN send_statuses t ON t.status = s.status JOIN skip_reasons r ON r.reason = s.reason
 WHERE c.tenant = :tenant AND c.campaign_id < :before ORDER BY c.campaign_id DESC LIMIT :limit;
 
+-- Every mail and what became of it, the newest first; the next page begins behind (at_us, place, id, noun_id) of the last row.
+-- name: mail_timeline_of_contact
+SELECT at_us, place, id, noun_id, kind, noun, name, source, detail, reason, attempt, reply_code, link, agent, read_by, revenue_cents, currency
+FROM (
+  SELECT s.planned_at_us AS at_us, 11 AS place, 0 AS id, s.campaign_id AS noun_id,
+         CASE WHEN s.status = 8 THEN 'holdout' WHEN s.status = 7 AND s.arm IS NULL THEN 'skipped' ELSE 'planned' END AS kind,
+         'campaign' AS noun, c.name, '' AS source, '' AS detail, CASE WHEN s.arm IS NULL THEN r.name ELSE '' END AS reason,
+         CAST(NULL AS BIGINT) AS attempt, CAST(NULL AS BIGINT) AS reply_code, CAST(NULL AS BIGINT) AS link, '' AS agent, '' AS read_by,
+         CAST(NULL AS BIGINT) AS revenue_cents, '' AS currency
+  FROM campaigns c JOIN sends s ON s.tenant = c.tenant AND s.campaign_id = c.campaign_id AND s.contact_id = :contact_id
+  JOIN skip_reasons r ON r.reason = s.reason
+  WHERE c.tenant = :tenant
+  UNION ALL
+  SELECT h.at_us, 12 AS place, h.sequence AS id, h.campaign_id AS noun_id, k.name AS kind, 'campaign' AS noun, c.name,
+         coalesce(h.source, '') AS source, coalesce(h.detail, '') AS detail, coalesce(h.reason, '') AS reason, h.attempt, h.reply_code,
+         CAST(NULL AS BIGINT) AS link, '' AS agent, '' AS read_by, CAST(NULL AS BIGINT) AS revenue_cents, '' AS currency
+  FROM campaigns c JOIN send_history h ON h.tenant = c.tenant AND h.campaign_id = c.campaign_id AND h.contact_id = :contact_id
+  JOIN send_history_kinds k ON k.kind = h.kind
+  WHERE c.tenant = :tenant
+  UNION ALL
+  SELECT e.recorded_at_us AS at_us, 13 AS place, e.sequence AS id, coalesce(e.campaign_id, 0) AS noun_id, k.name AS kind,
+         CASE WHEN e.campaign_id IS NULL THEN '' ELSE 'campaign' END AS noun, coalesce(c.name, '') AS name, '' AS source,
+         coalesce(e.name, '') AS detail, coalesce(g.rule, '') AS reason, CAST(NULL AS BIGINT) AS attempt, CAST(NULL AS BIGINT) AS reply_code,
+         e.link, coalesce(a.name, '') AS agent, coalesce(r.name, '') AS read_by, e.revenue_cents, coalesce(e.currency, '') AS currency
+  FROM engagements e JOIN engagement_kinds k ON k.kind = e.kind LEFT JOIN engagement_agents a ON a.agent = e.agent
+  LEFT JOIN campaigns c ON c.tenant = e.tenant AND c.campaign_id = e.campaign_id
+  LEFT JOIN signals g ON g.tenant = e.tenant AND g.contact_id = e.contact_id AND g.sequence = e.sequence
+  LEFT JOIN signal_readers r ON r.read_by = g.read_by
+  WHERE e.tenant = :tenant AND e.contact_id = :contact_id
+) AS all_kinds
+WHERE at_us < :at_us OR (at_us = :at_us AND (place < :place OR (place = :place AND (id < :id OR (id = :id AND noun_id < :noun_id)))))
+ORDER BY at_us DESC, place DESC, id DESC, noun_id DESC LIMIT :limit;
+
 -- name: unknown_sends
 SELECT contact_id, arm, attempts, attempted_at_us, reply_text FROM sends
 WHERE tenant = :tenant AND campaign_id = :campaign_id AND status = 6 AND contact_id > :after ORDER BY contact_id LIMIT :limit;

@@ -145,6 +145,10 @@ class Connection {
   virtual Result<void> Commit() = 0;
   virtual void Rollback() = 0;
 
+  // Nothing of what was deleted and committed stays readable in files that the engine writes ahead. False: somebody reads what was there
+  // before; ask again later. Never waits. An engine whose operator sees to that (PostgreSQL: VACUUM) says true.
+  virtual Result<bool> Forget() { return true; }
+
   // Bytes that commits have left for Checkpoint to put in place; 0 if the engine does that by itself.
   virtual int64_t unplaced_bytes() const = 0;
   // Puts in place what commits have left. Waits for no one; may leave a rest.

@@ -1,6 +1,7 @@
 // Folds events of suppressions.
 #include "projections/suppressions/fold.h"
 
+#include "maily/contacts/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
 #include "projections/suppressions/sql.h"
 #include "schemas/sealed.h"
@@ -23,6 +24,7 @@ class SuppressionsFold final : public Fold {
     fold->keyring_ = setup.keyring();
     setup.handlers.On(fold.get(), &SuppressionsFold::Added);
     setup.handlers.On(fold.get(), &SuppressionsFold::Removed);
+    setup.handlers.On(fold.get(), &SuppressionsFold::Erased);
     setup.handlers.On(fold.get(), &SuppressionsFold::DomainAdded);
     setup.handlers.On(fold.get(), &SuppressionsFold::DomainRemoved);
     return std::unique_ptr<Fold>(std::move(fold));
@@ -51,6 +53,11 @@ class SuppressionsFold final : public Fold {
   }
   Result<void> Removed(const EventAt& at, const suppressions::SuppressionRemoved& e) {
     MAILY_TRY_VOID(sql::Do(*remove_, at.tenant.value(), sql::Blob{e.contact_key()}));
+    if (keyring_ == nullptr) return Ok();
+    return sql::Do(*forget_personal_, at.tenant.value(), sql::Blob{e.contact_key()});
+  }
+  // The entry stays, as a keyed hash.
+  Result<void> Erased(const EventAt& at, const maily::contacts::v1::ContactErased& e) {
     if (keyring_ == nullptr) return Ok();
     return sql::Do(*forget_personal_, at.tenant.value(), sql::Blob{e.contact_key()});
   }

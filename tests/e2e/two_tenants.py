@@ -49,7 +49,7 @@ def requests_of(pattern, operation, ids):
     """The GETs of a route: plain, and with each of its own query parameters."""
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
               "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z", "archived": "true",
-              "as_of": "2099-01-01T00:00:00Z"}
+              "as_of": "2099-01-01T00:00:00Z", "format": "json"}
     if pattern == "/v1/suppressions":
         values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:
@@ -70,7 +70,7 @@ def looks(api, routes, ids):
         for number, path in enumerate(requests_of(pattern, operations["get"], ids)):
             status, answer, _ = api.call("GET", path)
             if isinstance(answer, dict):
-                for name in ("traceId", "instance"):
+                for name in ("traceId", "instance", "exported_at"):
                     answer.pop(name, None)
             text = json.dumps(answer, sort_keys=True) if not isinstance(answer, bytes) else answer.decode(errors="replace")
             seen[(pattern, number)] = (status, re.sub(r"Date: [^\\]+", "Date: now", text))  # of a preview
@@ -145,6 +145,9 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/domains/{name}:check"): (None, gone),
             ("delete", "/v1/domains/{name}"): (None, gone),
             ("post", "/v1/contacts"): ({"email": SHARED, "attributes": {"secret": word}, "lists": [list_id]}, (422,)),
+            ("patch", "/v1/contacts/{id}"): ({"attributes": {"secret": word}}, gone),
+            ("delete", "/v1/contacts/{id}"): (None, gone),
+            ("post", "/v1/contacts/{id}:erase"): (None, gone),
             ("post", "/v1/imports"): (f"email,secret\n{ids['email']},{word}\n", own + (404,)),
             ("post", "/v1/lists"): ({"name": f"{amber.word} list"}, own),
             ("post", "/v1/lists/{id}/members"): ({"email": SHARED, "leave": True}, gone),

@@ -156,7 +156,8 @@ class SqliteStatement final : public Statement {
 
 class SqliteConnection final : public Connection {
  public:
-  SqliteConnection(DatabaseHandle db, std::string file, Purpose purpose) : db_(std::move(db)), file_(std::move(file)), purpose_(purpose) {}
+  SqliteConnection(DatabaseHandle db, std::string file, Purpose purpose, int busy_ms)
+      : db_(std::move(db)), file_(std::move(file)), purpose_(purpose), busy_ms_(busy_ms) {}
 
   // Call after the pragmas: wal_autocheckpoint takes the hook away.
   void WatchCommits() { sqlite3_wal_hook(db_.get(), &SqliteConnection::Committed, this); }
@@ -192,6 +193,16 @@ class SqliteConnection final : public Connection {
     const int code = sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
     if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED) return ErrorOf(db_.get(), file_, "checkpoint");
     return Ok();
+  }
+  Result<bool> Forget() override {
+    if (purpose_ == Purpose::kBuild) return true;  // nothing is written ahead
+    sqlite3_busy_timeout(db_.get(), 0);
+    const int code = sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    sqlite3_busy_timeout(db_.get(), busy_ms_);
+    if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return false;
+    if (code != SQLITE_OK) return ErrorOf(db_.get(), file_, "checkpoint");
+    wal_pages_ = 0;
+    return true;
   }
   Result<void> MakeDurable() override {
     if (purpose_ == Purpose::kBuild) {
@@ -230,6 +241,7 @@ class SqliteConnection final : public Connection {
   DatabaseHandle db_;
   const std::string file_;
   Purpose purpose_;
+  const int busy_ms_;
   int64_t wal_pages_ = 0;
   std::unordered_map<std::string, std::unique_ptr<SqliteStatement>> statements_;  // die before db_
 };
@@ -276,14 +288,16 @@ class SqliteDatabases final : public Databases {
     }
     sqlite3_extended_result_codes(raw, 1);
     if (purpose != Purpose::kRead) ReservePageChecksums(raw);
-    sqlite3_busy_timeout(raw, static_cast<int>(options_.busy_wait.us / 1000));
+    const int busy_ms = static_cast<int>(options_.busy_wait.us / 1000);
+    sqlite3_busy_timeout(raw, busy_ms);
     const size_t cache = purpose == Purpose::kRead ? options_.reader_cache_bytes : options_.writer_cache_bytes;
     // A build needs no second copy of its pages: it can be rolled back from memory, and after a crash it is thrown away.
     const char* journal = purpose == Purpose::kBuild ? "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;"
                                                      : "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL;";
-    const std::string pragmas = fmt::format("{} PRAGMA cache_size=-{}; PRAGMA temp_store=MEMORY;{}", journal, cache / 1024,
-                                            purpose == Purpose::kRead ? " PRAGMA query_only=1;" : "");
-    auto connection = std::make_unique<SqliteConnection>(std::move(db), file, purpose);
+    // What is deleted is overwritten: it may be of somebody who was erased.
+    const std::string pragmas = fmt::format("{} PRAGMA secure_delete=1; PRAGMA cache_size=-{}; PRAGMA temp_store=MEMORY;{}", journal,
+                                            cache / 1024, purpose == Purpose::kRead ? " PRAGMA query_only=1;" : "");
+    auto connection = std::make_unique<SqliteConnection>(std::move(db), file, purpose, busy_ms);
     MAILY_TRY_VOID(connection->Execute(pragmas));
     if (purpose == Purpose::kWrite) connection->WatchCommits();
     return std::unique_ptr<Connection>(std::move(connection));

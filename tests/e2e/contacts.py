@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Contacts of the real program: merged by PATCH with their types, shown with all that happened to them, exported for the person, and erased.
+
+Erasure is proved from outside: 410 everywhere, a receipt that names its place in the journal, no mail that was planned goes out, an import of the
+address is skipped, only consent with proof admits again; after a restart and a rebuild it is so too. Then every byte of the data directory is
+searched for what was erased: nothing is left, in plain, unpacked, or in the pages that the read models have freed.
+"""
+import json
+import os
+import subprocess
+import threading
+import time
+
+from program import Api, check, quote, run_test, wait_for
+
+PERSONAL = ["wombatmail", "Quetzalcoatlus"]
+HIDDEN = "wombatmail.example"
+
+
+def write(world, name, text):
+    path = os.path.join(world.base, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def patched(api):
+    ann = api.ok("POST", "/v1/contacts", {"email": "ann@example.com", "attributes": {"zip": "007", "age": 7, "vip": True}, "tags": ["trial"]})["id"]
+    at = f"/v1/contacts/{ann}"
+    shown = lambda: api.ok("GET", at)  # noqa: E731
+    wait_for("ann", lambda: api.call("GET", at)[0] == 200, 20)
+    check(shown()["attributes"] == {"zip": "007", "age": 7, "vip": True}, f"types: {shown()}")
+
+    def patch(body, status=200):
+        got, answer, headers = api.call("PATCH", at, body)
+        check(got == status, f"PATCH {body}: {got} {answer}")
+        return answer, headers.get("maily-consistency-token")
+
+    def fresh(token):
+        return api.ok("GET", f"{at}?min={quote(token)}&wait_ms=10000&strict=true")
+    big = 2**53 + 1
+    _, token = patch({"attributes": {"age": None, "big": big, "price": 2.5, "zip": "0070"}, "add_tags": ["vip"], "remove_tags": ["trial"]})
+    now = fresh(token)
+    check(now["attributes"] == {"zip": "0070", "vip": True, "big": big, "price": 2.5} and now["tags"] == ["vip"], f"{now}")
+    check(isinstance(now["attributes"]["big"], int), "2^53 + 1 is exact")
+    answer, _ = patch({"attributes": {"huge": 2**70, "Bad Name": 1}, "email": "other@example.com", "add_tag": []}, 422)
+    check({d["path"] for d in answer["details"]} == {"/attributes/huge", "/attributes/Bad Name", "/email", "/add_tag"}, f"{answer}")
+    patch({"attributes": {"note": "x" * 70_000}}, 413)
+    check(api.call("PATCH", "/v1/contacts/281474976799999", {"attributes": {"a": "b"}})[0] == 404, "nobody")
+    check(api.call("PATCH", "/v1/contacts/9223372036854775807", {"attributes": {"a": "b"}})[0] == 404, "no such partition")
+
+    def one(key):
+        own = Api(api.port, api.key)
+        check(own.call("PATCH", at, {"attributes": {key: key}})[0] == 200, key)
+        own.close()
+    both = [threading.Thread(target=one, args=(key,)) for key in ("left", "right")]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    _, token = patch({"attributes": {"last": 1}})
+    check({"left", "right", "last"} <= set(fresh(token)["attributes"]), "concurrent patches both survive")
+    return ann
+
+
+def by_command(world, ann):
+    world.cli("contact", "set", ann, "plan=pro", "zip=\"08\"", "age=30", "--tag", "gold", "--untag", "vip")
+    world.cli("contact", "unset", ann, "left", "right")
+    shown = lambda: json.loads(world.cli("contact", "show", ann, "--output", "json")[1])  # noqa: E731
+    wait_for("the patches", lambda: shown()["tags"] == ["gold"] and "left" not in shown()["attributes"], 20, world.server)
+    now = shown()["attributes"]
+    check((now["plan"], now["zip"], now["age"]) == ("pro", "08", 30), f"{now}")
+    check(world.cli("contact", "set", ann, "nonsense", check_code=False)[0] != 0, "a pair without =")
+    code, _, err = world.cli("contact", "erase", ann, check_code=False, stdin="")
+    check(code == 3 and "--yes" in err, f"unconfirmed: {code} {err}")
+
+
+def a_life(world, api, personal):
+    """One person's: lists, a campaign, an opt-out, a suppression; and one who is erased while a mail to them waits for its second try."""
+    api.ok("POST", "/v1/lists", {"name": "people"})
+    rows = "".join(f"{name},Quetzalcoatlus {name}\n" for name in personal)
+    world.cli("import", write(world, "people.csv", f"email,nickname\n{rows}"), "--list", "people")
+    api.ok("POST", "/v1/segments", {"name": "gold", "where": "in_list(\"people\")"})
+    template = api.ok("POST", "/v1/templates", {"name": "t", "subject": "Hello {{ contact.nickname }}",
+                                               "text": "https://shop.example.com/x {{ unsubscribe_url }} {{ postal_address }}"})["id"]
+    campaign = api.ok("POST", "/v1/campaigns", {"name": "spring", "template_id": template, "list_id": 1, "from": "Shop <news@shop.example.com>"})["id"]
+    ids = {name: api.ok("GET", f"/v1/contacts?email={quote(name)}")["items"][0]["id"] for name in personal}
+    api.ok("POST", f"/v1/campaigns/{campaign}:launch")
+    counts = lambda: api.ok("GET", f"/v1/campaigns/{campaign}")["counts"]  # noqa: E731
+    wait_for("mails", lambda: counts()["delivered"] == 2, 60, world.server)
+    return campaign, ids, counts
+
+
+def timeline(world, api, contact):
+    at = f"/v1/contacts/{contact}"
+    mail = wait_for("a mail", lambda: next((m for m in api.ok("GET", f"{at}/sends")["items"] if m["status"] == "delivered"), None), 20, world.server)
+    address = api.ok("GET", at)["email"]
+    raw = wait_for("the mail itself", lambda: next((m for m in received(world) if address in m), None), 20, world.server)
+    token = raw.replace("=\n", "").split("/c/", 1)[1].split(">")[0].split()[0]
+    api.call("GET", "/c/" + token, headers={"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}, raw=True)
+    api.ok("POST", "/v1/lists/1/members", {"email": address, "leave": True})
+    api.ok("POST", "/v1/suppressions", {"email": address, "reason": "manual", "note": "Quetzalcoatlus rang"})
+    api.ok("PATCH", at, {"attributes": {"plan": "pro"}})
+    kinds = {"created", "list_joined", "list_left", "planned", "attempt_opened", "delivered", "click", "suppressed", "changed", "segment_left"}
+
+    def all_pages(size):
+        items, token = [], ""
+        while True:
+            page = api.ok("GET", f"{at}/timeline?page_size={size}" + (f"&page_token={quote(token)}" if token else ""))
+            items += page["items"]
+            token = page.get("next_page_token")
+            if not token:
+                return items
+    wait_for("all that happened", lambda: kinds <= {one["kind"] for one in all_pages(1000)}, 20, world.server)
+    whole = all_pages(1000)
+    check(all_pages(2) == whole, "pages of two give the same")
+    check([one["at"] for one in whole] == sorted((one["at"] for one in whole), reverse=True), "newest first")
+    check(whole[-1]["kind"] == "created", f"{whole[-1]}")
+    click = next(one for one in whole if one["kind"] == "click")
+    check(click["campaign"] == "spring" and click["read_by"] in ("human", "machine", "unknown"), f"{click}")
+    check(api.call("GET", f"{at}/timeline?page_size=0")[0] == 422 and api.call("GET", f"{at}/timeline?page_token=x")[0] == 400, "bounds")
+    check(json.loads(world.cli("contact", "timeline", contact, "--output", "json")[1])["items"] == whole, "the command shows the same")
+    begun = time.time()
+    exported = json.loads(world.cli("contact", "export", contact)[1])
+    check(time.time() - begun < 60, "a minute")
+    check(exported["contact"]["email"] == address and exported["complete"] and exported["timeline"] == whole, f"{exported}")
+    check([m["campaign"] for m in exported["mails"]] == ["spring"] and exported["suppressions"][0]["note"] == "Quetzalcoatlus rang", f"{exported}")
+    check(exported["past_lists"][0]["name"] == "people" and exported["engagements"][0]["kind"] == "click", f"{exported}")
+    status, page, headers = api.call("GET", f"{at}/export", headers={"Accept": "text/html"}, raw=True)
+    check(status == 200 and headers["content-type"].startswith("text/html") and b"Quetzalcoatlus" in page and b"spring" in page, f"{page[:300]}")
+    return mail
+
+
+def received(world):
+    folder = os.path.join(world.base, "mails")
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        with open(os.path.join(folder, name), "rb") as file:
+            yield file.read().decode(errors="replace").replace("\r\n", "\n")
+
+
+def erased(world, api, ids, campaign, counts):
+    totals = counts()
+    for contact in ids.values():
+        status, answer, headers = api.call("DELETE", f"/v1/contacts/{contact}")
+        check(status == 202 and answer["status"] == "erased" and headers["location"] == f"/v1/contacts/{contact}/erasure", f"{status} {answer}")
+        again, same, _ = api.call("POST", f"/v1/contacts/{contact}:erase")
+        check(again == 202 and same["receipt"]["event_id"] == answer["receipt"]["event_id"], f"{again} {same}")
+        receipt = wait_for("the keys are gone", lambda: (lambda r: r if r["keys_destroyed"] else None)(api.ok("GET", f"/v1/contacts/{contact}/erasure")), 20)
+        check(receipt["event_id"].startswith(f"{receipt['partition']}-{receipt['lsn']}.") and len(receipt["hash"]) == 16, f"{receipt}")
+    check(api.call("DELETE", "/v1/contacts/281474976799999")[0] == 404, "nobody is erased")
+    api.ok("POST", "/v1/sites/relay:flush", {"reason": "the mail that waits is due now"})
+    wait_for("what was planned is skipped", lambda: api.ok("GET", f"/v1/campaigns/{campaign}")["status"] == "completed", 120, world.server)
+    now = counts()
+    check((now["audience"], now["delivered"]) == (totals["audience"], totals["delivered"]) and now["skipped"] == 1, f"{totals} {now}")
+    check([(one["reason"], one["count"]) for one in api.ok("GET", f"/v1/campaigns/{campaign}/skips")["items"]] == [("erased", 1)], "why")
+
+
+def gone(api, ids):
+    for address, contact in ids.items():
+        for path in ("", "/timeline", "/export", "/sends", "/engagements"):
+            status, answer, _ = api.call("GET", f"/v1/contacts/{contact}{path}")
+            check(status == 410 and answer["code"] == "erased", f"{path}: {status} {answer}")
+        check(api.call("PATCH", f"/v1/contacts/{contact}", {"attributes": {"a": "b"}})[0] == 410, "PATCH")
+        check(api.ok("GET", f"/v1/contacts?email={quote(address)}")["items"] == [], "found by its address")
+    check(api.ok("GET", "/v1/lists/1")["members"] == 0, "members")
+
+
+def search(world, stored_bytes):
+    """Where a personal word stands, in any file or unpacked store."""
+    hits = {}
+    words = [word.lower().encode() for word in PERSONAL]
+
+    def look(where, data):
+        low = data.lower()
+        if found := [word.decode() for word in words if word in low]:
+            hits[where] = found
+    for path, _, names in os.walk(world.data):
+        for name in names:
+            with open(os.path.join(path, name), "rb") as file:
+                look(os.path.join(path, name), file.read())
+            if name == "CURRENT":
+                done = subprocess.run([stored_bytes, path], capture_output=True, timeout=120)
+                check(done.returncode == 0, done.stderr.decode())
+                look(path + " (unpacked)", done.stdout)
+    return hits
+
+
+def comes_again(world, api, ids):
+    """An import and an upsert of the address are left out; consent with proof is taken."""
+    address = sorted(ids)[0]
+    again = json.loads(world.cli("import", write(world, "again.csv", f"email,nickname\n{address.upper()},Quetzalcoatlus\nnew@example.com,Bo\n"),
+                                 "--list", "people", "--output", "json")[1])
+    check((again["created"], again["skipped"], again["rejected"]) == (1, 1, 0), f"{again}")
+    answer = api.ok("POST", "/v1/contacts", {"email": address})
+    check((answer["result"], answer["reason"]) == ("skipped", "erased") and "id" not in answer, f"{answer}")
+    check(api.call("POST", "/v1/lists/1/members", {"email": address})[0] == 404, "a list")
+    body = {"email": address, "attributes": {"nickname": "Bo"}, "consent_proof": "form 2026-11-22, ticked and confirmed"}
+
+    def admitted():
+        status, answer, _ = api.call("POST", "/v1/contacts", body)
+        check(status in (201, 409), f"{status} {answer}")
+        return answer["id"] if status == 201 else None
+    made = wait_for("the keys of the import are destroyed", admitted, 30)
+    check(made != ids[address], "a new contact")
+    wait_for("it is there", lambda: api.call("GET", f"/v1/contacts/{made}")[0] == 200, 20)
+    check(api.ok("GET", f"/v1/contacts/{made}")["attributes"] == {"nickname": "Bo"}, "its attributes can be read")
+    check(api.call("GET", f"/v1/contacts/{ids[address]}")[0] == 410, "the old one stays gone")
+
+
+def test(world):
+    stored_bytes = os.path.join(os.path.dirname(world.maily), "..", "tests", "e2e", "stored_bytes")
+    personal = [f"one@{HIDDEN}", f"two@{HIDDEN}", f"late@{HIDDEN}"]
+    world.start_sink("--reply", f"rcpt:late@{HIDDEN}=451 4.2.0 later")
+    world.start_server()
+    api = world.api()
+    api.ok("PUT", "/v1/settings", {"senders": ["news@shop.example.com"], "company": "Shop", "postal_address": "1 Main Street"})
+    by_command(world, patched(api))
+    campaign, ids, counts = a_life(world, api, personal)
+    timeline(world, api, ids[personal[0]])
+    suppressed = f"/v1/suppressions?email={quote(personal[0])}"
+    os.unlink(os.path.join(world.base, "people.csv"))
+    check(search(world, stored_bytes), "the search finds who is there")
+    mails = len(list(received(world)))
+    erased(world, api, ids, campaign, counts)
+    gone(api, ids)
+    entry = api.ok("GET", suppressed)["items"][0]
+    check((entry["reason"], entry["note"], entry["email"]) == ("manual", None, None), f"{entry}")
+    wait_for("nothing is left", lambda: not search(world, stored_bytes), 30, world.server)
+    for group in ("people", "campaigns"):
+        world.cli("projection", "rebuild", group)
+    wait_for("rebuilt", lambda: all(p.get("status", "live") in ("live", "ready") for p in api.ok("GET", "/v1/projections")["items"]), 60, world.server)
+    gone(api, ids)
+    api.close()
+    world.server.stop()
+    world.start_server()
+    api = world.api()
+    gone(api, ids)
+    left = search(world, stored_bytes)
+    check(not left, f"plaintext of the erased: {left}")
+    comes_again(world, api, ids)
+    check(len(list(received(world))) == mails, "a mail went to somebody erased")
+    return f"{len(ids)} erased, 0 words left in {sum(len(names) for _, _, names in os.walk(world.data))} files"
