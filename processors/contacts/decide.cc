@@ -9,8 +9,10 @@
 #include "maily/contacts/v1/events.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "processors/contacts/upsert.h"
 #include "schemas/keys.h"
 #include "schemas/types.h"
+#include "streams/base/hash.h"
 #include "streams/state/key.h"
 
 namespace maily::contacts {
@@ -58,15 +60,7 @@ bool SameValue(const Attribute& a, const Attribute& b) {
   return false;
 }
 
-// How one contact was decided.
-struct Upserted {
-  char result = 'r';        // see ImportContacts
-  uint64_t ordinal = 0;     // unless refused
-  std::string_view code{};  // of a refusal, with a sentence
-  std::string message{};
-};
-
-Upserted Create(task::Context& context, const v1::UpsertContact& command) {
+Upserted Create(task::Context& context, const v1::UpsertContact& command, v1::PriorContact* prior) {
   const v1::ContactCounter* counter = context.view<v1::ContactCounter>().Find(state::Key(context.tenant()));
   thread_local v1::ContactCreated created;
   created.Clear();
@@ -82,6 +76,12 @@ Upserted Create(task::Context& context, const v1::UpsertContact& command) {
   created.set_personal_digest(command.personal_digest());
   *created.mutable_join_lists() = command.join_lists();
   created.set_source(command.source());
+  if (prior != nullptr) {
+    prior->set_ordinal(created.ordinal());
+    prior->set_created(true);
+    prior->set_written_all(PrintOf(created.attributes()));
+    if (created.join_lists_size() > 0) prior->set_joined_list(created.join_lists(0));
+  }
   context.Emit(created);
   return {.result = 'c', .ordinal = created.ordinal()};
 }
@@ -108,9 +108,35 @@ void Compare(const v1::UpsertContact& command, const v1::Contact& contact, v1::C
   if (any_sealed && digest_differs) changed.set_personal_digest(command.personal_digest());
 }
 
+// What `changed` is about to replace.
+void NotePrior(const v1::Contact& contact, const v1::ContactChanged& changed, v1::PriorContact& prior) {
+  for (const Attribute& attribute : changed.attributes()) {
+    v1::PriorField& field = *prior.add_fields();
+    const Attribute* known = Find(contact, attribute.name());
+    if (known != nullptr) *field.mutable_prior() = *known;
+    if (known == nullptr) field.mutable_prior()->set_name(attribute.name());
+    field.set_written(PrintOf(attribute));
+  }
+  if (!changed.personal_digest().empty()) {
+    prior.set_prior_digest(contact.personal_digest());
+    prior.set_written_digest(Xxh3_64(changed.personal_digest()));
+  }
+  if (changed.join_lists_size() > 0) prior.set_joined_list(changed.join_lists(0));
+}
+
+}  // namespace
+
+uint64_t PrintOf(const Attribute& attribute) { return Xxh3_64(attribute.SerializeAsString()); }
+
+uint64_t PrintOf(const google::protobuf::RepeatedPtrField<Attribute>& attributes) {
+  std::string bytes;
+  for (const Attribute& attribute : attributes) attribute.AppendToString(&bytes);
+  return Xxh3_64(bytes);
+}
+
 Upserted Refused(std::string_view code, std::string message) { return {'r', 0, code, std::move(message)}; }
 
-Upserted Upsert(task::Context& context, const v1::UpsertContact& command) {
+Upserted Upsert(task::Context& context, const v1::UpsertContact& command, v1::PriorContact* prior) {
   if (command.contact_key().size() != schema::kContactKeyBytes || command.address().empty()) {
     return Refused("invalid_contact", fmt::format("a contact has a key of {} bytes and an address", schema::kContactKeyBytes));
   }
@@ -121,7 +147,7 @@ Upserted Upsert(task::Context& context, const v1::UpsertContact& command) {
     return Refused("too_many_lists", fmt::format("a contact joins at most {} lists at once", kJoinListsMax));
   }
   const v1::ContactRef* ref = context.view<v1::ContactRef>().Find(state::Key(context.tenant(), command.contact_key()));
-  if (ref == nullptr) return Create(context, command);
+  if (ref == nullptr) return Create(context, command, prior);
 
   const uint64_t ordinal = ref->ordinal();
   const std::string key = state::Key(context.tenant(), ordinal);
@@ -146,9 +172,15 @@ Upserted Upsert(task::Context& context, const v1::UpsertContact& command) {
   if (changed.ByteSizeLong() == 0) return {.result = 'n', .ordinal = ordinal};
   changed.set_ordinal(ordinal);
   changed.set_source(command.source());
+  if (prior != nullptr) {
+    prior->set_ordinal(ordinal);
+    NotePrior(*contact, changed, *prior);
+  }
   context.Emit(changed);
   return {.result = 'u', .ordinal = ordinal};
 }
+
+namespace {
 
 std::string_view Word(char result) { return result == 'c' ? "created" : result == 'u' ? "updated" : "unchanged"; }
 

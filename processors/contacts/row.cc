@@ -5,6 +5,7 @@
 #include "maily/lists/v1/state.pb.h"
 #include "processors/contacts/decide.h"
 #include "processors/contacts/evolve.h"
+#include "processors/contacts/import_rows.h"
 #include "schemas/types.h"
 
 namespace maily::contacts {
@@ -15,9 +16,13 @@ task::Noun Row() {
       .Reads<lists::v1::Subscriber>()
       .Decides<v1::UpsertContact>(Decide)
       .Decides<v1::ImportContacts>(Decide)
+      .Decides<v1::ImportRows>(Decide)
+      .Decides<v1::RestoreContacts>(Decide)
       .LooksUp<v1::UpsertContact, v1::ContactRef>()
       .Evolves<v1::ContactCreated>(Evolve)
-      .Evolves<v1::ContactChanged>(Evolve);
+      .Evolves<v1::ContactChanged>(Evolve)
+      .Evolves<v1::RowsImported>(Evolve)
+      .Evolves<v1::JoinUndone>(Evolve);
 }
 
 }  // namespace maily::contacts

@@ -49,7 +49,7 @@ def requests_of(pattern, operation, ids):
     """The GETs of a route: plain, and with each of its own query parameters."""
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
               "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z", "archived": "true",
-              "as_of": "2099-01-01T00:00:00Z"}
+              "as_of": "2099-01-01T00:00:00Z", "format": "csv", "columns": "secret"}
     if pattern == "/v1/suppressions":
         values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:
@@ -146,6 +146,8 @@ def attempts(amber, blue, message_ids):
             ("delete", "/v1/domains/{name}"): (None, gone),
             ("post", "/v1/contacts"): ({"email": SHARED, "attributes": {"secret": word}, "lists": [list_id]}, (422,)),
             ("post", "/v1/imports"): (f"email,secret\n{ids['email']},{word}\n", own + (404,)),
+            ("post", "/v1/imports/{id}:cancel"): (None, gone),
+            ("post", "/v1/imports/{id}:undo"): (None, gone),
             ("post", "/v1/lists"): ({"name": f"{amber.word} list"}, own),
             ("post", "/v1/lists/{id}/members"): ({"email": SHARED, "leave": True}, gone),
             ("post", "/v1/suppressions"): ({"email": SHARED}, own),
