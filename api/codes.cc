@@ -145,12 +145,18 @@ constexpr ErrorCode kCodes[] = {
     // Of events and imports.
     {"too_many_rows", "a command of an import has at most 32 rows"},
     {"import_running", "an import of that id goes on; Location tells how"},
+    {"import_not_running", "the import is over, or goes on in another process"},
+    {"import_cancelled", "the import was cancelled; the message says what was applied"},
+    {"too_many_errors", "more rows than max_errors were rejected; the message says what was applied"},
+    {"rejects_not_kept", "the rejected rows of this import are not in memory any more"},
+    {"undo_expired", "what an import replaced is kept for 30 days"},
+    {"not_undoable", "an undo is not undone: import the file again"},
     {"invalid_event", "the event lacks what its type needs"},
     {"negative_revenue", "revenue is 0 or more"},
     {"event_id_reused", "the id came before with another event"},
     {"too_many_events", "a batch has at most 1,000 events"},
     {"empty_file", "the file has no header line"},
-    {"missing_column", "the file has no column email"},
+    {"missing_column", "the file has no column email, or none that the mapping names"},
 };
 
 }  // namespace

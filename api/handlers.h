@@ -68,13 +68,22 @@ void ShowContact(Call call);
 void ListContactSends(Call call);
 void ListContactEngagements(Call call);
 
+// export.cc
+void ExportContacts(Call call);
+
 // lists.cc
 void CreateList(Call call);
 void ListLists(Call call);
 void ShowList(Call call);
 void ListMembers(Call call);
-void ShowImport(Call call);  // imports.cc
 void ChangeMembers(Call call);
+
+// imports.cc
+void ListImports(Call call);
+void ShowImport(Call call);
+void ShowImportRejects(Call call);
+void CancelImport(Call call);
+void UndoImport(Call call);
 
 // suppressions.cc
 void AddSuppression(Call call);

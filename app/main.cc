@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "app/config.h"
+#include "app/export_command.h"
 #include "app/remote.h"
 #include "app/signals.h"
 #include "app/subcommand.h"
@@ -28,7 +29,8 @@ namespace {
 constexpr Subcommand kSubcommands[] = {
     {"serve", "run everything in one process: log, tasks, effects, projections, API", AddServe},
     {"sink", "an SMTP server that accepts, counts and keeps mail; for trying Maily and for tests", AddSink},
-    {"import", "import contacts from a CSV file", AddImport},
+    {"import", "import contacts from a file; look at imports, cancel and undo them", AddImport},
+    {"export", "contacts as a file", AddExport},
     {"sends", "sends in doubt, and why someone did or did not get a mail", AddSends},
     {"bounces", "what today's rules say of refusals of old", AddBounces},
     {"query", "ask the API: any GET path", AddQuery},

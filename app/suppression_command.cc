@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "api/import/cells.h"
 #include "api/import/suppression_file.h"
 #include "app/remote.h"
 #include "app/subcommand.h"

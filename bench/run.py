@@ -4,6 +4,7 @@
 Exits 0 if every row was measured and reaches its target, 1 if not. Rows can be named one by one; a name stands for all that begin with it.
 """
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -51,6 +52,7 @@ SEND_TARGETS = {"send": least(0.7), "send_memory_flat": part(1.1, "1.1 of the sm
 CLICK_TARGETS = {"click": least(0.6)}
 SEGMENTS_TARGETS = {"counted": most(3, "3 s"), "membership_p99": most(1000, "1 s"), "differing": most(0, "0"),
                     "events": (">= 4950", lambda row: row["ours"] >= 4_950)}
+IMPORT_TARGETS = {"import": least(0.4), "import_memory": part(1.5, "1.5 of a quarter of the rows")}
 LIQUID_TARGETS = {"render": (">= 10 and >= 100,000/s", lambda row: row["ratio"] is not None and row["ratio"] >= 10 and row["ours"] >= 100_000)}
 CASES_LEAST = 0.98
 
@@ -166,6 +168,18 @@ def segments(arguments):
     return form.write("segments", samples, SEGMENTS_TARGETS, started)
 
 
+def imports(arguments):
+    samples = form.Samples("import" if arguments.more else None)
+    started = form.now()
+    import_rows = importlib.import_module("import.rows")  # the folder is called like a keyword
+    world = import_rows.Rows(os.path.join(arguments.build, "app/maily"), arguments.build, samples, arguments.rounds, arguments.contacts)
+    try:
+        take([(["import", "import_memory"], world.run)], samples, arguments)
+    finally:
+        world.close()
+    return form.write("import", samples, IMPORT_TARGETS, started)
+
+
 def bounces(arguments):
     """Agreement of the bounce rules with a folder of labelled mails; the shares stand at the top of the file."""
     path = os.path.join(arguments.build, "bench/bounces_agreement")
@@ -241,7 +255,7 @@ def take(steps, samples, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("bench", choices=["spine", "streams", "restart", "send", "click", "segments", "bounces", "liquid"], help="which bench")
+    parser.add_argument("bench", choices=["spine", "streams", "restart", "send", "click", "segments", "import", "bounces", "liquid"], help="which bench")
     parser.add_argument("row", nargs="*", help="rows to measure; none = all")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
     parser.add_argument("--more", action="store_true", help="add the rounds to those in build/bench/<name>.json")
@@ -259,7 +273,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="build directory")
     arguments = parser.parse_intermixed_args()
     arguments.build = os.path.abspath(arguments.build)
-    sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart, "send": send, "click": click, "segments": segments,
+    sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart, "send": send, "click": click, "segments": segments, "import": imports,
               "bounces": bounces, "liquid": liquid}[arguments.bench](arguments) else 0)
 
 

@@ -41,6 +41,7 @@ END_TO_END = [
     ("site_leases", ["python3", "tests/e2e/site_leases.py", "--maily", RELEASE]),
     ("domain_check", ["python3", "tests/e2e/domain_check.py", "--maily", RELEASE]),
     ("assets", ["python3", "tests/e2e/assets.py", "--maily", RELEASE]),
+    ("imports", ["python3", "tests/e2e/imports.py", "--maily", RELEASE]),
     ("suppressions", ["python3", "tests/e2e/suppressions.py", "--maily", RELEASE]),
     ("contacts", ["python3", "tests/e2e/contacts.py", "--maily", RELEASE]),
     ("segments", ["python3", "tests/e2e/segments.py", "--maily", RELEASE]),

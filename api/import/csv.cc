@@ -15,7 +15,6 @@
 namespace maily::import {
 namespace {
 
-constexpr size_t kRawShown = 200;
 constexpr std::string_view kDelimiters = ",;\t|";
 
 int NoSpace(unsigned char) { return 0; }  // spaces belong to the field (RFC 4180 §2.4)
@@ -68,6 +67,21 @@ void AppendUtf8(std::string& out, uint32_t c) {
   }
 }
 
+// What the bytes 80 to 9F mean in Windows-1252; 0 = nothing.
+constexpr std::array<uint16_t, 32> kWindows1252 = {0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
+                                                   0x2039, 0x0152, 0,      0x017D, 0,      0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+                                                   0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178};
+
+void AppendOneByte(std::string& out, uint8_t byte, CsvEncoding encoding) {
+  const bool special = encoding == CsvEncoding::kWindows1252 && byte >= 0x80 && byte < 0xA0;
+  const uint32_t c = special ? kWindows1252[byte - 0x80u] : byte;
+  if (special && c == 0) {
+    out.push_back('\xFF');  // no UTF-8 has it: its row is rejected
+  } else {
+    AppendUtf8(out, c);
+  }
+}
+
 }  // namespace
 
 struct CsvReader::Impl {
@@ -84,6 +98,10 @@ struct CsvReader::Impl {
 
   // Bytes to UTF-8, behind what is in `buffer`. What is no UTF-16 becomes a byte that no UTF-8 has, so that its row is rejected.
   void Decode(std::string_view bytes) {
+    if (options.encoding != CsvEncoding::kUnicode) {
+      for (const char c : bytes) AppendOneByte(buffer, static_cast<uint8_t>(c), options.encoding);
+      return;
+    }
     if (encoding == Encoding::kUnknown) {
       undecoded.append(bytes);
       if (undecoded.size() < 3 && !finished) return;
@@ -226,9 +244,9 @@ struct CsvReader::Impl {
     ResetParser();
     CsvReject reject{.line = line, .column = column, .code = std::move(code), .reason = std::move(reason), .raw = {}};
     const size_t end = skip_rest_of_line ? buffer.size() : first_line_end;
-    reject.raw = buffer.substr(row_begin, std::min(kRawShown, end - row_begin));
+    reject.raw = buffer.substr(row_begin, std::min(options.raw_bytes_max, end - row_begin));
     while (!reject.raw.empty() && (reject.raw.back() == '\n' || reject.raw.back() == '\r')) reject.raw.pop_back();
-    if (columns == 0) failed = true;
+    if (columns == 0 && options.has_header) failed = true;
     // A row of several lines that never got its end by itself: the lines behind the first are read again.
     if (skip_rest_of_line && row_begin == line_begin) {
       skipping = true;
@@ -283,11 +301,12 @@ struct CsvReader::Impl {
         if (!IsUtf8(row.fields[i])) return RejectRow(end, column, "invalid_utf8", "the field is not valid UTF-8");
       }
     }
-    row.raw = std::string_view(buffer).substr(row_begin, std::min(kRawShown, end - row_begin));
+    row.raw = std::string_view(buffer).substr(row_begin, std::min(options.raw_bytes_max, end - row_begin));
     while (row.raw.ends_with('\n') || row.raw.ends_with('\r')) row.raw.remove_suffix(1);
     if (columns == 0) {
       columns = ends.size();
       failed = !sink.header(row);
+      if (!failed && !options.has_header) sink.row(row);
     } else {
       sink.row(row);
     }

@@ -173,5 +173,111 @@ TEST(Csv, RandomBytesNeverLoseALineOrTheReader) {
   }
 }
 
+// All rows, of a reader with these options.
+Outcome ReadWith(CsvReader::Options options, std::string_view file, size_t piece) {
+  Outcome outcome;
+  const auto copy = [](const CsvRow& row) { return std::vector<std::string>(row.fields.begin(), row.fields.end()); };
+  CsvReader reader(options, {.header =
+                                 [&](const CsvRow& row) {
+                                   outcome.header = copy(row);
+                                   return true;
+                                 },
+                             .row = [&](const CsvRow& row) { outcome.rows.push_back(copy(row)); },
+                             .reject = [&](CsvReject reject) { outcome.rejects.push_back(std::move(reject)); }});
+  for (size_t at = 0; at < file.size(); at += piece) reader.Feed(file.substr(at, piece));
+  reader.Finish();
+  outcome.failed = reader.failed();
+  return outcome;
+}
+
+TEST(Csv, OneByteEncodingsAreReadWhenAskedFor) {
+  const std::string file = "email,name\na@x.io,Caf\xE9 \x80\n";
+  EXPECT_EQ(Read(file).rejects.at(0).code, "invalid_utf8");
+  EXPECT_EQ(ReadWith({.encoding = CsvEncoding::kLatin1}, file, 3).rows, (Rows{{"a@x.io", "Caf\xC3\xA9 \xC2\x80"}}));
+  EXPECT_EQ(ReadWith({.encoding = CsvEncoding::kWindows1252}, file, 3).rows, (Rows{{"a@x.io", "Caf\xC3\xA9 \xE2\x82\xAC"}}));
+  // A byte that means nothing there.
+  EXPECT_EQ(ReadWith({.encoding = CsvEncoding::kWindows1252}, "email\na\x81@x.io\n", 3).rejects.at(0).code, "invalid_utf8");
+}
+
+TEST(Csv, WithoutAHeaderTheFirstLineIsARow) {
+  const Outcome o = ReadWith({.has_header = false}, "a@x.io;Rome\nb@x.io\nc@x.io;Oslo\n", 4);
+  EXPECT_EQ(o.header.size(), 2u);
+  EXPECT_EQ(o.rows, (Rows{{"a@x.io", "Rome"}, {"c@x.io", "Oslo"}}));
+  EXPECT_EQ(o.rejects.at(0).code, "columns");
+  EXPECT_FALSE(o.failed);
+}
+
+TEST(Csv, RawBytesAreKeptUpToTheirLimit) {
+  const std::string file = "email,x\n" + std::string(500, 'a') + "\n";
+  EXPECT_EQ(Read(file).rejects.at(0).raw.size(), 200u);
+  EXPECT_EQ(ReadWith({.raw_bytes_max = 8192}, file, 7).rejects.at(0).raw, std::string(500, 'a'));
+}
+
+// Any table, in any spelling that is understood, comes back as it was.
+TEST(Csv, AnyTableComesBackInAnyShape) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  const std::vector<std::u16string> pieces = {u"a", u"@", u"\u00e9", u"\"", u" ", u"1", u"=", u",", u";", u"|", u"\t", u"\n", u"\r\n", u"\U0001F600"};
+  for (int round = 0; round < 300; ++round) {
+    const size_t shape = random() % 4;  // UTF-8, with BOM, UTF-16 LE, UTF-16 BE
+    const char16_t delimiter = u",;\t|"[random() % 4];
+    const std::u16string line_end = std::vector<std::u16string>{u"\n", u"\r\n", u"\r"}[random() % 3];
+    std::vector<std::vector<std::u16string>> table = {{u"email", u"one", u"two"}};
+    for (size_t rows = 1 + random() % 5; rows > 0; --rows) {
+      table.emplace_back();
+      for (int column = 0; column < 3; ++column) {
+        std::u16string field = column == 0 ? u"x" : u"";
+        for (size_t n = random() % 4; n > 0; --n) field += pieces[random() % pieces.size()];
+        table.back().push_back(field);
+      }
+    }
+    std::u16string text;
+    for (const auto& row : table) {
+      for (size_t i = 0; i < row.size(); ++i) {
+        if (i > 0) text += delimiter;
+        const bool plain = row[i].find_first_of(u"\",;\t|\r\n") == std::u16string::npos && random() % 2 == 0;
+        if (!plain) text += u'"';
+        for (const char16_t c : row[i]) text += c == u'"' ? std::u16string(u"\"\"") : std::u16string(1, c);
+        if (!plain) text += u'"';
+      }
+      text += line_end;
+    }
+    const auto utf8 = [](const std::u16string& from) {
+      std::string out;
+      for (size_t i = 0; i < from.size(); ++i) {
+        uint32_t c = from[i];
+        if (c >= 0xD800 && c < 0xDC00) c = 0x10000 + ((c - 0xD800) << 10) + (from[++i] - 0xDC00u);
+        if (c < 0x80) {
+          out += static_cast<char>(c);
+        } else if (c < 0x800) {
+          out += {static_cast<char>(0xC0 | (c >> 6)), static_cast<char>(0x80 | (c & 0x3F))};
+        } else {
+          out += {static_cast<char>(0xF0 | (c >> 18)), static_cast<char>(0x80 | ((c >> 12) & 0x3F)), static_cast<char>(0x80 | ((c >> 6) & 0x3F)),
+                  static_cast<char>(0x80 | (c & 0x3F))};
+        }
+      }
+      return out;
+    };
+    std::string file;
+    if (shape < 2) {
+      file = (shape == 1 ? "\xEF\xBB\xBF" : "") + utf8(text);
+    } else {
+      for (const char16_t unit : u"\uFEFF" + text) {
+        const char high = static_cast<char>(unit >> 8), low = static_cast<char>(unit & 0xFF);
+        file += shape == 3 ? std::string{high, low} : std::string{low, high};
+      }
+    }
+    Rows wanted;
+    for (size_t i = 1; i < table.size(); ++i) {
+      wanted.emplace_back();
+      for (const auto& field : table[i]) wanted.back().push_back(utf8(field));
+    }
+    const Outcome o = Read(file, 1 + random() % 9);
+    EXPECT_EQ(o.rows, wanted) << "shape " << shape << ", round " << round;
+    EXPECT_TRUE(o.rejects.empty());
+  }
+}
+
 }  // namespace
 }  // namespace maily::import

@@ -2,6 +2,7 @@
 #include "api/import/import.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -9,12 +10,17 @@
 #include "api/gateway/token.h"
 #include "api/http/problem.h"
 #include "api/import/columns.h"
+#include "api/import/compare.h"
 #include "api/import/csv.h"
+#include "api/import/json_lines.h"
 #include "api/import/lanes.h"
+#include "api/import/rejects.h"
 #include "api/import/seen.h"
 #include "maily/contacts/v1/commands.pb.h"
 #include "maily/lists/v1/commands.pb.h"
+#include "maily/suppressions/v1/commands.pb.h"
 #include "schemas/keys.h"
+#include "schemas/sealed.h"
 #include "schemas/types.h"
 #include "streams/observe/logging.h"
 #include "streams/observe/metrics.h"
@@ -37,6 +43,7 @@ constexpr Duration kEndPause = Seconds(1);
 constexpr int kEndTries = 600;
 constexpr size_t kDomainsKept = 4096;
 constexpr uint64_t kListsPage = 1000;
+constexpr size_t kRawInFlight = 1024;  // of the bytes of a row that waits for its decision
 
 struct Metrics {
   observe::Counter rows =
@@ -48,23 +55,98 @@ const Metrics& Meters() {
   return *metrics;
 }
 
-// The parameter is absent or says so.
-std::optional<bool> IsDryRun(const http::Request& head) {
-  const auto said = head.Query("dry_run");
-  if (!said || *said == "false") return false;
-  return *said == "true" ? std::optional(true) : std::nullopt;
+// What the request asks for, apart from the file.
+struct Asked {
+  bool dry = false;
+  bool json_lines = false;
+  bool has_header = true;
+  CsvEncoding encoding = CsvEncoding::kUnicode;
+  Origin origin = Origin::kAny;
+  Mapping mapping = {};
+  std::optional<uint64_t> errors_max = std::nullopt;
+};
+
+// The place of a word among those that are allowed.
+template <class Enum, size_t kCount>
+bool ReadWord(std::string_view text, const std::string_view (&words)[kCount], Enum& into) {
+  const auto found = std::ranges::find(words, text);
+  if (found == std::end(words)) return false;
+  into = static_cast<Enum>(found - std::begin(words));
+  return true;
+}
+bool ReadBool(std::string_view text, bool& into) {
+  into = text == "true";
+  return into || text == "false";
+}
+
+// One parameter; what is wrong with it, or empty.
+std::string TakeParameter(const std::string& name, const std::string& text, Asked& asked) {
+  if (name == "list" || name == "source") return "";
+  if (name == "dry_run") return ReadBool(text, asked.dry) ? "" : "is true or false";
+  if (name == "header") return ReadBool(text, asked.has_header) ? "" : "is true or false";
+  if (name == "encoding") return ReadWord(text, kCsvEncodings, asked.encoding) ? "" : "is utf-8 (UTF-16 by its BOM, too), latin-1 or windows-1252";
+  if (name == "from") return ReadWord(text, kOrigins, asked.origin) ? "" : "is maily, listmonk, mailchimp, sendgrid or any";
+  if (name == "map") {
+    auto mapping = ParseMapping(text);
+    if (!mapping) return mapping.error().message;
+    asked.mapping = std::move(*mapping);
+    return "";
+  }
+  if (name == "max_errors") {
+    uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) return "is a whole number: more rejects than that stop the import";
+    asked.errors_max = number;
+    return "";
+  }
+  if (name == "consent") return text == "false" ? "" : "consent";
+  return "there is no such parameter here";
+}
+
+// All that is wrong with the request, as a problem; none: `asked` holds.
+std::optional<http::Problem> ReadRequest(const http::Request& head, Asked& asked) {
+  const std::string_view type = head.headers["content-type"];
+  std::string_view media = type.substr(0, type.find(';'));
+  while (media.ends_with(' ')) media.remove_suffix(1);
+  asked.json_lines = media == "application/x-ndjson" || media == "application/jsonl";
+  if (!asked.json_lines && !media.empty() && media != "text/csv" && media != "application/octet-stream" && media != "text/plain") {
+    return http::Problem{.status = 415, .code = "unsupported_media_type", .message = "send text/csv or application/x-ndjson"};
+  }
+  http::Problem problem{.status = 422, .code = "invalid_parameter", .message = "the import's parameters are not right"};
+  for (const auto& [name, text] : head.QueryParams()) {
+    std::string wrong = TakeParameter(name, text, asked);
+    if (name == "consent" && wrong == "consent") {
+      return http::Problem{.status = 501,
+                           .code = "not_implemented",
+                           .message = "an import takes attributes and memberships, no consent: whoever has opted out stays so. Record consent with its "
+                                      "proof by itself"};
+    }
+    if (!wrong.empty()) problem.details.push_back({.path = name, .code = "invalid_parameter", .hint = std::move(wrong)});
+  }
+  if (asked.json_lines && !asked.has_header) problem.details.push_back({.path = "header", .code = "invalid_parameter", .hint = "NDJSON has none"});
+  if (asked.json_lines && asked.encoding != CsvEncoding::kUnicode)
+    problem.details.push_back({.path = "encoding", .code = "invalid_parameter", .hint = "NDJSON is UTF-8"});
+  if (problem.details.empty()) return std::nullopt;
+  problem.message = problem.details[0].path + ": " + problem.details[0].hint;
+  return problem;
 }
 
 // One import, from the first byte to its end. Lives on the bulk executor, except where noted.
 class Import final : public Running, public Lanes::Owner, public std::enable_shared_from_this<Import> {
  public:
-  Import(Parts parts, http::Request head)
+  Import(Parts parts, http::Request head, Asked asked)
       : parts_(parts),
         head_(std::move(head)),
-        dry_(IsDryRun(head_).value_or(false)),
-        reader_({}, {.header = [this](const CsvRow& row) { return TakeHeader(row); },
-                     .row = [this](const CsvRow& row) { TakeRow(row); },
-                     .reject = [this](CsvReject reject) { TakeReject(std::move(reject)); }}),
+        asked_(std::move(asked)),
+        dry_(asked_.dry),
+        reader_({.raw_bytes_max = kRejectRawMax, .encoding = asked_.encoding, .has_header = asked_.has_header},
+                {.header = [this](const CsvRow& row) { return TakeHeader(row); },
+                 .row = [this](const CsvRow& row) { TakeRow(row); },
+                 .reject = [this](CsvReject reject) { TakeReject(std::move(reject)); }}),
+        lines_({.raw_bytes_max = kRejectRawMax},
+               {.row = [this](uint64_t line, const nlohmann::json& object, std::string_view raw) { TakeObject(line, object, raw); },
+                .reject = [this](CsvReject reject) { TakeReject(std::move(reject)); }}),
+        columns_({.mapping = asked_.mapping, .origin = asked_.origin, .has_header = asked_.has_header}),
         lanes_(parts_.gateway, parts_.bulk, *this) {
     Meters().running.Add(1);
   }
@@ -103,6 +185,13 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
   }
 
   bool IsOver() const override { return over_; }
+  std::shared_ptr<const Rejects> RejectsNow() const override { return std::make_shared<const Rejects>(rejects_); }
+  void Cancel() override {
+    if (over_ || problem_) return;
+    cancelled_ = true;
+    problem_ = http::Problem{.status = 409, .code = "import_cancelled", .message = "the import was cancelled"};
+    Step();
+  }
   Json Describe() const override {
     const Counts sums = Sums();
     Json job{{"id", id_},
@@ -118,6 +207,7 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
              {"skipped", sums.skipped},
              {"rejected", counts_.rejected()},
              {"pending", sums.pending},
+             {"suppressed", suppressed_},
              {"message", message_},
              {"seconds", seconds_},
              {"token", token_}};
@@ -130,6 +220,8 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
   struct Draft {
     uint64_t line = 0;
     bool repeat = false;
+    std::string suppressed;  // the reason of a suppression; empty: none
+    std::string raw;
     UpsertContact command;
   };
   using ImportCounts = lists::v1::ImportCounts;
@@ -146,9 +238,9 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
     return over_ ? Counts{.skipped = rest} : Counts{.pending = rest};
   }
   void DescribeRejects(Json& job) const {
-    std::vector<Json> sorted = rejects_;
-    std::ranges::sort(sorted, {}, [](const Json& reject) { return reject.at("line").get<uint64_t>(); });
-    job["rejects"] = std::move(sorted);
+    job["rejects"] = rejects_.Listed();
+    job["rejects_kept"] = rejects_.kept();
+    if (!dry_) job["rejects_url"] = Url() + "/rejects";
     job["ignored_columns"] = columns_.ignored();
   }
 
@@ -160,6 +252,7 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
     if (!caller->May(gateway::Scope::kWrite))
       return Refuse({.status = 403, .code = "forbidden", .message = "this API key has no scope write"});
     asker_ = {caller->tenant, caller->actor, head_.trace_id};
+    may_read_ = caller->May(gateway::Scope::kRead);
     const auto keys = parts_.gateway.keyring().Tenant(caller->tenant);
     if (!keys) return Refuse(http::ProblemOf(keys.error()));
     keys_ = *keys;
@@ -173,7 +266,7 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
           return self->Refuse({.status = 404, .code = "list_not_found", .message = list.error().message});
         }
         self->registry_ = std::move(*registry);
-        self->lanes_.Open(self->asker_, "import/" + self->id_);
+        self->lanes_.Open(self->asker_, self->id_);
         self->list_id_ = *list;
         self->ready_ = true;
         self->started_ = self->parts_.gateway.clock().Steady();
@@ -185,13 +278,7 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
 
   void NameImport() {
     const std::string_view key = head_.headers["idempotency-key"];
-    if (key.empty()) {
-      id_ = parts_.gateway.NewId().ToHex();
-    } else {  // the same key for another file is another import
-      const std::string length(head_.headers["content-length"]);
-      const auto digest = keyring::Sha256(fmt::format("{}\n{}\n{}", key, length, head_.target));
-      id_ = CommandId::From(keyring::View(digest).substr(0, 16)).ToHex();
-    }
+    id_ = key.empty() ? parts_.gateway.NewId().ToHex() : ImportIdOf(key, head_.headers["content-length"], head_.target);
     source_ = head_.Query("source").value_or("import:" + id_);
     if (source_.size() > 100) source_.resize(100);
   }
@@ -216,32 +303,47 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
 
   // Goes on with whatever can be done now.
   void Step() override {
-    if (over_) return Drain();
+    if (over_) {
+      if (respond_ && problem_) TellProblem(std::exchange(respond_, nullptr));
+      return Drain();
+    }
     if (aborted_) return EndAborted();
     if (!ready_ && !problem_) return;
     if (problem_) {  // the rest of the file is passed over
       waiting_chunk_.reset();
-      if (!ended_) return Resume();
+      if (!ended_) {
+        Resume();
+        return cancelled_ ? EndCancelled() : void();
+      }
       return Report();
     }
-    if (waiting_chunk_) {
-      reader_.Feed(*std::exchange(waiting_chunk_, std::nullopt));
+    if (asked_.json_lines && !began_) {
+      began_ = true;
+      if (!dry_ && !StartJob()) return Step();
     }
-    if (ended_ && !finished_) {
+    if (waiting_chunk_) {
+      const std::string chunk = std::exchange(waiting_chunk_, std::nullopt).value();
+      asked_.json_lines ? lines_.Feed(chunk) : reader_.Feed(chunk);
+    }
+    if (ended_ && !finished_ && !problem_) {
       finished_ = true;
-      reader_.Finish();
-      SealBatch();
-      lanes_.CloseAll();
-      lanes_.Send();
-      if (reader_.failed() && !problem_) {
+      asked_.json_lines ? lines_.Finish() : reader_.Finish();
+      if (!problem_) {
+        SealBatch();
+        lanes_.CloseAll();
+        lanes_.Send();
+      }
+      if (!asked_.json_lines && reader_.failed() && !problem_) {
         problem_ = http::Problem{
             .status = 422, .code = "empty_file", .message = "the file has no header; its first row names the columns, email among them"};
       }
     }
     if (problem_) return Step();
-    if (finished_ && lanes_.rows_in_flight() == 0 && !lanes_.waiting() && (began_at_ || !started_job_)) return Report();
-    if (lanes_.rows_in_flight() < kRowsInFlightMax) Resume();
+    if (finished_ && Settled() && !lanes_.waiting() && (began_at_ || !started_job_)) return Report();
+    if (lanes_.rows_in_flight() + suppressions_in_flight_ < kRowsInFlightMax) Resume();
   }
+  // Nothing that was sent waits for its decision.
+  bool Settled() const { return lanes_.rows_in_flight() == 0 && suppressions_in_flight_ == 0; }
   void Drain() {
     waiting_chunk_.reset();
     Resume();
@@ -252,10 +354,10 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
   // --- rows
 
   bool TakeHeader(const CsvRow& row) {
-    if (columns_.TakeHeader(row)) return dry_ || StartJob();
-    problem_ = http::Problem{
-        .status = 422, .code = "missing_column", .message = "the file has no column `email`; its first row names the columns"};
-    problem_->details.push_back({.path = "email", .code = "missing_column", .hint = "one column of the header must be called email"});
+    const auto taken = columns_.TakeHeader(row);
+    if (taken) return dry_ || StartJob();
+    problem_ = http::Problem{.status = 422, .code = "missing_column", .message = taken.error().message};
+    problem_->details.push_back({.path = "email", .code = "missing_column", .hint = "one column is called email, or is mapped to it: map=COLUMN=email"});
     return false;
   }
 
@@ -289,17 +391,31 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
     return true;
   }
 
-  void TakeRow(const CsvRow& row) {
+  Draft& NextDraft(uint64_t line, std::string_view raw) {
     ++rows_;
     if (drafts_.size() <= draft_count_) drafts_.emplace_back();
     Draft& draft = drafts_[draft_count_];
-    UpsertContact& command = draft.command;
-    command.Clear();
-    draft.line = row.line;
-    schema::Address address;
-    if (auto refused = columns_.Read(row, *registry_, command, address)) {
-      return RejectRow(row.line, refused->column, std::move(refused->code), std::move(refused->reason));
-    }
+    draft.command.Clear();
+    draft.line = line;
+    draft.raw = raw.substr(0, kRawInFlight);
+    return draft;
+  }
+  void TakeRow(const CsvRow& row) {
+    if (problem_) return;
+    Draft& draft = NextDraft(row.line, row.raw);
+    Columns::Said said;
+    if (auto refused = columns_.Read(row, *registry_, draft.command, said)) return RejectRow(row.line, std::move(*refused), row.raw);
+    TakeDraft(draft, std::move(said));
+  }
+  void TakeObject(uint64_t line, const nlohmann::json& object, std::string_view raw) {
+    if (problem_) return;
+    Draft& draft = NextDraft(line, raw);
+    Columns::Said said;
+    if (auto refused = columns_.Read(object, *registry_, draft.command, said)) return RejectRow(line, std::move(*refused), raw);
+    TakeDraft(draft, std::move(said));
+  }
+  void TakeDraft(Draft& draft, Columns::Said said) {
+    const schema::Address& address = said.address;
     auto known = domains_.find(address.domain);
     if (known == domains_.end()) {
       if (domains_.size() >= kDomainsKept) domains_.clear();
@@ -307,13 +423,31 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
     }
     std::string contact_key = schema::ContactKey(*keys_, address.normalised);
     draft.repeat = !seen_.Add(contact_key);
-    if (dry_) return draft.repeat ? counts_.set_duplicate(counts_.duplicate() + 1) : void();
+    draft.suppressed = std::move(said.suppressed);
+    UpsertContact& command = draft.command;
     gateway::Identify(command, *registry_, address, std::move(contact_key), known->second, *keys_);
-    if (list_id_ != 0) command.add_join_lists(list_id_);
+    if (list_id_ != 0 && draft.suppressed.empty()) command.add_join_lists(list_id_);
     command.set_source(source_);
+    if (dry_) return Foresee(draft);
     if (++draft_count_ < kBatchRows) return;
     SealBatch();
     lanes_.Send();
+  }
+  // What would become of the row, as far as the read models tell.
+  void Foresee(const Draft& draft) {
+    if (!draft.suppressed.empty()) ++suppressed_;
+    if (draft.repeat) return counts_.set_duplicate(counts_.duplicate() + 1);
+    if (!comparison_) comparison_.emplace(parts_.gateway.views(), asker_.tenant, may_read_);
+    const auto result = comparison_->Look(draft.line, draft.command);
+    if (!result) {
+      problem_ = http::ProblemOf(result.error());
+    } else if (*result == 'c') {
+      counts_.set_created(counts_.created() + 1);
+    } else if (*result == 'u') {
+      counts_.set_updated(counts_.updated() + 1);
+    } else {
+      counts_.set_unchanged(counts_.unchanged() + 1);
+    }
   }
 
   // Seals the drafts, under keys that are durable then.
@@ -331,9 +465,42 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
     }
     for (size_t i = 0; i < count; ++i) {
       UpsertContact& command = drafts_[i].command;
+      if (!drafts_[i].suppressed.empty()) Suppress(drafts_[i], (*keys)[i]);
       gateway::Seal(command, *registry_, asker_.tenant, (*keys)[i], parts_.gateway.entropy());
-      lanes_.Add({drafts_[i].line, drafts_[i].repeat}, command);
+      lanes_.Add({drafts_[i].line, drafts_[i].repeat, std::move(drafts_[i].raw)}, command);
     }
+  }
+
+  // Of a row whose system says that it gets no mail. Again and again until it is decided: a repeat changes nothing.
+  void Suppress(const Draft& draft, const keyring::SubjectKey& key) {
+    suppressions::v1::AddSuppression command;
+    command.set_contact_key(draft.command.contact_key());
+    command.set_domain_key(draft.command.domain_key());
+    command.set_address(draft.command.address());
+    command.set_reason(draft.suppressed);
+    command.set_stream(draft.suppressed == "unsubscribed" ? suppressions::v1::MARKETING : suppressions::v1::ALL);
+    command.set_source("import");
+    gateway::Order order = gateway::PlainOrder(command, command.contact_key());
+    schema::SealPersonal(command, asker_.tenant, key, parts_.gateway.entropy());
+    order.payload = command.SerializeAsString();
+    ++suppressions_in_flight_;
+    SendSuppression(std::move(order));
+  }
+  void SendSuppression(gateway::Order order) {
+    parts_.gateway.SubmitOn(parts_.bulk, asker_, order, kJobTimeout, [self = shared_from_this(), order](const Verdict& verdict) mutable {
+      if (verdict.kind == Verdict::Kind::kDecided && verdict.outcome != Outcome::kRetryLater) {
+        --self->suppressions_in_flight_;
+        if (verdict.outcome == Outcome::kDone || verdict.outcome == Outcome::kUnchanged) ++self->suppressed_;
+        self->progress_at_ = self->parts_.gateway.clock().Steady();
+        if (verdict.at) self->NoteReached(*verdict.at);
+      } else if (self->GoOn()) {
+        self->parts_.bulk.After(kEndPause, [self, order = std::move(order)]() mutable { self->SendSuppression(std::move(order)); });
+        return;
+      } else {
+        --self->suppressions_in_flight_;
+      }
+      self->Step();
+    });
   }
 
   // --- decisions
@@ -356,7 +523,8 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
 
   void Count(const Chunk& chunk, const Verdict& verdict) {
     Meters().rows.Add(chunk.rows.size());
-    if (verdict.outcome == Outcome::kDuplicate) {  // applied by an earlier post of this file
+    if (verdict.outcome == Outcome::kDuplicate) {  // applied by an earlier post of this file; how, CountAgain asks at the end
+      went_on_ = true;
       const auto repeats = static_cast<uint64_t>(std::ranges::count_if(chunk.rows, &Row::repeat));
       counts_.set_duplicate(counts_.duplicate() + repeats);
       counts_.set_unchanged(counts_.unchanged() + chunk.rows.size() - repeats);
@@ -372,10 +540,10 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
         // Of a row by itself, else of the whole chunk.
         const std::string own = member(std::to_string(i));
         const size_t colon = own.find(": ");
-        RejectRow(row.line, "", colon == std::string::npos ? member("code") : own.substr(0, colon),
-                  colon == std::string::npos ? member("message") : own.substr(colon + 2));
-      } else if (result == 'e') {  // the person was erased
-        counts_.set_skipped(counts_.skipped() + 1);
+        const std::string code = colon == std::string::npos ? member("code") : own.substr(0, colon);
+        RejectRow(row.line, {"", code, colon == std::string::npos ? member("message") : own.substr(colon + 2)}, row.raw);
+      } else if (result == 'e') {
+        continue;  // who was erased is skipped, which has no count of its own until the end
       } else if (row.repeat) {
         counts_.set_duplicate(counts_.duplicate() + 1);
       } else if (result == 'c') {
@@ -389,15 +557,17 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
   }
 
   void TakeReject(CsvReject reject) {
+    if (problem_) return;
     ++rows_;
-    RejectRow(reject.line, columns_.NameOf(reject.column), std::move(reject.code), std::move(reject.reason), std::move(reject.raw));
+    RejectRow(reject.line, {columns_.NameOf(reject.column), std::move(reject.code), std::move(reject.reason)}, reject.raw);
   }
-  void RejectRow(uint64_t line, const std::string& column, std::string code, std::string reason, std::string raw = {}) {
+  void RejectRow(uint64_t line, Columns::Refused why, std::string_view raw) {
     counts_.set_rejected(counts_.rejected() + 1);
-    if (rejects_.size() >= kRejectsListedMax) return;
-    Json reject{{"line", line}, {"column", column}, {"code", std::move(code)}, {"reason", std::move(reason)}};
-    if (!raw.empty()) reject["raw"] = std::move(raw);
-    rejects_.push_back(std::move(reject));
+    rejects_.Add({line, std::move(why.column), std::move(why.code), std::move(why.reason), std::string(raw)});
+    if (problem_ || !asked_.errors_max || counts_.rejected() <= *asked_.errors_max) return;
+    problem_ = http::Problem{.status = 422,
+                             .code = "too_many_errors",
+                             .message = fmt::format("stopped at line {}: more than {} rows were rejected", line, *asked_.errors_max)};
   }
 
   // --- the answer
@@ -408,28 +578,68 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
   }
 
   void Report() {
-    if (problem_ && lanes_.rows_in_flight() > 0) return;  // what is on its way comes back first
+    if (problem_ && !Settled()) return;  // what is on its way comes back first
     if (over_ || !respond_) return;
     NoteEnd();
     http::Respond respond = std::exchange(respond_, nullptr);
     if (problem_) {
-      message_ = problem_->message;
-      if (started_job_) problem_->headers.Add("location", Url());
-      respond(http::ToResponse(*problem_, head_.trace_id, head_.path()));
-      return EndJob(lists::v1::FAILED, kEndTries);
+      TellProblem(std::move(respond));
+      return Finish(cancelled_ ? lists::v1::INTERRUPTED : lists::v1::FAILED);
     }
     if (dry_) return respond(DryReport());
     http::Response response = http::Response::Json(202, Describe().dump(-1, ' ', false, Json::error_handler_t::replace));
     response.headers.Add("location", Url());
     response.headers.Add("maily-consistency-token", token_);
     respond(std::move(response));
-    EndJob(lists::v1::COMPLETED, kEndTries);
+    Finish(lists::v1::COMPLETED);
+  }
+  // Says what was applied, too.
+  void TellProblem(http::Respond respond) {
+    message_ = problem_->message;
+    if (started_job_) {
+      const bool told = problem_->code == "unavailable" || problem_->code == "import_running";
+      if (!told) message_ += fmt::format("; {} rows were applied", Applied());
+      problem_->message = message_;
+      problem_->headers.Add("location", Url());
+    }
+    respond(http::ToResponse(*problem_, head_.trace_id, head_.path()));
   }
   void EndAborted() {
-    if (lanes_.rows_in_flight() > 0 || lanes_.waiting()) return;
+    if (!Settled() || lanes_.waiting()) return;
     NoteEnd();
-    message_ = "the file stopped coming";
-    EndJob(lists::v1::INTERRUPTED, kEndTries);
+    message_ = cancelled_ ? fmt::format("the import was cancelled; {} rows were applied", Applied()) : "the file stopped coming";
+    Finish(lists::v1::INTERRUPTED);
+  }
+  // The file may come on for long, or never: the job does not wait for its end.
+  void EndCancelled() {
+    if (over_ || !Settled()) return;
+    NoteEnd();
+    message_ = fmt::format("the import was cancelled; {} rows were applied", Applied());
+    Finish(lists::v1::INTERRUPTED);
+  }
+  // Rows that an earlier post of this file had applied are known by what was noted then.
+  void Finish(lists::v1::ImportOutcome outcome) {
+    if (!went_on_ || !started_job_) return EndJob(outcome, kEndTries);
+    AwaitViews([self = shared_from_this(), outcome] {
+      self->parts_.gateway.blocking().Post([self, outcome] {
+        auto noted = self->parts_.gateway.views().Query(
+            "import_applied",
+            {{"tenant", sql::Value::Integer(self->asker_.tenant.value())}, {"import_id", sql::Value::Text(self->id_)}});
+        self->parts_.bulk.Post([self, outcome, noted = std::move(noted)] {
+          if (noted && !noted->empty()) self->CountAgain(*noted);
+          self->EndJob(outcome, kEndTries);
+        });
+      });
+    });
+  }
+  void CountAgain(const projections::Rows& noted) {
+    const auto created = static_cast<uint64_t>(noted.at(0, "created").integer);
+    const auto updated = static_cast<uint64_t>(noted.at(0, "updated").integer);
+    const uint64_t sum = counts_.created() + counts_.updated() + counts_.unchanged();
+    if (created + updated > sum) return;  // rows of another file were posted under this key
+    counts_.set_created(created);
+    counts_.set_updated(updated);
+    counts_.set_unchanged(sum - created - updated);
   }
   // Every row that is applied is decided.
   void NoteEnd() {
@@ -449,8 +659,14 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
                 {"list_id", list_id_},
                 {"rows", rows_},
                 {"valid", rows_ - counts_.duplicate() - counts_.rejected()},
+                {"created", counts_.created()},
+                {"updated", counts_.updated()},
+                {"unchanged", counts_.unchanged()},
+                {"skipped", 0},
+                {"suppressed", suppressed_},
                 {"duplicate", counts_.duplicate()},
                 {"rejected", counts_.rejected()}};
+    report["diffs"] = comparison_ ? comparison_->diffs() : Json::array();
     DescribeRejects(report);
     return http::Response::Json(200, report.dump(-1, ' ', false, Json::error_handler_t::replace));
   }
@@ -476,7 +692,7 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
                                 return;
                               }
                               if (decided && verdict.at) self->NoteReached(*verdict.at);
-                              self->AwaitViews(outcome);
+                              self->AwaitViews([self, outcome] { self->Ended(outcome); });
                             });
   }
   // The same file was not posted again meanwhile.
@@ -485,21 +701,21 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
     auto& last = reached_.try_emplace(at.partition, at).first->second;
     last = std::max(last, at);
   }
-  // The job is over once everybody can see what it did.
-  void AwaitViews(lists::v1::ImportOutcome outcome) {
+  // The job is over once everybody can see what it did. `then` also when the same file was posted again meanwhile.
+  void AwaitViews(std::function<void()> then) {
     std::vector<CommandAt> at;
     for (const auto& [partition, last] : reached_) at.push_back(last);
     projections::Views& views = parts_.gateway.views();
     views.freshness().Wait(views.GroupOf("import"), std::move(at), kViewWait, parts_.bulk,
-                           [self = shared_from_this(), outcome](bool fresh) {
-                             if (fresh || !self->IsCurrent()) return self->Ended(outcome);
-                             self->parts_.bulk.After(kViewPause, [self, outcome] { self->AwaitViews(outcome); });
+                           [self = shared_from_this(), then = std::move(then)](bool fresh) {
+                             if (fresh || !self->IsCurrent()) return then();
+                             self->parts_.bulk.After(kViewPause, [self, then] { self->AwaitViews(then); });
                            });
   }
   void Ended(lists::v1::ImportOutcome outcome) {
     if (!IsCurrent()) return;
     if (outcome == lists::v1::COMPLETED) status_ = "completed";
-    parts_.jobs.End(asker_.tenant, id_, Describe());
+    parts_.jobs.End(asker_.tenant, id_, Describe(), RejectsNow());
     observe::Log(observe::Level::kInfo, "import ended",
                  {{"trace_id", head_.trace_id},
                   {"tenant", asker_.tenant},
@@ -513,8 +729,10 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
 
   const Parts parts_;
   const http::Request head_;
+  const Asked asked_;
   const bool dry_;
   CsvReader reader_;
+  JsonLines lines_;
   gateway::Asker asker_;
   const keyring::TenantKeys* keys_ = nullptr;
   std::shared_ptr<const Registry> registry_;
@@ -530,6 +748,10 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
   bool finished_ = false;  // and parsed
   bool aborted_ = false;
   bool started_job_ = false;
+  bool began_ = false;     // NDJSON: the job has begun
+  bool cancelled_ = false;
+  bool went_on_ = false;  // after an earlier post of this file
+  bool may_read_ = false;
   bool over_ = false;  // answered, if anyone waited: no row is applied any more
   std::optional<http::Problem> problem_;
   std::optional<std::string> waiting_chunk_;
@@ -537,16 +759,19 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
   http::Respond respond_;
 
   Columns columns_;
+  std::optional<Comparison> comparison_;  // of a dry run
   std::vector<Draft> drafts_;
   size_t draft_count_ = 0;
   std::map<std::string, std::string, std::less<>> domains_;  // to their keys
   Seen seen_;
   Lanes lanes_;
+  size_t suppressions_in_flight_ = 0;
+  uint64_t suppressed_ = 0;
   std::map<PartitionId, CommandAt> reached_;
 
   uint64_t rows_ = 0;
   ImportCounts counts_;  // but for rows and skipped
-  std::vector<Json> rejects_;
+  Rejects rejects_;
   std::string status_ = "running";
   std::string message_;
   std::string token_;
@@ -566,6 +791,11 @@ class Sink final : public http::BodySink {
 
 }  // namespace
 
+std::string ImportIdOf(std::string_view key, std::string_view length, std::string_view target) {
+  const auto digest = keyring::Sha256(fmt::format("{}\n{}\n{}", key, length, target));  // the same key for another file is another import
+  return CommandId::From(keyring::View(digest).substr(0, 16)).ToHex();
+}
+
 http::OpenSink OpenImport(Parts parts) {
   Meters();  // named in /metrics from the start
   return [parts](const http::Request& head) -> std::variant<std::unique_ptr<http::BodySink>, http::Response> {
@@ -576,18 +806,9 @@ http::OpenSink OpenImport(Parts parts) {
                         ? http::ProblemOf(known->error())
                         : http::Problem{.status = 401, .code = "unauthorized", .message = known->error().message});
     }
-    for (const auto& [name, value] : head.QueryParams()) {
-      if (name != "list" && name != "source" && name != "dry_run") {
-        return refuse({.status = 422, .code = "invalid_parameter", .message = name + ": there is no such parameter here"});
-      }
-    }
-    if (!IsDryRun(head)) return refuse({.status = 422, .code = "invalid_parameter", .message = "dry_run: is true or false"});
-    const std::string_view type = head.headers["content-type"];
-    const std::string_view media = type.substr(0, type.find(';'));
-    if (!media.empty() && media != "text/csv" && media != "application/octet-stream" && media != "text/plain") {
-      return refuse({.status = 415, .code = "unsupported_media_type", .message = "send text/csv"});
-    }
-    return std::make_unique<Sink>(std::make_shared<Import>(parts, head));
+    Asked asked;
+    if (const auto wrong = ReadRequest(head, asked)) return refuse(*wrong);
+    return std::make_unique<Sink>(std::make_shared<Import>(parts, head, std::move(asked)));
   };
 }
 

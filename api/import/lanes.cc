@@ -12,7 +12,7 @@ namespace {
 using gateway::Outcome;
 using gateway::Verdict;
 
-constexpr int kChunkRows = 32;                // more are refused (contacts::kImportRowsMax)
+constexpr int kChunkRows = 31;                // more are refused (contacts::kNotedRowsMax)
 constexpr size_t kChunkBytesMax = 48 * 1024;  // unless one row alone is larger; a command has at most 64 KiB
 constexpr Duration kChunkTimeout = Seconds(20);
 constexpr Duration kResendPause = Milliseconds(100);
@@ -23,6 +23,7 @@ void Lanes::Add(const Row& row, contacts::v1::UpsertContact& command) {
   Lane& lane = lanes_[schema::PartitionOfContact(command.contact_key(), gateway_.log().partition_count)];
   const size_t bytes = command.ByteSizeLong();
   if (lane.filling.rows_size() == kChunkRows || (lane.bytes > 0 && lane.bytes + bytes > kChunkBytesMax)) Close(lane);
+  if (row.repeat) lane.filling.add_repeats(static_cast<uint32_t>(lane.filling.rows_size()));
   lane.filling.add_rows()->Swap(&command);
   lane.rows.push_back(row);
   lane.bytes += bytes;
@@ -33,6 +34,7 @@ void Lanes::Close(Lane& lane) {
   Chunk& chunk = lane.ready.emplace_back();
   chunk.sequence = ++lane.last_sequence;
   chunk.rows = std::exchange(lane.rows, {});
+  lane.filling.set_import_id(import_id_);
   lane.filling.SerializeToString(&chunk.payload);
   lane.filling.Clear();
   lane.bytes = 0;
@@ -62,7 +64,7 @@ bool Lanes::waiting() const {
 void Lanes::SendOne(PartitionId partition, Lane& lane, Chunk chunk, command::More more) {
   gateway::Order order;
   order.more = more;
-  order.type = TypeNumberOf<contacts::v1::ImportContacts>();
+  order.type = TypeNumberOf<contacts::v1::ImportRows>();
   order.payload = chunk.payload;
   order.partition = partition;
   order.natural_key = stream_;

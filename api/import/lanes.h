@@ -1,7 +1,7 @@
 // The way of an import's rows to their decisions: chunks of one partition, one command each, in order, again until they are decided.
 //
-// A chunk is number n of the import's stream of its partition and accepted only as last + 1. Where a chunk ends depends on the rows alone
-// (32 of a partition, or 48 KiB), so the same rows given again make the same chunks, and none is applied twice.
+// A chunk is number n of the stream "rows/<import>" of its partition and accepted only as last + 1. Where a chunk ends depends on the rows alone
+// (31 of a partition, or 48 KiB), so the same rows given again make the same chunks, and none is applied twice.
 #pragma once
 
 #include <deque>
@@ -17,7 +17,8 @@ namespace maily::import {
 
 struct Row {
   uint64_t line = 0;
-  bool repeat = false;  // of an address that this file had before
+  bool repeat = false;   // of an address that this file had before
+  std::string raw = {};  // its first bytes
 };
 
 // Rows of one partition, decided by one command.
@@ -45,9 +46,10 @@ class Lanes {
   Lanes(gateway::Gateway& gateway, Executor& bulk, Owner& owner) : gateway_(gateway), bulk_(bulk), owner_(owner) {}
 
   // Who asks, and under which name the numbers count. Before the first Add.
-  void Open(gateway::Asker asker, std::string stream) {
+  void Open(gateway::Asker asker, std::string import_id) {
     asker_ = std::move(asker);
-    stream_ = std::move(stream);
+    import_id_ = std::move(import_id);
+    stream_ = "rows/" + import_id_;
   }
   // Takes the row, which is sealed, out of `command`.
   void Add(const Row& row, contacts::v1::UpsertContact& command);
@@ -67,7 +69,7 @@ class Lanes {
   struct Lane {  // of a partition
     uint64_t last_sequence = 0;
     size_t in_flight = 0;  // chunks
-    contacts::v1::ImportContacts filling;
+    contacts::v1::ImportRows filling;
     std::vector<Row> rows;     // of `filling`
     size_t bytes = 0;          // of `filling`, serialized
     std::vector<Chunk> ready;  // closed, not sent yet
@@ -84,6 +86,7 @@ class Lanes {
   Executor& bulk_;
   Owner& owner_;
   gateway::Asker asker_;
+  std::string import_id_;
   std::string stream_;
   std::map<PartitionId, Lane> lanes_;
   size_t rows_in_flight_ = 0;

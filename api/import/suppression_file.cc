@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "api/import/cells.h"
 #include "api/import/csv.h"
 #include "schemas/address.h"
 #include "schemas/suppressions.h"
@@ -23,7 +24,6 @@ using Cells = std::map<std::string, std::string, std::less<>>;  // by the column
 
 constexpr size_t kLineBytesMax = 256 * 1024;
 constexpr size_t kRawShown = 200;
-constexpr std::string_view kGuarded = "=+-@\t\r'";
 
 // "Email Address" as "email", "UNSUB_TIME" as "unsub_time".
 std::string ColumnName(std::string_view text) {
@@ -103,15 +103,6 @@ std::optional<SuppressionFormat> SuppressionFormatOf(std::string_view name) {
   const auto found = std::ranges::find(kSuppressionFormats, name);
   if (found == std::end(kSuppressionFormats)) return std::nullopt;
   return static_cast<SuppressionFormat>(found - std::begin(kSuppressionFormats));
-}
-
-std::string GuardCell(std::string_view text) {
-  return (!text.empty() && kGuarded.find(text[0]) != std::string_view::npos ? "'" : "") + std::string(text);
-}
-
-std::string_view UnguardCell(std::string_view text) {
-  if (text.size() > 1 && text[0] == '\'' && kGuarded.find(text[1]) != std::string_view::npos) text.remove_prefix(1);
-  return text;
 }
 
 struct SuppressionReader::Impl {

@@ -41,10 +41,6 @@ struct SuppressionReject {
   std::string raw = {};     // as of SuppressionRow
 };
 
-// A cell of a CSV file that a spreadsheet would take for a formula gets a ' before it, and so does one that has one already; and back.
-std::string GuardCell(std::string_view text);
-std::string_view UnguardCell(std::string_view text);
-
 // Lives on one thread at a time.
 class SuppressionReader {
  public:

@@ -10,8 +10,10 @@
 #include "maily/contacts/v1/events.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "processors/contacts/upsert.h"
 #include "schemas/keys.h"
 #include "schemas/types.h"
+#include "streams/base/hash.h"
 #include "streams/keyring/keyring.h"
 #include "streams/state/key.h"
 
@@ -72,15 +74,7 @@ Tags Sorted(const Tags& given) {
   return tags;
 }
 
-// How one contact was decided.
-struct Upserted {
-  char result = 'r';        // see ImportContacts
-  uint64_t ordinal = 0;     // unless refused
-  std::string_view code{};  // of a refusal, with a sentence
-  std::string message{};
-};
-
-Upserted Create(task::Context& context, const v1::UpsertContact& command, bool readmitted) {
+Upserted Create(task::Context& context, const v1::UpsertContact& command, bool readmitted, v1::PriorContact* prior) {
   const v1::ContactCounter* counter = context.view<v1::ContactCounter>().Find(state::Key(context.tenant()));
   thread_local v1::ContactCreated created;
   created.Clear();
@@ -98,6 +92,12 @@ Upserted Create(task::Context& context, const v1::UpsertContact& command, bool r
   created.set_source(command.source());
   *created.mutable_tags() = Sorted(command.tags());
   if (readmitted) created.set_consent_proof(command.consent_proof());
+  if (prior != nullptr) {
+    prior->set_ordinal(created.ordinal());
+    prior->set_created(true);
+    prior->set_written_all(PrintOf(created.attributes()));
+    if (created.join_lists_size() > 0) prior->set_joined_list(created.join_lists(0));
+  }
   context.Emit(created);
   return {.result = 'c', .ordinal = created.ordinal()};
 }
@@ -140,7 +140,35 @@ bool IsTag(std::string_view tag) {
   });
 }
 
+// What `changed` is about to replace.
+void NotePrior(const v1::Contact& contact, const v1::ContactChanged& changed, v1::PriorContact& prior) {
+  for (const Attribute& attribute : changed.attributes()) {
+    v1::PriorField& field = *prior.add_fields();
+    const Attribute* known = Find(contact, attribute.name());
+    if (known != nullptr) *field.mutable_prior() = *known;
+    if (known == nullptr) field.mutable_prior()->set_name(attribute.name());
+    field.set_written(PrintOf(attribute));
+  }
+  if (!changed.personal_digest().empty()) {
+    prior.set_prior_digest(contact.personal_digest());
+    prior.set_written_digest(Xxh3_64(changed.personal_digest()));
+  }
+  if (changed.join_lists_size() > 0) prior.set_joined_list(changed.join_lists(0));
+}
+
+}  // namespace
+
+uint64_t PrintOf(const Attribute& attribute) { return Xxh3_64(attribute.SerializeAsString()); }
+
+uint64_t PrintOf(const google::protobuf::RepeatedPtrField<Attribute>& attributes) {
+  std::string bytes;
+  for (const Attribute& attribute : attributes) attribute.AppendToString(&bytes);
+  return Xxh3_64(bytes);
+}
+
 Upserted Refused(std::string_view code, std::string message) { return {'r', 0, code, std::move(message)}; }
+
+namespace {
 
 // Empty: the contact may get and lose these.
 std::string WhyNotTags(const Tags& add, const Tags& remove) {
@@ -179,13 +207,13 @@ bool KeyIsGone(const task::Context& context, std::string_view box) {
 }
 
 // Somebody who was erased comes again: left out, but with new consent. The keys that were made for this are destroyed too.
-Upserted Meet(task::Context& context, const v1::UpsertContact& command, const v1::ErasedContact& erased) {
+Upserted Meet(task::Context& context, const v1::UpsertContact& command, const v1::ErasedContact& erased, v1::PriorContact* prior) {
   if (!command.consent_proof().empty()) {
     // Sealed with a key that is destroyed, or will be: the same request seals with another one as soon as that is done.
     const bool pending = context.view<v1::KeysPending>().Find(state::Key(context.tenant(), command.contact_key())) != nullptr;
     if (pending || KeyIsGone(context, command.address()))
       return Refused("erasure_under_way", "the keys of this address are being destroyed; ask again in a moment");
-    return Create(context, command, true);
+    return Create(context, command, true, prior);
   }
   v1::ErasedContactMet met;
   met.set_contact_key(command.contact_key());
@@ -198,7 +226,9 @@ Upserted Meet(task::Context& context, const v1::UpsertContact& command, const v1
           .message = "this person was erased; only consent given anew, with its proof (consent_proof), admits them again"};
 }
 
-Upserted Upsert(task::Context& context, const v1::UpsertContact& command) {
+}  // namespace
+
+Upserted Upsert(task::Context& context, const v1::UpsertContact& command, v1::PriorContact* prior) {
   if (command.contact_key().size() != schema::kContactKeyBytes || command.address().empty()) {
     return Refused("invalid_contact", fmt::format("a contact has a key of {} bytes and an address", schema::kContactKeyBytes));
   }
@@ -213,7 +243,7 @@ Upserted Upsert(task::Context& context, const v1::UpsertContact& command) {
   const v1::ContactRef* ref = context.view<v1::ContactRef>().Find(ref_key);
   if (ref == nullptr) {
     const v1::ErasedContact* erased = context.view<v1::ErasedContact>().Find(ref_key);
-    return erased == nullptr ? Create(context, command, false) : Meet(context, command, v1::ErasedContact(*erased));
+    return erased == nullptr ? Create(context, command, false, prior) : Meet(context, command, v1::ErasedContact(*erased), prior);
   }
 
   const uint64_t ordinal = ref->ordinal();
@@ -238,9 +268,15 @@ Upserted Upsert(task::Context& context, const v1::UpsertContact& command) {
   if (changed.ByteSizeLong() == 0) return {.result = 'n', .ordinal = ordinal};
   changed.set_ordinal(ordinal);
   changed.set_source(command.source());
+  if (prior != nullptr) {
+    prior->set_ordinal(ordinal);
+    NotePrior(*contact, changed, *prior);
+  }
   context.Emit(changed);
   return {.result = 'u', .ordinal = ordinal};
 }
+
+namespace {
 
 std::string_view Word(char result) { return result == 'c' ? "created" : result == 'u' ? "updated" : "unchanged"; }
 

@@ -5,6 +5,7 @@
 #include "maily/lists/v1/state.pb.h"
 #include "processors/contacts/decide.h"
 #include "processors/contacts/evolve.h"
+#include "processors/contacts/import_rows.h"
 #include "schemas/types.h"
 
 namespace maily::contacts {
@@ -18,12 +19,16 @@ task::Noun Row() {
       .Decides<v1::PatchContact>(Decide)
       .Decides<v1::EraseContact>(Decide)
       .Decides<v1::RecordKeysDestroyed>(Decide)
+      .Decides<v1::ImportRows>(Decide)
+      .Decides<v1::RestoreContacts>(Decide)
       .LooksUp<v1::UpsertContact, v1::ContactRef>()
       .Evolves<v1::ContactCreated>(Evolve)
       .Evolves<v1::ContactChanged>(Evolve)
       .Evolves<v1::ContactErased>(Evolve)
       .Evolves<v1::ErasedContactMet>(Evolve)
-      .Evolves<v1::ContactKeysDestroyed>(Evolve);
+      .Evolves<v1::ContactKeysDestroyed>(Evolve)
+      .Evolves<v1::RowsImported>(Evolve)
+      .Evolves<v1::JoinUndone>(Evolve);
 }
 
 }  // namespace maily::contacts

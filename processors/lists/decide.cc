@@ -137,4 +137,12 @@ void React(task::Context& context, const contacts::v1::ContactChanged& event) {
   JoinAll(context, event.ordinal(), event.join_lists(), event.source());
 }
 
+void React(task::Context& context, const contacts::v1::JoinUndone& event) {
+  if (!IsMember(SubscriberOf(context, event.ordinal()), event.list_id())) return;
+  v1::MemberLeft left;
+  left.set_ordinal(event.ordinal());
+  left.set_list_id(event.list_id());
+  context.Emit(left);
+}
+
 }  // namespace maily::lists

@@ -28,5 +28,7 @@ void Decide(task::Context& context, const v1::EndImport& command);
 // The lists that a contact joins as it is made or changed.
 void React(task::Context& context, const contacts::v1::ContactCreated& event);
 void React(task::Context& context, const contacts::v1::ContactChanged& event);
+// A membership that an undone import made ends.
+void React(task::Context& context, const contacts::v1::JoinUndone& event);
 
 }  // namespace maily::lists

@@ -24,6 +24,7 @@ task::Noun Row() {
       .LooksUp<v1::Resubscribe, contacts::v1::ContactRef>()
       .Reacts<contacts::v1::ContactCreated>(React)
       .Reacts<contacts::v1::ContactChanged>(React)
+      .Reacts<contacts::v1::JoinUndone>(React)
       .Evolves<contacts::v1::ContactCreated>(Evolve)
       .Evolves<contacts::v1::ContactErased>(Evolve)
       .Evolves<v1::ListCreated>(Evolve)

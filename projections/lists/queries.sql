@@ -31,6 +31,11 @@ SELECT import_id, list_id, source, started_at_us, ended_at_us, outcome, message,
        skipped, rejected
 FROM imports WHERE tenant = :tenant AND import_id = :import_id;
 
+-- name: imports
+SELECT import_id, list_id, source, started_at_us, ended_at_us, outcome, message, row_count, created, updated, unchanged, duplicate, skipped,
+       rejected
+FROM imports WHERE tenant = :tenant AND import_id > :after ORDER BY import_id LIMIT :limit;
+
 -- fold: insert_list
 INSERT INTO lists (tenant, list_id, name, created_at_us) VALUES (?1, ?2, ?3, ?4);
 

@@ -50,6 +50,7 @@ def requests_of(pattern, operation, ids):
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
               "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z", "archived": "true",
               "as_of": "2099-01-01T00:00:00Z", "format": "json"}
+              "as_of": "2099-01-01T00:00:00Z", "format": "csv", "columns": "secret"}
     if pattern == "/v1/suppressions":
         values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:
@@ -149,6 +150,8 @@ def attempts(amber, blue, message_ids):
             ("delete", "/v1/contacts/{id}"): (None, gone),
             ("post", "/v1/contacts/{id}:erase"): (None, gone),
             ("post", "/v1/imports"): (f"email,secret\n{ids['email']},{word}\n", own + (404,)),
+            ("post", "/v1/imports/{id}:cancel"): (None, gone),
+            ("post", "/v1/imports/{id}:undo"): (None, gone),
             ("post", "/v1/lists"): ({"name": f"{amber.word} list"}, own),
             ("post", "/v1/lists/{id}/members"): ({"email": SHARED, "leave": True}, gone),
             ("post", "/v1/suppressions"): ({"email": SHARED}, own),
