@@ -4,6 +4,7 @@
 #include "projections/assets/fold.h"
 #include "projections/campaign_totals/fold.h"
 #include "projections/campaigns/fold.h"
+#include "projections/consents/fold.h"
 #include "projections/contacts/fold.h"
 #include "projections/dead_letters/fold.h"
 #include "projections/domains/fold.h"
@@ -21,7 +22,8 @@ namespace maily::projections {
 const std::vector<Group>& ReadModelGroups() {
   static const std::vector<Group> groups = {
       {"people",
-       {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), ContactsReadModel()}},
+       {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), ContactsReadModel(),
+        ConsentsReadModel()}},
       {"campaigns",
        {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
         SitesReadModel(), DeadLettersReadModel()}},

@@ -14,6 +14,7 @@ task::Noun Row() {
       .Owns<v1::List, v1::ListCounter, v1::Subscriber>()
       .Reads<contacts::v1::ContactRef>()
       .Decides<v1::CreateList>(Decide)
+      .Decides<v1::ChangeList>(Decide)
       .Decides<v1::JoinList>(Decide)
       .Decides<v1::LeaveList>(Decide)
       .Decides<v1::Resubscribe>(Decide)
@@ -24,14 +25,19 @@ task::Noun Row() {
       .LooksUp<v1::Resubscribe, contacts::v1::ContactRef>()
       .Reacts<contacts::v1::ContactCreated>(React)
       .Reacts<contacts::v1::ContactChanged>(React)
+      .Reacts<consents::v1::ConsentGranted>(React)
+      .Reacts<consents::v1::ConsentWithdrawn>(React)
       .Evolves<contacts::v1::ContactCreated>(Evolve)
       .Evolves<v1::ListCreated>(Evolve)
+      .Evolves<v1::ListChanged>(Evolve)
       .Evolves<v1::MemberJoined>(Evolve)
       .Evolves<v1::MemberLeft>(Evolve)
       .Evolves<v1::Resubscribed>(Evolve)
       .Evolves<v1::ImportStarted>(Evolve)
       .Evolves<v1::ImportEnded>(Evolve)
-      .Evolves<engagements::v1::Unsubscribed>(Evolve);
+      .Evolves<engagements::v1::Unsubscribed>(Evolve)
+      .Evolves<consents::v1::ConfirmationAsked>(Evolve)
+      .Evolves<consents::v1::ConsentWithdrawn>(Evolve);
 }
 
 }  // namespace maily::lists
