@@ -67,6 +67,17 @@ void ShowList(Call call);
 void ListMembers(Call call);
 void ShowImport(Call call);  // imports.cc
 void ChangeMembers(Call call);
+void ChangeList(Call call);
+
+// consents.cc
+void ShowConsents(Call call);
+void RecordConsent(Call call);
+void DefineConsentText(Call call);
+void ListConsentTexts(Call call);
+void DefineForm(Call call);
+void ListForms(Call call);
+void ShowForm(Call call);
+void ArchiveForm(Call call);
 
 // suppressions.cc
 void AddSuppression(Call call);
