@@ -7,6 +7,7 @@
 #include "api/import/import.h"
 #include "api/inbound_mail.h"
 #include "api/openapi.h"
+#include "api/people_pages.h"
 #include "api/routes.h"
 #include "api/tracking.h"
 #include "api/webhooks.h"
@@ -93,6 +94,7 @@ http::Router MakeRouter(const Dependencies& dependencies) {
                 }});
   }
   for (http::Route& route : TrackingRoutes(api)) router.Add(std::move(route));
+  for (http::Route& route : PeopleRoutes(api)) router.Add(std::move(route));
   for (http::Route& route : HostedRoutes(api)) router.Add(std::move(route));
   for (http::Route& route : HealthRoutes(api)) router.Add(std::move(route));
   router.Add({.method = http::Method::kGet,

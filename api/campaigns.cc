@@ -84,6 +84,19 @@ Json StopOf(const Rows& campaign) {
   return stop;
 }
 
+// Whoever is on the list of the campaign without a consent that is recorded: a launch names how many. Blocking.
+Json ConsentWarnings(Call& call, uint64_t campaign_id) {
+  Json warnings = Json::array();
+  const auto campaign = QueryOwn(call, "campaign", {{"campaign_id", Number(campaign_id)}});
+  if (!campaign || campaign->empty() || campaign->at(0, "list_id").integer == 0) return warnings;
+  const auto list = QueryOwn(call, "list", {{"list_id", campaign->at(0, "list_id")}});
+  if (!list || list->empty() || list->at(0, "members_without_consent").integer == 0) return warnings;
+  warnings.push_back({{"code", "consent_not_recorded"},
+                      {"message", fmt::format("of {} members of list {}, {} have no consent to it recorded", list->at(0, "members").integer,
+                                              campaign->at(0, "list_id").integer, list->at(0, "members_without_consent").integer)}});
+  return warnings;
+}
+
 }  // namespace
 
 void CreateCampaign(Call call) {
@@ -119,7 +132,10 @@ void LaunchCampaign(Call call) {
     command.set_live(c.api->parts.live);
     command.set_mail_bytes_max(c.api->parts.assets.mail_bytes_max);
     order.payload = command.SerializeAsString();
-    Submit(std::move(c), std::move(order), {.id_member = "campaign_id"});
+    Json warnings = ConsentWarnings(c, id);
+    Shape shape{.id_member = "campaign_id"};
+    if (!warnings.empty()) shape.more["warnings"] = std::move(warnings);
+    Submit(std::move(c), std::move(order), std::move(shape));
   });
 }
 

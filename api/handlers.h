@@ -77,6 +77,17 @@ void ListLists(Call call);
 void ShowList(Call call);
 void ListMembers(Call call);
 void ChangeMembers(Call call);
+void ChangeList(Call call);
+
+// consents.cc
+void ShowConsents(Call call);
+void RecordConsent(Call call);
+void DefineConsentText(Call call);
+void ListConsentTexts(Call call);
+void DefineForm(Call call);
+void ListForms(Call call);
+void ShowForm(Call call);
+void ArchiveForm(Call call);
 
 // imports.cc
 void ListImports(Call call);

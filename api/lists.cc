@@ -10,6 +10,7 @@ namespace maily::api {
 namespace {
 
 constexpr Duration kListWait = Seconds(2);
+constexpr size_t kDescriptionBytesMax = 500;
 
 template <class M>
 gateway::Order OrderOf(const std::string& contact_key, uint64_t list_id) {
@@ -25,9 +26,24 @@ void CreateList(Call call) {
   Body body(call);
   lists::v1::CreateList command;
   if (const auto name = body.Text("name", kNameBytesMax, kRequired)) command.set_name(*name);
+  command.set_public_(body.Boolean("public").value_or(false));
+  command.set_description(body.Text("description", kDescriptionBytesMax).value_or(""));
   if (!body.Accepted(call)) return;
   SubmitHome(std::move(call), command,
              {.status = 201, .id_member = "list_id", .collection = "/v1/lists", .more = {{"name", command.name()}}});
+}
+
+void ChangeList(Call call) {
+  Body body(call);
+  lists::v1::ChangeList command;
+  if (const auto name = body.Text("name", kNameBytesMax)) command.set_name(*name);
+  if (const auto is_public = body.Boolean("public")) command.set_public_(*is_public);
+  if (const auto description = body.Text("description", kDescriptionBytesMax)) command.set_description(*description);
+  if (!body.Accepted(call)) return;
+  const auto list_id = IdParam(call);
+  if (!list_id) return Refuse(call, NoSuch("list"));
+  command.set_list_id(*list_id);
+  SubmitHome(std::move(call), command, {.id_member = "list_id"});
 }
 
 void ListLists(Call call) { List(std::move(call), {.query = "lists", .key = {"list_id"}, .id_column = "list_id"}); }
@@ -37,7 +53,12 @@ void ShowList(Call call) {
        [](Call&, const Rows& found, const Parameter&) -> Result<Json> { return RowJson(found, 0, "list_id"); });
 }
 
-void ListMembers(Call call) { ListOf(std::move(call), "list", "list_id", {.query = "list_members", .key = {"contact_id"}}); }
+void ListMembers(Call call) {
+  const auto at_us = AsOf(call);
+  if (!at_us) return;
+  ListOf(std::move(call), "list", "list_id",
+         {.query = "list_members_at", .key = {"contact_id"}, .fixed = {{"at_us", Value::Integer(*at_us)}}});
+}
 
 void ChangeMembers(Call call) {
   Body body(call);

@@ -249,7 +249,8 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
   page +=
       "<h2>In mails</h2><p><code>GET /o/{token}.gif</code> the open pixel, <code>GET /c/{token}</code> a tracked link, <code>GET "
       "/u/{token}</code> a page with one button, "
-      "<code>POST /u/{token}</code> the opt-out (RFC 8058). The token authorises.</p><h2>Errors</h2><dl>";
+      "<code>POST /u/{token}</code> the opt-out (RFC 8058), <code>/p/{token}</code> the preference page, <code>/y/{token}</code> a "
+      "confirmation. Public forms stand at <code>/f/{token}</code>. The token authorises.</p><h2>Errors</h2><dl>";
   for (const ErrorCode& one : ErrorCodes()) {
     std::string anchor(one.code);
     std::ranges::replace(anchor, '_', '-');

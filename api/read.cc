@@ -84,7 +84,7 @@ Json CellJson(std::string_view column, const Value& value) {
     case sql::Type::kInteger:
       if (IsTime(column)) return Rfc3339(value.integer);
       if (column == "contact_id" || column == "sequence") return std::to_string(value.integer);
-      if (column == "holdout" || column == "personal") return value.integer != 0;
+      if (column == "holdout" || column == "personal" || column == "public" || column == "double_opt_in") return value.integer != 0;
       return value.integer;
     case sql::Type::kText:
       return value.bytes;
@@ -182,6 +182,21 @@ void ListOf(Call call, std::string_view noun, std::string_view id_name, Paging p
   if (!id) return Refuse(call, NoSuch(noun));
   paging.fixed.insert(paging.fixed.begin(), {id_name, Number(*id)});
   List(std::move(call), std::move(paging));
+}
+
+std::optional<int64_t> AsOf(Call& call) {
+  const auto given = call.request.Query("as_of");
+  if (!given) return INT64_MAX - 1;
+  const auto at_us = ParseRfc3339(*given);
+  if (!at_us) {
+    Refuse(call, BadParameter("as_of", "a time like 2026-11-21T05:00:00Z", 422));
+    return std::nullopt;
+  }
+  if (*at_us > call.api->parts.clock.Now().us) {
+    Refuse(call, BadParameter("as_of", "lies in the future, of which nothing is known", 422));
+    return std::nullopt;
+  }
+  return *at_us;
 }
 
 void ListByEmail(Call call, std::string query, std::function<Json(const Rows&, size_t)> row) {

@@ -73,6 +73,9 @@ void ListOf(Call call, std::string_view noun, std::string_view id_name, Paging p
 // The contact of ?email= alone, a list of one or none, by the query's parameter :contact_key.
 void ListByEmail(Call call, std::string query, std::function<Json(const Rows&, size_t)> row);
 
+// ?as_of=, or the end of time - 1; none: the call was refused (422 of a malformed time, or one that is yet to come).
+std::optional<int64_t> AsOf(Call& call);
+
 // The contact key of ?email=; none: the call was refused.
 std::optional<std::string> KeyOfEmail(Call& call);
 

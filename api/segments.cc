@@ -119,15 +119,6 @@ class MembersAt {
   std::array<int64_t, kChunkOrdinals> newest_{};
 };
 
-// ?as_of=, or the end of time; none: the call was refused.
-std::optional<int64_t> AsOf(Call& call) {
-  const auto given = call.request.Query("as_of");
-  if (!given) return INT64_MAX;
-  const auto at_us = ParseRfc3339(*given);
-  if (!at_us) Refuse(call, BadParameter("as_of", "a time like 2026-11-21T05:00:00Z", 422));
-  return at_us ? std::optional(*at_us) : std::nullopt;
-}
-
 // Nobody is a member of a segment from its archiving on.
 bool IsOver(const Rows& segment, int64_t at_us) {
   const Value& archived = segment.at(0, "archived_at_us");
@@ -226,7 +217,7 @@ void ShowSegment(Call call) {
                                       {"where", versions.at(row, "text").bytes},
                                       {"defined_at", Rfc3339(versions.at(row, "defined_at_us").integer)}});
          }
-         if (at_us == INT64_MAX) return out;
+         if (at_us == INT64_MAX - 1) return out;
          int64_t members = 0;
          if (!IsOver(found, at_us)) {
            MAILY_TRY_VOID(MembersAt(c, which, at_us).Each(0, [&](int64_t) { return ++members > 0; }));

@@ -24,6 +24,8 @@ enum class As {
   kText,
   kNumber,
   kSwitch,
+  kTruth,  // true or false
+  kFixed,  // no argument: the member is always `help`
   kList,
   kAttach,  // kList of attachments
   kPairs,   // kList of name=value; a value that is JSON is that, any other a string
@@ -85,6 +87,7 @@ int PrintSuppressionCheck(const Common& common, const HttpAnswer& answer) {
 
 const std::vector<Row>& Rows() {
   static const Field kId{"id", "id", As::kPath, true, "its id"};
+  static const Field kContact{"id", "id", As::kPath, true, "the contact's id"};
   static const Field kDomain{"name", "name", As::kPath, true, "its name"};
   static const Field kSite{"site", "site", As::kPath, true, "its name, as in maily site list"};
   static const Field kSize{"--page-size", "page_size", As::kQuery, false, "rows of a page"};
@@ -201,7 +204,81 @@ const std::vector<Row>& Rows() {
        {kId, {"--format", "format", As::kQuery, false, "json, the default, or html"}},
        PrintBody},
       {"contact", "list", "maily contact list --page-size 50", "GET", "/v1/contacts", {kSize, kPage}},
-      {"list", "create", "maily list create customers", "POST", "/v1/lists", {{"name", "name", As::kText, true, "its name"}}},
+      {"list",
+       "create",
+       "maily list create customers --public --description 'One mail a week'",
+       "POST",
+       "/v1/lists",
+       {{"name", "name", As::kText, true, "its name"},
+        {"--public", "public", As::kSwitch, false, "people see it on their preference page"},
+        {"--description", "description", As::kText, false, "there"}}},
+      {"list",
+       "change",
+       "maily list change 1 --public true --description 'One mail a week'",
+       "PUT",
+       "/v1/lists/{id}",
+       {kId,
+        {"--name", "name", As::kText, false, "another name"},
+        {"--public", "public", As::kTruth, false, "true or false: whether people see it on their preference page"},
+        {"--description", "description", As::kText, false, "there"}}},
+      {"list",
+       "members",
+       "maily list members 1 --as-of 2026-11-21T00:00:00Z",
+       "GET",
+       "/v1/lists/{id}/members",
+       {kId, {"--as-of", "as_of", As::kQuery, false, "who were members at this time; default: now"}, kSize, kPage}},
+      {"consent",
+       "list",
+       "maily consent list 281474976710657 --as-of 2026-11-21T00:00:00Z (of a contact: what holds, and how it came about)",
+       "GET",
+       "/v1/contacts/{id}/consents",
+       {kContact, {"--as-of", "as_of", As::kQuery, false, "what was known at this time; default: now"}}},
+      {"consent",
+       "grant",
+       "maily consent grant 281474976710657 --list 1 --proof 'call of 3 May' --text 9f86d081…",
+       "POST",
+       "/v1/contacts/{id}/consents",
+       {kContact,
+        {"state", "state", As::kFixed, false, "granted"},
+        {"--list", "list_id", As::kNumber, false, "the list that it is for"},
+        {"--purpose", "purpose", As::kText, false, "or a named purpose; marketing takes an opt-out back, and needs a proof"},
+        {"--source", "source", As::kText, false, "where it came from; default api"},
+        {"--text", "text", As::kText, false, "what was read: the id of a consent text"},
+        {"--proof", "proof", As::kText, false, "where that can be seen"},
+        {"--double-opt-in", "double_opt_in", As::kSwitch, false, "pending until the link in the answer was followed and confirmed"}}},
+      {"consent",
+       "withdraw",
+       "maily consent withdraw 281474976710657 --purpose marketing --proof 'mail of 4 May'",
+       "POST",
+       "/v1/contacts/{id}/consents",
+       {kContact,
+        {"state", "state", As::kFixed, false, "withdrawn"},
+        {"--list", "list_id", As::kNumber, false, "the list that it was for"},
+        {"--purpose", "purpose", As::kText, false, "or a named purpose; marketing: all of it"},
+        {"--source", "source", As::kText, false, "where it came from; default api"},
+        {"--proof", "proof", As::kText, false, "where that can be seen"}}},
+      {"consent",
+       "text",
+       "maily consent text newsletter --text newsletter.txt --language en (registers what people read; prints its id)",
+       "POST",
+       "/v1/consent-texts",
+       {{"name", "name", As::kText, true, "its name"},
+        {"--text", "text", As::kFileText, true, "file with the text"},
+        {"--language", "language", As::kText, false, "of the text: en, de, …"}}},
+      {"consent", "texts", "maily consent texts", "GET", "/v1/consent-texts", {kSize, kPage}},
+      {"form",
+       "create",
+       "maily form create footer --list 1 --text 9f86d081… (its address: maily form show)",
+       "POST",
+       "/v1/forms",
+       {{"name", "name", As::kText, true, "its name"},
+        {"--list", "list_id", As::kNumber, true, "the list that people join"},
+        {"--text", "text", As::kText, true, "what they read: the id of a consent text"},
+        {"--double-opt-in", "double_opt_in", As::kSwitch, false, "they confirm it by mail"},
+        {"--redirect", "redirect_url", As::kText, false, "where a browser goes then; default: a page says thank you"}}},
+      {"form", "list", "maily form list", "GET", "/v1/forms", {kSize, kPage}},
+      {"form", "show", "maily form show 1", "GET", "/v1/forms/{id}", {kId}},
+      {"form", "archive", "maily form archive 1", "POST", "/v1/forms/{id}:archive", {kId}},
       {"list", "list", "maily list list", "GET", "/v1/lists", {kSize, kPage}},
       {"list", "show", "maily list show 1", "GET", "/v1/lists/{id}", {kId}},
       {"asset",
@@ -403,6 +480,10 @@ int Run(const Common& common, const Row& row, const Values& values) {
     const std::string& text = values.texts[i];
     if (field.as == As::kSwitch) {
       body[field.member] = values.switches[i] != 0;
+    } else if (field.as == As::kFixed) {
+      body[field.member] = field.help;
+    } else if (field.as == As::kTruth) {
+      if (!text.empty()) body[field.member] = text == "true" ? json(true) : text == "false" ? json(false) : json(text);
     } else if (field.as == As::kList) {
       if (!values.lists[i].empty()) body[field.member] = values.lists[i];
     } else if (field.as == As::kAttach) {
@@ -629,6 +710,7 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
       sub->add_flag("--dry-run", values->dry_run, "only check what is asked, and say what would be appended; nothing is");
     for (size_t i = 0; i < row.fields.size(); ++i) {
       const Field& field = row.fields[i];
+      if (field.as == As::kFixed) continue;
       CLI::Option* option = nullptr;
       if (field.as == As::kSwitch) {
         option = sub->add_flag_callback(field.name, [values, i] { values->switches[i] = 1; }, field.help);

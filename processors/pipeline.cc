@@ -8,6 +8,7 @@
 #include "maily/suppressions/v1/events.pb.h"
 #include "processors/assets/row.h"
 #include "processors/campaigns/row.h"
+#include "processors/consents/row.h"
 #include "processors/contacts/row.h"
 #include "processors/domains/row.h"
 #include "processors/engagements/row.h"
@@ -32,6 +33,7 @@ task::Pipeline MakePipeline() {
           domains::Row(),
           sites::Row(),
           contacts::Row(),
+          consents::Row(),
           lists::Row(),
           suppressions::Row(),
           assets::Row(),

@@ -4,6 +4,7 @@
 #include "projections/assets/fold.h"
 #include "projections/campaign_totals/fold.h"
 #include "projections/campaigns/fold.h"
+#include "projections/consents/fold.h"
 #include "projections/contacts/fold.h"
 #include "projections/dead_letters/fold.h"
 #include "projections/domains/fold.h"
@@ -24,6 +25,7 @@ const std::vector<Group>& ReadModelGroups() {
       {"people",
        {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), ContactsReadModel(),
         ImportsReadModel()}},
+        ConsentsReadModel()}},
       {"campaigns",
        {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
         SitesReadModel(), DeadLettersReadModel()}},

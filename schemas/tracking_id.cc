@@ -51,7 +51,7 @@ Result<TrackingId> DecodeTrackingId(std::string_view token, keyring::Keyring& ke
   id.campaign_id = cursor.Varint();
   id.ordinal = cursor.Varint();
   const uint64_t link = cursor.Varint();
-  if (!cursor.ok() || !cursor.AtEnd() || version != kVersion || key_id != kKeyId || kind < 1 || kind > 4 ||
+  if (!cursor.ok() || !cursor.AtEnd() || version != kVersion || key_id != kKeyId || kind < 1 || kind > 7 ||
       tenant > std::numeric_limits<uint32_t>::max() || partition > std::numeric_limits<uint16_t>::max() ||
       link > std::numeric_limits<uint32_t>::max() || id.ordinal > kOrdinalMax) {
     return forged;

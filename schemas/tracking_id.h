@@ -19,15 +19,15 @@ namespace maily::schema {
 inline constexpr std::string_view kTrackingAttribute = "tracking";
 
 // Numbers are stored in mails: never renumber.
-enum class TrackingKind : uint8_t { kOpen = 1, kClick = 2, kUnsubscribe = 3, kHoneypot = 4 };
+enum class TrackingKind : uint8_t { kOpen = 1, kClick = 2, kUnsubscribe = 3, kHoneypot = 4, kPreferences = 5, kConfirm = 6, kForm = 7 };
 
 struct TrackingId {
   TrackingKind kind = TrackingKind::kOpen;
   TenantId tenant;
-  PartitionId partition;  // where the contact lives
-  uint64_t campaign_id = 0;
-  uint64_t ordinal = 0;  // of the contact
-  uint32_t link = 0;     // index in the template version's links; clicks only
+  PartitionId partition;     // where the contact lives
+  uint64_t campaign_id = 0;  // kConfirm: the number of the ask; kForm: the form
+  uint64_t ordinal = 0;      // of the contact; kForm: none
+  uint32_t link = 0;         // index in the template version's links; clicks only
   bool operator==(const TrackingId&) const = default;
 };
 

@@ -16,6 +16,9 @@
 #include "maily/campaigns/v1/commands.pb.h"
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/campaigns/v1/state.pb.h"
+#include "maily/consents/v1/commands.pb.h"
+#include "maily/consents/v1/events.pb.h"
+#include "maily/consents/v1/state.pb.h"
 #include "maily/contacts/v1/commands.pb.h"
 #include "maily/contacts/v1/events.pb.h"
 #include "maily/contacts/v1/state.pb.h"
@@ -101,6 +104,9 @@ std::vector<const FileDescriptor*> Files() {
   add(segments::v1::DefineSegment::descriptor());
   add(segments::v1::SegmentDefined::descriptor());
   add(segments::v1::Segment::descriptor());
+  add(consents::v1::RecordConsent::descriptor());
+  add(consents::v1::ConsentGranted::descriptor());
+  add(consents::v1::Person::descriptor());
   return files;
 }
 

@@ -45,6 +45,7 @@ END_TO_END = [
     ("suppressions", ["python3", "tests/e2e/suppressions.py", "--maily", RELEASE]),
     ("contacts", ["python3", "tests/e2e/contacts.py", "--maily", RELEASE]),
     ("segments", ["python3", "tests/e2e/segments.py", "--maily", RELEASE]),
+    ("consents", ["python3", "tests/e2e/consents.py", "--maily", RELEASE]),
     ("liquid", ["python3", "tests/e2e/liquid_mails.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("tracking", ["python3", "tests/e2e/tracking.py", "--maily", RELEASE]),

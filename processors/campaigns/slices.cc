@@ -53,6 +53,10 @@ class Slice {
                                    compliance::kCampaignStream);
     for (size_t i = 0; i < verdicts.size(); ++i) {
       Person& person = people_[i];
+      if (person.exists && person.standing.unconfirmed && !person.standing.unsubscribed) {
+        verdicts[i] = static_cast<char>(compliance::Gate(person.standing));
+        continue;
+      }
       if (!person.exists || !person.standing.member) continue;
       if (person.arm != audience::kNoArm && arms_.IsHoldout(person.arm)) {
         verdicts[i] = static_cast<char>(kHoldoutVerdict + person.arm);
@@ -126,6 +130,7 @@ class Slice {
     Read<lists::v1::Subscriber>([&](Person& person, const lists::v1::Subscriber& subscriber) {
       person.standing.member = compliance::IsMember(&subscriber, list_id);
       person.standing.unsubscribed = compliance::IsUnsubscribed(&subscriber);
+      person.standing.unconfirmed = compliance::IsUnconfirmed(&subscriber, list_id);
     });
   }
   void ReadContacts() {

@@ -20,11 +20,14 @@ struct Standing {
   bool member = false;        // of the list that the campaign is for; true if it is for all contacts
   bool unsubscribed = false;  // opted out from all marketing
   bool suppressed = false;    // the address or its domain, for mails like this one
+  bool unconfirmed = false;   // asked to confirm, and has not; never of a member of the list
 };
 
 // `subscriber`: null = a member of nothing who has not opted out. `list_id` 0 = all contacts.
 bool IsMember(const lists::v1::Subscriber* subscriber, uint64_t list_id);
 bool IsUnsubscribed(const lists::v1::Subscriber* subscriber);
+// Whoever is on no list, and has yet to confirm that he wants to be on one, gets what goes to all contacts as little as what goes to it.
+bool IsUnconfirmed(const lists::v1::Subscriber* subscriber, uint64_t list_id);
 
 // Whether a suppression for the mails of `entry` stops one of `sent`. Asked for ALL: whether it stops every mail.
 constexpr bool Covers(suppressions::v1::Stream entry, suppressions::v1::Stream sent) {

@@ -19,6 +19,20 @@ TEST(Gate, NamesTheOptOutBeforeTheSuppression) {
 
 TEST(Gate, TakesLeavingTheListForAnOptOut) { EXPECT_EQ(Gate({.member = false}), campaigns::v1::UNSUBSCRIBED); }
 
+TEST(Gate, NobodyWhoHasYetToConfirmPasses) {
+  EXPECT_EQ(Gate({.member = false, .unconfirmed = true}), campaigns::v1::UNCONFIRMED);
+  EXPECT_EQ(Gate({.member = true, .unsubscribed = true, .unconfirmed = true}), campaigns::v1::UNSUBSCRIBED);
+  lists::v1::Subscriber subscriber;
+  EXPECT_FALSE(IsUnconfirmed(nullptr, 0));
+  EXPECT_FALSE(IsUnconfirmed(&subscriber, 0));
+  subscriber.add_pending_list_ids(3);
+  EXPECT_TRUE(IsUnconfirmed(&subscriber, 3));
+  EXPECT_FALSE(IsUnconfirmed(&subscriber, 4));  // on which he simply is not
+  EXPECT_TRUE(IsUnconfirmed(&subscriber, 0));
+  subscriber.add_list_ids(4);
+  EXPECT_FALSE(IsUnconfirmed(&subscriber, 0));
+}
+
 TEST(Gate, FindsMembersOfAscendingLists) {
   lists::v1::Subscriber subscriber;
   for (const uint64_t id : {2, 5, 9}) subscriber.add_list_ids(id);

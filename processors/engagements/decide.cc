@@ -118,4 +118,15 @@ void Decide(task::Context& context, const v1::RecordContactEvent& command) {
   context.Emit(recorded);
 }
 
+void React(task::Context& context, const consents::v1::ConsentWithdrawn& event) {
+  if (event.purpose() != "marketing") return;
+  const auto* subscriber = context.view<lists::v1::Subscriber>().Find(state::Key(context.tenant(), event.ordinal()));
+  if (subscriber != nullptr && subscriber->unsubscribed_at_us() != 0) return;
+  v1::Unsubscribed unsubscribed;
+  unsubscribed.set_campaign_id(event.campaign_id());
+  unsubscribed.set_ordinal(event.ordinal());
+  unsubscribed.set_method(fmt::format("{}{}", kMethodOfConsent, event.source()));
+  context.Emit(unsubscribed);
+}
+
 }  // namespace maily::engagements

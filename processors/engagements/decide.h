@@ -3,6 +3,7 @@
 // Nothing is refused for coming twice: an open is an open. Attribution is a projection's.
 #pragma once
 
+#include "maily/consents/v1/events.pb.h"
 #include "maily/engagements/v1/commands.pb.h"
 #include "streams/task/processor.h"
 
@@ -16,5 +17,9 @@ void Decide(task::Context& context, const v1::RecordHoneypot& command);
 void Decide(task::Context& context, const v1::RecordUnsubscribe& command);
 // "unknown_contact", "negative_revenue", "invalid_event".
 void Decide(task::Context& context, const v1::RecordContactEvent& command);
+
+// Consent to all marketing is withdrawn: whoever has not opted out yet has now, by the method "consent/<source>".
+inline constexpr std::string_view kMethodOfConsent = "consent/";
+void React(task::Context& context, const consents::v1::ConsentWithdrawn& event);
 
 }  // namespace maily::engagements

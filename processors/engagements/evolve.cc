@@ -25,6 +25,7 @@ void Evolve(task::Fold& fold, const v1::Clicked& event) {
 }
 
 void Evolve(task::Fold& fold, const v1::Unsubscribed& event) {
+  if (event.campaign_id() == 0) return;  // of no campaign's mail
   v1::EngagementCounts& counts = Counts(fold, event.campaign_id());
   counts.set_unsubscribes(counts.unsubscribes() + 1);
 }

@@ -23,6 +23,7 @@ task::Noun Row() {
       .Decides<v1::RecordContactEvent>(Decide)
       .Unhurried<v1::RecordOpen, v1::RecordClick>()
       .LooksUp<v1::RecordContactEvent, contacts::v1::ContactRef>()
+      .Reacts<consents::v1::ConsentWithdrawn>(React)
       .Evolves<v1::Opened>(Evolve)
       .Evolves<v1::Clicked>(Evolve)
       .Evolves<v1::Unsubscribed>(Evolve)

@@ -16,6 +16,8 @@ namespace {
 
 using journal::Outcome;
 
+constexpr std::string_view kMarketing = "marketing";  // the purpose of a consent: all of it
+
 // The contact's ordinal, or 0: the command was refused.
 uint64_t OrdinalOrRefuse(task::Context& context, std::string_view contact_key) {
   const auto* ref = context.view<contacts::v1::ContactRef>().Find(state::Key(context.tenant(), contact_key));
@@ -32,11 +34,12 @@ bool IsMember(const v1::Subscriber* subscriber, uint64_t list_id) {
   return subscriber != nullptr && std::ranges::binary_search(subscriber->list_ids(), list_id);
 }
 
-void Join(task::Context& context, uint64_t ordinal, uint64_t list_id, std::string_view source) {
+void Join(task::Context& context, uint64_t ordinal, uint64_t list_id, std::string_view source, bool by_consent = false) {
   v1::MemberJoined joined;
   joined.set_ordinal(ordinal);
   joined.set_list_id(list_id);
   joined.set_source(source.data(), source.size());
+  joined.set_by_consent(by_consent);
   context.Emit(joined);
 }
 
@@ -46,24 +49,40 @@ void JoinAll(task::Context& context, uint64_t ordinal, const google::protobuf::R
   }
 }
 
-}  // namespace
-
-void Decide(task::Context& context, const v1::CreateList& command) {
-  if (command.name().empty() || command.name().size() > kListNameBytesMax) {
-    return context.Refuse(Outcome::kInvalid, "invalid_name", fmt::format("a list's name has 1 to {} bytes", kListNameBytesMax));
+// Whether a list can be called and described so, and be public; else the command was refused. `list_id`: itself; 0 = a new one.
+bool MayBe(task::Context& context, uint64_t list_id, const std::string& name, std::string_view description, bool turns_public) {
+  if (name.empty() || name.size() > kListNameBytesMax) {
+    context.Refuse(Outcome::kInvalid, "invalid_name", fmt::format("a list's name has 1 to {} bytes", kListNameBytesMax));
+    return false;
+  }
+  if (description.size() > kDescriptionBytesMax) {
+    context.Refuse(Outcome::kInvalid, "invalid_description", fmt::format("a description has at most {} bytes", kDescriptionBytesMax));
+    return false;
   }
   const std::string prefix = state::Key(context.tenant());
   uint64_t taken = 0;
   context.view<v1::List>().Scan(prefix, {}, [&](std::string_view key, const v1::List& list) {
-    if (list.name() == command.name()) taken = Cursor(key.substr(prefix.size())).Ordered<uint64_t>();
+    if (list.name() == name) taken = Cursor(key.substr(prefix.size())).Ordered<uint64_t>();
     return taken == 0;
   });
-  if (taken != 0) {
-    context.Refuse(Outcome::kConflict, "list_exists", fmt::format("there is a list \"{}\" already", command.name()));
+  if (taken != 0 && taken != list_id) {
+    context.Refuse(Outcome::kConflict, "list_exists", fmt::format("there is a list \"{}\" already", name));
     context.Answer("list_id", taken);
-    return;
+    return false;
   }
   const v1::ListCounter* counter = context.view<v1::ListCounter>().Find(prefix);
+  if (turns_public && counter != nullptr && counter->public_lists() >= kPublicListsMax) {
+    context.Refuse(Outcome::kInvalid, "too_many_public_lists", fmt::format("a tenant has at most {} public lists", kPublicListsMax));
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void Decide(task::Context& context, const v1::CreateList& command) {
+  if (!MayBe(context, 0, command.name(), command.description(), command.public_())) return;
+  const v1::ListCounter* counter = context.view<v1::ListCounter>().Find(state::Key(context.tenant()));
   const uint64_t last = counter == nullptr ? 0 : counter->last_list_id();
   if (last >= kListsMax) {
     return context.Refuse(Outcome::kInvalid, "too_many_lists", fmt::format("a tenant has at most {} lists", kListsMax));
@@ -71,8 +90,27 @@ void Decide(task::Context& context, const v1::CreateList& command) {
   v1::ListCreated created;
   created.set_list_id(last + 1);
   created.set_name(command.name());
+  created.set_public_(command.public_());
+  created.set_description(command.description());
   context.Emit(created);
   context.Answer("list_id", created.list_id());
+}
+
+void Decide(task::Context& context, const v1::ChangeList& command) {
+  const v1::List* list = context.view<v1::List>().Find(state::Key(context.tenant(), command.list_id()));
+  if (list == nullptr) {
+    return context.Refuse(Outcome::kNotFound, "list_not_found", fmt::format("there is no list {}", command.list_id()));
+  }
+  v1::ListChanged changed;
+  changed.set_list_id(command.list_id());
+  changed.set_name(command.has_name() ? command.name() : list->name());
+  changed.set_public_(command.has_public_() ? command.public_() : list->public_());
+  changed.set_description(command.has_description() ? command.description() : list->description());
+  if (!MayBe(context, command.list_id(), changed.name(), changed.description(), changed.public_() && !list->public_())) return;
+  context.Answer("list_id", command.list_id());
+  if (changed.name() == list->name() && changed.public_() == list->public_() && changed.description() == list->description())
+    return context.Unchanged();
+  context.Emit(changed);
 }
 
 void Decide(task::Context& context, const v1::JoinList& command) {
@@ -94,6 +132,7 @@ void Decide(task::Context& context, const v1::LeaveList& command) {
   v1::MemberLeft left;
   left.set_ordinal(ordinal);
   left.set_list_id(command.list_id());
+  left.set_source("api");
   context.Emit(left);
 }
 
@@ -142,6 +181,30 @@ void React(task::Context& context, const contacts::v1::JoinUndone& event) {
   v1::MemberLeft left;
   left.set_ordinal(event.ordinal());
   left.set_list_id(event.list_id());
+  context.Emit(left);
+}
+
+void React(task::Context& context, const consents::v1::ConsentGranted& event) {
+  const v1::Subscriber* subscriber = SubscriberOf(context, event.ordinal());
+  if (event.list_id() != 0) {
+    if (!IsMember(subscriber, event.list_id())) Join(context, event.ordinal(), event.list_id(), event.source(), true);
+    return;
+  }
+  if (event.purpose() != kMarketing || subscriber == nullptr || subscriber->unsubscribed_at_us() == 0) return;
+  v1::Resubscribed resubscribed;
+  resubscribed.set_ordinal(event.ordinal());
+  resubscribed.set_proof(event.proof());
+  resubscribed.set_by_consent(true);
+  context.Emit(resubscribed);
+}
+
+void React(task::Context& context, const consents::v1::ConsentWithdrawn& event) {
+  if (event.list_id() == 0 || !IsMember(SubscriberOf(context, event.ordinal()), event.list_id())) return;
+  v1::MemberLeft left;
+  left.set_ordinal(event.ordinal());
+  left.set_list_id(event.list_id());
+  left.set_source(event.source());
+  left.set_by_consent(true);
   context.Emit(left);
 }
 

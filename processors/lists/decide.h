@@ -1,6 +1,7 @@
 // Decides what is asked of lists: CreateList in the tenant's home, the rest in the partition of the contact key.
 #pragma once
 
+#include "maily/consents/v1/events.pb.h"
 #include "maily/contacts/v1/events.pb.h"
 #include "maily/lists/v1/commands.pb.h"
 #include "streams/task/processor.h"
@@ -10,9 +11,14 @@ namespace maily::lists {
 inline constexpr uint64_t kListsMax = 10'000;  // of one tenant
 inline constexpr int kListsOfContactMax = 1'000;
 inline constexpr size_t kListNameBytesMax = 100;
+inline constexpr size_t kDescriptionBytesMax = 500;
+inline constexpr uint32_t kPublicListsMax = 50;  // of one tenant: a preference page shows all of them
 
-// Answers list_id. Codes of refusal: "invalid_name", "list_exists" (with its list_id), "too_many_lists".
+// Answers list_id. Codes of refusal: "invalid_name", "invalid_description", "list_exists" (with its list_id), "too_many_lists",
+// "too_many_public_lists".
 void Decide(task::Context& context, const v1::CreateList& command);
+// The same, and "list_not_found".
+void Decide(task::Context& context, const v1::ChangeList& command);
 // "unknown_contact", "too_many_lists". Whether the list exists is known in the home alone, and checked where the command is made.
 // Joining takes no opt-out back.
 void Decide(task::Context& context, const v1::JoinList& command);
@@ -30,5 +36,9 @@ void React(task::Context& context, const contacts::v1::ContactCreated& event);
 void React(task::Context& context, const contacts::v1::ContactChanged& event);
 // A membership that an undone import made ends.
 void React(task::Context& context, const contacts::v1::JoinUndone& event);
+
+// The memberships, and the opt-out taken back, that a consent means. What is so already, or is no membership, follows nothing.
+void React(task::Context& context, const consents::v1::ConsentGranted& event);
+void React(task::Context& context, const consents::v1::ConsentWithdrawn& event);
 
 }  // namespace maily::lists

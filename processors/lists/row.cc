@@ -14,6 +14,7 @@ task::Noun Row() {
       .Owns<v1::List, v1::ListCounter, v1::Subscriber>()
       .Reads<contacts::v1::ContactRef>()
       .Decides<v1::CreateList>(Decide)
+      .Decides<v1::ChangeList>(Decide)
       .Decides<v1::JoinList>(Decide)
       .Decides<v1::LeaveList>(Decide)
       .Decides<v1::Resubscribe>(Decide)
@@ -24,16 +25,5 @@ task::Noun Row() {
       .LooksUp<v1::Resubscribe, contacts::v1::ContactRef>()
       .Reacts<contacts::v1::ContactCreated>(React)
       .Reacts<contacts::v1::ContactChanged>(React)
-      .Reacts<contacts::v1::JoinUndone>(React)
-      .Evolves<contacts::v1::ContactCreated>(Evolve)
-      .Evolves<contacts::v1::ContactErased>(Evolve)
-      .Evolves<v1::ListCreated>(Evolve)
-      .Evolves<v1::MemberJoined>(Evolve)
-      .Evolves<v1::MemberLeft>(Evolve)
-      .Evolves<v1::Resubscribed>(Evolve)
-      .Evolves<v1::ImportStarted>(Evolve)
-      .Evolves<v1::ImportEnded>(Evolve)
-      .Evolves<engagements::v1::Unsubscribed>(Evolve);
-}
-
-}  // namespace maily::lists
+      .Reacts<consents::v1::ConsentGranted>(React)
+      .Reacts<consents::v1::ConsentWithdrawn>(React)

@@ -10,7 +10,7 @@
 namespace maily::personalization {
 namespace {
 
-enum Name : uint8_t { kOther, kContact, kUnsubscribeUrl, kPostalAddress, kCompany };
+enum Name : uint8_t { kOther, kContact, kUnsubscribeUrl, kPreferencesUrl, kPostalAddress, kCompany };
 constexpr uint32_t kPixel = ~uint32_t{0};
 
 // The offset of the last </body, or the size.
@@ -27,6 +27,7 @@ size_t EndOfBody(std::string_view html) {
 Name NameOf(std::string_view name) {
   if (name == "contact") return kContact;
   if (name == "unsubscribe_url") return kUnsubscribeUrl;
+  if (name == "preferences_url") return kPreferencesUrl;
   if (name == "postal_address") return kPostalAddress;
   return name == "company" ? kCompany : kOther;
 }
@@ -97,6 +98,8 @@ Result<Compiled> Compiled::Compile(const Source& source, std::span<const std::st
   data->text = Build(Part::kText, source.text, links);
   data->attributes = std::move(parsed.attributes);
   data->link_count = links.size();
+  for (const Piece* piece : {&data->html, &data->text})
+    data->names_preferences = data->names_preferences || std::ranges::find(piece->names, uint8_t{kPreferencesUrl}) != piece->names.end();
   return Compiled(std::move(data));
 }
 
@@ -112,6 +115,9 @@ Result<void> Compiled::RenderPart(Part part, const Piece& piece, const Values& v
         break;
       case kUnsubscribeUrl:
         scratch.names[i] = Value::String(urls.unsubscribe);
+        break;
+      case kPreferencesUrl:
+        scratch.names[i] = urls.preferences.empty() ? Value() : Value::String(urls.preferences);
         break;
       case kPostalAddress:
         scratch.names[i] = Value::String(values.postal_address);

@@ -39,8 +39,9 @@ struct Urls {
   std::span<const std::string> links;  // by index in the link table
   std::string_view open_pixel;         // empty = no pixel
   std::string_view unsubscribe;
-  std::string_view honeypot = {};  // of a link that no person sees, beside the pixel; empty = none
-  bool untracked = false;          // `links` is empty: links stay as the template has them
+  std::string_view honeypot = {};     // of a link that no person sees, beside the pixel; empty = none
+  std::string_view preferences = {};  // where the contact chooses its lists; empty = no value
+  bool untracked = false;             // `links` is empty: links stay as the template has them
 };
 
 struct Rendered {
@@ -57,6 +58,8 @@ class Compiled {
 
   const std::vector<std::string>& attributes() const { return data_->attributes; }
   size_t link_count() const { return data_->link_count; }
+  // Whether a mail of it needs Urls::preferences.
+  bool names_preferences() const { return data_->names_preferences; }
 
   // Fills `out` (its capacity is used again). The pixel stands before </body>, or at the end; nowhere if the mail is
   // untracked (links.h). CHECK: values and URLs are as many as attributes() and link_count(). kInvalid: the template fails for this
@@ -78,6 +81,7 @@ class Compiled {
     Piece text;
     std::vector<std::string> attributes;
     size_t link_count = 0;
+    bool names_preferences = false;
   };
   struct Scratch;
   explicit Compiled(std::shared_ptr<const Data> data) : data_(std::move(data)) {}

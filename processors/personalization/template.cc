@@ -15,7 +15,7 @@ namespace {
 
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-constexpr std::string_view kNames[] = {"contact", "unsubscribe_url", "postal_address", "company"};
+constexpr std::string_view kNames[] = {"contact", "unsubscribe_url", "preferences_url", "postal_address", "company"};
 
 // What a text answers of itself: {{ contact.name.size }}.
 bool IsOfText(std::string_view step) { return step == "size" || step == "first" || step == "last"; }
@@ -73,14 +73,17 @@ class PartReader {
     if (set_.contains(reference.root)) return;
     if (reference.root == "contact") return ResolveContact(reference);
     if (std::ranges::find(kNames, reference.root) == std::end(kNames)) {
-      return Unknown(reference, fmt::format("There is no {}; known are contact.<attribute>, unsubscribe_url, postal_address and company.",
-                                            reference.root.substr(0, 100)));
+      return Unknown(
+          reference,
+          fmt::format("There is no {}; known are contact.<attribute>, unsubscribe_url, preferences_url, postal_address and company.",
+                      reference.root.substr(0, 100)));
     }
     if (reference.dynamic || reference.path.size() > 1 || (reference.path.size() == 1 && !IsOfText(reference.path[0]))) {
       return Unknown(reference, fmt::format("{} is a text and has nothing inside.", reference.root));
     }
-    if (part_ == Part::kSubject && reference.root == "unsubscribe_url") {
-      Add("syntax", reference.line, reference.column, "unsubscribe_url belongs into the HTML and text, not into the subject.");
+    if (part_ == Part::kSubject && (reference.root == "unsubscribe_url" || reference.root == "preferences_url")) {
+      Add("syntax", reference.line, reference.column,
+          fmt::format("{} belongs into the HTML and text, not into the subject.", reference.root));
     }
   }
 

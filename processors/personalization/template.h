@@ -1,7 +1,7 @@
 // Templates of mails: subject, HTML and text in Liquid (liquid/template.h; docs/liquid.md), and the names that they may use.
 //
 //   {{ contact.first_name }}   an attribute of the contact, nil if it has none; {{ contact.email }} is the address
-//   {{ unsubscribe_url }}  {{ postal_address }}  {{ company }}
+//   {{ unsubscribe_url }}  {{ preferences_url }}  {{ postal_address }}  {{ company }}
 //
 // Which attributes a template names is known before any mail is made, since the event that opens an attempt carries these and no others: so
 // `contact` stands with a name behind it, and computed names are refused. Pure; thread: any.

@@ -45,11 +45,11 @@ SELECT at_us, place, id, noun_id, kind, noun, name, source, detail FROM (
   FROM lists l JOIN list_members m ON m.tenant = l.tenant AND m.list_id = l.list_id AND m.contact_id = :contact_id
   WHERE l.tenant = :tenant
   UNION ALL
-  SELECT m.joined_at_us AS at_us, 3 AS place, m.sequence AS id, l.list_id AS noun_id, 'list_joined' AS kind, 'list' AS noun, l.name, m.source, '' AS detail
+  SELECT m.joined_at_us AS at_us, 3 AS place, m.left_sequence AS id, l.list_id AS noun_id, 'list_joined' AS kind, 'list' AS noun, l.name, m.source, '' AS detail
   FROM past_members m JOIN lists l ON l.tenant = m.tenant AND l.list_id = m.list_id
   WHERE m.tenant = :tenant AND m.contact_id = :contact_id
   UNION ALL
-  SELECT m.left_at_us AS at_us, 4 AS place, m.sequence AS id, l.list_id AS noun_id, 'list_left' AS kind, 'list' AS noun, l.name, '' AS source, '' AS detail
+  SELECT m.left_at_us AS at_us, 4 AS place, m.left_sequence AS id, l.list_id AS noun_id, 'list_left' AS kind, 'list' AS noun, l.name, '' AS source, '' AS detail
   FROM past_members m JOIN lists l ON l.tenant = m.tenant AND l.list_id = m.list_id
   WHERE m.tenant = :tenant AND m.contact_id = :contact_id
   UNION ALL

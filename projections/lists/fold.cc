@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "maily/consents/v1/events.pb.h"
 #include "maily/contacts/v1/events.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/lists/v1/events.pb.h"
@@ -21,8 +22,10 @@ class ListsFold final : public Fold {
     auto fold = std::make_unique<ListsFold>();
     MAILY_TRY(fold->insert_list_, setup.Prepare("insert_list"));
     MAILY_TRY(fold->join_list_, setup.Prepare("join_list"));
+    MAILY_TRY(fold->change_list_, setup.Prepare("change_list"));
+    MAILY_TRY(fold->consent_, setup.Prepare("consent"));
+    MAILY_TRY(fold->keep_past_, setup.Prepare("keep_past"));
     MAILY_TRY(fold->leave_list_, setup.Prepare("leave_list"));
-    MAILY_TRY(fold->end_membership_, setup.Prepare("end_membership"));
     MAILY_TRY(fold->lists_of_, setup.Prepare("lists_of"));
     MAILY_TRY(fold->erase_past_, setup.Prepare("erase_past"));
     MAILY_TRY(fold->add_members_, setup.Prepare("add_members"));
@@ -31,6 +34,8 @@ class ListsFold final : public Fold {
     MAILY_TRY(fold->start_import_, setup.Prepare("start_import"));
     MAILY_TRY(fold->end_import_, setup.Prepare("end_import"));
     setup.handlers.On(fold.get(), &ListsFold::ListCreated);
+    setup.handlers.On(fold.get(), &ListsFold::ListChanged);
+    setup.handlers.On(fold.get(), &ListsFold::ConsentGranted);
     setup.handlers.On(fold.get(), &ListsFold::MemberJoined);
     setup.handlers.On(fold.get(), &ListsFold::MemberLeft);
     setup.handlers.On(fold.get(), &ListsFold::ContactErased);
@@ -46,7 +51,8 @@ class ListsFold final : public Fold {
     if (changed_.empty()) return Ok();
     MAILY_TRY_VOID(join_list_->Settle());
     for (const auto& [list, n] : changed_) {
-      if (n.joined > 0 || n.left > 0) MAILY_TRY_VOID(sql::Do(*add_members_, list.first, list.second, n.joined - n.left));
+      if (n.joined + n.joined_by_consent + n.left + n.consented == 0) continue;
+      MAILY_TRY_VOID(sql::Do(*add_members_, list.first, list.second, n.joined + n.joined_by_consent - n.left, n.joined - n.consented));
     }
     changed_.clear();
     return Ok();
@@ -55,17 +61,35 @@ class ListsFold final : public Fold {
  private:
   struct Changed {
     int64_t joined = 0;
+    int64_t joined_by_consent = 0;
     int64_t left = 0;
+    int64_t consented = 0;  // members without a consent that have one now, or have left
   };
   Result<void> ListCreated(const EventAt& at, const lists::ListCreated& e) {
-    return sql::Do(*insert_list_, at.tenant.value(), e.list_id(), std::string_view(e.name()), at.time.us);
+    return sql::Do(*insert_list_, at.tenant.value(), e.list_id(), std::string_view(e.name()), e.public_() ? 1 : 0,
+                   std::string_view(e.description()), at.time.us);
+  }
+  Result<void> ListChanged(const EventAt& at, const lists::ListChanged& e) {
+    return sql::Do(*change_list_, at.tenant.value(), e.list_id(), std::string_view(e.name()), e.public_() ? 1 : 0,
+                   std::string_view(e.description()));
   }
   Result<void> MemberJoined(const EventAt& at, const lists::MemberJoined& e) {
-    sql::BindAll(*join_list_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()), std::string_view(e.source()), at.time.us);
-    return join_list_->SendCounting(changed_[{at.tenant.value(), e.list_id()}].joined);
+    sql::BindAll(*join_list_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()), std::string_view(e.source()),
+                 e.by_consent() ? 1 : 0, at.time.us);
+    Changed& changed = changed_[{at.tenant.value(), e.list_id()}];
+    return join_list_->SendCounting(e.by_consent() ? changed.joined_by_consent : changed.joined);
+  }
+  Result<void> ConsentGranted(const EventAt& at, const maily::consents::v1::ConsentGranted& e) {
+    return e.list_id() == 0 ? Ok() : Consent(at, e.ordinal(), e.list_id());
+  }
+  Result<void> Consent(const EventAt& at, uint64_t ordinal, uint64_t list_id) {
+    sql::BindAll(*consent_, at.tenant.value(), list_id, at.ContactId(ordinal));
+    return consent_->SendCounting(changed_[{at.tenant.value(), list_id}].consented);
   }
   Result<void> MemberLeft(const EventAt& at, const lists::MemberLeft& e) {
-    MAILY_TRY_VOID(sql::Do(*end_membership_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()), at.sequence(), at.time.us));
+    MAILY_TRY_VOID(sql::Do(*keep_past_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()), at.sequence(),
+                           std::string_view(e.source()), e.by_consent() ? 1 : 0, at.time.us));
+    MAILY_TRY_VOID(Consent(at, e.ordinal(), e.list_id()));
     sql::BindAll(*leave_list_, at.tenant.value(), e.list_id(), at.ContactId(e.ordinal()));
     return leave_list_->SendCounting(changed_[{at.tenant.value(), e.list_id()}].left);
   }
@@ -86,6 +110,7 @@ class ListsFold final : public Fold {
     lists_of_->Reset();
     if (!row) return row.error();
     for (const int64_t list_id : list_ids) {
+      MAILY_TRY_VOID(Consent(at, e.ordinal(), static_cast<uint64_t>(list_id)));
       sql::BindAll(*leave_list_, at.tenant.value(), list_id, contact_id);
       MAILY_TRY_VOID(leave_list_->SendCounting(changed_[{at.tenant.value(), static_cast<uint64_t>(list_id)}].left));
     }
@@ -109,8 +134,10 @@ class ListsFold final : public Fold {
 
   sql::Statement* insert_list_ = nullptr;
   sql::Statement* join_list_ = nullptr;
+  sql::Statement* change_list_ = nullptr;
+  sql::Statement* consent_ = nullptr;
+  sql::Statement* keep_past_ = nullptr;
   sql::Statement* leave_list_ = nullptr;
-  sql::Statement* end_membership_ = nullptr;
   sql::Statement* lists_of_ = nullptr;
   sql::Statement* erase_past_ = nullptr;
   sql::Statement* add_members_ = nullptr;

@@ -1,16 +1,40 @@
 -- name: lists
-SELECT l.list_id, l.name, l.created_at_us, coalesce(t.members, 0) AS members
+SELECT l.list_id, l.name, l.public, l.description, l.created_at_us, coalesce(t.members, 0) AS members,
+       coalesce(t.members_without_consent, 0) AS members_without_consent
 FROM lists l LEFT JOIN list_totals t ON t.tenant = l.tenant AND t.list_id = l.list_id
 WHERE l.tenant = :tenant AND l.list_id > :after ORDER BY l.list_id LIMIT :limit;
 
 -- name: list
-SELECT l.list_id, l.name, l.created_at_us, coalesce(t.members, 0) AS members
+SELECT l.list_id, l.name, l.public, l.description, l.created_at_us, coalesce(t.members, 0) AS members,
+       coalesce(t.members_without_consent, 0) AS members_without_consent
 FROM lists l LEFT JOIN list_totals t ON t.tenant = l.tenant AND t.list_id = l.list_id
 WHERE l.tenant = :tenant AND l.list_id = :list_id;
 
 -- name: list_members
 SELECT contact_id, source, joined_at_us FROM list_members
 WHERE tenant = :tenant AND list_id = :list_id AND contact_id > :after ORDER BY contact_id LIMIT :limit;
+
+-- name: list_members_at
+SELECT contact_id, source, joined_at_us FROM list_members
+WHERE tenant = :tenant AND list_id = :list_id AND contact_id > :after AND joined_at_us <= :at_us
+UNION ALL
+SELECT contact_id, source, joined_at_us FROM past_members
+WHERE tenant = :tenant AND list_id = :list_id AND contact_id > :after AND joined_at_us <= :at_us AND left_at_us > :at_us
+ORDER BY contact_id LIMIT :limit;
+
+-- name: public_lists
+SELECT list_id, name, description FROM lists WHERE tenant = :tenant AND public = 1 ORDER BY list_id;
+
+-- name: memberships_of_contact
+SELECT p.list_id, p.source, p.by_consent, p.joined_at_us, p.left_source, p.left_by_consent, p.left_at_us, p.left_sequence
+FROM lists l JOIN past_members p ON p.tenant = l.tenant AND p.list_id = l.list_id AND p.contact_id = :contact_id
+WHERE l.tenant = :tenant
+UNION ALL
+SELECT m.list_id, m.source, m.by_consent, m.joined_at_us, '' AS left_source, 0 AS left_by_consent, CAST(NULL AS BIGINT) AS left_at_us,
+       9223372036854775807 AS left_sequence
+FROM lists l JOIN list_members m ON m.tenant = l.tenant AND m.list_id = l.list_id AND m.contact_id = :contact_id
+WHERE l.tenant = :tenant
+ORDER BY 1, 8;
 
 -- name: lists_of_contact
 SELECT l.list_id, l.name, m.source, m.joined_at_us
@@ -20,7 +44,7 @@ WHERE l.tenant = :tenant ORDER BY l.list_id;
 -- name: past_lists_of_contact
 SELECT l.list_id, l.name, m.source, m.joined_at_us, m.left_at_us
 FROM past_members m JOIN lists l ON l.tenant = m.tenant AND l.list_id = m.list_id
-WHERE m.tenant = :tenant AND m.contact_id = :contact_id ORDER BY m.sequence LIMIT 10000;
+WHERE m.tenant = :tenant AND m.contact_id = :contact_id ORDER BY m.left_sequence LIMIT 10000;
 
 -- name: unsubscribed
 SELECT contact_id, campaign_id, method, unsubscribed_at_us FROM unsubscribed
@@ -37,15 +61,14 @@ SELECT import_id, list_id, source, started_at_us, ended_at_us, outcome, message,
 FROM imports WHERE tenant = :tenant AND import_id > :after ORDER BY import_id LIMIT :limit;
 
 -- fold: insert_list
-INSERT INTO lists (tenant, list_id, name, created_at_us) VALUES (?1, ?2, ?3, ?4);
+INSERT INTO lists (tenant, list_id, name, public, description, created_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+
+-- fold: change_list
+UPDATE lists SET name = ?3, public = ?4, description = ?5 WHERE tenant = ?1 AND list_id = ?2;
 
 -- fold: join_list
-INSERT INTO list_members (tenant, list_id, contact_id, source, joined_at_us) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO list_members (tenant, list_id, contact_id, source, by_consent, consented, joined_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
 ON CONFLICT (tenant, list_id, contact_id) DO NOTHING;
-
--- fold: end_membership
-INSERT INTO past_members (tenant, contact_id, sequence, list_id, source, joined_at_us, left_at_us)
-SELECT tenant, contact_id, CAST(?4 AS BIGINT), list_id, source, joined_at_us, CAST(?5 AS BIGINT) FROM list_members WHERE tenant = ?1 AND list_id = ?2 AND contact_id = ?3;
 
 -- fold: lists_of
 SELECT l.list_id FROM lists l JOIN list_members m ON m.tenant = l.tenant AND m.list_id = l.list_id AND m.contact_id = ?2 WHERE l.tenant = ?1
@@ -54,12 +77,22 @@ ORDER BY l.list_id;
 -- fold: erase_past
 DELETE FROM past_members WHERE tenant = ?1 AND contact_id = ?2;
 
+-- fold: consent
+UPDATE list_members SET consented = 1 WHERE tenant = ?1 AND list_id = ?2 AND contact_id = ?3 AND consented = 0;
+
+-- fold: keep_past
+INSERT INTO past_members (tenant, list_id, contact_id, left_sequence, source, by_consent, joined_at_us, left_source, left_by_consent,
+                          left_at_us)
+SELECT tenant, list_id, contact_id, ?4, source, by_consent, joined_at_us, ?5, ?6, ?7 FROM list_members
+WHERE tenant = ?1 AND list_id = ?2 AND contact_id = ?3;
+
 -- fold: leave_list
 DELETE FROM list_members WHERE tenant = ?1 AND list_id = ?2 AND contact_id = ?3;
 
 -- fold: add_members
-INSERT INTO list_totals (tenant, list_id, members) VALUES (?1, ?2, ?3)
-ON CONFLICT (tenant, list_id) DO UPDATE SET members = list_totals.members + ?3;
+INSERT INTO list_totals (tenant, list_id, members, members_without_consent) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (tenant, list_id) DO UPDATE SET members = list_totals.members + ?3,
+  members_without_consent = list_totals.members_without_consent + ?4;
 
 -- fold: unsubscribe
 INSERT INTO unsubscribed (tenant, contact_id, campaign_id, method, unsubscribed_at_us) VALUES (?1, ?2, ?3, ?4, ?5)

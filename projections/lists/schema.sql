@@ -3,6 +3,8 @@ CREATE TABLE lists (
   tenant        BIGINT NOT NULL,
   list_id       BIGINT NOT NULL,
   name          TEXT   NOT NULL,
+  public        BIGINT NOT NULL,  -- 1 = people see it on their preference page
+  description   TEXT   NOT NULL,  -- there
   created_at_us BIGINT NOT NULL,
   PRIMARY KEY (tenant, list_id)
 ) WITHOUT ROWID;
@@ -12,26 +14,32 @@ CREATE TABLE list_members (
   list_id      BIGINT NOT NULL,
   contact_id   BIGINT NOT NULL,
   source       TEXT   NOT NULL,
+  by_consent   BIGINT NOT NULL,  -- 1 = consent_events says why
+  consented    BIGINT NOT NULL,  -- 1 = a consent to this list is recorded
   joined_at_us BIGINT NOT NULL,
   PRIMARY KEY (tenant, list_id, contact_id)
 ) WITHOUT ROWID;
 
 -- Memberships that have ended.
 CREATE TABLE past_members (
-  tenant       BIGINT NOT NULL,
-  contact_id   BIGINT NOT NULL,
-  sequence     BIGINT NOT NULL,  -- lsn * 256 + place in the decision that ended it
-  list_id      BIGINT NOT NULL,
-  source       TEXT   NOT NULL,  -- of the join
-  joined_at_us BIGINT NOT NULL,
-  left_at_us   BIGINT NOT NULL,
-  PRIMARY KEY (tenant, contact_id, sequence)
+  tenant          BIGINT NOT NULL,
+  list_id         BIGINT NOT NULL,
+  contact_id      BIGINT NOT NULL,
+  left_sequence   BIGINT NOT NULL,  -- orders those of a contact
+  source          TEXT   NOT NULL,
+  by_consent      BIGINT NOT NULL,
+  joined_at_us    BIGINT NOT NULL,
+  left_source     TEXT   NOT NULL,
+  left_by_consent BIGINT NOT NULL,  -- 1 = consent_events says why
+  left_at_us      BIGINT NOT NULL,
+  PRIMARY KEY (tenant, list_id, contact_id, left_sequence)
 ) WITHOUT ROWID;
 
 CREATE TABLE list_totals (
   tenant  BIGINT NOT NULL,
   list_id BIGINT NOT NULL,
   members BIGINT NOT NULL,
+  members_without_consent BIGINT NOT NULL,  -- of whom none to this list is recorded
   PRIMARY KEY (tenant, list_id)
 ) WITHOUT ROWID;
 

@@ -23,7 +23,7 @@ WANT_PARAMETER = {"/v1/campaigns/{id}/preview", "/v1/suppressions:check"}  # of 
 WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",
           "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "imports": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099",
-          "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099"}
+          "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099", "forms": "990099", "consent-texts": "0" * 64}
 
 
 class Tenant:
@@ -45,12 +45,16 @@ def path_of(pattern, ids):
     return pattern.replace("{contact_id}", ids["contact_id"]).replace("{name}", ids["domains"]).replace("{site}", "mx.example.com").replace("{id}", quote(str(ids.get(noun, "1"))))
 
 
+AS_OF = ["2026-01-01T00:00:00Z"]  # later: once everything of amber's is there
+
+
 def requests_of(pattern, operation, ids):
     """The GETs of a route: plain, and with each of its own query parameters."""
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
               "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z", "archived": "true",
               "as_of": "2099-01-01T00:00:00Z", "format": "json"}
               "as_of": "2099-01-01T00:00:00Z", "format": "csv", "columns": "secret"}
+              "as_of": AS_OF[0]}
     if pattern == "/v1/suppressions":
         values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:
@@ -104,6 +108,11 @@ def fill(world, tenant):
     tenant.ids["assets"] = api.ok("POST", f"/v1/assets?name={word}.png", PNG + word.encode(), {"Content-Type": "image/png"})["id"]
     tenant.ids["segments"] = str(api.ok("POST", "/v1/segments", {"name": f"{word} segment", "where": f'{word} = "{word} value"'})["id"])
     tenant.ids["segment-previews"] = str(api.ok("POST", "/v1/segments:preview", {"where": f'{word} = "{word} value"'})["id"])
+    tenant.ids["consent-texts"] = api.ok("POST", "/v1/consent-texts", {"name": word, "text": f"{word} may write to me"})["id"]
+    tenant.ids["forms"] = str(api.ok("POST", "/v1/forms", {"name": word, "list_id": int(tenant.ids["lists"]), "text": tenant.ids["consent-texts"]})["id"])
+    wait_for("the form", lambda: api.call("GET", f"/v1/forms/{tenant.ids['forms']}")[0] == 200, 20, world.server)
+    api.ok("POST", f"/v1/contacts/{tenant.ids['contacts']}/consents", {"purpose": word, "state": "granted"})
+    wait_for("the consent", lambda: word in json.dumps(api.ok("GET", f"/v1/contacts/{tenant.ids['contacts']}/consents")), 20, world.server)
     for noun, status in (("segments", "active"), ("segment-previews", "done")):
         at = f"/v1/{noun}/{tenant.ids[noun]}"
         wait_for(at, lambda: api.call("GET", at)[0] == 200 and api.ok("GET", at)["status"] == status, 20, world.server)
@@ -153,6 +162,11 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/imports/{id}:cancel"): (None, gone),
             ("post", "/v1/imports/{id}:undo"): (None, gone),
             ("post", "/v1/lists"): ({"name": f"{amber.word} list"}, own),
+            ("put", "/v1/lists/{id}"): ({"description": word}, gone),
+            ("post", "/v1/contacts/{id}/consents"): ({"purpose": word, "state": "granted"}, gone),
+            ("post", "/v1/consent-texts"): ({"name": word, "text": f"{amber.word} may write to me"}, own),
+            ("post", "/v1/forms"): ({"name": word, "list_id": list_id, "text": ids["consent-texts"]}, (422,)),
+            ("post", "/v1/forms/{id}:archive"): (None, gone),
             ("post", "/v1/lists/{id}/members"): ({"email": SHARED, "leave": True}, gone),
             ("post", "/v1/suppressions"): ({"email": SHARED}, own),
             ("post", "/v1/suppressions:batch"): ({"suppressions": [{"email": SHARED}]}, own),
@@ -229,6 +243,8 @@ def run(world):
 
     nothing = looks(blue.api, routes, NOBODY)
     fill(world, amber)
+    at = time.time()
+    AS_OF[0] = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at))}.{int(at * 1e6) % 1_000_000:06}Z"
     ids_to_blue = dict(amber.ids)
     compare("with amber's ids blue sees more than nothing", nothing, looks(blue.api, routes, ids_to_blue))
 

@@ -278,6 +278,7 @@ Result<Mailing::Preview> Mailing::MakePreview(const Recipient& to, const keyring
   blank(tokens.pixel);
   blank(tokens.honeypot);
   blank(tokens.unsubscribe);
+  blank(tokens.preferences);
   blank(tokens.message_id);
   Preview preview;
   MAILY_TRY_VOID(Compose(to, tokens, preview.parts, preview.message));
@@ -296,6 +297,7 @@ Mailing::Tokens Mailing::TokensOf(const Recipient& to, const keyring::TenantKeys
     if (returns_.honeypot) tokens.honeypot = token(schema::TrackingKind::kHoneypot, 0);
   }
   tokens.unsubscribe = token(schema::TrackingKind::kUnsubscribe, 0);
+  if (compiled_.names_preferences()) tokens.preferences = token(schema::TrackingKind::kPreferences, 0);
   const std::string message_id = EncodeMessageId({tenant_, to.partition, campaign_id_, to.ordinal}, from_.domain(), keys);
   tokens.message_id = message_id.substr(1, message_id.find('@') - 1);
   return tokens;
@@ -309,9 +311,16 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
   const std::string pixel = untracked ? std::string() : fmt::format("{}/o/{}.gif", base_url_, tokens.pixel);
   const std::string honeypot = tokens.honeypot.empty() ? std::string() : fmt::format("{}/c/{}", base_url_, tokens.honeypot);
   const std::string unsubscribe = fmt::format("{}/u/{}", base_url_, tokens.unsubscribe);
+  const std::string preferences = tokens.preferences.empty() ? std::string() : fmt::format("{}/p/{}", base_url_, tokens.preferences);
   MAILY_TRY_VOID(compiled_.Render(
       {.attributes = to.attributes, .email = to.address, .postal_address = postal_address_, .company = company_, .now = to.date},
-      {.links = links, .open_pixel = pixel, .unsubscribe = unsubscribe, .honeypot = honeypot, .untracked = untracked}, rendered));
+      {.links = links,
+       .open_pixel = pixel,
+       .unsubscribe = unsubscribe,
+       .honeypot = honeypot,
+       .preferences = preferences,
+       .untracked = untracked},
+      rendered));
   if (rendered.html.empty() && rendered.text.empty()) return Fail(Code::kInvalid, "the mail is empty for this recipient");
 
   out.clear();

@@ -106,6 +106,7 @@ class Mailing {
     std::string pixel;
     std::string honeypot;  // empty: none
     std::string unsubscribe;
+    std::string preferences;
     std::string message_id;  // without brackets and domain
   };
   Tokens TokensOf(const Recipient& to, const keyring::TenantKeys& keys) const;

@@ -1,0 +1,53 @@
+// Decides what people consent to: texts and forms in the tenant's home, people in the partition of their contact.
+//
+// A purpose is a list, or has a name; "marketing" is all of it, and withdrawing it is the global opt-out. Who is a member, and who has
+// opted out, lists keep: they react to ConsentGranted and ConsentWithdrawn in the same decision.
+#pragma once
+
+#include "maily/consents/v1/commands.pb.h"
+#include "streams/base/time.h"
+#include "streams/task/processor.h"
+
+namespace maily::consents {
+
+inline constexpr uint32_t kTextsMax = 1'000;  // of one tenant
+inline constexpr uint64_t kFormsMax = 1'000;
+inline constexpr size_t kTextBytesMax = 16 * 1024;
+inline constexpr size_t kTextNameBytesMax = 100;
+inline constexpr size_t kProofBytesMax = 500;
+inline constexpr size_t kSourceBytesMax = 40;
+inline constexpr size_t kPurposeBytesMax = 40;
+inline constexpr size_t kRedirectBytesMax = 1'000;
+inline constexpr int kPurposesMax = 32;   // named ones, of a contact
+inline constexpr int kAskedListsMax = 8;  // of one open ask
+inline constexpr int kChangesMax = 24;    // of one decision: each is two events, and a decision has 64
+inline constexpr size_t kSealedBytesMax = 600;
+inline constexpr std::string_view kMarketing = "marketing";
+
+inline constexpr Duration kAskValid = Days(7);
+// A contact is mailed one confirmation at most in this time, whatever is filled in.
+inline constexpr Duration kAskPause = Seconds(60 * 60);
+
+// ---- In the home ----
+// The same text again changes nothing. "invalid_consent_text", "too_many_consent_texts".
+void Decide(task::Context& context, const v1::DefineConsentText& command);
+// Answers form_id. "invalid_form", "list_not_found", "consent_text_not_found", "too_many_forms".
+void Decide(task::Context& context, const v1::DefineForm& command);
+// "form_not_found".
+void Decide(task::Context& context, const v1::ArchiveForm& command);
+
+// ---- In the partition of the contact ----
+// Answers state: "granted", "withdrawn" or "pending", then with number, contact_partition and expires_at_us.
+// "unknown_contact", "invalid_consent", "proof_missing" (an opt-out is taken back only with one), "too_many_purposes",
+// "too_many_lists" (asked about at once), "opted_out" (of a list: take the opt-out back first).
+// `by_public`: nothing is recorded of who is a member already, is suppressed, or has opted out and is not asked to confirm.
+void Decide(task::Context& context, const v1::RecordConsent& command);
+// All lists of the open ask; and an opt-out is taken back, with other memberships withdrawn: none of them was asked for.
+// Confirmed already: unchanged. "confirmation_unknown", "confirmation_expired", "too_many_lists".
+void Decide(task::Context& context, const v1::ConfirmConsent& command);
+// "confirmation_unknown", "confirmation_recent".
+void Decide(task::Context& context, const v1::AskAgain& command);
+// A list that is ticked after an opt-out takes it back as ConfirmConsent does. "unknown_contact", "invalid_consent", "too_many_lists".
+void Decide(task::Context& context, const v1::ChangePreferences& command);
+
+}  // namespace maily::consents
