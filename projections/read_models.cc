@@ -8,6 +8,7 @@
 #include "projections/dead_letters/fold.h"
 #include "projections/domains/fold.h"
 #include "projections/engagements/fold.h"
+#include "projections/journeys/fold.h"
 #include "projections/lists/fold.h"
 #include "projections/segments/fold.h"
 #include "projections/sends/fold.h"
@@ -21,7 +22,8 @@ namespace maily::projections {
 const std::vector<Group>& ReadModelGroups() {
   static const std::vector<Group> groups = {
       {"people",
-       {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), ContactsReadModel()}},
+       {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), JourneysReadModel(),
+        ContactsReadModel()}},
       {"campaigns",
        {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
         SitesReadModel(), DeadLettersReadModel()}},

@@ -25,6 +25,9 @@
 #include "maily/engagements/v1/commands.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/engagements/v1/state.pb.h"
+#include "maily/journeys/v1/commands.pb.h"
+#include "maily/journeys/v1/events.pb.h"
+#include "maily/journeys/v1/state.pb.h"
 #include "maily/lists/v1/commands.pb.h"
 #include "maily/lists/v1/events.pb.h"
 #include "maily/lists/v1/state.pb.h"
@@ -101,6 +104,9 @@ std::vector<const FileDescriptor*> Files() {
   add(segments::v1::DefineSegment::descriptor());
   add(segments::v1::SegmentDefined::descriptor());
   add(segments::v1::Segment::descriptor());
+  add(journeys::v1::DefineJourney::descriptor());
+  add(journeys::v1::JourneyDefined::descriptor());
+  add(journeys::v1::Journey::descriptor());
   return files;
 }
 
