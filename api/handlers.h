@@ -36,6 +36,13 @@ void ListSegmentMembers(Call call);
 void PreviewSegment(Call call);
 void ShowSegmentPreview(Call call);
 
+// messages.cc
+void PostOneMessage(Call call);
+void TestTemplate(Call call);
+void ListMessages(Call call);
+void ShowMessage(Call call);
+void CountMessages(Call call);
+
 // sites.cc
 void ShowSite(Call call);
 void SuspendSite(Call call);

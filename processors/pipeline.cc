@@ -3,6 +3,7 @@
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/domains/v1/events.pb.h"
+#include "maily/messages/v1/events.pb.h"
 #include "maily/segments/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
@@ -12,6 +13,7 @@
 #include "processors/domains/row.h"
 #include "processors/engagements/row.h"
 #include "processors/lists/row.h"
+#include "processors/messages/row.h"
 #include "processors/segments/row.h"
 #include "processors/sends/row.h"
 #include "processors/sites/row.h"
@@ -38,6 +40,7 @@ task::Pipeline MakePipeline() {
           templates::Row(),
           campaigns::Row(),
           sends::Row(),
+          messages::Row(),
           engagements::Row(),
           segments::Row(),
       },
@@ -50,6 +53,7 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<domains::v1::DomainAdded>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainKeysActivated>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainRemoved>(), CarryTo::kAll},
+          {TypeNumberOf<messages::v1::MessageFormMade>(), CarryTo::kAll},
           {TypeNumberOf<segments::v1::SegmentDefined>(), CarryTo::kAll},
           {TypeNumberOf<segments::v1::SegmentArchived>(), CarryTo::kAll},
           {TypeNumberOf<segments::v1::SegmentPreviewRequested>(), CarryTo::kAll},

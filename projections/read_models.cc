@@ -9,6 +9,7 @@
 #include "projections/domains/fold.h"
 #include "projections/engagements/fold.h"
 #include "projections/lists/fold.h"
+#include "projections/messages/fold.h"
 #include "projections/segments/fold.h"
 #include "projections/sends/fold.h"
 #include "projections/sites/fold.h"
@@ -23,8 +24,8 @@ const std::vector<Group>& ReadModelGroups() {
       {"people",
        {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), ContactsReadModel()}},
       {"campaigns",
-       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
-        SitesReadModel(), DeadLettersReadModel()}},
+       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), MessagesReadModel(), EngagementsReadModel(),
+        CampaignTotalsReadModel(), SitesReadModel(), DeadLettersReadModel()}},
   };
   return groups;
 }
