@@ -45,6 +45,12 @@ void ResumeJourney(Call call);
 void ListJourneys(Call call);
 void ShowJourney(Call call);
 void ListContactJourneys(Call call);
+// messages.cc
+void PostOneMessage(Call call);
+void TestTemplate(Call call);
+void ListMessages(Call call);
+void ShowMessage(Call call);
+void CountMessages(Call call);
 
 // sites.cc
 void ShowSite(Call call);

@@ -8,6 +8,7 @@
 #include "api/read.h"
 #include "api/submit.h"
 #include "maily/journeys/v1/commands.pb.h"
+#include "maily/messages/v1/commands.pb.h"
 #include "schemas/keys.h"
 
 namespace maily::api {
@@ -45,7 +46,55 @@ void ReadMoves(Body& body, journeys::v1::DefineJourney& command) {
   }
 }
 
-void Define(Call call, const journeys::v1::DefineJourney& command, Shape shape) { SubmitHome(std::move(call), command, std::move(shape)); }
+// The templates that its steps send, each once. What is wrong with the steps is said where they are decided.
+std::vector<std::string> TemplatesOf(const journeys::v1::DefineJourney& command) {
+  std::set<std::string> names;
+  const nlohmann::json definition = nlohmann::json::parse(command.json(), nullptr, false);
+  for (const auto& step : definition.value("steps", nlohmann::json::array())) {
+    if (!step.is_object() || !step.contains("template") || !step["template"].is_string()) continue;
+    const auto& name = step["template"].get_ref<const std::string&>();
+    if (!name.empty() && name.size() <= kNameBytesMax) names.insert(name);
+  }
+  return {names.begin(), names.end()};
+}
+
+// Makes the form of each template, or learns why there is none; then defines the journey with them.
+void Define(Call call, const journeys::v1::DefineJourney& command, Shape shape) {
+  gateway::Order order = gateway::PlainOrder(command, schema::HomeKey(call.caller.tenant));
+  std::vector<std::string> names = TemplatesOf(command);
+  if (names.empty() || call.dry_run()) return Submit(std::move(call), std::move(order), std::move(shape));
+  std::vector<gateway::Order> prepare;
+  for (const std::string& name : names) {
+    messages::v1::PrepareMessages one;
+    one.set_template_(name);
+    one.set_marketing(true);
+    one.set_live(call.api->parts.live);
+    one.set_mail_bytes_max(call.api->parts.assets.mail_bytes_max);
+    prepare.push_back(gateway::PlainOrder(one, schema::HomeKey(call.caller.tenant)));
+  }
+  auto define = [order = std::move(order), command, names = std::move(names), shape = std::move(shape)](
+                    Call& c, std::vector<gateway::Verdict>& verdicts) mutable {
+    for (size_t i = 0; i < verdicts.size(); ++i) {
+      journeys::v1::StepForm& form = *command.add_forms();
+      form.set_template_name(names[i]);
+      const nlohmann::json answer = AnswerOf(verdicts[i]);
+      if (IsDone(verdicts[i])) {
+        form.set_form_id(answer.value("form_id", uint64_t{0}));
+        form.set_template_id(answer.value("template_id", uint64_t{0}));
+        form.set_template_version(answer.value("template_version", uint32_t{0}));
+        continue;
+      }
+      if (!answer.contains("code")) return Conclude(c, verdicts[i]);  // nobody knows
+      const std::string code = answer.value("code", "");
+      form.set_refusal(code == "template_not_found" ? "unknown_template" : code);
+      form.set_why(code == "template_not_found" ? fmt::format("there is no template \"{}\"", names[i]) : answer.value("message", ""));
+    }
+    // The forms are no part of the request that Idempotency-Key stands for.
+    order.payload = command.SerializeAsString();
+    Submit(std::move(c), std::move(order), std::move(shape));
+  };
+  SubmitAll(std::move(call), prepare, kDecisionTimeout, std::move(define));
+}
 
 Json DefinitionOf(const Rows& rows, size_t row) { return Json::parse(rows.at(row, "json").bytes, nullptr, false); }
 

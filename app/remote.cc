@@ -27,6 +27,7 @@ enum class As {
   kList,
   kAttach,  // kList of attachments
   kFileText,
+  kFileJson,
   kWhole,
   kWho,      // kText; @example.com becomes the member "domain"
   kWhoQuery  // kQuery likewise
@@ -235,6 +236,49 @@ const std::vector<Row>& Rows() {
         {"--html", "html", As::kFileText, false, "file with the HTML part"},
         {"--text", "text", As::kFileText, false, "file with the text part; without one, it is made from the HTML"},
         {"--attach", "attachments", As::kAttach, false, "an asset, NAME or NAME=FILE NAME; once for each"}}},
+      {"template",
+       "test",
+       "maily template test 1 --to ann@example.com --variables order.json --subject-prefix '[test] '",
+       "POST",
+       "/v1/templates/{id}:test",
+       {kId,
+        {"--to", "to", As::kList, true, "an address, 20 at most; repeat it for more"},
+        {"--version", "version", As::kNumber, false, "default: the newest"},
+        {"--from", "from", As::kText, false, "one of the senders; default: the first"},
+        {"--variables", "variables", As::kFileJson, false, "file with a JSON object; - = standard input"},
+        {"--subject-prefix", "subject_prefix", As::kText, false, "in front of the subject"}}},
+      {"message",
+       "send",
+       "maily message send --to ann@example.com --template receipt --variables order.json",
+       "POST",
+       "/v1/messages",
+       {{"--to", "to", As::kText, true, "the address; it need not be a contact's"},
+        {"--template", "template", As::kText, false, "its name; or --template-id"},
+        {"--template-id", "template_id", As::kNumber, false, "its id"},
+        {"--version", "version", As::kNumber, false, "default: the newest"},
+        {"--from", "from", As::kText, false, "one of the senders; default: the first"},
+        {"--reply-to", "reply_to", As::kText, false, "where answers go"},
+        {"--variables", "variables", As::kFileJson, false, "file with a JSON object; - = standard input"},
+        {"--create-contact", "create_contact", As::kSwitch, false, "make a contact of the address if there is none"},
+        {"--expires-in", "expires_in_s", As::kNumber, false, "seconds until it is given up; default: 48 h"},
+        {"--retry-unknown", "retry_unknown", As::kSwitch, false, "rather twice than never: send again if the reply was lost"}}},
+      {"message",
+       "list",
+       "maily message list --to ann@example.com --status delivered",
+       "GET",
+       "/v1/messages",
+       {{"--to", "to", As::kQuery, false, "to this address alone"},
+        {"--status", "status", As::kQuery, false, "pending, open, waiting, delivered, bounced, unknown, skipped or expired"},
+        {"--template-id", "template_id", As::kQuery, false, "of this template alone"},
+        kSize,
+        kPage}},
+      {"message", "show", "maily message show 4611686018427387905", "GET", "/v1/messages/{id}", {kId}},
+      {"message",
+       "counts",
+       "maily message counts --days 7",
+       "GET",
+       "/v1/messages:counts",
+       {{"--days", "days", As::kQuery, false, "the last so many, 1 to 366; default: 30"}}},
       {"template", "list", "maily template list", "GET", "/v1/templates", {kSize, kPage}},
       {"template", "show", "maily template show 1", "GET", "/v1/templates/{id}", {kId}},
       {"campaign",
@@ -389,6 +433,11 @@ int Run(const Common& common, const Row& row, const Values& values) {
           std::string(query.empty() ? "?" : "&") + (domain ? "domain" : field.member) + "=" + PercentEncode(domain ? text.substr(1) : text);
     } else if (field.as == As::kWho && text[0] == '@') {
       body["domain"] = text.substr(1);
+    } else if (field.as == As::kFileJson) {
+      auto content = ReadFile(text);
+      if (!content) return PrintError(common, content.error());
+      body[field.member] = json::parse(*content, nullptr, false);
+      if (body[field.member].is_discarded()) return PrintError(common, Fail(Code::kInvalid, "{}: no JSON", text));
     } else if (field.as == As::kFileText || field.as == As::kWhole) {
       auto content = ReadFile(text);
       if (!content) return PrintError(common, content.error());

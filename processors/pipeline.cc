@@ -4,6 +4,7 @@
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/domains/v1/events.pb.h"
 #include "maily/journeys/v1/events.pb.h"
+#include "maily/messages/v1/events.pb.h"
 #include "maily/segments/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
@@ -14,6 +15,7 @@
 #include "processors/engagements/row.h"
 #include "processors/journeys/row.h"
 #include "processors/lists/row.h"
+#include "processors/messages/row.h"
 #include "processors/segments/row.h"
 #include "processors/sends/row.h"
 #include "processors/sites/row.h"
@@ -40,6 +42,7 @@ task::Pipeline MakePipeline() {
           templates::Row(),
           campaigns::Row(),
           sends::Row(),
+          messages::Row(),
           engagements::Row(),
           segments::Row(),
           journeys::Row(),
@@ -57,6 +60,7 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<journeys::v1::JourneyArchived>(), CarryTo::kAll},
           {TypeNumberOf<journeys::v1::JourneyPaused>(), CarryTo::kAll},
           {TypeNumberOf<journeys::v1::JourneyResumed>(), CarryTo::kAll},
+          {TypeNumberOf<messages::v1::MessageFormMade>(), CarryTo::kAll},
           {TypeNumberOf<segments::v1::SegmentDefined>(), CarryTo::kAll},
           {TypeNumberOf<segments::v1::SegmentArchived>(), CarryTo::kAll},
           {TypeNumberOf<segments::v1::SegmentPreviewRequested>(), CarryTo::kAll},

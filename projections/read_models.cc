@@ -10,6 +10,7 @@
 #include "projections/engagements/fold.h"
 #include "projections/journeys/fold.h"
 #include "projections/lists/fold.h"
+#include "projections/messages/fold.h"
 #include "projections/segments/fold.h"
 #include "projections/sends/fold.h"
 #include "projections/sites/fold.h"
@@ -25,8 +26,8 @@ const std::vector<Group>& ReadModelGroups() {
        {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), JourneysReadModel(),
         ContactsReadModel()}},
       {"campaigns",
-       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
-        SitesReadModel(), DeadLettersReadModel()}},
+       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), MessagesReadModel(), EngagementsReadModel(),
+        CampaignTotalsReadModel(), SitesReadModel(), DeadLettersReadModel()}},
   };
   return groups;
 }

@@ -41,12 +41,14 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // what the home announced. SoftBounceCounted counts what the sends show. SiteSuspensionSet repeats what a site's home announced,
   // SitePaceSet and SiteFlushSet too; SitePaced repeats SiteSlowed and SiteRecovered for partitions; SendsFlushed says how far the RetryDue
   // of a flush have come. SiteTallied counts for its plan. ChecksDue is followed by what was decided.
-  // JourneyOpened, JourneyClosed and JourneyHeld repeat what a journey's home announced; JourneysDue is followed by who went on.
+  // MessageFormMade and MessageFormHeld repeat a version of a template; MessageWanted and MessageWithdrawn are followed by what comes of
+  // them. JourneyOpened, JourneyClosed and JourneyHeld repeat what a journey's home announced; JourneysDue is followed by who went on.
   // SuppressionUpheld changes nothing that is shown: a suppression stays for another reason, too.
-  const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged", "SoftBounceCounted", "SuppressedDomainChanged",
-                                                "SiteSuspensionSet", "SiteTallied",    "SitePaceSet",       "SiteFlushSet",
-                                                "SitePaced",         "SendsFlushed",   "ChecksDue",         "SuppressionUpheld",
-                                                "JourneyOpened",     "JourneyClosed",  "JourneyHeld",       "JourneysDue"};
+  const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged",  "SoftBounceCounted", "SuppressedDomainChanged",
+                                                "SiteSuspensionSet", "SiteTallied",     "SitePaceSet",       "SiteFlushSet",
+                                                "SitePaced",         "SendsFlushed",    "ChecksDue",         "SuppressionUpheld",
+                                                "JourneyOpened",     "JourneyClosed",   "JourneyHeld",       "JourneysDue",
+                                                "MessageFormMade",   "MessageFormHeld", "MessageWanted",     "MessageWithdrawn"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;
   std::vector<std::unique_ptr<sql::Connection>> connections;

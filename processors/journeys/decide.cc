@@ -77,11 +77,15 @@ JourneyCatalog CatalogOf(const task::Context& context, const tenants::v1::Tenant
   catalog.expressions.campaign_exists = [](uint64_t) { return true; };  // no split asks for one
   catalog.form = [&context, &command](std::string_view name, JourneyProblem& problem) -> std::optional<v1::StepForm> {
     for (const v1::StepForm& form : command.forms()) {
-      if (form.template_name() == name) return form;
+      if (form.template_name() != name) continue;
+      if (form.form_id() != 0) return form;
+      problem.code = form.refusal();
+      problem.sentence = form.why();
+      return std::nullopt;
     }
     if (context.view<templates::v1::TemplateName>().Find(state::Key(context.tenant(), name)) == nullptr) return std::nullopt;
-    problem.code = "not_implemented";
-    problem.sentence = "journeys cannot send yet";
+    problem.code = "template_not_ready";
+    problem.sentence = fmt::format("template \"{}\" was not made ready for sending; ask again", name);
     return std::nullopt;
   };
   return catalog;

@@ -17,6 +17,7 @@
 #include "processors/compliance/gate.h"
 #include "processors/journeys/definition.h"
 #include "processors/journeys/keys.h"
+#include "processors/journeys/withdraw.h"
 #include "schemas/json.h"
 #include "schemas/keys.h"
 #include "schemas/sealed.h"
@@ -117,6 +118,7 @@ class Moves {
     move.set_step(live.instance.step());
     move.set_why(std::move(why));
     move.set_event_id(event_id);
+    left_.emplace_back(live.instance, move.why());
   }
   void Pass(const Live& live, std::string why, const std::string& event_id = {}) {
     v1::JourneyMove& move = Add(v1::MOVE_PASSED, live.ref, live.instance.version());
@@ -130,6 +132,7 @@ class Moves {
   }
   void Emit() {
     if (moves_.moves_size() > 0) context_.Emit(moves_);
+    for (const auto& [instance, why] : left_) Withdraw(context_, instance, why, kWithdrawEventsMax);
   }
 
  private:
@@ -156,6 +159,7 @@ class Moves {
   std::optional<v1::JourneyIndex> index_;
   std::map<std::pair<uint64_t, uint32_t>, v1::JourneyDefinition> definitions_;
   std::set<InstanceRef> moved_;
+  std::vector<std::pair<v1::JourneyInstance, std::string>> left_;
   v1::JourneysMoved moves_;
 };
 

@@ -4,6 +4,7 @@
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/journeys/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "maily/segments/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "maily/templates/v1/state.pb.h"
@@ -21,7 +22,8 @@ task::Noun Row() {
       .Owns<v1::Journey, v1::JourneyCounter, v1::JourneyRun, v1::JourneyVersionHeld, v1::JourneyInstance, v1::JourneyPresence,
             v1::JourneyDue, v1::JourneyClock, v1::JourneyIndex>()
       .Reads<tenants::v1::Tenant, templates::v1::TemplateName, lists::v1::List, lists::v1::Subscriber, contacts::v1::Contact,
-             contacts::v1::ContactRef, suppressions::v1::Suppression, segments::v1::Segment, segments::v1::SegmentMembers>()
+             contacts::v1::ContactRef, suppressions::v1::Suppression, segments::v1::Segment, segments::v1::SegmentMembers,
+             messages::v1::MessageRun, messages::v1::Message>()
       .Decides<v1::DefineJourney>(Decide)
       .Decides<v1::ArchiveJourney>(Decide)
       .Decides<v1::PauseJourney>(Decide)

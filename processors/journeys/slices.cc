@@ -11,12 +11,17 @@
 #include "maily/journeys/v1/events.pb.h"
 #include "maily/journeys/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "maily/messages/v1/events.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/compliance/gate.h"
 #include "processors/journeys/definition.h"
 #include "processors/journeys/evolve.h"
 #include "processors/journeys/facts.h"
 #include "processors/journeys/keys.h"
+#include "processors/journeys/withdraw.h"
+#include "schemas/keys.h"
+#include "schemas/message_id.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/base/hash.h"
@@ -102,6 +107,8 @@ class Turn {
   }
   void Leave(const char* why) {
     const std::string step = instance_.step();
+    if (std::string_view(why) != "completed" && std::string_view(why) != "exit")
+      Withdraw(context_, instance_, why, kWithdrawSliceEventsMax);
     Add(v1::MOVE_LEFT, step, "", why);
   }
 
@@ -143,9 +150,39 @@ class Turn {
         id = next;
         continue;
       }
-      Add(v1::MOVE_SKIPPED, id, step->next(), late_ ? "overdue" : "not_implemented");
-      id = step->next();
+      if (late_) {
+        Add(v1::MOVE_SKIPPED, id, step->next(), "overdue");
+        id = step->next();
+        continue;
+      }
+      return Send(*step);  // it goes on at its next turn
     }
+  }
+
+  // A message is wanted in this decision; the noun messages accepts it, and asks again before every attempt whether it may go.
+  void Send(const v1::JourneyStep& step) {
+    messages::v1::MessageWanted wanted;
+    messages::v1::PostMessage& message = *wanted.mutable_message();
+    message.set_form_id(step.send().form_id());
+    message.set_template_id(step.send().template_id());
+    message.set_template_version(step.send().template_version());
+    message.set_contact_key(contact_.contact_key());
+    message.set_address(contact_.address());
+    message.set_domain_key(contact_.domain_key());
+    message.set_source("journey");
+    if (contact_.contact_key().size() != schema::kContactKeyBytes || contact_.address().empty()) {
+      Add(v1::MOVE_SKIPPED, step.id(), step.next(), "no_address");
+      return;
+    }
+    context_.Emit(wanted);
+    const auto* run = context_.view<messages::v1::MessageRun>().Find(state::Key(context_.tenant()));
+    const uint64_t message_id = schema::PackMessageId({context_.partition(), run == nullptr ? 0 : run->last_number()});
+    const auto* posted = context_.view<messages::v1::Message>().Find(state::Key(context_.tenant(), message_id));
+    if (posted == nullptr || posted->status() == sends::v1::SKIPPED) {
+      Add(v1::MOVE_SKIPPED, step.id(), step.next(), "suppressed");
+      return;
+    }
+    Add(v1::MOVE_SENT, step.id(), step.next(), "template " + step.send().template_name()).set_message_id(message_id);
   }
 
   std::pair<std::string, std::string> Split(const v1::JourneyStep& step) {
@@ -179,7 +216,7 @@ class Turn {
 };
 
 // What the sweep does with one instance.
-void Sweep(const task::Context& context, const v1::JourneyRun& run, const v1::JourneyDefinition& newest, const InstanceRef& ref,
+void Sweep(task::Context& context, const v1::JourneyRun& run, const v1::JourneyDefinition& newest, const InstanceRef& ref,
            v1::JourneysMoved& out) {
   const auto* instance = context.view<v1::JourneyInstance>().Find(InstanceKey(context.tenant(), ref));
   if (instance == nullptr || instance->over()) return;
@@ -193,6 +230,7 @@ void Sweep(const task::Context& context, const v1::JourneyRun& run, const v1::Jo
     move.set_kind(v1::MOVE_LEFT);
     move.set_why("archived");
     *out.add_moves() = move;
+    Withdraw(context, v1::JourneyInstance(*instance), "archived", kWithdrawSliceEventsMax);
     return;
   }
   if (instance->version() < run.version()) {

@@ -10,7 +10,7 @@
 namespace maily::personalization {
 namespace {
 
-enum Name : uint8_t { kOther, kContact, kUnsubscribeUrl, kPostalAddress, kCompany };
+enum Name : uint8_t { kOther, kContact, kUnsubscribeUrl, kPostalAddress, kCompany, kVariables };
 constexpr uint32_t kPixel = ~uint32_t{0};
 
 // The offset of the last </body, or the size.
@@ -28,6 +28,7 @@ Name NameOf(std::string_view name) {
   if (name == "contact") return kContact;
   if (name == "unsubscribe_url") return kUnsubscribeUrl;
   if (name == "postal_address") return kPostalAddress;
+  if (name == "variables") return kVariables;
   return name == "company" ? kCompany : kOther;
 }
 
@@ -118,6 +119,9 @@ Result<void> Compiled::RenderPart(Part part, const Piece& piece, const Values& v
         break;
       case kCompany:
         scratch.names[i] = Value::String(values.company);
+        break;
+      case kVariables:
+        scratch.names[i] = values.variables;
         break;
       default:
         scratch.names[i] = Value();
