@@ -29,6 +29,9 @@
 #include "maily/lists/v1/events.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "maily/options.pb.h"
+#include "maily/messages/v1/commands.pb.h"
+#include "maily/messages/v1/events.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "maily/segments/v1/commands.pb.h"
 #include "maily/segments/v1/events.pb.h"
 #include "maily/segments/v1/state.pb.h"
@@ -101,6 +104,9 @@ std::vector<const FileDescriptor*> Files() {
   add(segments::v1::DefineSegment::descriptor());
   add(segments::v1::SegmentDefined::descriptor());
   add(segments::v1::Segment::descriptor());
+  add(messages::v1::PostMessage::descriptor());
+  add(messages::v1::MessageAccepted::descriptor());
+  add(messages::v1::Message::descriptor());
   return files;
 }
 

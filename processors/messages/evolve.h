@@ -24,6 +24,8 @@ inline constexpr task::TimerStep kExpireStep = 20;
 void Evolve(task::Fold& fold, const v1::MessageFormMade& event);
 void Evolve(task::Fold& fold, const v1::MessageFormHeld& event);
 void Evolve(task::Fold& fold, const v1::MessageAccepted& event);
+// What was wanted is accepted in the same decision.
+void Evolve(task::Fold& fold, const v1::MessageWanted& event);
 
 void Evolve(task::Fold& fold, const sends::v1::AttemptOpened& event);
 void Evolve(task::Fold& fold, const sends::v1::SendSkipped& event);

@@ -28,6 +28,7 @@ task::Noun Row() {
       .Evolves<v1::MessageFormMade>(Evolve)
       .Evolves<v1::MessageFormHeld>(Evolve)
       .Evolves<v1::MessageAccepted>(Evolve)
+      .Evolves<v1::MessageWanted>(Evolve)
       .Evolves<sends::v1::AttemptOpened>(Evolve)
       .Evolves<sends::v1::SendSkipped>(Evolve)
       .Evolves<sends::v1::AttemptDelivered>(Evolve)
