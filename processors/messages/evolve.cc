@@ -109,6 +109,8 @@ void Evolve(task::Fold& fold, const v1::MessageAccepted& event) {
   Queue(fold, event.message_id(), 1);
 }
 
+void Evolve(task::Fold& /*fold*/, const v1::MessageWanted& /*event*/) {}
+
 void Evolve(task::Fold& fold, const sends::AttemptOpened& event) {
   if (!schema::IsMessage(event.campaign_id())) return;
   Unqueue(fold, event.campaign_id());
@@ -118,7 +120,6 @@ void Evolve(task::Fold& fold, const sends::AttemptOpened& event) {
   RunOf(fold).set_last_lane(message.lane());
 }
 
-void Evolve(task::Fold&, const v1::MessageWanted&) {}
 void Evolve(task::Fold&, const v1::MessageWithdrawn&) {}
 
 void Evolve(task::Fold& fold, const sends::SendSkipped& event) {
