@@ -113,6 +113,7 @@ constexpr ErrorCode kCodes[] = {
     {"journey_not_found", "there is no such journey"},
     {"journey_archived", "nobody is in it any more, and there is no way back; define a new one"},
     {"journey_changed", "it has another version than the one in based_on: look at it, then ask again"},
+    {"template_not_ready", "the template of a step was saved while the journey was being defined; ask again"},
     {"too_many_journeys", "a tenant has at most 100 journeys that are not archived"},
     {"too_many_versions", "a journey has at most 200 versions"},
     {"template_invalid", "details list every place, line:column"},

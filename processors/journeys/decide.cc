@@ -102,16 +102,12 @@ void RefuseWith(task::Context& context, const Problems& problems) {
   context.AnswerAll(wrong);
 }
 
-// From where to where people are moved; `before`: the version that the command changes, null: none.
+// From where to where people are moved.
 Problems CheckMoves(const v1::DefineJourney& command, const v1::JourneyDefinition& definition, bool is_new) {
   Problems problems;
   if (is_new && !command.moves().empty()) problems.push_back({"/move", "invalid", "nobody is in a new journey"});
   for (int i = 0; i < command.moves_size(); ++i) {
     const v1::StepMove& move = command.moves(i);
-    const auto same = [&](const v1::StepMove& other) { return other.from() == move.from(); };
-    if (std::ranges::count_if(command.moves(), same) > 1) {
-      problems.push_back({"/move", "duplicate", fmt::format("step \"{}\" is there twice", move.from())});
-    }
     if (FindStep(definition, move.to()) == nullptr) {
       problems.push_back({"/move/" + move.from(), "unknown_step", fmt::format("this version has no step \"{}\"", move.to())});
     }

@@ -127,9 +127,6 @@ class Moves {
     move.set_why(std::move(why));
     move.set_event_id(event_id);
   }
-  void LeaveAll(uint64_t ordinal, const std::string& why) {
-    Each(ordinal, [&](const Live& live) { Leave(live, why); });
-  }
   void Emit() {
     if (moves_.moves_size() > 0) context_.Emit(moves_);
     for (const auto& [instance, why] : left_) Withdraw(context_, instance, why, kWithdrawEventsMax);
@@ -236,21 +233,19 @@ void React(task::Context& context, const engagements::v1::Clicked& event) {
   Answered(context, event.ordinal(), event.campaign_id(), true);
 }
 
-void React(task::Context& context, const engagements::v1::Unsubscribed& event) {
+void LeaveAll(task::Context& context, uint64_t ordinal, const std::string& why) {
   Moves moves(context);
   if (!moves.any()) return;
-  moves.LeaveAll(event.ordinal(), "unsubscribed");
+  moves.Each(ordinal, [&](const Moves::Live& live) { moves.Leave(live, why); });
   moves.Emit();
 }
 
+void React(task::Context& context, const engagements::v1::Unsubscribed& event) { LeaveAll(context, event.ordinal(), "unsubscribed"); }
+
 void React(task::Context& context, const suppressions::v1::SuppressionAdded& event) {
   if (!compliance::Covers(event.stream(), compliance::kCampaignStream)) return;
-  Moves moves(context);
-  if (!moves.any()) return;
   const auto* ref = context.view<contacts::v1::ContactRef>().Find(state::Key(context.tenant(), event.contact_key()));
-  if (ref == nullptr) return;
-  moves.LeaveAll(ref->ordinal(), "suppressed");
-  moves.Emit();
+  if (ref != nullptr) LeaveAll(context, ref->ordinal(), "suppressed");
 }
 
 void React(task::Context& context, const segments::v1::MembershipsDecided& event) {

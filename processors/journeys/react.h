@@ -2,6 +2,8 @@
 // is out. One event has all of it, whoever is concerned; what is then to be done at a step, slices do (slices.h).
 #pragma once
 
+#include <string>
+
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/segments/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
@@ -14,6 +16,8 @@ void React(task::Context& context, const engagements::v1::ContactEventRecorded& 
 void React(task::Context& context, const engagements::v1::Opened& event);
 void React(task::Context& context, const engagements::v1::Clicked& event);
 void React(task::Context& context, const engagements::v1::Unsubscribed& event);
+// It is over for the contact in every journey that it is in.
+void LeaveAll(task::Context& context, uint64_t ordinal, const std::string& why);
 void React(task::Context& context, const suppressions::v1::SuppressionAdded& event);
 void React(task::Context& context, const segments::v1::MembershipsDecided& event);
 void React(task::Context& context, const segments::v1::SegmentPlanned& event);
