@@ -36,6 +36,22 @@ void ListSegmentMembers(Call call);
 void PreviewSegment(Call call);
 void ShowSegmentPreview(Call call);
 
+// journeys.cc
+void CreateJourney(Call call);
+void ChangeJourney(Call call);
+void ArchiveJourney(Call call);
+void PauseJourney(Call call);
+void ResumeJourney(Call call);
+void ListJourneys(Call call);
+void ShowJourney(Call call);
+void ListContactJourneys(Call call);
+// messages.cc
+void PostOneMessage(Call call);
+void TestTemplate(Call call);
+void ListMessages(Call call);
+void ShowMessage(Call call);
+void CountMessages(Call call);
+
 // sites.cc
 void ShowSite(Call call);
 void SuspendSite(Call call);

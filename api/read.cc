@@ -4,6 +4,7 @@
 #include "api/gateway/token.h"
 #include "schemas/address.h"
 #include "schemas/keys.h"
+#include "schemas/message_id.h"
 
 namespace maily::api {
 namespace {
@@ -84,6 +85,7 @@ Json CellJson(std::string_view column, const Value& value) {
     case sql::Type::kInteger:
       if (IsTime(column)) return Rfc3339(value.integer);
       if (column == "contact_id" || column == "sequence") return std::to_string(value.integer);
+      if (column == "campaign_id" && schema::IsMessage(static_cast<uint64_t>(value.integer))) return std::to_string(value.integer);
       if (column == "holdout" || column == "personal" || column == "public" || column == "double_opt_in") return value.integer != 0;
       return value.integer;
     case sql::Type::kText:

@@ -86,7 +86,7 @@ Order OrderOf(const InDoubt& one, const std::string& why) {
 
 Json SettledJson(const InDoubt& one, const Verdict& verdict) {
   const bool done = IsDone(verdict);
-  return {{"campaign_id", one.campaign_id},
+  return {{"campaign_id", CellJson("campaign_id", Number(one.campaign_id))},
           {"contact_id", std::to_string(one.contact_id)},
           {"result", !done          ? "failed"
                      : one.received ? "delivered"

@@ -117,6 +117,8 @@ void AnswerDone(Call& call, const Verdict& verdict, const Shape& shape, const js
   Answer(call, status, body, std::move(headers));
 }
 
+}  // namespace
+
 void Conclude(Call& call, const Verdict& verdict, const Shape& shape) {
   if (shape.decided) shape.decided(verdict);
   http::Headers headers = TokenOf(call, {&verdict, 1});
@@ -134,6 +136,8 @@ void Conclude(Call& call, const Verdict& verdict, const Shape& shape) {
   for (size_t i = 0; i < headers.size(); ++i) problem.headers.Add(headers.at(i).first, headers.at(i).second);
   Refuse(call, problem);
 }
+
+namespace {
 
 void Append(Call call, const Order& order, Shape shape) {
   const auto asker = call.asker();
@@ -276,6 +280,34 @@ void SubmitBatch(Call call, std::vector<Order> orders, Duration timeout, AllDone
   TakeKey(std::move(call), taken, [orders = std::move(orders), timeout, done = std::move(done)](Call c) mutable {
     SubmitAll(std::move(c), orders, timeout, std::move(done));
   });
+}
+
+void SubmitThen(Call call, std::string whole, Order first, NextOrders next, AllDone done) {
+  const auto key = IdempotencyKey(call);
+  if (!key || !HoldKey(call, *key)) return;
+  Order all;
+  all.type = first.type;
+  all.plain = std::move(whole);
+  all.natural_key = *key;
+  if (call.dry_run()) {
+    std::vector<Order> orders = next(json::object());
+    orders.push_back(std::move(first));
+    if (!key->empty()) orders.push_back(KeyOrder(call, all));
+    return AnswerDry(call, orders);
+  }
+  if (!key->empty()) first.natural_key = *key + " first";  // no key of a client has a space
+  auto go = [first = std::move(first), next = std::move(next), done = std::move(done), key = *key](Call c) mutable {
+    SubmitAll(std::move(c), {first}, kDecisionTimeout,
+              [next = std::move(next), done = std::move(done), key](Call& held, std::vector<Verdict>& verdicts) mutable {
+                if (!IsDone(verdicts.front())) return Conclude(held, verdicts.front());
+                std::vector<Order> orders = next(AnswerOf(verdicts.front()));
+                for (size_t i = 0; i < orders.size() && !key.empty(); ++i) orders[i].natural_key = fmt::format("{} {}", key, i);
+                SubmitAll(std::move(held), orders, kDecisionTimeout, std::move(done));
+              });
+  };
+  if (key->empty()) return go(std::move(call));
+  const Order taken = KeyOrder(call, all);
+  TakeKey(std::move(call), taken, std::move(go));
 }
 
 void SubmitAll(Call call, const std::vector<Order>& orders, Duration timeout, AllDone done) {

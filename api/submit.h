@@ -54,6 +54,15 @@ void SubmitAll(Call call, const std::vector<gateway::Order>& orders, Duration ti
 // The same with regard to it: each command gets its first answer. Their natural keys are set here.
 void SubmitBatch(Call call, std::vector<gateway::Order> orders, Duration timeout, AllDone done);
 
+// Commands of one request of which the others are made from the answer of the first: `done` gets the verdicts of the others, or the call is
+// answered with the refusal of the first. `whole`: the plaintext of all, that Idempotency-Key stands for. A dry run names them all, made
+// from an empty answer.
+using NextOrders = std::move_only_function<std::vector<gateway::Order>(const nlohmann::json& answer)>;
+void SubmitThen(Call call, std::string whole, gateway::Order first, NextOrders next, AllDone done);
+
+// Answers as Submit does.
+void Conclude(Call& call, const gateway::Verdict& verdict, const Shape& shape = {});
+
 // The decider's JSON; an empty object if it said nothing.
 nlohmann::json AnswerOf(const gateway::Verdict& verdict);
 // What a write with this decision answers, as far as the decision says it: its answer with "id" if it was done, else {"status", "code",

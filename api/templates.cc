@@ -27,6 +27,10 @@ void SaveTemplate(Call call) {
   if (const auto subject = body.Text("subject", kSubjectBytesMax, kRequired)) command.set_subject(*subject);
   if (const auto html = body.Text("html", kTextBytesMax)) command.set_html(*html);
   if (const auto text = body.Text("text", kTextBytesMax)) command.set_text(*text);
+  if (const auto of = body.Text("message_class", kNameBytesMax)) {
+    if (*of != "transactional" && *of != "marketing") body.Violation("message_class", "out_of_range", "is marketing or transactional");
+    command.set_transactional(*of == "transactional");
+  }
   body.Each("attachments", kAttachmentsMax, [&command](Members& one) {
     auto& attachment = *command.add_attachments();
     if (const auto asset = one.Text("asset", kNameBytesMax, kRequired)) attachment.set_asset(*asset);

@@ -11,6 +11,7 @@
 #include "api/signal_keys.h"
 #include "maily/engagements/v1/commands.pb.h"
 #include "schemas/agent.h"
+#include "schemas/message_id.h"
 #include "schemas/network.h"
 #include "schemas/sealed.h"
 #include "schemas/tracking_id.h"
@@ -269,8 +270,9 @@ void Click(const std::shared_ptr<Tracking>& tracking, Request request, Respond r
   Executor& blocking = tracking->api->blocking();
   blocking.Post([tracking, id = *id, request = std::move(request), respond = std::move(respond)]() mutable {
     const auto rows = tracking->api->parts.views.Query(
-        "campaign_links",
-        {{"tenant", sql::Value::Integer(id.tenant.value())}, {"campaign_id", sql::Value::Integer(static_cast<int64_t>(id.campaign_id))}});
+        schema::IsMessage(id.campaign_id) ? "message_links" : "campaign_links",
+        {{"tenant", sql::Value::Integer(id.tenant.value())},
+         {schema::IsMessage(id.campaign_id) ? "message_id" : "campaign_id", sql::Value::Integer(static_cast<int64_t>(id.campaign_id))}});
     if (!rows) return respond(http::ToResponse(http::ProblemOf(rows.error()), request.trace_id, "/"));
     auto links = std::make_shared<Links>();
     for (size_t row = 0; row < rows->size(); ++row)

@@ -31,6 +31,7 @@ enum class As {
   kPairs,   // kList of name=value; a value that is JSON is that, any other a string
   kNames,   // kList of names, each of which becomes null
   kFileText,
+  kFileJson,
   kWhole,
   kWho,      // kText; @example.com becomes the member "domain"
   kWhoQuery  // kQuery likewise
@@ -336,6 +337,24 @@ const std::vector<Row>& Rows() {
        "/v1/segments/{id}/members",
        {kId, {"--as-of", "as_of", As::kQuery, false, "who were members at this time; default: now"}, kSize, kPage}},
       {"segment", "archive", "maily segment archive 1", "POST", "/v1/segments/{id}:archive", {kId}},
+      {"journey",
+       "create",
+       "maily journey create --file welcome.json (with \"name\" in it: docs/journeys.md)",
+       "POST",
+       "/v1/journeys",
+       {{"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
+      {"journey",
+       "change",
+       "maily journey change 1 --file welcome.json (a new version; \"move\" in it says where people go on)",
+       "PUT",
+       "/v1/journeys/{id}",
+       {kId, {"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
+      {"journey", "list", "maily journey list", "GET", "/v1/journeys", {kSize, kPage}},
+      {"journey", "show", "maily journey show 1", "GET", "/v1/journeys/{id}", {kId}},
+      {"journey", "pause", "maily journey pause 1", "POST", "/v1/journeys/{id}:pause", {kId}},
+      {"journey", "resume", "maily journey resume 1", "POST", "/v1/journeys/{id}:resume", {kId}},
+      {"journey", "archive", "maily journey archive 1", "POST", "/v1/journeys/{id}:archive", {kId}},
+      {"journey", "contact", "maily journey contact 281474976710657 (where a contact is)", "GET", "/v1/contacts/{id}/journeys", {kId}},
       {"template",
        "save",
        "maily template save --name spring --subject Hi --html spring.html --attach 'list.pdf=Price list.pdf' (text made from the HTML)",
@@ -346,6 +365,49 @@ const std::vector<Row>& Rows() {
         {"--html", "html", As::kFileText, false, "file with the HTML part"},
         {"--text", "text", As::kFileText, false, "file with the text part; without one, it is made from the HTML"},
         {"--attach", "attachments", As::kAttach, false, "an asset, NAME or NAME=FILE NAME; once for each"}}},
+      {"template",
+       "test",
+       "maily template test 1 --to ann@example.com --variables order.json --subject-prefix '[test] '",
+       "POST",
+       "/v1/templates/{id}:test",
+       {kId,
+        {"--to", "to", As::kList, true, "an address, 20 at most; repeat it for more"},
+        {"--version", "version", As::kNumber, false, "default: the newest"},
+        {"--from", "from", As::kText, false, "one of the senders; default: the first"},
+        {"--variables", "variables", As::kFileJson, false, "file with a JSON object; - = standard input"},
+        {"--subject-prefix", "subject_prefix", As::kText, false, "in front of the subject"}}},
+      {"message",
+       "send",
+       "maily message send --to ann@example.com --template receipt --variables order.json",
+       "POST",
+       "/v1/messages",
+       {{"--to", "to", As::kText, true, "the address; it need not be a contact's"},
+        {"--template", "template", As::kText, false, "its name; or --template-id"},
+        {"--template-id", "template_id", As::kNumber, false, "its id"},
+        {"--version", "version", As::kNumber, false, "default: the newest"},
+        {"--from", "from", As::kText, false, "one of the senders; default: the first"},
+        {"--reply-to", "reply_to", As::kText, false, "where answers go"},
+        {"--variables", "variables", As::kFileJson, false, "file with a JSON object; - = standard input"},
+        {"--create-contact", "create_contact", As::kSwitch, false, "make a contact of the address if there is none"},
+        {"--expires-in", "expires_in_s", As::kNumber, false, "seconds until it is given up; default: 48 h"},
+        {"--retry-unknown", "retry_unknown", As::kSwitch, false, "rather twice than never: send again if the reply was lost"}}},
+      {"message",
+       "list",
+       "maily message list --to ann@example.com --status delivered",
+       "GET",
+       "/v1/messages",
+       {{"--to", "to", As::kQuery, false, "to this address alone"},
+        {"--status", "status", As::kQuery, false, "pending, open, waiting, delivered, bounced, unknown, skipped or expired"},
+        {"--template-id", "template_id", As::kQuery, false, "of this template alone"},
+        kSize,
+        kPage}},
+      {"message", "show", "maily message show 4611686018427387905", "GET", "/v1/messages/{id}", {kId}},
+      {"message",
+       "counts",
+       "maily message counts --days 7",
+       "GET",
+       "/v1/messages:counts",
+       {{"--days", "days", As::kQuery, false, "the last so many, 1 to 366; default: 30"}}},
       {"template", "list", "maily template list", "GET", "/v1/templates", {kSize, kPage}},
       {"template", "show", "maily template show 1", "GET", "/v1/templates/{id}", {kId}},
       {"campaign",
@@ -513,6 +575,11 @@ int Run(const Common& common, const Row& row, const Values& values) {
           std::string(query.empty() ? "?" : "&") + (domain ? "domain" : field.member) + "=" + PercentEncode(domain ? text.substr(1) : text);
     } else if (field.as == As::kWho && text[0] == '@') {
       body["domain"] = text.substr(1);
+    } else if (field.as == As::kFileJson) {
+      auto content = ReadFile(text);
+      if (!content) return PrintError(common, content.error());
+      body[field.member] = json::parse(*content, nullptr, false);
+      if (body[field.member].is_discarded()) return PrintError(common, Fail(Code::kInvalid, "{}: no JSON", text));
     } else if (field.as == As::kFileText || field.as == As::kWhole) {
       auto content = ReadFile(text);
       if (!content) return PrintError(common, content.error());

@@ -3,6 +3,8 @@
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/domains/v1/events.pb.h"
+#include "maily/journeys/v1/events.pb.h"
+#include "maily/messages/v1/events.pb.h"
 #include "maily/segments/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
@@ -12,7 +14,9 @@
 #include "processors/contacts/row.h"
 #include "processors/domains/row.h"
 #include "processors/engagements/row.h"
+#include "processors/journeys/row.h"
 #include "processors/lists/row.h"
+#include "processors/messages/row.h"
 #include "processors/segments/row.h"
 #include "processors/sends/row.h"
 #include "processors/sites/row.h"
@@ -40,8 +44,10 @@ task::Pipeline MakePipeline() {
           templates::Row(),
           campaigns::Row(),
           sends::Row(),
+          messages::Row(),
           engagements::Row(),
           segments::Row(),
+          journeys::Row(),
       },
       {
           {TypeNumberOf<campaigns::v1::CampaignLaunched>(), CarryTo::kAll},
@@ -52,6 +58,11 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<domains::v1::DomainAdded>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainKeysActivated>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainRemoved>(), CarryTo::kAll},
+          {TypeNumberOf<journeys::v1::JourneyDefined>(), CarryTo::kAll},
+          {TypeNumberOf<journeys::v1::JourneyArchived>(), CarryTo::kAll},
+          {TypeNumberOf<journeys::v1::JourneyPaused>(), CarryTo::kAll},
+          {TypeNumberOf<journeys::v1::JourneyResumed>(), CarryTo::kAll},
+          {TypeNumberOf<messages::v1::MessageFormMade>(), CarryTo::kAll},
           {TypeNumberOf<segments::v1::SegmentDefined>(), CarryTo::kAll},
           {TypeNumberOf<segments::v1::SegmentArchived>(), CarryTo::kAll},
           {TypeNumberOf<segments::v1::SegmentPreviewRequested>(), CarryTo::kAll},

@@ -10,7 +10,9 @@
 #include "projections/domains/fold.h"
 #include "projections/engagements/fold.h"
 #include "projections/imports/fold.h"
+#include "projections/journeys/fold.h"
 #include "projections/lists/fold.h"
+#include "projections/messages/fold.h"
 #include "projections/segments/fold.h"
 #include "projections/sends/fold.h"
 #include "projections/sites/fold.h"
@@ -26,9 +28,11 @@ const std::vector<Group>& ReadModelGroups() {
        {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), ContactsReadModel(),
         ImportsReadModel()}},
         ConsentsReadModel()}},
+       {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), JourneysReadModel(),
+        ContactsReadModel()}},
       {"campaigns",
-       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
-        SitesReadModel(), DeadLettersReadModel()}},
+       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), MessagesReadModel(), EngagementsReadModel(),
+        CampaignTotalsReadModel(), SitesReadModel(), DeadLettersReadModel()}},
   };
   return groups;
 }

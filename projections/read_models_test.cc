@@ -42,10 +42,14 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // SitePaceSet and SiteFlushSet too; SitePaced repeats SiteSlowed and SiteRecovered for partitions; SendsFlushed says how far the RetryDue
   // of a flush have come. SiteTallied counts for its plan. ChecksDue is followed by what was decided.
   // JoinUndone is followed by MemberLeft. SuppressionUpheld changes nothing that is shown: a suppression stays for another reason, too.
-  // ErasedContactMet asks that keys be destroyed.
-  const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged", "SoftBounceCounted", "SuppressedDomainChanged",
-                                                "SiteSuspensionSet", "SiteTallied",    "SitePaceSet",       "SiteFlushSet",
-                                                "SitePaced",         "SendsFlushed",   "ChecksDue",         "SuppressionUpheld",
+  // ErasedContactMet asks that keys be destroyed. MessageFormMade and MessageFormHeld repeat a version of a template; MessageWanted and
+  // MessageWithdrawn are followed by what comes of them. JourneyOpened, JourneyClosed and JourneyHeld repeat what a journey's home announced;
+  // JourneysDue is followed by who went on.
+  const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged",  "SoftBounceCounted", "SuppressedDomainChanged",
+                                                "SiteSuspensionSet", "SiteTallied",     "SitePaceSet",       "SiteFlushSet",
+                                                "SitePaced",         "SendsFlushed",    "ChecksDue",         "SuppressionUpheld",
+                                                "JourneyOpened",     "JourneyClosed",   "JourneyHeld",       "JourneysDue",
+                                                "MessageFormMade",   "MessageFormHeld", "MessageWanted",     "MessageWithdrawn",
                                                 "ErasedContactMet",  "JoinUndone"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;

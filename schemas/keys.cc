@@ -49,6 +49,15 @@ std::string HomeKey(TenantId tenant) { return fmt::format("tenant/{}", tenant.va
 
 std::string RelayCredits(TenantId tenant) { return fmt::format("relay/{}", tenant.value()); }
 
+namespace {
+// No relay's name begins so; that the key of a domain does (16 bytes of a MAC) happens once in 2^64.
+constexpr std::string_view kMessageMark = "message/";
+}  // namespace
+
+std::string MessageCredits(std::string_view key) { return std::string(kMessageMark).append(key); }
+bool AreMessageCredits(std::string_view key) { return key.starts_with(kMessageMark); }
+std::string_view CreditsBehind(std::string_view key) { return AreMessageCredits(key) ? key.substr(kMessageMark.size()) : key; }
+
 std::string SiteKey(std::string_view site) { return "site/" + std::string(site); }
 
 PartitionId HomeOf(TenantId tenant, uint16_t partition_count) { return PartitionOf(HomeKey(tenant), partition_count); }

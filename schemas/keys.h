@@ -43,6 +43,10 @@ PartitionId HomeOf(TenantId tenant, uint16_t partition_count);
 std::string SiteKey(std::string_view site);
 // "relay/<tenant>": by what name a tenant's mails want credits (streams/task/credits.h) where a relay takes all.
 std::string RelayCredits(TenantId tenant);
+// By what name messages (schemas/message_id.h) want credits where mails of campaigns want those of `key`: ahead of these. And back.
+std::string MessageCredits(std::string_view key);
+bool AreMessageCredits(std::string_view key);
+std::string_view CreditsBehind(std::string_view key);       // of either: the name without that mark
 inline constexpr std::string_view kTenantsKey = "tenants";  // partition key of the list of tenants
 
 }  // namespace maily::schema

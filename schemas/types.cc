@@ -28,9 +28,15 @@
 #include "maily/engagements/v1/commands.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/engagements/v1/state.pb.h"
+#include "maily/journeys/v1/commands.pb.h"
+#include "maily/journeys/v1/events.pb.h"
+#include "maily/journeys/v1/state.pb.h"
 #include "maily/lists/v1/commands.pb.h"
 #include "maily/lists/v1/events.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "maily/messages/v1/commands.pb.h"
+#include "maily/messages/v1/events.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "maily/options.pb.h"
 #include "maily/segments/v1/commands.pb.h"
 #include "maily/segments/v1/events.pb.h"
@@ -107,6 +113,12 @@ std::vector<const FileDescriptor*> Files() {
   add(consents::v1::RecordConsent::descriptor());
   add(consents::v1::ConsentGranted::descriptor());
   add(consents::v1::Person::descriptor());
+  add(messages::v1::PostMessage::descriptor());
+  add(messages::v1::MessageAccepted::descriptor());
+  add(messages::v1::Message::descriptor());
+  add(journeys::v1::DefineJourney::descriptor());
+  add(journeys::v1::JourneyDefined::descriptor());
+  add(journeys::v1::Journey::descriptor());
   return files;
 }
 

@@ -46,6 +46,8 @@ END_TO_END = [
     ("contacts", ["python3", "tests/e2e/contacts.py", "--maily", RELEASE]),
     ("segments", ["python3", "tests/e2e/segments.py", "--maily", RELEASE]),
     ("consents", ["python3", "tests/e2e/consents.py", "--maily", RELEASE]),
+    ("journeys", ["python3", "tests/e2e/journeys.py", "--maily", RELEASE]),
+    ("messages", ["python3", "tests/e2e/messages.py", "--maily", RELEASE]),
     ("liquid", ["python3", "tests/e2e/liquid_mails.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("tracking", ["python3", "tests/e2e/tracking.py", "--maily", RELEASE]),

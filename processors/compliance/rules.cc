@@ -132,6 +132,17 @@ std::vector<Objection> Objections(const Launch& launch) {
   return objections;
 }
 
+std::vector<Objection> MessageObjections(const Launch& launch, bool marketing) {
+  std::vector<Objection> objections;
+  for (const auto broken :
+       {TemplateNotFound, FromNotVerified, DomainMissing, DomainUnchecked, PostalAddressMissing, UnsubscribeLinkMissing}) {
+    Objection objection;
+    if (!marketing && (broken == PostalAddressMissing || broken == UnsubscribeLinkMissing)) continue;
+    if (broken(launch, objection)) objections.push_back(std::move(objection));
+  }
+  return objections;
+}
+
 std::string AddressIn(std::string_view from) {
   const size_t open = from.rfind('<');
   const size_t close = from.rfind('>');

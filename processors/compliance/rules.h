@@ -49,6 +49,10 @@ std::span<const Rule> Rules();
 // Every rule that this launch breaks, in the order of the table; empty: it may start.
 std::vector<Objection> Objections(const Launch& launch);
 
+// Of these, those that hold for a message as well: the template is there, and From is the tenant's and signed. `launch.spec` has them.
+// `marketing`: it also has to name a postal address and to offer an opt-out.
+std::vector<Objection> MessageObjections(const Launch& launch, bool marketing = false);
+
 // The address in "Shop <news@example.com>", or the whole if there are no brackets; in lower case.
 std::string AddressIn(std::string_view from);
 // The sending domain of the tenant that signs mails from that From: of the address's domain, or the nearest one above it that has two

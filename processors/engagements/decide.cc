@@ -7,7 +7,9 @@
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
+#include "schemas/message_id.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -22,13 +24,26 @@ constexpr size_t kEventIdBytesMax = 200;
 
 // False: the command was refused.
 bool KnowsSend(task::Context& context, uint64_t campaign_id, uint64_t ordinal) {
-  if (ordinal > 0) {
+  if (schema::IsMessage(campaign_id)) {
+    const auto* message = context.view<messages::v1::Message>().Find(state::Key(context.tenant(), campaign_id));
+    if (message != nullptr && message->ordinal() == ordinal) return true;
+  } else if (ordinal > 0) {
     const auto* chunk = context.view<sends::v1::SendChunk>().Find(state::Key(context.tenant(), campaign_id, (ordinal - 1) / kChunk));
     const size_t at = (ordinal - 1) % kChunk;
     if (chunk != nullptr && at < chunk->statuses().size() && chunk->statuses()[at] != sends::v1::NONE) return true;
   }
   context.Refuse(Outcome::kNotFound, "unknown_send", fmt::format("contact {} has no part in campaign {}", ordinal, campaign_id));
   return false;
+}
+
+// The link table of the version that was launched, or that a message's form has, never changes. A send without one does not exist.
+int LinksOf(const task::Context& context, uint64_t campaign_id) {
+  if (const auto* message = context.view<messages::v1::Message>().Find(state::Key(context.tenant(), campaign_id))) {
+    const auto* held = context.view<messages::v1::HeldForm>().Find(state::Key(context.tenant(), message->form_id()));
+    return held == nullptr ? 0 : held->form().template_version().links_size();
+  }
+  const auto* run = context.view<campaigns::v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
+  return run == nullptr ? 0 : run->template_version().links_size();
 }
 
 bool IsCurrency(std::string_view text) {
@@ -55,9 +70,7 @@ void Decide(task::Context& context, const v1::RecordOpen& command) {
 
 void Decide(task::Context& context, const v1::RecordClick& command) {
   if (!KnowsSend(context, command.campaign_id(), command.ordinal())) return;
-  // The link table of the version that was launched never changes. A send without a run does not exist.
-  const auto* run = context.view<campaigns::v1::CampaignRun>().Find(state::Key(context.tenant(), command.campaign_id()));
-  const int links = run == nullptr ? 0 : run->template_version().links_size();
+  const int links = LinksOf(context, command.campaign_id());
   if (command.link() >= static_cast<uint32_t>(links)) {
     return context.Refuse(Outcome::kNotFound, "unknown_link",
                           fmt::format("campaign {} has {} links, and none of index {}", command.campaign_id(), links, command.link()));
@@ -85,6 +98,7 @@ void Decide(task::Context& context, const v1::RecordHoneypot& command) {
 
 void Decide(task::Context& context, const v1::RecordUnsubscribe& command) {
   if (!KnowsSend(context, command.campaign_id(), command.ordinal())) return;
+  if (command.ordinal() == 0) return context.Unchanged();  // who is no contact is on no list
   const auto* subscriber = context.view<lists::v1::Subscriber>().Find(state::Key(context.tenant(), command.ordinal()));
   if (subscriber != nullptr && subscriber->unsubscribed_at_us() != 0) return context.Unchanged();
   v1::Unsubscribed unsubscribed;

@@ -5,6 +5,7 @@
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/engagements/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "processors/engagements/decide.h"
 #include "processors/engagements/evolve.h"
@@ -15,7 +16,8 @@ namespace maily::engagements {
 task::Noun Row() {
   return task::Noun("engagements", kEvolveVersion)
       .Owns<v1::EngagementCounts>()
-      .Reads<campaigns::v1::CampaignRun, sends::v1::SendChunk, contacts::v1::ContactRef, lists::v1::Subscriber>()
+      .Reads<campaigns::v1::CampaignRun, sends::v1::SendChunk, contacts::v1::ContactRef, lists::v1::Subscriber, messages::v1::Message,
+             messages::v1::HeldForm>()
       .Decides<v1::RecordOpen>(Decide)
       .Decides<v1::RecordClick>(Decide)
       .Decides<v1::RecordHoneypot>(Decide)

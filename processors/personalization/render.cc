@@ -10,7 +10,7 @@
 namespace maily::personalization {
 namespace {
 
-enum Name : uint8_t { kOther, kContact, kUnsubscribeUrl, kPreferencesUrl, kPostalAddress, kCompany };
+enum Name : uint8_t { kOther, kContact, kUnsubscribeUrl, kPreferencesUrl, kPostalAddress, kCompany, kVariables };
 constexpr uint32_t kPixel = ~uint32_t{0};
 
 // The offset of the last </body, or the size.
@@ -29,6 +29,7 @@ Name NameOf(std::string_view name) {
   if (name == "unsubscribe_url") return kUnsubscribeUrl;
   if (name == "preferences_url") return kPreferencesUrl;
   if (name == "postal_address") return kPostalAddress;
+  if (name == "variables") return kVariables;
   return name == "company" ? kCompany : kOther;
 }
 
@@ -124,6 +125,9 @@ Result<void> Compiled::RenderPart(Part part, const Piece& piece, const Values& v
         break;
       case kCompany:
         scratch.names[i] = Value::String(values.company);
+        break;
+      case kVariables:
+        scratch.names[i] = values.variables;
         break;
       default:
         scratch.names[i] = Value();

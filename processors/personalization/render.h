@@ -31,7 +31,8 @@ struct Values {
   std::string_view email = {};
   std::string_view postal_address = {};
   std::string_view company = {};
-  Instant now = {};  // what "now" is in dates: of the first attempt, so that every attempt makes the same bytes
+  Value variables = {};  // of a message (variables.h): a hash, or nil
+  Instant now = {};      // what "now" is in dates: of the first attempt, so that every attempt makes the same bytes
 };
 
 // The addresses that a mail of its own has.

@@ -15,7 +15,7 @@ namespace {
 
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-constexpr std::string_view kNames[] = {"contact", "unsubscribe_url", "preferences_url", "postal_address", "company"};
+constexpr std::string_view kNames[] = {"contact", "unsubscribe_url", "preferences_url", "postal_address", "company", "variables"};
 
 // What a text answers of itself: {{ contact.name.size }}.
 bool IsOfText(std::string_view step) { return step == "size" || step == "first" || step == "last"; }
@@ -72,10 +72,12 @@ class PartReader {
     if (reference.root.empty()) return Unknown(reference, "A name cannot be computed; write it out, like contact.first_name.");
     if (set_.contains(reference.root)) return;
     if (reference.root == "contact") return ResolveContact(reference);
+    if (reference.root == "variables") return;  // a message has what it has
     if (std::ranges::find(kNames, reference.root) == std::end(kNames)) {
       return Unknown(
           reference,
-          fmt::format("There is no {}; known are contact.<attribute>, unsubscribe_url, preferences_url, postal_address and company.",
+          fmt::format("There is no {}; known are contact.<attribute>, variables.<name> of a message, unsubscribe_url, preferences_url, "
+                      "postal_address and company.",
                       reference.root.substr(0, 100)));
     }
     if (reference.dynamic || reference.path.size() > 1 || (reference.path.size() == 1 && !IsOfText(reference.path[0]))) {

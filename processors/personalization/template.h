@@ -2,6 +2,7 @@
 //
 //   {{ contact.first_name }}   an attribute of the contact, nil if it has none; {{ contact.email }} is the address
 //   {{ unsubscribe_url }}  {{ preferences_url }}  {{ postal_address }}  {{ company }}
+//   {{ variables.order.lines[0].name }}   what a message was posted with: any JSON; nil in the mail of a campaign
 //
 // Which attributes a template names is known before any mail is made, since the event that opens an attempt carries these and no others: so
 // `contact` stands with a name behind it, and computed names are refused. Pure; thread: any.

@@ -8,6 +8,7 @@
 #include "maily/segments/v1/state.pb.h"
 #include "processors/audience/segment_evaluate.h"
 #include "processors/segments/members.h"
+#include "schemas/message_id.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -291,6 +292,7 @@ void Evolve(task::Fold& fold, const suppressions::v1::SuppressionAdded& event) {
 void Evolve(task::Fold& fold, const suppressions::v1::SuppressionRemoved& event) { WakeSuppressed(fold, event.contact_key()); }
 
 void Evolve(task::Fold& fold, const engagements::v1::Opened& event) {
+  if (schema::IsMessage(event.campaign_id())) return;  // segments ask what became of campaigns
   if (IsMachine(event.agent())) return;
   for (const uint64_t campaign_id : {uint64_t{0}, uint64_t{event.campaign_id()}}) {
     CountSignal(fold, event.ordinal(), v1::OPENED, campaign_id, {}, fold.now().us);
@@ -299,6 +301,7 @@ void Evolve(task::Fold& fold, const engagements::v1::Opened& event) {
 }
 
 void Evolve(task::Fold& fold, const engagements::v1::Clicked& event) {
+  if (schema::IsMessage(event.campaign_id())) return;
   if (IsMachine(event.agent()) || event.agent() == engagements::v1::AGENT_IMAGE_PROXY) return;
   for (const uint64_t campaign_id : {uint64_t{0}, uint64_t{event.campaign_id()}}) {
     CountSignal(fold, event.ordinal(), v1::CLICKED, campaign_id, {}, fold.now().us);
@@ -312,10 +315,12 @@ void Evolve(task::Fold& fold, const engagements::v1::ContactEventRecorded& event
 }
 
 void Evolve(task::Fold& fold, const sends::v1::AttemptDelivered& event) {
+  if (schema::IsMessage(event.campaign_id())) return;
   Wake(fold, event.ordinal(), v1::WAKE_DELIVERED, event.campaign_id(), {});
 }
 
 void Evolve(task::Fold& fold, const sends::v1::UnknownResolved& event) {
+  if (schema::IsMessage(event.campaign_id())) return;
   Wake(fold, event.ordinal(), v1::WAKE_DELIVERED, event.campaign_id(), {});
 }
 

@@ -8,12 +8,14 @@
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/bounces/classify.h"
 #include "processors/sends/evolve.h"
 #include "processors/sends/report.h"
+#include "schemas/message_id.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/base/hash.h"
@@ -44,8 +46,16 @@ Event About(const Command& command) {
   return event;
 }
 
+// Null: it is none, or there is none of that id and contact.
+const messages::v1::Message* MessageOf(const task::Context& context, uint64_t campaign_id, uint64_t ordinal) {
+  if (!schema::IsMessage(campaign_id)) return nullptr;
+  const auto* message = context.view<messages::v1::Message>().Find(state::Key(context.tenant(), campaign_id));
+  return message == nullptr || message->ordinal() != ordinal ? nullptr : message;
+}
+
 // Empty: there is no such contact any more.
-std::string ContactKeyOf(const task::Context& context, uint64_t ordinal) {
+std::string ContactKeyOf(const task::Context& context, uint64_t campaign_id, uint64_t ordinal) {
+  if (const auto* message = MessageOf(context, campaign_id, ordinal)) return message->contact_key();
   const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), ordinal));
   return contact == nullptr ? std::string() : contact->contact_key();
 }
@@ -78,7 +88,9 @@ void Deliver(task::Context& context, const v1::RecordAttempt& command) {
 void Defer(task::Context& context, const v1::RecordAttempt& command, uint32_t tries, Instant first_opened_at) {
   const Duration delay = RetryDelay(command, tries);
   const Instant retry_at = context.now() + delay + RetryJitter(delay, context.tenant(), context.partition(), command);
-  if (retry_at - first_opened_at > kGiveUpAfter) {
+  const auto* message = MessageOf(context, command.campaign_id(), command.ordinal());
+  const Instant given_up_at = message == nullptr ? first_opened_at + kGiveUpAfter : Instant{message->expires_at_us()};
+  if (retry_at > given_up_at) {
     auto expired = About<v1::SendExpired>(command);
     expired.set_last_reply(command.reply_text());
     return context.Emit(expired);
@@ -114,7 +126,7 @@ void Bounce(task::Context& context, const v1::RecordAttempt& command) {
     bounced.set_reason(bounces::ReasonName(verdict.reason));
     bounced.set_rule(std::string(verdict.rule));
   }
-  bounced.set_contact_key(ContactKeyOf(context, command.ordinal()));
+  bounced.set_contact_key(ContactKeyOf(context, command.campaign_id(), command.ordinal()));
   context.Emit(bounced);
 }
 
@@ -142,6 +154,7 @@ bool Same(const v1::Classification& a, const v1::Classification& b) {
 }
 
 v1::SendStatus StatusOf(const task::Context& context, uint64_t campaign_id, uint64_t ordinal) {
+  if (const auto* message = MessageOf(context, campaign_id, ordinal)) return message->status();
   if (ordinal == 0) return v1::NONE;
   const auto* chunk = context.view<v1::SendChunk>().Find(state::Key(context.tenant(), campaign_id, (ordinal - 1) / kChunkOrdinals));
   const size_t at = (ordinal - 1) % kChunkOrdinals;
@@ -159,7 +172,7 @@ bool MayHaveGoneOut(const task::Context& context, uint64_t campaign_id, uint64_t
 template <class Event>
 Event Received(const task::Context& context, const v1::RecordNotice& command) {
   auto event = About<Event>(command);
-  event.set_contact_key(ContactKeyOf(context, command.ordinal()));
+  event.set_contact_key(ContactKeyOf(context, command.campaign_id(), command.ordinal()));
   event.set_reason(command.reason());
   event.set_rule(command.rule());
   event.set_reporting_mta(command.reporting_mta());
@@ -226,7 +239,14 @@ void Settle(task::Context& context, const v1::RecordAttempt& command) {
       unknown.set_attempt(command.attempt());
       unknown.set_detail(command.reply_text());
       unknown.set_given_up(command.given_up());
-      return context.Emit(unknown);
+      context.Emit(unknown);
+      const auto* message = MessageOf(context, command.campaign_id(), command.ordinal());
+      if (message == nullptr || !message->retry_unknown()) return;
+      auto again = About<v1::UnknownResolved>(command);
+      again.set_attempt(command.attempt());
+      again.set_why("the message asked for it: rather twice than never");
+      context.Emit(again);
+      return context.Emit(About<v1::RetryDue>(command));
     }
     case v1::NOT_RENDERED:
       return Skip(context, command, campaigns::v1::RENDER_ERROR, command.reply_text());
@@ -303,7 +323,7 @@ void Decide(task::Context& context, const v1::ReclassifyBounce& command) {
                           fmt::format("it was judged again meanwhile, by rule {}; review it once more", is.rule()));
   }
   auto reclassified = About<v1::BounceReclassified>(command);
-  reclassified.set_contact_key(ContactKeyOf(context, command.ordinal()));
+  reclassified.set_contact_key(ContactKeyOf(context, command.campaign_id(), command.ordinal()));
   *reclassified.mutable_was() = command.was();
   *reclassified.mutable_now() = command.now();
   reclassified.set_why(command.why());
@@ -322,6 +342,10 @@ void Retry(task::Context& context, std::string_view subject) {
   const std::string key = state::Key(context.tenant(), due.campaign_id(), due.ordinal());
   const auto* open = context.view<v1::OpenAttempt>().Find(key);
   if (open == nullptr || open->status() != v1::WAITING) return;
+  if (schema::IsMessage(due.campaign_id())) {
+    if (open->retry_at_us() != 0) context.Emit(due);  // else it is queued already
+    return;
+  }
   const uint64_t lane = LaneOf(context.view<v1::SendChunk>(), context.tenant(), due.campaign_id(), due.ordinal());
   const std::string queued = state::Key(context.tenant(), due.campaign_id(), lane, due.ordinal());
   if (context.view<v1::RetryQueued>().Find(queued) != nullptr) return;

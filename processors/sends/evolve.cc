@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "processors/sends/report.h"
+#include "schemas/message_id.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/state/key.h"
@@ -19,20 +20,28 @@ v1::SendStatus StatusOf(uint8_t verdict) {
   return verdict < 128 ? v1::PENDING : v1::HELD_OUT;
 }
 
-// The state of one campaign's sending, edited.
+// The state of one campaign's sending, edited. Of a message, which nobody has planned (processors/messages keeps its state), everything
+// here is left out but its open attempt.
 class Run {
  public:
   Run(task::Fold& fold, uint64_t campaign_id)
-      : fold_(fold), campaign_id_(campaign_id), run_(fold.table<v1::SendRun>().Edit(state::Key(fold.tenant(), campaign_id))) {}
+      : fold_(fold),
+        campaign_id_(campaign_id),
+        is_message_(schema::IsMessage(campaign_id)),
+        run_(is_message_ ? own_ : fold.table<v1::SendRun>().Edit(state::Key(fold.tenant(), campaign_id))) {}
 
   v1::SendRun& run() { return run_; }
   v1::SendRun* operator->() { return &run_; }
   campaigns::v1::CampaignCounts& counts() { return *run_.mutable_counts(); }
   // True if the audience walk is the first to come to this contact.
-  bool IsNew(uint64_t ordinal) { return static_cast<uint8_t>(Chunk(ordinal).statuses()[(ordinal - 1) % kChunkOrdinals]) == v1::PENDING; }
+  bool IsNew(uint64_t ordinal) {
+    return !is_message_ && static_cast<uint8_t>(Chunk(ordinal).statuses()[(ordinal - 1) % kChunkOrdinals]) == v1::PENDING;
+  }
   uint64_t LaneFor(uint64_t ordinal) { return LaneOf(fold_.view<v1::SendChunk>(), fold_.tenant(), campaign_id_, ordinal); }
   v1::SendLane& Lane(uint64_t lane) { return fold_.table<v1::SendLane>().Edit(state::Key(fold_.tenant(), campaign_id_, lane)); }
+  bool is_message() const { return is_message_; }
   void Queue(uint64_t ordinal, uint32_t attempt) {
+    if (is_message_) return;
     const std::string key = QueueKey(ordinal);
     const bool there = fold_.table<v1::RetryQueued>().Find(key) != nullptr;
     fold_.table<v1::RetryQueued>().Edit(key).set_attempt(attempt);
@@ -41,6 +50,7 @@ class Run {
     lane.set_queued(lane.queued() + 1);
   }
   void Unqueue(uint64_t ordinal) {
+    if (is_message_) return;
     const std::string key = QueueKey(ordinal);
     if (fold_.table<v1::RetryQueued>().Find(key) == nullptr) return;
     fold_.table<v1::RetryQueued>().Erase(key);
@@ -52,6 +62,7 @@ class Run {
     return fold_.table<v1::SendChunk>().Edit(state::Key(fold_.tenant(), campaign_id_, (ordinal - 1) / kChunkOrdinals));
   }
   void SetStatus(uint64_t ordinal, v1::SendStatus status) {
+    if (is_message_) return;
     (*Chunk(ordinal).mutable_statuses())[(ordinal - 1) % kChunkOrdinals] = static_cast<char>(status);
   }
   // The walk has handled `ordinal`, the first of its lane that was pending.
@@ -79,13 +90,17 @@ class Run {
   void Plus(void (campaigns::v1::CampaignCounts::*set)(uint64_t), uint64_t (campaigns::v1::CampaignCounts::*get)() const, uint64_t n = 1) {
     (counts().*set)((counts().*get)() + n);
   }
-  void AddWork() { fold_.AddWork(kSend, SendSubject(campaign_id_)); }
+  void AddWork() {
+    if (!is_message_) fold_.AddWork(kSend, SendSubject(campaign_id_));
+  }
 
  private:
   std::string QueueKey(uint64_t ordinal) { return state::Key(fold_.tenant(), campaign_id_, LaneFor(ordinal), ordinal); }
 
   task::Fold& fold_;
   const uint64_t campaign_id_;
+  const bool is_message_;
+  v1::SendRun own_;  // of a message: thrown away
   v1::SendRun& run_;
 };
 
@@ -114,7 +129,7 @@ bool IsPolicy(std::string_view enhanced) { return enhanced.size() >= 5 && enhanc
 
 // A site has answered.
 void Tally(task::Fold& fold, Run& run, uint64_t campaign_id, const std::string& site, const std::string& enhanced = {}) {
-  if (site.empty()) return;
+  if (site.empty() || run.is_message()) return;
   auto tallies = fold.table<v1::SiteTally>();
   const std::string key = state::Key(fold.tenant(), campaign_id, std::string_view(site));
   if (tallies.Find(key) == nullptr) {

@@ -7,6 +7,7 @@
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "processors/sends/slices.h"
+#include "schemas/message_id.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -55,6 +56,7 @@ void Report(task::Context& context, uint64_t campaign_id, campaigns::v1::RunStat
 }
 
 void ReportNews(task::Context& context, uint64_t campaign_id, News news) {
+  if (schema::IsMessage(campaign_id)) return;
   const v1::SendRun& run = RunOf(context, campaign_id);
   const campaigns::v1::CampaignCounts& n = run.counts();
   const v1::Reported& was = run.reported();

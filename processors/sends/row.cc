@@ -4,6 +4,7 @@
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "maily/sites/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
@@ -19,7 +20,8 @@ task::Noun Row() {
   return task::Noun("sends", kEvolveVersion)
       .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane, v1::SiteTally, v1::ReclassifiedBounce>()
       .Reads<campaigns::v1::CampaignRun, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression,
-             suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes>()
+             suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes,
+             messages::v1::Message>()
       .Decides<v1::RecordAttempt>(Decide)
       .Decides<v1::ResolveUnknown>(Decide)
       .Decides<v1::RecordNotice>(Decide)

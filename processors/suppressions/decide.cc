@@ -11,6 +11,7 @@
 #include "maily/suppressions/v1/events.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "schemas/keys.h"
+#include "schemas/message_id.h"
 #include "schemas/suppressions.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
@@ -119,6 +120,7 @@ void CountSoft(task::Context& context, const Event& event) {
 template <class Event>
 void ReactToBounce(task::Context& context, const Event& event) {
   if (event.recipient_invalid()) return Suppress(context, event, kHardBounce, kBounce);
+  if (schema::IsMessage(event.campaign_id())) return;  // the order of campaigns, which the count goes by, says nothing of messages
   if (event.contact_key().empty() || !IsOfMailbox(event.reason()) || Holds(Find(context, event.contact_key()), v1::ALL)) return;
   CountSoft(context, event);
 }

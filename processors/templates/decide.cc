@@ -93,10 +93,16 @@ void RefuseUnknown(task::Context& context, const tenants::v1::Tenant& tenant, co
   AnswerPlaces(context, violations);
 }
 
+// What only marketing mail must have.
+bool IsOfMarketing(const Violation& violation) {
+  return violation.code == "missing_unsubscribe_url" || violation.code == "missing_postal_address";
+}
+
 bool SameContent(const v1::TemplateVersion& a, const v1::TemplateVersion& b) {
   return a.subject() == b.subject() && a.html() == b.html() && a.text() == b.text() && a.text_made() == b.text_made() &&
-         std::ranges::equal(a.assets(), b.assets(),
-                            [](const auto& x, const auto& y) { return x.SerializeAsString() == y.SerializeAsString(); });
+         a.transactional() == b.transactional() && std::ranges::equal(a.assets(), b.assets(), [](const auto& x, const auto& y) {
+           return x.SerializeAsString() == y.SerializeAsString();
+         });
 }
 
 // What the HTML says must not be lost to those who read text: with the opt-out and the address that the HTML has.
@@ -221,12 +227,14 @@ void Decide(task::Context& context, const v1::SaveTemplate& command) {
   content.set_subject(command.subject());
   content.set_html(command.html());
   content.set_text(command.text());
+  content.set_transactional(command.transactional());
   if (command.text().find_first_not_of(" \t\r\n") == std::string::npos && command.html().size() <= kVersionBytesMax) {
     content.set_text(MadeText(command.html()));
     content.set_text_made(!content.text().empty());
   }
   const personalization::Source source{content.subject(), content.html(), content.text()};
-  const auto violations = personalization::Lint(source, [&](std::string_view name) { return IsRegistered(tenant, name); });
+  auto violations = personalization::Lint(source, [&](std::string_view name) { return IsRegistered(tenant, name); });
+  if (command.transactional()) std::erase_if(violations, IsOfMarketing);
   if (!violations.empty()) {
     const bool only_unknown =
         std::ranges::all_of(violations, [](const Violation& violation) { return violation.code == "unknown_attribute"; });

@@ -13,6 +13,7 @@
 #include "projections/campaign_totals/signal_rules.h"
 #include "projections/campaign_totals/sql.h"
 #include "projections/projector/verdict.h"
+#include "schemas/message_id.h"
 #include "schemas/sealed.h"
 #include "schemas/types.h"
 
@@ -184,6 +185,7 @@ class CampaignTotalsFold final : public Fold {
   // Calls `count` with the arm that the contact was given, or kNoArm, at the latest before Flush writes the sums.
   template <class Count>
   Result<void> WithArm(const EventAt& at, uint64_t campaign_id, uint64_t ordinal, Count count) {
+    if (schema::IsMessage(campaign_id)) return Ok();  // is no campaign
     sql::BindAll(*arm_of_, at.tenant.value(), at.ContactId(ordinal), campaign_id);
     return arm_of_->SendReading([count](const sql::Statement* row) { count(row == nullptr ? kNoArm : row->integer(0)); });
   }
@@ -213,6 +215,7 @@ class CampaignTotalsFold final : public Fold {
   // The mail is at its receiver, or may be.
   template <class Event>
   Result<void> HandOver(const EventAt& at, const Event& e, int64_t Totals::* what) {
+    if (schema::IsMessage(e.campaign_id())) return Ok();
     Recipient* const known = Known(at.tenant, at.ContactId(e.ordinal()), e.campaign_id());
     if (known != nullptr && known->assigned) known->handed_over = at.time;
     sql::BindAll(*hand_over_, at.tenant.value(), at.ContactId(e.ordinal()), e.campaign_id(), at.time.us);
@@ -296,6 +299,7 @@ class CampaignTotalsFold final : public Fold {
 
   // Those whom planning skipped have no assignment; their opens and clicks (of mail that others forwarded) count for no arm.
   Result<void> Opened(const EventAt& at, const engagements::Opened& e) {
+    if (schema::IsMessage(e.campaign_id())) return Ok();
     const int64_t contact_id = at.ContactId(e.ordinal());
     MAILY_TRY(Ruling ruling, Judge(at, SignalKind::kOpen, e));
     MAILY_TRY(Recipient * recipient, RecipientOf(at.tenant, contact_id, e.campaign_id()));
@@ -316,6 +320,7 @@ class CampaignTotalsFold final : public Fold {
     return Ok();
   }
   Result<void> Clicked(const EventAt& at, const engagements::Clicked& e) {
+    if (schema::IsMessage(e.campaign_id())) return Ok();
     const int64_t contact_id = at.ContactId(e.ordinal());
     MAILY_TRY(Ruling ruling, Judge(at, SignalKind::kClick, e));
     MAILY_TRY(Recipient * recipient, RecipientOf(at.tenant, contact_id, e.campaign_id()));
@@ -380,6 +385,7 @@ class CampaignTotalsFold final : public Fold {
   }
   // Step 4 of the rules. Clicks that come later in the window join the burst.
   Result<void> Trapped(const EventAt& at, const engagements::HoneypotFollowed& e) {
+    if (schema::IsMessage(e.campaign_id())) return Ok();
     const int64_t contact_id = at.ContactId(e.ordinal());
     MAILY_TRY(Recipient * recipient, RecipientOf(at.tenant, contact_id, e.campaign_id()));
     if (!recipient->assigned) return Ok();  // clicks of those count for nobody

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "maily/campaigns/v1/events.pb.h"
+#include "maily/messages/v1/events.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "projections/projector/verdict.h"
@@ -93,6 +94,7 @@ class SendsFold final : public Fold {
     MAILY_TRY(fold->judge_bounce_, setup.Prepare("judge_bounce"));
     EventHandlers& on = setup.handlers;
     on.On(fold.get(), &SendsFold::Planned);
+    on.On(fold.get(), &SendsFold::Accepted);
     on.On(fold.get(), &SendsFold::Opened);
     on.On(fold.get(), &SendsFold::Skipped);
     on.On(fold.get(), &SendsFold::Delivered);
@@ -146,6 +148,12 @@ class SendsFold final : public Fold {
       ++contact_id;
     }
     return Ok();
+  }
+
+  // A message: its row is that of a send without an arm.
+  Result<void> Accepted(const EventAt& at, const maily::messages::v1::MessageAccepted& e) {
+    return sql::Do(*plan_, at.tenant.value(), e.message_id(), at.ContactId(e.ordinal()), sql::Value::Null(),
+                   static_cast<int>(sends::PENDING), 0, at.time.us, sql::Value::Null());
   }
 
   template <class Event>

@@ -24,6 +24,7 @@ WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",
           "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "imports": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099",
           "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099", "forms": "990099", "consent-texts": "0" * 64}
+          "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099", "journeys": "990099"}
 
 
 class Tenant:
@@ -55,6 +56,9 @@ def requests_of(pattern, operation, ids):
               "as_of": "2099-01-01T00:00:00Z", "format": "json"}
               "as_of": "2099-01-01T00:00:00Z", "format": "csv", "columns": "secret"}
               "as_of": AS_OF[0]}
+              "as_of": "2099-01-01T00:00:00Z", "to": ids["email"], "template_id": ids.get("templates", "1"), "days": "3"}
+    if pattern == "/v1/messages":
+        values["status"] = "skipped"
     if pattern == "/v1/suppressions":
         values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:
@@ -114,6 +118,9 @@ def fill(world, tenant):
     api.ok("POST", f"/v1/contacts/{tenant.ids['contacts']}/consents", {"purpose": word, "state": "granted"})
     wait_for("the consent", lambda: word in json.dumps(api.ok("GET", f"/v1/contacts/{tenant.ids['contacts']}/consents")), 20, world.server)
     for noun, status in (("segments", "active"), ("segment-previews", "done")):
+    tenant.ids["journeys"] = str(api.ok("POST", "/v1/journeys", {"name": f"{word} journey", "entry": {"event": "visit"},
+                                                                "steps": [{"id": f"{word}-wait", "type": "delay", "for": "1d"}]})["id"])
+    for noun, status in (("segments", "active"), ("segment-previews", "done"), ("journeys", "active")):
         at = f"/v1/{noun}/{tenant.ids[noun]}"
         wait_for(at, lambda: api.call("GET", at)[0] == 200 and api.ok("GET", at)["status"] == status, 20, world.server)
     template = api.ok("POST", "/v1/templates", {"name": f"{word} template", "subject": f"{word} {{{{ contact.{word} }}}}",
@@ -128,6 +135,8 @@ def fill(world, tenant):
     api.ok("POST", "/v1/events", {"id": f"{word}-1", "type": "visit", "contact": {"email": SHARED}})
     wait_for("the visit", lambda: "visit" in json.dumps(api.ok("GET", f"/v1/contacts/{tenant.ids['contacts']}/engagements")), 20, world.server)
     wait_for("completed", lambda: api.ok("GET", f"/v1/campaigns/{tenant.ids['campaigns']}")["status"] == "completed", 30, world.server)
+    tenant.ids["messages"] = api.ok("POST", "/v1/messages", {"to": tenant.ids["email"], "template_id": template["id"], "variables": {"secret": word}})["id"]
+    wait_for("the message", lambda: api.call("GET", f"/v1/messages/{tenant.ids['messages']}")[0] == 200, 20, world.server)
     tenant.ids["domains"] = api.ok("POST", "/v1/domains", {"name": f"{word}.example"})["name"]
     wait_for("the domain", lambda: api.call("GET", f"/v1/domains/{tenant.ids['domains']}")[0] == 200, 20, world.server)
     wait_for("the suppression", lambda: api.ok("GET", f"/v1/suppressions?email={quote(tenant.ids['email'])}")["items"], 20, world.server)
@@ -179,7 +188,15 @@ def attempts(amber, blue, message_ids):
             ("put", "/v1/segments/{id}"): ({"where": "subscribed()"}, gone),
             ("post", "/v1/segments/{id}:archive"): (None, gone),
             ("post", "/v1/segments:preview"): ({"where": "subscribed()", "segment_id": int(ids["segments"])}, gone),
+            ("post", "/v1/journeys"): ({"name": f"{word} stolen", "entry": {"segment": f"{amber.word} segment"},
+                                        "steps": [{"id": "mail", "type": "send", "template": f"{amber.word} template"}]}, (422,)),
+            ("put", "/v1/journeys/{id}"): ({"entry": {"event": "visit"}, "steps": [{"id": "out", "type": "exit"}]}, gone),
+            ("post", "/v1/journeys/{id}:pause"): (None, gone),
+            ("post", "/v1/journeys/{id}:resume"): (None, gone),
+            ("post", "/v1/journeys/{id}:archive"): (None, gone),
             ("post", "/v1/templates"): ({"name": f"{amber.word} template", "subject": word, "text": "{{ unsubscribe_url }} {{ postal_address }}"}, own),
+            ("post", "/v1/templates/{id}:test"): ({"to": [SHARED], "from": f"news@{amber.word}.example"}, gone),
+            ("post", "/v1/messages"): ({"to": SHARED, "template_id": template_id, "from": f"news@{amber.word}.example"}, own + (422,)),
             ("post", "/v1/campaigns"): (campaign, own + gone + (422,)),
             ("post", "/v1/campaigns/{id}:launch"): (None, gone),
             ("post", "/v1/campaigns/{id}:pause"): (None, gone),

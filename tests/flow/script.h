@@ -11,7 +11,8 @@
 //   then <outcome>                        done, unchanged, duplicate, conflict, not_found, invalid, reused, rejected, …
 //   answer <member> <JSON value>          or: answer <member> ~ <part of its text>
 //   run                                   links and slices, until nothing more happens
-//   credits <n> [domain]                  for the relay, or from now on for a recipient domain ("" = those without a lane), in every partition
+//   credits <n> [domain]                  for the relay, or from now on for a recipient domain ("" = those without a lane), in every partition;
+//                                         as many for campaigns as for messages
 //   advance <n>s|m|h                      timers fire
 //   restart                               from the journal alone
 //   event [@<p>] Event [~] { … }          the next one of the last step is this; with ~ the fields given are

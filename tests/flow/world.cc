@@ -89,7 +89,9 @@ Answered World::Command(PartitionId partition, TypeNumber type, std::string_view
 void World::Grant(uint32_t credits, const std::optional<std::string>& domain) {
   for (auto& partition : partitions_) {
     partition->credits.SetPerDomain(domain.has_value());
-    partition->credits.Grant(domain ? *domain : schema::RelayCredits(tenant_), credits);
+    const std::string key = domain ? *domain : schema::RelayCredits(tenant_);
+    partition->credits.Grant(key, credits);
+    partition->credits.Grant(schema::MessageCredits(key), credits);
     partition->engine.work().WakeAll();
   }
 }

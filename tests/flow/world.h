@@ -48,7 +48,7 @@ class World {
   // Where a command of this message goes: by its contact key, its site, the list of tenants, or the tenant's home.
   PartitionId PartitionFor(const google::protobuf::Message& message) const;
   Answered Command(PartitionId partition, TypeNumber type, std::string_view payload, Instant occurred_at);
-  // Grants credits of the tenant at the relay, or of a recipient domain, in every partition.
+  // Grants credits of the tenant at the relay, or of a recipient domain, in every partition; and as many for messages.
   void Grant(uint32_t credits, const std::optional<std::string>& domain = std::nullopt);
   // Delivers what links carry and cuts slices, until nothing more happens.
   void Run();

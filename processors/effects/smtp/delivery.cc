@@ -21,6 +21,7 @@
 #include "processors/effects/smtp/servers.h"
 #include "schemas/codec.h"
 #include "schemas/keys.h"
+#include "schemas/message_id.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/observe/logging.h"
@@ -106,14 +107,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
         keyring(keyring_in),
         maker(options_in.tracking_base_url, options_in.returns, keyring_in, options_in.tails),
         relay_(options_in.mx != nullptr ? nullptr : RelaySite(options_in)),
-        granter({.budget = static_cast<int64_t>(options_in.connections) * options_in.credits_per_connection,
-                 .workers = options_in.mx != nullptr ? options_in.mx->workers : 1,
-                 .per_domain = options_in.mx != nullptr,
-                 .opener = slots_in.opener(),
-                 .may = [this] { return unreported_ < kUnreportedMax && !draining_; },
-                 .everywhere = relay_,
-                 .weight_of = options_in.weight_of},
-                executor_in, clock_in) {
+        granter(GranterFor(slots_in, false), executor_in, clock_in),
+        messages(GranterFor(slots_in, true), executor_in, clock_in) {
     if (options.mx != nullptr) {
       router_.emplace(*options.mx->resolver, executor, entropy);
       servers_.emplace(options, dialer, executor, clock);
@@ -139,6 +134,50 @@ class Shared : public std::enable_shared_from_this<Shared> {
     seconds_ = metrics.AddHistogram("maily_smtp_attempt_seconds", "From an accepted attempt to its result.");
     unreported_gauge_ = metrics.AddGauge("maily_smtp_unreported_results", "Results whose command is not durable yet.");
   }
+
+  // Of campaigns, or of messages, which go first.
+  Granter::Options GranterFor(AttemptSlots& of, bool of_messages) {
+    Granter::Options how{.budget = static_cast<int64_t>(options.connections) * options.credits_per_connection,
+                         .workers = options.mx != nullptr ? options.mx->workers : 1,
+                         .per_domain = options.mx != nullptr,
+                         .opener = of.opener(),
+                         .may = [this] { return unreported_ < kUnreportedMax && !draining_; },
+                         .everywhere = relay_,
+                         .weight_of = options.weight_of};
+    how.messages = of_messages;
+    if (!of_messages) how.yields = [this](const Site& site) { return messages.WantsAt(site); };
+    return how;
+  }
+  // Both hear what the partition wants.
+  void Join(PartitionId partition, task::Credits& credits) {
+    messages.Join(partition, credits);
+    granter.Join(partition, credits);
+    credits.OnWanted([weak = weak_from_this(), partition](std::string_view name) {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->messages.Want(partition, name);
+      self->granter.Want(partition, name);
+    });
+  }
+  void Leave(PartitionId partition) {
+    messages.Leave(partition);
+    granter.Leave(partition);
+  }
+  Granter& GranterOf(const Origin& origin) { return schema::IsMessage(origin.key.campaign_id) ? messages : granter; }
+  // What one has learnt of a domain both know. False: as Granter::Learn.
+  bool Learn(const std::string& credits, const std::shared_ptr<Site>& site) {
+    const bool known = messages.Learn(credits, site);
+    return granter.Learn(credits, site) && known;
+  }
+  void PostDistribute() {
+    messages.PostDistribute();
+    granter.PostDistribute();
+  }
+  void Distribute() {
+    messages.Distribute();
+    granter.Distribute();
+  }
+  int64_t in_flight() const { return messages.in_flight() + granter.in_flight(); }
 
   // Why the relay counts as down. Thread: any.
   std::string Trouble() const {
@@ -183,7 +222,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void Ended(const Origin& origin, Site* site, const Verdict* verdict, std::string_view rcpt_to = {});
   // Sites may take more, or less, than before.
   void SitesChanged() {
-    granter.PostDistribute();
+    PostDistribute();
     Pump();
   }
 
@@ -207,6 +246,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
 
  public:
   Granter granter;
+  // Has a budget of its own, as large: no mail of a campaign is in its way, nor is it in theirs.
+  Granter messages;
 
  private:
   struct Pending {
@@ -298,6 +339,7 @@ class AttemptMail : public Mail {
   const std::string& data() const override { return made_.data; }
   std::string_view tail() const override { return made_.tail ? std::string_view(*made_.tail) : std::string_view(); }
 
+  bool urgent() const override { return schema::IsMessage(origin_.key.campaign_id); }
   // Of a suspended site neither a mail nor its final dot begins.
   bool InTime() override { return !late_ && !site_->suspended() && standing_->lease.Holds(shared_.clock.Steady()); }
   bool Begin() override {
@@ -435,6 +477,12 @@ std::vector<AttemptKey> ReportOwn(Shared& shared, PartitionId partition, state::
   return elsewhere;
 }
 
+// By what name its credit was wanted, the mark of messages apart.
+std::string CreditsOf(TenantId tenant, const AttemptOpened& opened) {
+  if (!opened.site().empty()) return schema::RelayCredits(tenant);
+  return opened.lane() == 0 ? std::string() : opened.domain_key();
+}
+
 // The effect of one partition.
 class Delivery : public effects::Effect {
  public:
@@ -490,9 +538,7 @@ class Delivery : public effects::Effect {
     Origin origin{{decision.tenant, partition_, opened.campaign_id(), opened.ordinal(), opened.attempt()},
                   decision.trace,
                   decision.correlation,
-                  !opened.site().empty() ? schema::RelayCredits(decision.tenant)
-                  : opened.lane() == 0   ? std::string()
-                                         : opened.domain_key(),
+                  CreditsOf(decision.tenant, opened),
                   lag_.Begin()};
     Instant first_opened_at = frame_time;
     if (opened.attempt() > 1) {
@@ -500,7 +546,7 @@ class Delivery : public effects::Effect {
           state::View<OpenAttempt>(*standing_->cache).Find(state::Key(decision.tenant, opened.campaign_id(), opened.ordinal()));
       if (open != nullptr && open->first_opened_at_us() != 0) first_opened_at = {open->first_opened_at_us()};
     }
-    origin.reserved = shared_->granter.Opened(partition_, origin.credits, decision.tenant);
+    origin.reserved = shared_->GranterOf(origin).Opened(partition_, origin.credits, decision.tenant);
     standing_->lease.Proved({opened.granted_at_us()});
     shared_->Begin(origin, epoch_, opened, first_opened_at, standing_);
     if (!std::exchange(standing_->renewing, true)) RenewSoon(shared_, partition_, standing_);
@@ -534,7 +580,7 @@ class Delivery : public effects::Effect {
     std::vector<Origin> dropped;
     if (!std::exchange(standing_->leading, false)) return dropped;
     standing_->cache = nullptr;
-    shared_->granter.Leave(partition_);
+    shared_->Leave(partition_);
     shared_->Drop(partition_, [&](const Origin& origin) { dropped.push_back(origin); });
     return dropped;
   }
@@ -569,7 +615,7 @@ class Delivery : public effects::Effect {
       const auto standing = weak.lock();
       const auto shared = weak_shared.lock();
       if (!standing || !shared || --standing->recovering > 0 || !standing->leading) return;
-      shared->granter.Join(partition, credits);
+      shared->Join(partition, credits);
     };
     std::vector<AttemptKey> elsewhere = ReportOwn(*shared_, partition_, *standing_->cache, &lag_, [this, &done]() -> Job {
       ++standing_->recovering;
@@ -642,7 +688,7 @@ void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opene
     if (router_) return FindWay(std::move(mail), domain);
     mail->Reserve(relay_);
     mail->GoTo(relay_);
-    granter.Begun(origin.credits, *relay_);
+    GranterOf(origin).Begun(origin.credits, *relay_);
     relay_pool_->Submit(std::move(mail));
     return;
   }
@@ -687,7 +733,7 @@ void Shared::Ended(const Origin& origin, Site* site, const Verdict* verdict, std
     if (options.mx->changed) options.mx->changed(change);
   }
   if (verdict != nullptr && IsRefusal(*verdict)) refusals_.Add();
-  granter.Ended(origin.credits, site);
+  GranterOf(origin).Ended(origin.credits, site);
 }
 
 void Shared::Drop(PartitionId partition, const std::function<void(const Origin&)>& drop) {
@@ -737,7 +783,7 @@ void Shared::Found(uint64_t id, const std::string& domain, Router::Found found) 
   const std::unique_ptr<Mail> mail = TakeLooking(id);
   if (mail == nullptr) return;
   const std::string& credits = static_cast<AttemptMail&>(*mail).origin().credits;
-  if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) granter.Learn(credits, nullptr);
+  if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) Learn(credits, nullptr);
   mail->Done(found.verdict);
 }
 
@@ -753,7 +799,7 @@ void Shared::GoTo(std::unique_ptr<Mail> mail, Servers::One* servers) {
   if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
   auto& attempt = static_cast<AttemptMail&>(*mail);
   const std::string& credits = attempt.origin().credits;
-  const bool known = !credits.empty() && granter.Learn(credits, servers->site);
+  const bool known = !credits.empty() && Learn(credits, servers->site);
   const SiteGate gate = servers->site->gate();
   if (gate != SiteGate::kOpen || !attempt.Reserve(servers->site)) {
     // Where credits are the site's, it opens again when there is one; else it is put off.
@@ -764,7 +810,7 @@ void Shared::GoTo(std::unique_ptr<Mail> mail, Servers::One* servers) {
                                    : "the site takes no more mails at present: by its limits, or because it asked for fewer"});
   }
   attempt.GoTo(servers->site);
-  granter.Begun(credits, *servers->site);
+  GranterOf(attempt.origin()).Begun(credits, *servers->site);
   servers->pool->Submit(std::move(mail));
 }
 
@@ -780,7 +826,7 @@ void Shared::Report(const Origin& origin, RecordAttempt record, std::optional<si
                                                                               .durable = std::move(durable),
                                                                               .id = entropy.NextId<CommandId>(),
                                                                               .at = clock.Now()}));
-  if (granter.in_flight() < kGatherFrom || draining_) return SendGathered();
+  if (in_flight() < kGatherFrom || draining_) return SendGathered();
   if (std::exchange(gathering_, true)) return;
   executor.After(ToNextTurn(clock.Steady()), [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->SendGathered();
@@ -827,7 +873,7 @@ void Shared::Send(const std::shared_ptr<Pending>& pending, command::More more) {
           if (pending->slot) on_executor->slots.Free(*pending->slot);
           if (pending->durable) pending->durable();
           on_executor->unreported_gauge_.Add(-1);
-          if (on_executor->unreported_-- == kUnreportedMax) on_executor->granter.Distribute();
+          if (on_executor->unreported_-- == kUnreportedMax) on_executor->Distribute();
           if (was_full) on_executor->Pump();
           on_executor->CheckDrained();
         });

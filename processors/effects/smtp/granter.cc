@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "schemas/keys.h"
+
 namespace maily::smtp {
 namespace {
 
@@ -31,13 +33,34 @@ Granter::~Granter() { *alive_ = false; }
 void Granter::Join(PartitionId partition, task::Credits& credits) {
   members_[partition] = Member{.credits = &credits, .accounts = {}};
   credits.SetPerDomain(options_.per_domain);
-  credits.OnWanted([this, alive = alive_, partition](std::string_view key) {
-    if (!*alive) return;
-    wants_.emplace(key, partition);
-    PostDistribute();
+  credits.OnWanted([this, alive = alive_, partition](std::string_view name) {
+    if (*alive) Want(partition, name);
   });
-  credits.ForEachWanted([&](std::string_view key) { wants_.emplace(key, partition); });
+  credits.ForEachWanted([&](std::string_view name) { Want(partition, name); });
   PostDistribute();
+}
+
+void Granter::Want(PartitionId partition, std::string_view name) {
+  if (schema::AreMessageCredits(name) != options_.messages) return;
+  wants_.emplace(schema::CreditsBehind(name), partition);
+  PostDistribute();
+}
+
+bool Granter::WantsAt(const Site& site) const {
+  return std::ranges::any_of(wants_, [&](const auto& want) {
+    const Place* place = PlaceOf(want.first);
+    return place != nullptr && place->site.get() == &site;
+  });
+}
+
+std::string Granter::NameOf(const std::string& key) const { return options_.messages ? schema::MessageCredits(key) : key; }
+
+bool Granter::Yields(const Site& site) {
+  if (!options_.yields(site)) {
+    yielded_.erase(&site);
+    return false;
+  }
+  return ++yielded_[&site] % kYieldsTo != 0;
 }
 
 void Granter::Leave(PartitionId partition) {
@@ -287,7 +310,7 @@ void Granter::Distribute() {
       if (at == wants_.end()) at = wants_.begin();
       const auto want = at++;
       const auto member = members_.find(want->second);
-      if (member == members_.end() || !member->second.credits->wanted(want->first)) {
+      if (member == members_.end() || !member->second.credits->wanted(NameOf(want->first))) {
         wants_.erase(want);
         continue;
       }
@@ -305,6 +328,7 @@ void Granter::Distribute() {
       }
       share = std::min({share, free, std::max<int64_t>(kAtOnce, free / all)});
       if (share > 0 && options_.per_domain) share = std::min(share, Room(site, free, active));
+      if (share > 0 && site != nullptr && Yields(*site)) continue;
       if (share > 0 && site != nullptr) share = site->Take(static_cast<uint32_t>(share), now, wall);
       if (share <= 0) continue;
       free -= share;
@@ -318,7 +342,7 @@ void Granter::Distribute() {
       task::Credits& credits = *member->second.credits;
       const std::string key = want->first;
       wants_.erase(want);
-      credits.Grant(key, static_cast<uint32_t>(share), {options_.opener, now});
+      credits.Grant(NameOf(key), static_cast<uint32_t>(share), {options_.opener, now});
     }
   }
   ArmTick();
@@ -344,9 +368,9 @@ void Granter::Tick() {
     for (auto at = member.accounts.begin(); at != member.accounts.end();) {
       const std::string& key = at->first;
       Account& account = at->second;
-      const int64_t available = member.credits->available(key);
+      const int64_t available = member.credits->available(NameOf(key));
       if (account.given == account.tick_given && account.opened == account.tick_opened && available == account.tick_available) {
-        const int64_t taken = member.credits->Withdraw(key, static_cast<uint32_t>(available));
+        const int64_t taken = member.credits->Withdraw(NameOf(key), static_cast<uint32_t>(available));
         const int64_t lost = std::max<int64_t>(0, account.outstanding() - available);
         account.given -= taken + lost;
         const Place* place = PlaceOf(key);
@@ -362,12 +386,13 @@ void Granter::Tick() {
       }
       account.tick_given = account.given;
       account.tick_opened = account.opened;
-      account.tick_available = member.credits->available(key);
+      account.tick_available = member.credits->available(NameOf(key));
       ++at;
     }
     member.credits->Prune();
   }
   std::erase_if(in_flight_at_, [](const auto& entry) { return entry.second == 0; });
+  std::erase_if(yielded_, [this](const auto& entry) { return !in_flight_at_.contains(entry.first); });
   std::erase_if(paces_, [this](const auto& entry) { return !in_flight_at_.contains(entry.first); });
   std::erase_if(outstanding_at_, [](const auto& entry) { return entry.second == 0; });
   const Duration now = clock_.Steady();

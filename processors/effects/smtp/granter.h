@@ -30,6 +30,8 @@ namespace maily::smtp {
 // What nobody waits for is done at these moments of steady time, the same for all: as tasks take results (streams/task/task.cc, kGather),
 // so that frames, records and syncs are shared.
 inline constexpr Duration kTurn = Milliseconds(4);
+// Where a site cannot take all, campaigns have one turn in so many while messages wait.
+inline constexpr uint32_t kYieldsTo = 8;
 constexpr Duration ToNextTurn(Duration now) { return {kTurn.us - now.us % kTurn.us}; }
 
 class Granter {
@@ -42,6 +44,11 @@ class Granter {
     std::function<bool()> may = [] { return true; };  // false: nothing is granted now
     // The place of all keys, where a relay takes all mail; null: it is learnt.
     std::shared_ptr<Site> everywhere = nullptr;
+    // Of messages (schemas/message_id.h): only their wants are heard here, and granted by schema::MessageCredits. All other names here are
+    // without that mark.
+    bool messages = false;
+    // True: at this site others go first at present. One turn of kYieldsTo is taken all the same, so that nobody waits for ever.
+    std::function<bool(const Site&)> yields = [](const Site&) { return false; };
     // From 1: a tenant of weight 3 gets three mails where one of weight 1 gets one, while both have more than there is room for.
     std::function<uint32_t(TenantId)> weight_of = [](TenantId) { return 1U; };
   };
@@ -50,6 +57,10 @@ class Granter {
   ~Granter();
 
   void Join(PartitionId partition, task::Credits& credits);
+  // A slice found no credit of this name, as task::Credits has it; for who has set Credits::OnWanted to tell several granters.
+  void Want(PartitionId partition, std::string_view name);
+  // Somebody waits for credits of this site.
+  bool WantsAt(const Site& site) const;
   void Leave(PartitionId partition);
   // An attempt was accepted that spent a credit of `key`; it is under way from now on. Gives where its mail is reserved (Site::Take): the
   // reservation is the caller's now. Null: nowhere.
@@ -107,6 +118,10 @@ class Granter {
   Allotments Allot(const std::map<const Site*, std::map<TenantId, int64_t>>& wanting, int64_t free, Duration now);
   void Charge(const Site* site, std::string_view key, int64_t mails);
   TenantId TenantOf(std::string_view key) const;
+  // As task::Credits calls them.
+  std::string NameOf(const std::string& key) const;
+  // Whether it is the others' turn there.
+  bool Yields(const Site& site);
   uint32_t WeightOf(TenantId tenant) const { return std::max(1U, options_.weight_of(tenant)); }
   // How many mails may be under way at a site, less those that are or may be.
   int64_t FreeAt(Site& site, Duration now);
@@ -140,7 +155,8 @@ class Granter {
   std::map<std::string, int64_t, std::less<>> nowhere_;  // under way of a key, and at no site yet
   int64_t nowhere_of_all_ = 0;
   std::map<const Site*, Pace> paces_;
-  Pace pace_;  // of all
+  std::map<const Site*, uint32_t> yielded_;  // in a row
+  Pace pace_;                                // of all
   int64_t in_flight_ = 0;
   int64_t in_flight_of_others_ = 0;
   bool posted_ = false;

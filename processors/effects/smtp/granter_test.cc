@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "processors/effects/smtp/fixture.h"
+#include "schemas/keys.h"
 
 namespace maily::smtp {
 namespace {
@@ -64,6 +65,52 @@ TEST_F(GranterTest, OneMailAtATimeGoesToADomainThatNobodyHasRouted) {
   granter_.Ended("a", nullptr);
   executor_.Run();
   EXPECT_EQ(first_.available("a"), 1u) << "the next one may follow";
+}
+
+// Two granters beside each other, as delivery.cc has them.
+TEST_F(GranterTest, MessagesFindRoomWhereCampaignsHaveAll) {
+  Granter messages({.budget = 128, .per_domain = true, .opener = 7, .messages = true}, executor_, executor_);
+  Join();
+  messages.Join(kFirst, first_);
+  first_.OnWanted([&](std::string_view name) {
+    granter_.Want(kFirst, name);
+    messages.Want(kFirst, name);
+  });
+  const auto site = Learn("a", {.connections = 4});
+  EXPECT_TRUE(messages.Learn("a", site));
+  Spend(first_, "a");
+  EXPECT_EQ(Spend(first_, "a"), 8u) << "all that the site takes";
+  for (int n = 0; n < 8; ++n) {
+    granter_.Opened(kFirst, "a");
+    granter_.Begun("a", *site);
+  }
+  Spend(first_, "a");
+  EXPECT_EQ(first_.available("a"), 0u);
+  const std::string name = schema::MessageCredits("a");
+  Spend(first_, name.c_str());
+  EXPECT_EQ(first_.available(name), 8u) << "as much as if nobody else was there";
+  EXPECT_EQ(first_.available("a"), 0u) << "and of their own name alone";
+}
+
+TEST_F(GranterTest, WhereMessagesWaitCampaignsHaveOneTurnInEight) {
+  bool waiting = true;
+  Granter campaigns({.budget = 128, .per_domain = true, .opener = 7, .yields = [&](const Site&) { return waiting; }}, executor_, executor_);
+  campaigns.Join(kFirst, first_);
+  const auto site = std::make_shared<Site>("mx.a", SitePolicy{.connections = 4});
+  campaigns.Learn("a", site);
+  first_.Take("a");
+  uint32_t turns = 0;
+  while (first_.available("a") == 0 && turns < 100) {
+    ++turns;
+    campaigns.Distribute();
+  }
+  EXPECT_LE(turns, kYieldsTo);
+  EXPECT_GE(turns, kYieldsTo - 2) << "Learn and Join look, too";
+  first_.Withdraw("a", 8);
+  waiting = false;
+  first_.Take("a");
+  executor_.Run();
+  EXPECT_GT(first_.available("a"), 0u) << "at once where nobody else waits";
 }
 
 TEST_F(GranterTest, WhatIsFreeAtASiteIsSharedByThoseWhoWantIt) {

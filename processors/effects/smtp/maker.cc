@@ -6,8 +6,12 @@
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/domains/v1/state.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "processors/personalization/asset_refs.h"
+#include "processors/personalization/variables.h"
 #include "schemas/asset_store.h"
+#include "schemas/message_headers.h"
+#include "schemas/message_id.h"
 #include "schemas/sealed.h"
 #include "schemas/tracking_id.h"
 #include "schemas/types.h"
@@ -24,6 +28,8 @@ using domains::v1::SigningKey;
 constexpr size_t kMailingsMax = 64;  // campaigns compiled at once; a mail of another one compiles again
 constexpr size_t kSignersMax = 256;  // keys parsed at once
 constexpr std::string_view kKeyField = "dkim_key";
+constexpr std::string_view kContentField = "message";
+constexpr uint64_t kFormMark = uint64_t{1} << 63;  // no campaign's id is so high
 
 // False, or the text "false".
 Result<bool> IsFalse(const contacts::v1::Attribute& attribute, TenantId tenant, keyring::Keyring& keyring) {
@@ -70,6 +76,42 @@ bool Signs(const SigningKey& key, Instant at) {
   return key.active_from_us() != 0 && key.active_from_us() <= at.us && (key.active_to_us() == 0 || at.us < key.active_to_us());
 }
 
+// What only one message has, ready to be composed.
+struct Content {
+  personalization::Variables variables;
+  std::string headers;
+  std::string subject_prefix;
+};
+
+Result<Content> ContentOf(TenantId tenant, uint64_t message_id, state::Cache& cache, keyring::Keyring& keyring) {
+  const auto* message = state::View<messages::v1::Message>(cache).Find(state::Key(tenant, message_id));
+  if (message == nullptr) return Fail(Code::kInvalid, "the message is not known in this partition");
+  Content content;
+  if (!message->content().empty()) {
+    MAILY_TRY(const std::string opened, schema::Open(keyring, tenant, kContentField, message->content()));
+    messages::v1::MessageContent read;
+    if (!read.ParseFromString(opened)) return Fail(Code::kInvalid, "what the message was posted with cannot be read");
+    MAILY_TRY(content.variables, personalization::Variables::Parse(read.variables()));
+    content.subject_prefix = read.subject_prefix();
+    if (!read.reply_to().empty()) {
+      MAILY_TRY(const Mailbox reply_to, ParseMailbox(read.reply_to()));
+      AppendMailbox("Reply-To", reply_to, content.headers);
+    }
+    for (const auto& header : read.headers()) {
+      if (!schema::IsMessageHeaderName(header.name()) || !schema::IsMessageHeaderValue(header.name(), header.value()))
+        return Fail(Code::kInvalid, "a header of the message cannot stand in a mail");
+      const bool ascii = std::ranges::all_of(header.value(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+      if (ascii) {  // as it is: ids of mails must not be encoded
+        content.headers += header.name() + ": " + header.value() + "\r\n";
+      } else {
+        AppendHeader(header.name(), header.value(), content.headers);
+      }
+    }
+  }
+  if (!message->trace().empty()) content.headers += "X-Maily-Trace: " + TraceId::From(message->trace()).ToHex() + "\r\n";
+  return content;
+}
+
 // What of the version's files is enclosed.
 Result<void> AddItems(const templates::v1::TemplateVersion& version, Mailing::Options& options) {
   for (const templates::v1::UsedAsset& used : version.assets()) {
@@ -112,35 +154,56 @@ Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing
 }
 
 const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
-  const auto key = std::pair(tenant, campaign_id);
-  const auto found = mailings_.find(key);
-  if (found != mailings_.end()) return found->second;
-  if (mailings_.size() >= kMailingsMax) mailings_.clear();
-  const auto* run = state::View<campaigns::v1::CampaignRun>(cache).Find(state::Key(tenant, campaign_id));
-  if (run == nullptr) {
-    static const Compiled kNone{.mailing = nullptr, .error = "the campaign is not known in this partition"};
-    return kNone;
+  static const Compiled kNone{.mailing = nullptr, .error = "the campaign is not known in this partition"};
+  if (schema::IsMessage(campaign_id)) {
+    const auto* message = state::View<messages::v1::Message>(cache).Find(state::Key(tenant, campaign_id));
+    if (message == nullptr) return kNone;
+    const uint64_t key = message->form_id() | kFormMark;
+    if (const auto found = mailings_.find({tenant, key}); found != mailings_.end()) return found->second;
+    const auto* held = state::View<messages::v1::HeldForm>(cache).Find(state::Key(tenant, message->form_id()));
+    if (held == nullptr) return kNone;
+    const messages::v1::MessageForm& form = held->form();
+    return Compile(tenant, key, form.template_version(),
+                   {.tenant = tenant,
+                    .campaign_id = message->form_id(),
+                    .from = form.from(),
+                    .postal_address = form.postal_address(),
+                    .company = form.company(),
+                    .tracking_base_url = tracking_base_url_,
+                    .returns = returns_,
+                    .untracked = form.untracked(),
+                    .messages = true,
+                    .opt_out = form.marketing()});
   }
-  Compiled& compiled = mailings_[key];
-  const auto& version = run->template_version();
+  if (const auto found = mailings_.find({tenant, campaign_id}); found != mailings_.end()) return found->second;
+  const auto* run = state::View<campaigns::v1::CampaignRun>(cache).Find(state::Key(tenant, campaign_id));
+  if (run == nullptr) return kNone;
   const std::string trace = run->trace().empty() ? "" : TraceId::From(run->trace()).ToHex();
-  auto mailing = MailingOf(version, {.tenant = tenant,
-                                     .campaign_id = campaign_id,
-                                     .list_id = run->spec().list_id(),
-                                     .trace = trace,
-                                     .from = run->spec().from(),
-                                     .reply_to = run->spec().reply_to(),
-                                     .postal_address = run->postal_address(),
-                                     .company = run->company(),
-                                     .tracking_base_url = tracking_base_url_,
-                                     .returns = returns_,
-                                     .untracked = run->spec().untracked()});
+  return Compile(tenant, campaign_id, run->template_version(),
+                 {.tenant = tenant,
+                  .campaign_id = campaign_id,
+                  .list_id = run->spec().list_id(),
+                  .trace = trace,
+                  .from = run->spec().from(),
+                  .reply_to = run->spec().reply_to(),
+                  .postal_address = run->postal_address(),
+                  .company = run->company(),
+                  .tracking_base_url = tracking_base_url_,
+                  .returns = returns_,
+                  .untracked = run->spec().untracked()});
+}
+
+const Maker::Compiled& Maker::Compile(TenantId tenant, uint64_t key, const templates::v1::TemplateVersion& version,
+                                      const Mailing::Options& options) {
+  if (mailings_.size() >= kMailingsMax) mailings_.clear();
+  Compiled& compiled = mailings_[{tenant, key}];
+  auto mailing = MailingOf(version, options);
   if (mailing) {
     compiled.mailing = std::make_shared<const Mailing>(std::move(*mailing));
   } else {
     compiled.error = mailing.error().message;
-    observe::Log(observe::Level::kError, "a campaign's mails cannot be made",
-                 {{"tenant", tenant}, {"campaign", campaign_id}, {"error", mailing.error()}});
+    observe::Log(observe::Level::kError, "mails of a template cannot be made",
+                 {{"tenant", tenant}, {"campaign", options.campaign_id}, {"error", mailing.error()}});
   }
   return compiled;
 }
@@ -209,12 +272,20 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
     }
   }
   MAILY_TRY(const keyring::TenantKeys* keys, keyring_.Tenant(tenant));
+  Content content;
+  if (schema::IsMessage(opened.campaign_id())) {
+    MAILY_TRY(content, ContentOf(tenant, opened.campaign_id(), cache, keyring_));
+  }
   MAILY_TRY_VOID(mailing.Compose({.partition = partition,
                                   .ordinal = opened.ordinal(),
                                   .address = made.rcpt_to,
                                   .attributes = values,
                                   .date = first_opened_at,
-                                  .untracked = untracked},
+                                  .untracked = untracked,
+                                  .message_id = opened.campaign_id(),
+                                  .variables = content.variables.value(),
+                                  .headers = content.headers,
+                                  .subject_prefix = content.subject_prefix},
                                  *keys, made.data));
   std::string return_path;
   MAILY_TRY(const std::string signatures, Signatures(tenant, mailing, first_opened_at, cache, made, return_path));

@@ -41,6 +41,7 @@ class Maker {
       : tracking_base_url_(std::move(tracking_base_url)), returns_(std::move(returns)), keyring_(keyring), tails_(std::move(tails)) {}
 
   // The plan whose tail has to be loaded before mails of the campaign can be made, or null. Good until the next call.
+  // `campaign_id`: or the id of a message.
   const mime::Plan* Lacks(TenantId tenant, uint64_t campaign_id, state::Cache& cache);
 
   // Into `made`. `cache`: the partition's state. `tail`: what Lacks asked for, if it did. kNotFound: a key of the contact is gone.
@@ -53,7 +54,9 @@ class Maker {
     std::shared_ptr<const Mailing> mailing;
     std::string error;
   };
+  // Of a campaign, or of the form of a message.
   const Compiled& CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache);
+  const Compiled& Compile(TenantId tenant, uint64_t key, const templates::v1::TemplateVersion& version, const Mailing::Options& options);
   // What goes in front of `data`; empty: there is no key. `return_path`: the host of envelope senders, or empty.
   Result<std::string> Signatures(TenantId tenant, const Mailing& mailing, Instant at, state::Cache& cache, const Made& made,
                                  std::string& return_path);
@@ -64,8 +67,8 @@ class Maker {
   const Returns returns_;
   keyring::Keyring& keyring_;
   const std::shared_ptr<EncodedTails> tails_;
-  std::map<std::pair<TenantId, uint64_t>, Compiled> mailings_;
-  std::map<std::string, dkim::Signer> signers_;  // by tenant, domain, selector and sealed key
+  std::map<std::pair<TenantId, uint64_t>, Compiled> mailings_;  // by campaign, or form with kFormMark
+  std::map<std::string, dkim::Signer> signers_;                 // by tenant, domain, selector and sealed key
 };
 
 }  // namespace maily::smtp

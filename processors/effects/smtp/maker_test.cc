@@ -5,8 +5,11 @@
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/domains/v1/state.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "processors/effects/smtp/fixture.h"
+#include "processors/effects/smtp/send_id.h"
 #include "schemas/asset_store.h"
+#include "schemas/message_id.h"
 #include "schemas/sealed.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
@@ -82,6 +85,45 @@ TEST_F(MakerTest, WithoutADomainItIsUnsignedAndBouncesGoToFrom) {
   EXPECT_TRUE(SignaturesOf(made.data).empty());
   EXPECT_EQ(made.mail_from, "news@mail.Shop.example");
   EXPECT_EQ(made.rcpt_to, "ada@b.example");
+}
+
+TEST_F(MakerTest, AMessageHasWhatItWasPostedWithAndNoOptOutInItsHeader) {
+  const uint64_t id = schema::PackMessageId({kPartition, 5});
+  messages::v1::HeldForm held;
+  held.mutable_form()->set_from("Shop <receipts@shop.example>");
+  auto& version = *held.mutable_form()->mutable_template_version();
+  version.set_subject("Order {{ variables.order }}");
+  version.set_text("{{ variables.lines[0].name }} https://shop.example/");
+  version.add_links("https://shop.example/");
+  messages::v1::MessageContent content;
+  content.set_variables(R"({"order":"A-7","lines":[{"name":"tea"}]})");
+  content.set_reply_to("Help <help@shop.example>");
+  content.set_subject_prefix("[test] ");
+  content.add_headers()->set_name("References");
+  content.mutable_headers(0)->set_value("<a-mail-that-came-before-this-one-and-has-a-long-id-of-its-own@shop.example>");
+  messages::v1::Message message;
+  message.set_form_id(3);
+  message.set_trace(std::string(16, 'a'));
+  const auto key = *keys_.ring->GetOrCreate(kTenant, "contact");
+  message.set_content(schema::Seal(kTenant, key, "message", content.SerializeAsString(), keys_.entropy));
+  cache_.Begin();
+  state::Table<messages::v1::HeldForm>(cache_).Edit(state::Key(kTenant, uint64_t{3})) = held;
+  state::Table<messages::v1::Message>(cache_).Edit(state::Key(kTenant, id)) = message;
+  cache_.Commit();
+  opened_.set_campaign_id(id);
+  opened_.set_ordinal(0);
+  const std::string mail = Make().data;
+  for (const char* part : {"Subject: [test] Order A-7\r\n", "\r\nReply-To: Help <help@shop.example>\r\n", "tea https://t.example/c/",
+                           "\r\nReferences: <a-mail-that-came-before-this-one-and-has-a-long-id-of-its-own@shop.example>\r\n",
+                           "\r\nX-Maily-Trace: 61616161616161616161616161616161\r\n", "\r\nFeedback-ID: f3:t1:message:maily\r\n"}) {
+    EXPECT_NE(mail.find(part), std::string::npos) << part << mail;
+  }
+  for (const char* part : {"List-Unsubscribe", "List-ID"}) EXPECT_EQ(mail.find(part), std::string::npos) << part;
+  EXPECT_EQ(Make().data, mail) << "the same bytes on every attempt";
+  const size_t at = mail.find("Message-ID: ") + 12;
+  const auto send = DecodeMessageId(mail.substr(at, mail.find('>', at) + 1 - at), *keys_.ring);
+  ASSERT_TRUE(send);
+  EXPECT_EQ(*send, (SendId{kTenant, kPartition, id, 0}));
 }
 
 TEST_F(MakerTest, AContactsWordAgainstTrackingIsKeptToSealedOrNot) {

@@ -52,6 +52,25 @@ void AppendEncodedWords(std::string_view text, std::string& out) {
   }
 }
 
+// Bytes that quoted-printable may leave as they are; a space at the end of a line and a '.' at its beginning are not.
+constexpr bool IsPlain(char c) { return c >= ' ' && c != 0x7F && c != '='; }  // char is signed: no high bytes
+
+// How many bytes from `text` on are plain, at most `most`.
+size_t PlainRun(const char* text, size_t most) {
+  constexpr size_t kBlock = 16;  // for the compiler to look at all of them at once
+  size_t run = 0;
+  for (; run + kBlock <= most; run += kBlock) {
+    bool all = true;
+    for (size_t k = 0; k < kBlock; ++k) all &= IsPlain(text[run + k]);
+    if (!all) break;
+  }
+  while (run < most && IsPlain(text[run])) ++run;
+  return run;
+}
+bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+
+}  // namespace
+
 // "Name <address>" with the name quoted or encoded as it needs.
 void AppendMailbox(std::string_view header, const Mailbox& mailbox, std::string& out) {
   out += header;
@@ -73,25 +92,6 @@ void AppendMailbox(std::string_view header, const Mailbox& mailbox, std::string&
   }
   out += "<" + mailbox.address + ">\r\n";
 }
-
-// Bytes that quoted-printable may leave as they are; a space at the end of a line and a '.' at its beginning are not.
-constexpr bool IsPlain(char c) { return c >= ' ' && c != 0x7F && c != '='; }  // char is signed: no high bytes
-
-// How many bytes from `text` on are plain, at most `most`.
-size_t PlainRun(const char* text, size_t most) {
-  constexpr size_t kBlock = 16;  // for the compiler to look at all of them at once
-  size_t run = 0;
-  for (; run + kBlock <= most; run += kBlock) {
-    bool all = true;
-    for (size_t k = 0; k < kBlock; ++k) all &= IsPlain(text[run + k]);
-    if (!all) break;
-  }
-  while (run < most && IsPlain(text[run])) ++run;
-  return run;
-}
-bool IsBlank(char c) { return c == ' ' || c == '\t'; }
-
-}  // namespace
 
 std::string OnTheWire(std::string spelled) {
   const size_t at = spelled.rfind('@');
@@ -259,10 +259,18 @@ Result<Mailing> Mailing::Make(const Options& options) {
     MAILY_TRY(const Mailbox reply_to, ParseMailbox(options.reply_to));
     AppendMailbox("Reply-To", reply_to, fixed);
   }
-  fixed += fmt::format("List-ID: <list-{}.t{}.{}>\r\n", options.list_id, options.tenant.value(), mailing.from_.domain());
-  fixed += fmt::format("Feedback-ID: c{}:t{}:campaign:maily\r\n", options.campaign_id, options.tenant.value());
+  mailing.messages_ = options.messages;
+  mailing.opt_out_ = !options.messages || options.opt_out;
+  if (options.messages) {
+    if (options.opt_out) fixed += fmt::format("List-ID: <messages.t{}.{}>\r\n", options.tenant.value(), mailing.from_.domain());
+    fixed += fmt::format("Feedback-ID: f{}:t{}:message:maily\r\n", options.campaign_id, options.tenant.value());
+  } else {
+    fixed += fmt::format("List-ID: <list-{}.t{}.{}>\r\n", options.list_id, options.tenant.value(), mailing.from_.domain());
+    fixed += fmt::format("Feedback-ID: c{}:t{}:campaign:maily\r\n", options.campaign_id, options.tenant.value());
+  }
   if (!options.trace.empty()) fixed += fmt::format("X-Maily-Trace: {}\r\n", options.trace);
-  fixed += "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nMIME-Version: 1.0\r\n";
+  if (mailing.opt_out_) fixed += "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n";
+  fixed += "MIME-Version: 1.0\r\n";
   return mailing;
 }
 
@@ -286,8 +294,9 @@ Result<Mailing::Preview> Mailing::MakePreview(const Recipient& to, const keyring
 }
 
 Mailing::Tokens Mailing::TokensOf(const Recipient& to, const keyring::TenantKeys& keys) const {
+  const uint64_t campaign_id = messages_ ? to.message_id : campaign_id_;
   const auto token = [&](schema::TrackingKind kind, uint32_t link) {
-    return schema::EncodeTrackingId({kind, tenant_, to.partition, campaign_id_, to.ordinal, link}, keys);
+    return schema::EncodeTrackingId({kind, tenant_, to.partition, campaign_id, to.ordinal, link}, keys);
   };
   Tokens tokens;
   if (!untracked_ && !to.untracked) {
@@ -298,7 +307,7 @@ Mailing::Tokens Mailing::TokensOf(const Recipient& to, const keyring::TenantKeys
   }
   tokens.unsubscribe = token(schema::TrackingKind::kUnsubscribe, 0);
   if (compiled_.names_preferences()) tokens.preferences = token(schema::TrackingKind::kPreferences, 0);
-  const std::string message_id = EncodeMessageId({tenant_, to.partition, campaign_id_, to.ordinal}, from_.domain(), keys);
+  const std::string message_id = EncodeMessageId({tenant_, to.partition, campaign_id, to.ordinal}, from_.domain(), keys);
   tokens.message_id = message_id.substr(1, message_id.find('@') - 1);
   return tokens;
 }
@@ -313,7 +322,12 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
   const std::string unsubscribe = fmt::format("{}/u/{}", base_url_, tokens.unsubscribe);
   const std::string preferences = tokens.preferences.empty() ? std::string() : fmt::format("{}/p/{}", base_url_, tokens.preferences);
   MAILY_TRY_VOID(compiled_.Render(
-      {.attributes = to.attributes, .email = to.address, .postal_address = postal_address_, .company = company_, .now = to.date},
+      {.attributes = to.attributes,
+       .email = to.address,
+       .postal_address = postal_address_,
+       .company = company_,
+       .variables = to.variables,
+       .now = to.date},
       {.links = links,
        .open_pixel = pixel,
        .unsubscribe = unsubscribe,
@@ -327,13 +341,16 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
   out.reserve(1500 + (rendered.html.size() + rendered.text.size()) * 11 / 10);
   out += "Date: " + FormatDate(to.date) + "\r\n";
   AppendMailbox("To", {.name = {}, .address = std::string(to.address)}, out);
-  AppendHeader("Subject", rendered.subject, out);
+  AppendHeader("Subject", to.subject_prefix.empty() ? rendered.subject : std::string(to.subject_prefix) + rendered.subject, out);
   out += fmt::format("Message-ID: <{}@{}>\r\n", tokens.message_id, from_.domain());
   out += fixed_headers_;
-  out += "List-Unsubscribe: <" + unsubscribe + ">";
-  if (!returns_.opt_out_host.empty())
-    out += fmt::format(",\r\n <mailto:u{}@{}?subject=unsubscribe>", tokens.unsubscribe, returns_.opt_out_host);
-  out += "\r\n";
+  out += to.headers;
+  if (opt_out_) {
+    out += "List-Unsubscribe: <" + unsubscribe + ">";
+    if (!returns_.opt_out_host.empty())
+      out += fmt::format(",\r\n <mailto:u{}@{}?subject=unsubscribe>", tokens.unsubscribe, returns_.opt_out_host);
+    out += "\r\n";
+  }
   // Read back as esp::Notice::message_id. Postmark takes values of 80 characters at most, so the domain is left out.
   if (returns_.provider == Returns::Provider::kSendGrid)
     out += fmt::format("X-SMTPAPI: {{\"unique_args\":{{\"maily\":\"{}\"}}}}\r\n", tokens.message_id);

@@ -65,6 +65,9 @@ class Mailing {
     std::string_view tracking_base_url;  // "https://t.example.com", without a slash at the end
     Returns returns = {};
     bool untracked = false;  // no mail of it has tracked links or a pixel
+    // Of messages, campaign_id being their form's id: no opt-out is offered in the headers, and nothing names a list.
+    bool messages = false;
+    bool opt_out = false;  // of messages: an opt-out is offered in the headers all the same
     // Images and attachments; text and html are set by Make from the source, and the domain from From.
     std::vector<mime::Item> images = {};
     std::vector<mime::Item> attachments = {};
@@ -86,6 +89,11 @@ class Mailing {
     std::span<const personalization::Value> attributes;  // in the order of attributes(); nil = no value
     Instant date;                                        // of the first attempt
     bool untracked = false;                              // this contact wants none
+    // Of messages alone:
+    uint64_t message_id = 0;
+    personalization::Value variables = {};
+    std::string_view headers = {};  // whole lines, each with its CRLF
+    std::string_view subject_prefix = {};
   };
   // Puts the whole message into `out`, or the head of one that has a tail; not dot-stuffed. kInvalid: not possible for this recipient, and
   // never will be.
@@ -120,6 +128,8 @@ class Mailing {
   std::optional<mime::Frame> frame_;  // none: the plan is plain
   TenantId tenant_;
   uint64_t campaign_id_ = 0;
+  bool messages_ = false;
+  bool opt_out_ = true;  // is offered in the headers
   std::string postal_address_;
   std::string company_;
   std::string base_url_;
@@ -131,6 +141,7 @@ class Mailing {
 // Building blocks, seen by tests.
 void AppendQuotedPrintable(std::string_view text, std::string& out);  // RFC 2045 §6.7; any line ends become CRLF; ends with CRLF
 void AppendHeader(std::string_view name, std::string_view value, std::string& out);  // RFC 2047 and folding where needed
-std::string FormatDate(Instant at);                                                  // RFC 5322 §3.3, UTC
+void AppendMailbox(std::string_view header, const Mailbox& mailbox, std::string& out);
+std::string FormatDate(Instant at);  // RFC 5322 §3.3, UTC
 
 }  // namespace maily::smtp

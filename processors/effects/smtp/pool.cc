@@ -101,16 +101,25 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     }
   }
 
+  // After so many urgent ones in a row, the first of the others comes to the head.
+  void Choose() {
+    if (urgent_run + 1 < kOrdinaryTurn || !queue.front().mail->urgent()) return;
+    const auto other = std::ranges::find_if(queue, [](const Waiting& waiting) { return !waiting.mail->urgent(); });
+    if (other != queue.end()) std::rotate(queue.begin(), other, other + 1);
+  }
+
   // Gives the first waiting mail to an idle line. False: it cannot begin now.
   bool Assign(const LinePtr& line) {
     for (;;) {
       DropLate();
       if (queue.empty()) return false;
+      Choose();
       if (queue.front().mail->Begin()) break;
       if (queue.front().mail->InTime()) return false;
     }
     Waiting& first = queue.front();
     line->mail = std::move(first.mail);
+    urgent_run = line->mail->urgent() ? urgent_run + 1 : 0;
     queue.pop_front();
     waiting_mails.Add(-1);
     line->session.Start({line->mail->mail_from(), line->mail->rcpt_to()}, line->mail->data(), line->mail->tail());
@@ -336,11 +345,12 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
     if (draining) return;
     std::deque<Waiting> late;
     const Duration wait_max = failures > 0 ? std::min(options.wait_max, options.wait_down_max) : options.wait_max;
-    while (!queue.empty() && now >= queue.front().since + wait_max) {
-      late.push_back(std::move(queue.front()));
-      queue.pop_front();
+    std::erase_if(queue, [&](Waiting& waiting) {
+      if (now < waiting.since + wait_max) return false;
+      late.push_back(std::move(waiting));
       waiting_mails.Add(-1);
-    }
+      return true;
+    });
     Verdict why = last_failure;
     if (why.text.empty()) why.text = "no connection to the relay was free";
     for (const Waiting& waiting : late) waiting.mail->Done(why);
@@ -360,7 +370,8 @@ struct Pool::Impl : std::enable_shared_from_this<Pool::Impl> {
   Executor& executor;
   Clock& clock;
 
-  std::deque<Waiting> queue;
+  std::deque<Waiting> queue;  // the urgent ones before the others, but for those that have begun
+  uint32_t urgent_run = 0;    // urgent mails since the last other one
   std::vector<LinePtr> lines;
   size_t dialing = 0;
   int failures = 0;  // in a row
@@ -398,7 +409,11 @@ Pool::~Pool() {
 }
 
 void Pool::Submit(std::unique_ptr<Mail> mail) {
-  impl_->queue.push_back({std::move(mail), impl_->clock.Steady(), false});
+  auto& queue = impl_->queue;
+  const auto place =
+      !mail->urgent() ? queue.end()
+                      : std::ranges::find_if(queue, [](const Impl::Waiting& waiting) { return !waiting.begun && !waiting.mail->urgent(); });
+  queue.insert(place, {std::move(mail), impl_->clock.Steady(), false});
   impl_->waiting_mails.Add(1);
   impl_->Pump();
 }

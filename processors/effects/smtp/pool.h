@@ -17,6 +17,8 @@
 
 namespace maily::smtp {
 
+inline constexpr uint32_t kOrdinaryTurn = 8;
+
 // One mail on its way. Called on the pool's executor.
 class Mail {
  public:
@@ -27,6 +29,8 @@ class Mail {
   virtual const std::string& data() const = 0;
   // What follows it, shared with other mails (Session::Start).
   virtual std::string_view tail() const { return {}; }
+  // It goes before those that wait already and are not, but for one in kOrdinaryTurn while there are any.
+  virtual bool urgent() const { return false; }
   // MAIL is about to be written, and once more when the final dot is: false = its time is over, nothing of it is written any more and
   // Done says kLate.
   virtual bool InTime() = 0;

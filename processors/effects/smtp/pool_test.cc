@@ -33,6 +33,8 @@ struct World {
 class TestMail : public Mail {
  public:
   TestMail(World& world, int number) : world_(world), to_(fmt::format("{}@b.example", number)) {}
+  TestMail(World& world, std::string to, bool urgent) : world_(world), urgent_(urgent), to_(std::move(to)) {}
+  bool urgent() const override { return urgent_; }
   const std::string& mail_from() const override { return from_; }
   const std::string& rcpt_to() const override { return to_; }
   const std::string& data() const override { return data_; }
@@ -50,6 +52,7 @@ class TestMail : public Mail {
 
  private:
   World& world_;
+  const bool urgent_ = false;
   const std::string from_ = "f@a.example";
   const std::string to_;
   const std::string data_ = "Subject: x\r\n\r\nhello\r\n";
@@ -78,6 +81,21 @@ TEST(Pool, KeepsConnectionsUpToItsLimitAndCarriesManyMails) {
   EXPECT_FALSE(world.pool->down());
   world.executor.Advance(Seconds(5));
   EXPECT_FALSE(world.executor.has_timers());
+}
+
+TEST(Pool, UrgentMailsGoFirstAndTheOthersHaveOneTurnInEight) {
+  World world;
+  world.Make({.connections = 1});
+  const auto submit = [&](const std::string& to, bool urgent) { world.pool->Submit(std::make_unique<TestMail>(world, to, urgent)); };
+  for (int n = 1; n <= 3; ++n) submit(fmt::format("o{}@b.example", n), false);
+  for (int n = 1; n <= 16; ++n) submit(fmt::format("u{}@b.example", n), true);
+  world.executor.Run();
+  std::vector<std::string> begun;
+  for (const std::string& line : world.log) {
+    if (line.starts_with("begin ")) begun.push_back(line.substr(6, line.find('@') - 6));
+  }
+  EXPECT_EQ(begun, (std::vector<std::string>{"u1", "u2", "u3", "u4", "u5", "u6", "u7", "o1", "u8", "u9", "u10", "u11", "u12", "u13", "u14",
+                                             "o2", "u15", "u16", "o3"}));
 }
 
 TEST(Pool, EndsAConnectionAfterItsMails) {

@@ -1,0 +1,235 @@
+// See decide.h.
+#include "processors/messages/decide.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+#include "maily/contacts/v1/state.pb.h"
+#include "maily/domains/v1/state.pb.h"
+#include "maily/messages/v1/state.pb.h"
+#include "maily/sends/v1/events.pb.h"
+#include "maily/sends/v1/state.pb.h"
+#include "maily/suppressions/v1/state.pb.h"
+#include "maily/templates/v1/state.pb.h"
+#include "maily/tenants/v1/state.pb.h"
+#include "processors/compliance/gate.h"
+#include "processors/compliance/rules.h"
+#include "processors/messages/evolve.h"
+#include "processors/messages/slices.h"
+#include "processors/personalization/mail_size.h"
+#include "schemas/keys.h"
+#include "schemas/message_id.h"
+#include "schemas/types.h"
+#include "streams/base/bytes.h"
+#include "streams/base/hash.h"
+#include "streams/state/key.h"
+
+namespace maily::messages {
+namespace {
+
+using journal::Outcome;
+
+const tenants::v1::Tenant& TenantOf(const task::Context& context) {
+  static const tenants::v1::Tenant kNew;
+  const auto* tenant = context.view<tenants::v1::Tenant>().Find(state::Key(context.tenant()));
+  return tenant == nullptr ? kNew : *tenant;
+}
+
+uint64_t TemplateIdOf(const task::Context& context, const v1::PrepareMessages& command) {
+  if (command.template_id() != 0) return command.template_id();
+  const auto* named = context.view<templates::v1::TemplateName>().Find(state::Key(context.tenant(), command.template_()));
+  return named == nullptr ? 0 : named->template_id();
+}
+
+// Null: there is none.
+const templates::v1::TemplateVersion* VersionOf(const templates::v1::Template* saved, uint32_t number) {
+  if (saved == nullptr || saved->versions().empty()) return nullptr;
+  if (number == 0) return &saved->versions(saved->versions_size() - 1);
+  for (const auto& version : saved->versions()) {
+    if (version.number() == number) return &version;
+  }
+  return nullptr;
+}
+
+// What makes it that form: a version never changes, so its number says all.
+std::string DigestOf(const v1::MessageForm& form) {
+  std::string bytes;
+  PutOrdered<uint64_t>(bytes, form.template_id());
+  PutOrdered<uint32_t>(bytes, form.template_version().number());
+  PutOrdered<uint8_t>(bytes, static_cast<uint8_t>((form.untracked() ? 1 : 0) + (form.marketing() ? 2 : 0)));
+  for (const std::string* text : {&form.from(), &form.postal_address(), &form.company()}) PutBytes(bytes, *text);
+  const Hash128 hash = Xxh3_128(bytes);
+  std::string digest;
+  PutOrdered<uint64_t>(digest, hash.high);
+  PutOrdered<uint64_t>(digest, hash.low);
+  return digest;
+}
+
+void RefuseFor(task::Context& context, const std::vector<compliance::Objection>& wrong) {
+  std::string all;
+  for (const compliance::Objection& one : wrong) all += (all.empty() ? "" : "; ") + one.sentence;
+  context.Refuse(Outcome::kInvalid, wrong.front().code, all);
+  for (const compliance::Objection& one : wrong) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
+}
+
+void AnswerForm(task::Context& context, uint64_t form_id, const v1::MessageForm& form) {
+  context.Answer("form_id", form_id);
+  context.Answer("template_id", form.template_id());
+  context.Answer("template_version", uint64_t{form.template_version().number()});
+}
+
+// What is wrong with it; null: nothing.
+const char* FaultOf(const v1::PostMessage& command) {
+  if (command.form_id() == 0) return "it names no form";
+  if (command.contact_key().size() != schema::kContactKeyBytes || command.address().empty()) return "it has no address";
+  if (command.content().size() > kContentBytesMax) return "its variables and headers are too large";
+  if (Seconds(command.expires_after_s()) > kExpiresAfterMax) return "it expires later than 48 hours from now";
+  return nullptr;
+}
+
+// The id, or 0: it was refused.
+uint64_t Accept(task::Context& context, const v1::PostMessage& command) {
+  if (const char* wrong = FaultOf(command)) {
+    context.Refuse(Outcome::kInvalid, "invalid_message", wrong);
+    return 0;
+  }
+  const auto* run = context.view<v1::MessageRun>().Find(state::Key(context.tenant()));
+  const uint64_t number = run == nullptr ? 1 : run->last_number() + 1;
+  if (number > schema::kMessageNumberMax) {
+    context.Refuse(Outcome::kInvalid, "too_many_messages", "there are no numbers left for messages");
+    return 0;
+  }
+  const auto* ref = context.view<contacts::v1::ContactRef>().Find(state::Key(context.tenant(), command.contact_key()));
+  const Duration lasts = command.expires_after_s() == 0 ? kExpiresAfterMax : Seconds(command.expires_after_s());
+  v1::MessageAccepted accepted;
+  accepted.set_message_id(schema::PackMessageId({context.partition(), number}));
+  accepted.set_ordinal(ref == nullptr ? 0 : ref->ordinal());
+  accepted.set_form_id(command.form_id());
+  accepted.set_template_id(command.template_id());
+  accepted.set_template_version(command.template_version());
+  accepted.set_contact_key(command.contact_key());
+  accepted.set_address(command.address());
+  accepted.set_domain_key(command.domain_key());
+  accepted.set_content(command.content());
+  accepted.set_expires_at_us((context.now() + lasts).us);
+  accepted.set_retry_unknown(command.retry_unknown());
+  accepted.set_test(command.test());
+  accepted.set_source(command.source());
+  if (context.command() != nullptr && !context.command()->trace.IsZero()) {
+    const TraceId& trace = context.command()->trace;
+    accepted.set_trace(trace.view().data(), trace.view().size());
+  }
+  context.Emit(accepted);
+  return accepted.message_id();
+}
+
+}  // namespace
+
+// ---- In the tenant's home ----
+
+void Decide(task::Context& context, const v1::PrepareMessages& command) {
+  const tenants::v1::Tenant& tenant = TenantOf(context);
+  const uint64_t template_id = TemplateIdOf(context, command);
+  const auto* saved = context.view<templates::v1::Template>().Find(state::Key(context.tenant(), template_id));
+  const templates::v1::TemplateVersion* version = VersionOf(saved, command.version());
+  if (saved != nullptr && version == nullptr) {
+    context.Refuse(Outcome::kInvalid, "template_version_not_found",
+                   fmt::format("version {} of template {} is not there; the last 16 are kept", command.version(), template_id));
+    return context.Answer("/version#template_version_not_found", "there is no such version");
+  }
+  campaigns::v1::CampaignSpec spec;
+  spec.set_template_id(template_id);
+  spec.set_from(!command.from().empty() || tenant.senders().empty() ? command.from() : tenant.senders(0));
+  const std::vector<compliance::Objection> wrong =
+      compliance::MessageObjections({.spec = spec,
+                                     .tenant = tenant,
+                                     .version = version,
+                                     .domain = compliance::DomainOf(context.view<domains::v1::Domain>(), context.tenant(), spec.from()),
+                                     .live = command.live()},
+                                    command.marketing());
+  if (!wrong.empty()) return RefuseFor(context, wrong);
+  const uint64_t mail_bytes = personalization::MailBytes(*version);
+  if (command.mail_bytes_max() != 0 && mail_bytes > command.mail_bytes_max()) {
+    return context.Refuse(Outcome::kInvalid, "mail_too_large",
+                          fmt::format("each mail would have {} bytes, more than {} (mail_kb_max)", mail_bytes, command.mail_bytes_max()));
+  }
+  v1::MessageFormMade made;
+  v1::MessageForm& form = *made.mutable_form();
+  form.set_template_id(template_id);
+  *form.mutable_template_version() = *version;
+  form.set_from(spec.from());
+  form.set_postal_address(tenant.postal_address());
+  form.set_company(tenant.company());
+  form.set_untracked(tenant.tracking() == tenants::v1::TRACKING_OFF);
+  form.set_marketing(command.marketing());
+  made.set_digest(DigestOf(form));
+  if (const auto* known = context.view<v1::MessageFormRef>().Find(state::Key(context.tenant(), made.digest()))) {
+    AnswerForm(context, known->form_id(), form);
+    return context.Unchanged();
+  }
+  const auto* counter = context.view<v1::MessageFormCounter>().Find(state::Key(context.tenant()));
+  made.set_form_id(counter == nullptr ? 1 : counter->last_form_id() + 1);
+  if (made.form_id() > kFormsMax) {
+    return context.Refuse(
+        Outcome::kInvalid, "too_many_forms",
+        fmt::format("a tenant has at most {} different combinations of template version and sender for messages", kFormsMax));
+  }
+  if (made.ByteSizeLong() > kFormBytesMax) {
+    return context.Refuse(Outcome::kInvalid, "form_too_large",
+                          fmt::format("with its template it has {} bytes, more than {}", made.ByteSizeLong(), kFormBytesMax));
+  }
+  context.Emit(made);
+  AnswerForm(context, made.form_id(), form);
+}
+
+// ---- In each partition ----
+
+void Decide(task::Context& context, const v1::MessageFormMade& made) {
+  if (context.view<v1::HeldForm>().Find(state::Key(context.tenant(), made.form_id())) != nullptr) return context.Unchanged();
+  v1::MessageFormHeld held;
+  held.set_form_id(made.form_id());
+  *held.mutable_form() = made.form();
+  context.Emit(held);
+}
+
+void Decide(task::Context& context, const v1::PostMessage& command) {
+  const uint64_t message_id = Accept(context, command);
+  if (message_id == 0) return;
+  const std::string held_up = SkipIfSuppressed(context, message_id);
+  context.Answer("message_id", std::to_string(message_id));
+  context.Answer("status", held_up.empty() ? "queued" : "skipped");
+  if (!held_up.empty()) context.Answer("reason", held_up);
+}
+
+void React(task::Context& context, const v1::MessageWanted& wanted) {
+  const uint64_t message_id = Accept(context, wanted.message());
+  if (message_id != 0) SkipIfSuppressed(context, message_id);
+}
+
+void React(task::Context& context, const v1::MessageWithdrawn& withdrawn) {
+  const auto* message = context.view<v1::Message>().Find(state::Key(context.tenant(), withdrawn.message_id()));
+  if (message == nullptr || (message->status() != sends::v1::PENDING && message->status() != sends::v1::WAITING)) return;
+  sends::v1::SendSkipped skipped;
+  skipped.set_campaign_id(withdrawn.message_id());
+  skipped.set_ordinal(message->ordinal());
+  skipped.set_reason(campaigns::v1::CANCELLED);
+  skipped.set_detail(withdrawn.why());
+  context.Emit(skipped);
+}
+
+void Expire(task::Context& context, std::string_view subject) {
+  const auto message_id = Cursor(subject).Ordered<uint64_t>();
+  const auto* message = context.view<v1::Message>().Find(state::Key(context.tenant(), message_id));
+  // An attempt that is open comes to its end first, and is not put off any more then.
+  if (message == nullptr || (message->status() != sends::v1::PENDING && message->status() != sends::v1::WAITING)) return;
+  const auto* open = context.view<sends::v1::OpenAttempt>().Find(state::Key(context.tenant(), message_id, message->ordinal()));
+  sends::v1::SendExpired expired;
+  expired.set_campaign_id(message_id);
+  expired.set_ordinal(message->ordinal());
+  if (open != nullptr) expired.set_last_reply(open->last_reply());
+  context.Emit(expired);
+}
+
+}  // namespace maily::messages
