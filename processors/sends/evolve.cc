@@ -257,6 +257,7 @@ void Evolve(task::Fold& fold, const v1::SendSkipped& event) {
     run.AddWork();  // a timer wakes nobody by itself, and this may have been the last one
   }
   run.Plus(&CampaignCounts::set_skipped, &CampaignCounts::skipped);
+  if (event.reason() == campaigns::v1::RENDER_ERROR) run.Plus(&CampaignCounts::set_render_errors, &CampaignCounts::render_errors);
 }
 
 void Evolve(task::Fold& fold, const v1::AttemptDelivered& event) {
