@@ -51,7 +51,8 @@ personalization::Source NameSource(const v1::CampaignSpec& spec) {
   return {.subject = {}, .html = {}, .text = {}, .preheader = {}, .from_name = spec.from_name(), .partials = {}};
 }
 
-// What the partitions need of the version: without what its HTML was compiled from, and with the attributes that the name in From is made of.
+// What the partitions need of the version: without what its HTML was compiled from, and with the attributes that the name in From is made
+// of.
 templates::v1::TemplateVersion Carried(const templates::v1::TemplateVersion& version, const v1::CampaignSpec& spec) {
   templates::v1::TemplateVersion carried = version;
   carried.clear_mjml();

@@ -25,8 +25,8 @@ struct PartialTexts {
 // Null: there is none of that name.
 using FindPartial = std::function<std::optional<PartialTexts>(std::string_view name)>;
 
-// Those that the parts take in, and that these do, each once, in order of first appearance; what does not exist is left out, since compiling
-// finds it. Violations: a name that is computed, a circle, too deep, too many; codes "computed_partial", "circular_partial",
+// Those that the parts take in, and that these do, each once, in order of first appearance; what does not exist is left out, since
+// compiling finds it. Violations: a name that is computed, a circle, too deep, too many; codes "computed_partial", "circular_partial",
 // "too_many_partials". A part that does not parse has none.
 std::vector<std::string> PartialsOf(const Source& source, const FindPartial& find, std::vector<Violation>& violations);
 // The same of a partial itself, so that `name` in what it takes in is a circle.

@@ -156,11 +156,15 @@ Result<void> Compiled::RenderPart(Part part, const Piece& piece, const Values& v
   liquid::Limits limits;
   limits.output_bytes = bytes_max;
   if (piece.preheader_at_begin) out += scratch.hidden;
-  const auto problem = scratch.renderer.Render(
-      *piece.compiled,
-      {.values = scratch.names, .others = {}, .splices = scratch.splices, .now_us = values.now.us, .form = FormOf(part), .limits = limits,
-       .blank = values.blank},
-      out);
+  const auto problem = scratch.renderer.Render(*piece.compiled,
+                                               {.values = scratch.names,
+                                                .others = {},
+                                                .splices = scratch.splices,
+                                                .now_us = values.now.us,
+                                                .form = FormOf(part),
+                                                .limits = limits,
+                                                .blank = values.blank},
+                                               out);
   if (problem) {
     return Fail(Code::kInvalid, "{}{}{}:{}:{}: {}", PartName(part), problem->partial.empty() ? "" : "/", problem->partial, problem->line,
                 problem->column, problem->message);

@@ -32,7 +32,7 @@ struct Values {
   std::string_view email = {};
   std::string_view postal_address = {};
   std::string_view company = {};
-  Instant now = {};  // what "now" is in dates: of the first attempt, so that every attempt makes the same bytes
+  Instant now = {};                          // what "now" is in dates: of the first attempt, so that every attempt makes the same bytes
   const liquid::BlankSeen* blank = nullptr;  // told of what is written and blank (liquid/template.h)
 };
 

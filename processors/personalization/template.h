@@ -46,9 +46,9 @@ struct Violation {
   std::string
       code;  // "syntax", "unknown_name", "unknown_attribute", "missing_unsubscribe_url", "missing_postal_address", "empty", "too_large"
   Part part = Part::kHtml;
-  uint32_t line = 0;    // from 1; 0 = the part as a whole
-  uint32_t column = 0;  // from 1, in characters
-  std::string message;  // a sentence
+  uint32_t line = 0;         // from 1; 0 = the part as a whole
+  uint32_t column = 0;       // from 1, in characters
+  std::string message;       // a sentence
   std::string partial = {};  // where line and column count; empty = in the part itself
 
   std::string Place() const;     // "html:3:14"; "html/footer:3:14" in a partial; "html" of the part as a whole

@@ -215,6 +215,7 @@ void Evolve(task::Fold& fold, const campaigns::v1::CampaignProgressed& event) {
   reported.set_hard_bounced(n.hard_bounced());
   reported.set_complaints(n.complaints());
   reported.set_policy(run->policy());
+  reported.set_render_errors(n.render_errors());
   if (reported.ByteSizeLong() > 0) *run->mutable_reported() = reported;
   if (event.settled()) {
     fold.RemoveWork(kSend, SendSubject(event.campaign_id()));

@@ -263,13 +263,13 @@ bool CheckVariants(task::Context& context, const tenants::v1::Tenant& tenant, co
     for (int k = 0; k < i; ++k) {
       if (content.variants(k).locale() == variant.locale()) say("/locale", fmt::format("{} has a variant already", variant.locale()));
     }
-    if (variant.html().empty() != content.html().empty())
-      say("/html", "a variant has an HTML part exactly if the template itself has one");
+    if (variant.html().empty() != content.html().empty()) say("/html", "a variant has an HTML part exactly if the template itself has one");
   }
   if (content.variants_size() > kVariantsMax)
     wrong.emplace_back("/variants", fmt::format("a template has at most {} variants", kVariantsMax));
   if (content.variants_size() > 0 && LocaleAttributes(tenant).empty()) {
-    wrong.emplace_back("/variants", "nothing says who reads which: register the attribute locale or language, of type text and not personal");
+    wrong.emplace_back("/variants",
+                       "nothing says who reads which: register the attribute locale or language, of type text and not personal");
   }
   if (wrong.empty()) return true;
   std::string all;
@@ -483,7 +483,8 @@ void Decide(task::Context& context, const v1::PutPartial& command) {
     // What it is given is known where it is taken in: here, only what can be no Liquid at all is wrong.
     personalization::Parsed parsed = personalization::Parse({{}, put.html(), put.text(), {}, {}, partials});
     for (Violation& violation : parsed.violations) {
-      if (violation.code == "syntax" && (violation.partial.empty() || violation.partial == put.name())) wrong.push_back(std::move(violation));
+      if (violation.code == "syntax" && (violation.partial.empty() || violation.partial == put.name()))
+        wrong.push_back(std::move(violation));
     }
   }
   if (!wrong.empty()) {

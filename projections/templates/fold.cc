@@ -1,6 +1,10 @@
 // Folds events of templates.
 #include "projections/templates/fold.h"
 
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
 #include "maily/templates/v1/events.pb.h"
 #include "projections/templates/sql.h"
 #include "schemas/types.h"
@@ -9,6 +13,12 @@ namespace maily::projections {
 namespace {
 
 using Json = nlohmann::json;
+
+std::string Hex(std::string_view bytes) {
+  std::string hex;
+  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
+  return hex;
+}
 
 Json PartialsOf(const maily::templates::v1::TemplateVersion& version) {
   Json all = Json::array();

@@ -41,6 +41,10 @@ WHERE tenant = :tenant AND name > :after AND (archived = 0 OR :archived = 1) ORD
 -- name: partial
 SELECT name, version, html, text, text_made, archived, changed_at_us FROM partials WHERE tenant = :tenant AND name = :name;
 
+-- All that can be taken in.
+-- name: partial_sources
+SELECT name, html, text FROM partials WHERE tenant = :tenant AND archived = 0 ORDER BY name LIMIT :limit;
+
 -- fold: put_partial
 INSERT INTO partials (tenant, name, version, html, text, text_made, archived, changed_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7)
 ON CONFLICT (tenant, name) DO UPDATE SET version = ?3, html = ?4, text = ?5, text_made = ?6, archived = 0, changed_at_us = ?7;

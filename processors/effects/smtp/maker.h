@@ -51,7 +51,7 @@ class Maker {
 
  private:
   struct Compiled {
-    std::shared_ptr<const Mailing> mailing;  // null: see `error`
+    std::shared_ptr<const Mailing> mailing;                                             // null: see `error`
     std::vector<std::pair<std::string, std::shared_ptr<const Mailing>>> variants = {};  // by locale
     std::string error = {};
     // The one in the contact's language.

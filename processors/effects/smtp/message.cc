@@ -334,7 +334,12 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
   const std::string honeypot = tokens.honeypot.empty() ? std::string() : fmt::format("{}/c/{}", base_url_, tokens.honeypot);
   const std::string unsubscribe = fmt::format("{}/u/{}", base_url_, tokens.unsubscribe);
   MAILY_TRY_VOID(compiled_.Render(
-      {.attributes = to.attributes, .email = to.address, .postal_address = postal_address_, .company = company_, .now = to.date},
+      {.attributes = to.attributes,
+       .email = to.address,
+       .postal_address = postal_address_,
+       .company = company_,
+       .now = to.date,
+       .blank = to.blank},
       {.links = links, .open_pixel = pixel, .unsubscribe = unsubscribe, .honeypot = honeypot, .untracked = untracked}, rendered));
   if (rendered.html.empty() && rendered.text.empty()) return Fail(Code::kInvalid, "the mail is empty for this recipient");
 

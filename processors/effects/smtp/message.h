@@ -30,8 +30,8 @@ struct Mailbox {
   std::string address;
   std::string_view domain() const { return std::string_view(address).substr(address.rfind('@') + 1); }
 };
-// What stands before the address: UTF-8 without control characters, at most kBytesMax. Only so a value gets into a mailbox, so none can begin
-// a header.
+// What stands before the address: UTF-8 without control characters, at most kBytesMax. Only so a value gets into a mailbox, so none can
+// begin a header.
 class DisplayName {
  public:
   static constexpr size_t kBytesMax = 200;
@@ -69,7 +69,7 @@ class Mailing {
     uint64_t list_id = 0;
     std::string_view trace = {};  // of the launch, 32 hexadecimal digits; empty = not said
     std::string_view from;
-    std::string_view reply_to = {};  // empty = none
+    std::string_view reply_to = {};   // empty = none
     std::string_view from_name = {};  // Liquid: the name in From; empty = that of `from`, as where it fails or is blank
     personalization::Source source = {};
     std::span<const std::string> links = {};  // the template version's
@@ -99,6 +99,7 @@ class Mailing {
     std::span<const personalization::Value> attributes;  // in the order of attributes(); nil = no value
     Instant date;                                        // of the first attempt
     bool untracked = false;                              // this contact wants none
+    const liquid::BlankSeen* blank = nullptr;            // told of what is written and blank
   };
   // Puts the whole message into `out`, or the head of one that has a tail; not dot-stuffed. kInvalid: not possible for this recipient, and
   // never will be.

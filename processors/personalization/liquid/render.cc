@@ -813,7 +813,8 @@ std::optional<Problem> Renderer::Render(const Template& compiled, std::span<cons
     values_.push_back(value == nullptr ? Value() : *value);
   }
   return Render(compiled,
-                Input{.values = values_, .others = data, .splices = {}, .now_us = now_us, .form = form, .limits = {}, .blank = nullptr}, out);
+                Input{.values = values_, .others = data, .splices = {}, .now_us = now_us, .form = form, .limits = {}, .blank = nullptr},
+                out);
 }
 
 }  // namespace maily::liquid
