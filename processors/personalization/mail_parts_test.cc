@@ -8,6 +8,7 @@
 #include "processors/personalization/partials.h"
 #include "processors/personalization/preheader.h"
 #include "processors/personalization/render.h"
+#include "processors/personalization/script_links.h"
 
 namespace maily::personalization {
 namespace {
@@ -50,7 +51,7 @@ TEST(Preheader, StandsBeforeAllThatShowsWhereThereIsNoBody) {
                   .starts_with("<!DOCTYPE html>\n<html lang=\"de\">" + std::string(kHidden)));
   EXPECT_TRUE(HtmlWith("{% if true %}<body>{% endif %}Hi", "pre").starts_with(std::string(kHidden) + "pre"));
   EXPECT_EQ(HtmlWith("<p>Hi</p>", "  {{ contact.x | remove: 'x' }} \n"), "<p>Hi</p>");
-  EXPECT_EQ(PreheaderPlace("<BODY"), 0U);
+  EXPECT_EQ(PreheaderPlace("<BODY"), 5U);
 }
 
 TEST(FromName, IsFilledInAndWithoutControlCharactersAndFallsBackWhereItFails) {
@@ -123,6 +124,23 @@ TEST(Blanks, WhatIsWrittenAndBlankIsToldAndWhatIsNotWrittenIsNot) {
   seen.clear();
   ASSERT_TRUE(Fill({.subject = "s", .html = "", .text = text}, "full", &watch).has_value());
   EXPECT_TRUE(seen.empty());
+}
+
+TEST(ScriptLinks, AreRefusedHoweverTheyAreSpelled) {
+  const auto lint = [](std::string_view html) {
+    std::vector<std::string> places;
+    for (const Violation& violation : ScriptLinks(html)) places.push_back(violation.Place());
+    return places;
+  };
+  EXPECT_EQ(lint("<p>ü <a href=\"javascript:alert(1)\">x</a>\n<img src=' Java\tScript:x'><form action=vbscript:x>"),
+            (std::vector<std::string>{"html:1:6", "html:2:1", "html:2:25"}));
+  EXPECT_EQ(lint("<a href='&#106;avascript&#58;x'><a href='data:text/html,x'><script src=x></script>"),
+            (std::vector<std::string>{"html:1:1", "html:1:33", "html:1:61"}));
+  EXPECT_TRUE(lint("<a href='https://x.example/javascript:'>javascript:x</a><!-- <script> --><script type='application/ld+json'>{}</script><img src='data:image/png;base64,x'>").empty());
+  const auto violations =
+      Lint({"s", "<a href=javascript:x>{{ unsubscribe_url }}{{ postal_address }}", ""}, [](std::string_view) { return true; });
+  ASSERT_EQ(violations.size(), 1U);
+  EXPECT_EQ(violations[0].code, "script_link");
 }
 
 TEST(Locales, AreWrittenInOneWayAndFallBackPartByPart) {

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "processors/personalization/liquid/template.h"
+#include "processors/personalization/script_links.h"
 
 namespace maily::personalization {
 namespace {
@@ -171,7 +172,9 @@ Parsed Parse(const Source& source) {
       return parsed;
     }
   }
-  const auto read = [&](Part part, std::string_view text) { return PartReader(part, text, source.partials, parsed, shared).Run(); };
+  const auto read = [&](Part part, std::string_view text) {
+    return text.empty() ? std::pair(false, false) : PartReader(part, text, source.partials, parsed, shared).Run();
+  };
   read(Part::kSubject, source.subject);
   std::tie(parsed.html_has_unsubscribe_url, parsed.html_has_postal_address) = read(Part::kHtml, source.html);
   std::tie(parsed.text_has_unsubscribe_url, parsed.text_has_postal_address) = read(Part::kText, source.text);
@@ -204,6 +207,7 @@ std::vector<Violation> LintNames(const Source& source, const std::function<bool(
 std::vector<Violation> Lint(const Source& source, const std::function<bool(std::string_view attribute)>& is_registered) {
   Parsed parsed = Parse(source);
   std::vector<Violation> violations = NamesOf(parsed, is_registered);
+  for (Violation& violation : ScriptLinks(source.html)) violations.push_back(std::move(violation));
   if (IsBlank(source.subject)) violations.push_back({"empty", Part::kSubject, 0, 0, "The subject is empty."});
   if (IsBlank(source.html) && IsBlank(source.text))
     violations.push_back({"empty", Part::kHtml, 0, 0, "The mail has neither HTML nor text."});

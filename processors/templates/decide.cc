@@ -16,6 +16,7 @@
 #include "processors/personalization/locales.h"
 #include "processors/personalization/mail_size.h"
 #include "processors/personalization/partials.h"
+#include "processors/personalization/script_links.h"
 #include "processors/personalization/template.h"
 #include "schemas/asset_store.h"
 #include "schemas/media.h"
@@ -481,6 +482,7 @@ void Decide(task::Context& context, const v1::PutPartial& command) {
   }
   if (wrong.empty()) {
     // What it is given is known where it is taken in: here, only what can be no Liquid at all is wrong.
+    wrong = personalization::ScriptLinks(put.html());
     personalization::Parsed parsed = personalization::Parse({{}, put.html(), put.text(), {}, {}, partials});
     for (Violation& violation : parsed.violations) {
       if (violation.code == "syntax" && (violation.partial.empty() || violation.partial == put.name()))
