@@ -43,6 +43,32 @@ struct TemplateWarning {
   std::string code;
   std::string place;
   std::string message;
+  std::string fix = {};
+};
+// What is looked at before it is saved: a template without its name, or a mail of another kind.
+struct TemplateDraft {
+  std::string subject;
+  std::string preheader;
+  std::string html;
+  std::string text;
+  std::string from_name;
+  std::vector<std::string> attributes;  // that are registered
+  struct Partial {
+    std::string name;
+    std::string html;
+    std::string text;
+  };
+  std::vector<Partial> partials;  // that can be taken in
+};
+struct TemplateFinding {
+  bool is_error = false;  // it cannot be saved so
+  TemplateWarning what;
+};
+// What the compiler of MJML made.
+struct MjmlAnswer {
+  std::string html;                       // good if there are no problems
+  std::string compiler;                   // "mjml 4.15.3"
+  std::vector<TemplateWarning> problems;  // places are lines of the source, "mjml:3"
 };
 
 // Which send a mail is of, read from its Message-ID.
@@ -80,6 +106,19 @@ struct PreviewSource {
     std::string file_name;
   };
   std::vector<Asset> assets;
+  std::string preheader = {};
+  std::string from_name = {};
+  std::vector<TemplateDraft::Partial> partials = {};
+  struct Variant {
+    std::string locale;
+    std::string subject;
+    std::string preheader;
+    std::string html;
+    std::string text;
+  };
+  std::vector<Variant> variants = {};
+  std::string locale = {};  // instead of the contact's own; empty: that
+  bool sample = false;      // of many: what is enclosed is left out, and what is blank is told
   std::string postal_address;
   std::string company;
   std::string address;
@@ -90,7 +129,10 @@ struct Preview {
   std::string subject;
   std::string html;
   std::string text;
-  std::string message;  // the whole, as it is sent
+  std::string message;                                    // the whole, as it is sent
+  std::string from_name = {};                             // of its own; empty: the campaign's
+  std::string locale = {};                                // of the variant; empty: the template itself
+  std::vector<std::pair<std::string, bool>> blanks = {};  // of a sample: names that are blank, and whether something stands in their place
 };
 
 // A key to sign mails with, as it was made (dkim::PrivateKey).
@@ -136,6 +178,10 @@ struct Dependencies {
   std::function<Result<Preview>(const PreviewSource& source)> make_preview;
   // Of a part in HTML, as saved or as it goes out. Null: nobody is warned.
   std::function<std::vector<TemplateWarning>(std::string_view html)> warnings_of = {};
+  // All that would keep it from being saved, and all warnings.
+  std::function<std::vector<TemplateFinding>(const TemplateDraft& draft)> lint_template = {};
+  // Null: this process compiles no MJML. kRetry: the compiler did not answer. On `bulk`.
+  std::function<Result<MjmlAnswer>(std::string_view mjml)> compile_mjml = {};
   AssetSettings assets = {};
   // A domain's keys of a generation (1, 2, …), one of each of these algorithms. On an executor of `blocking`.
   std::function<Result<std::vector<SigningKeyPair>>(uint32_t generation, const std::vector<std::string>& algorithms)> make_signing_keys;

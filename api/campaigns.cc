@@ -106,6 +106,7 @@ void CreateCampaign(Call call) {
   if (const auto name = body.Text("name", kNameBytesMax, kRequired)) spec.set_name(*name);
   if (const auto id = body.Integer("template_id", 1, INT64_MAX, kRequired)) spec.set_template_id(static_cast<uint64_t>(*id));
   if (const auto from = body.Text("from", kEmailBytesMax, kRequired)) spec.set_from(*from);
+  if (const auto name = body.Text("from_name", kEmailBytesMax)) spec.set_from_name(*name);
   if (const auto reply_to = body.Text("reply_to", kEmailBytesMax)) spec.set_reply_to(*reply_to);
   if (const auto id = body.Integer("list_id", 0, INT64_MAX)) spec.set_list_id(static_cast<uint64_t>(*id));
   if (const auto tracking = ReadTracking(body)) spec.set_untracked(!*tracking);

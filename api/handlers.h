@@ -123,6 +123,12 @@ void RemoveSuppression(Call call);
 // What its author may want to know of a part in HTML.
 Json WarningsJson(const Call& call, std::string_view html);
 void SaveTemplate(Call call);
+void LintTemplate(Call call);
+void SampleTemplate(Call call);  // preview.cc
+void PutPartial(Call call);      // partials.cc
+void ListPartials(Call call);
+void ShowPartial(Call call);
+void ArchivePartial(Call call);
 void AddAsset(Call call);
 void ListAssets(Call call);
 void ShowAsset(Call call);

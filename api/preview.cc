@@ -1,4 +1,7 @@
 // The mail of a campaign as one contact gets it.
+#include <map>
+#include <set>
+
 #include "api/handlers.h"
 #include "api/read.h"
 #include "maily/tenants/v1/state.pb.h"
@@ -6,6 +9,10 @@
 
 namespace maily::api {
 namespace {
+
+constexpr int64_t kSampleMax = 1000;
+constexpr size_t kSamplesShown = 5;
+constexpr size_t kErrorsShown = 50;
 
 // What a personal attribute is: sealed, all values are text.
 std::string TextOf(const Json& value) {
@@ -19,30 +26,42 @@ std::string Text(const Rows& rows, std::string_view column) { return rows.at(0, 
 uint64_t Id(const Rows& rows, std::string_view column) { return static_cast<uint64_t>(rows.at(0, column).integer); }
 
 // Attributes are spelled as JSON, so that their kinds are kept.
-Result<void> AddContact(Call& call, std::string_view query, const Parameter& who, PreviewSource& source) {
-  MAILY_TRY(const Rows contact, QueryOwn(call, query, {who}));
-  if (contact.empty()) return Missing("contact");
-  source.contact_id = Id(contact, "contact_id");
-  source.address = Text(contact, "address");
+void TakeContact(const Rows& rows, size_t row, PreviewSource& source) {
+  source.contact_id = static_cast<uint64_t>(rows.at(row, "contact_id").integer);
+  source.address = rows.at(row, "address").bytes;
+  source.attributes.clear();
   for (const char* column : {"attributes", "personal_attributes"}) {
-    const Json part = Json::parse(Text(contact, column), nullptr, false);
+    const Json part = Json::parse(rows.at(row, column).bytes, nullptr, false);
     if (!part.is_object()) continue;
     for (const auto& [name, value] : part.items())
       source.attributes[name] = (std::string_view(column) == "attributes" ? value : Json(TextOf(value))).dump();
   }
+}
+
+Result<void> AddContact(Call& call, std::string_view query, const Parameter& who, PreviewSource& source) {
+  MAILY_TRY(const Rows contact, QueryOwn(call, query, {who}));
+  if (contact.empty()) return Missing("contact");
+  TakeContact(contact, 0, source);
   return Ok();
 }
 
-// The version that was launched, or the latest.
-Result<int64_t> AddTemplate(Call& call, const Rows& campaign, PreviewSource& source) {
-  const Parameter which{"template_id", campaign.at(0, "template_id")};
-  const Value& launched = campaign.at(0, "template_version");
+// That version, or the latest if it is null.
+Result<int64_t> AddTemplate(Call& call, const Value& template_id, const Value& launched, PreviewSource& source) {
+  const Parameter which{"template_id", template_id};
   MAILY_TRY(const Rows version, launched.type == sql::Type::kNull ? QueryOwn(call, "template", {which})
                                                                   : QueryOwn(call, "template_version", {which, {"version", launched}}));
   if (version.empty()) return Missing("template");
   source.subject = Text(version, "subject");
   source.html = Text(version, "html");
   source.text = Text(version, "text");
+  source.preheader = Text(version, "preheader");
+  const auto member = [](const Json& of, const char* name) { return of.value(name, std::string()); };
+  for (const Json& partial : Json::parse(Text(version, "partials"), nullptr, false))
+    source.partials.push_back({member(partial, "name"), member(partial, "html"), member(partial, "text")});
+  for (const Json& variant : Json::parse(Text(version, "variants"), nullptr, false)) {
+    source.variants.push_back({member(variant, "locale"), member(variant, "subject"), member(variant, "preheader"), member(variant, "html"),
+                               member(variant, "text")});
+  }
   MAILY_TRY(const Rows links, QueryOwn(call, "template_links", {which, {"version", version.at(0, "version")}}));
   for (size_t row = 0; row < links.size(); ++row) source.links.push_back(links.at(row, "target").bytes);
   MAILY_TRY(const Rows assets, QueryOwn(call, "template_assets", {which, {"version", version.at(0, "version")}}));
@@ -72,10 +91,12 @@ Result<Json> PreviewJson(Call& call, uint64_t campaign_id, std::string_view quer
   source.campaign_id = campaign_id;
   source.list_id = Id(campaign, "list_id");
   source.from = Text(campaign, "from_address");
+  source.from_name = Text(campaign, "from_name");
   source.reply_to = Text(campaign, "reply_to");
+  source.locale = call.request.Query("locale").value_or("");
   source.untracked = campaign.at(0, "untracked").integer != 0;
   MAILY_TRY_VOID(AddContact(call, query, who, source));
-  MAILY_TRY(const int64_t version, AddTemplate(call, campaign, source));
+  MAILY_TRY(const int64_t version, AddTemplate(call, campaign.at(0, "template_id"), campaign.at(0, "template_version"), source));
   MAILY_TRY_VOID(AddSettings(call, campaign, source));
   const auto wanted = source.attributes.find(std::string(schema::kTrackingAttribute));
   source.untracked =
@@ -85,6 +106,8 @@ Result<Json> PreviewJson(Call& call, uint64_t campaign_id, std::string_view quer
               {"contact_id", std::to_string(source.contact_id)},
               {"template_version", version},
               {"from", source.from},
+              {"from_name", preview.from_name},
+              {"locale", preview.locale},
               {"to", source.address},
               {"subject", preview.subject},
               {"tracking", source.untracked ? "off" : "on"},
@@ -94,7 +117,86 @@ Result<Json> PreviewJson(Call& call, uint64_t campaign_id, std::string_view quer
               {"warnings", WarningsJson(call, preview.html)}};
 }
 
+// Contacts that something happens to: how many, and the first few.
+struct Met {
+  uint64_t contacts = 0;
+  std::vector<std::string> first;
+  void Add(uint64_t contact_id) {
+    ++contacts;
+    if (first.size() < kSamplesShown) first.push_back(std::to_string(contact_id));
+  }
+  Json ToJson() const { return {{"contacts", contacts}, {"contact_ids", first}}; }
+};
+
+Result<Json> SampleJson(Call& call, uint64_t template_id, int64_t version, int64_t most) {
+  PreviewSource source;
+  source.tenant = call.caller.tenant;
+  source.from = "preview@maily.invalid";
+  source.locale = call.request.Query("locale").value_or("");
+  source.untracked = true;
+  source.sample = true;
+  MAILY_TRY(const int64_t shown, AddTemplate(call, Number(template_id), version == 0 ? Value::Null() : Value::Integer(version), source));
+  MAILY_TRY(const Rows settings, QueryOwn(call, "settings"));
+  if (!settings.empty()) {
+    source.postal_address = Text(settings, "postal_address");
+    source.company = Text(settings, "company");
+  }
+  MAILY_TRY(const Rows contacts, QueryOwn(call, "contacts", {{"after", Value::Integer(0)}, {"limit", Value::Integer(most)}}));
+  struct Variable {
+    Met fallback;
+    Met empty;
+  };
+  std::map<std::string, Variable> variables;
+  std::map<std::string, Met> errors;
+  std::map<std::string, uint64_t> locales;
+  uint64_t rendered = 0;
+  for (size_t row = 0; row < contacts.size(); ++row) {
+    TakeContact(contacts, row, source);
+    const Result<Preview> preview = call.api->parts.make_preview(source);
+    if (!preview) {
+      if (errors.size() < kErrorsShown || errors.contains(preview.error().message)) errors[preview.error().message].Add(source.contact_id);
+      continue;
+    }
+    ++rendered;
+    ++locales[preview->locale.empty() ? "default" : preview->locale];
+    for (const auto& [name, fallback] : std::set(preview->blanks.begin(), preview->blanks.end())) {
+      Variable& variable = variables[name];
+      (fallback ? variable.fallback : variable.empty).Add(source.contact_id);
+    }
+  }
+  Json body{{"id", template_id},
+            {"version", shown},
+            {"sampled", contacts.size()},
+            {"rendered", rendered},
+            {"failed", contacts.size() - rendered}};
+  body["variables"] = Json::array();
+  for (const auto& [name, variable] : variables)
+    body["variables"].push_back({{"name", name}, {"fallback", variable.fallback.ToJson()}, {"empty", variable.empty.ToJson()}});
+  body["errors"] = Json::array();
+  for (const auto& [message, met] : errors) {
+    Json one{{"message", message}};
+    for (const auto& [name, value] : met.ToJson().items()) one[name] = value;
+    body["errors"].push_back(std::move(one));
+  }
+  body["locales"] = locales;
+  return body;
+}
+
 }  // namespace
+
+void SampleTemplate(Call call) {
+  const auto id = IdParam(call);
+  if (!id) return Refuse(call, NoSuch("template"));
+  const auto sample = NumberParameter(call, "sample", 100, 1, kSampleMax);
+  if (!sample) return Refuse(call, BadParameter("sample", fmt::format("a number of contacts from 1 to {}", kSampleMax), 422));
+  const auto version = NumberParameter(call, "version", 0, 1, INT32_MAX);
+  if (!version) return Refuse(call, BadParameter("version", "a number from 1", 422));
+  AfterOwnWrites(std::move(call), "", Seconds(2), [id = *id, sample = *sample, version = *version](Call c, bool) {
+    const Result<Json> body = SampleJson(c, id, version, sample);
+    if (!body) return Refuse(c, body.error());
+    Answer(c, 200, *body);
+  });
+}
 
 void ShowPreview(Call call) {
   const auto id = IdParam(call);

@@ -209,6 +209,9 @@ const std::vector<Setting>& Settings() {
        "media types that are taken, comma between them"},
       {"mail_kb_max", "5120", kNumber, 64, 51200,
        "largest mail with all that it encloses, KiB; looked at when a template is saved and launched"},
+      {"mjml_modules", "", kText, 0, 0,
+       "folder node_modules with the module mjml, by which templates in MJML are compiled; empty: none are taken"},
+      {"mjml_node", "node", kText, 0, 0, "the program node for it"},
       {"snapshots", "", kBlobs, 0, 0,
        "folder (or file:///folder) that the processes share: snapshots of the state are put there, and who has no store of a partition "
        "starts "

@@ -86,9 +86,34 @@ int PrintSuppressionCheck(const Common& common, const HttpAnswer& answer) {
   return code == kExitOk && parsed.is_object() && parsed.value("suppressed", false) ? kExitDifference : code;
 }
 
+// A line a finding; whether it could be saved so is the exit code.
+int PrintLint(const Common& common, const HttpAnswer& answer) {
+  const json parsed = json::parse(answer.body, nullptr, false);
+  if (answer.status != 200 || !parsed.is_object() || !parsed.contains("findings")) return PrintAnswer(common, answer);
+  if (common.json) {
+    std::printf("%s\n", answer.body.c_str());
+  } else {
+    for (const json& one : parsed["findings"]) {
+      const std::string fix = one.value("fix", "");
+      std::printf("%-7s %s %s: %s%s%s\n", one.value("level", "").c_str(), one.value("place", "").c_str(), one.value("rule", "").c_str(),
+                  one.value("message", "").c_str(), fix.empty() ? "" : " ", fix.c_str());
+    }
+    std::printf("%d errors, %d warnings\n", parsed.value("errors", 0), parsed.value("warnings", 0));
+  }
+  return parsed.value("ok", false) ? kExitOk : kExitDifference;
+}
+
+// As any answer; whether the template failed for somebody is the exit code.
+int PrintSample(const Common& common, const HttpAnswer& answer) {
+  const json parsed = json::parse(answer.body, nullptr, false);
+  const int code = PrintAnswer(common, answer);
+  return code == kExitOk && parsed.is_object() && parsed.value("failed", 0) > 0 ? kExitDifference : code;
+}
+
 const std::vector<Row>& Rows() {
   static const Field kId{"id", "id", As::kPath, true, "its id"};
   static const Field kContact{"id", "id", As::kPath, true, "the contact's id"};
+  static const Field kName{"name", "name", As::kPath, true, "its name"};
   static const Field kDomain{"name", "name", As::kPath, true, "its name"};
   static const Field kSite{"site", "site", As::kPath, true, "its name, as in maily site list"};
   static const Field kSize{"--page-size", "page_size", As::kQuery, false, "rows of a page"};
@@ -362,8 +387,11 @@ const std::vector<Row>& Rows() {
        "/v1/templates",
        {{"--name", "name", As::kText, true, "a new version if it exists"},
         {"--subject", "subject", As::kText, true, "may hold placeholders"},
+        {"--preheader", "preheader", As::kText, false, "shown by lists of mails behind the subject"},
         {"--html", "html", As::kFileText, false, "file with the HTML part"},
+        {"--mjml", "mjml", As::kFileText, false, "instead: file with MJML, which is compiled to HTML"},
         {"--text", "text", As::kFileText, false, "file with the text part; without one, it is made from the HTML"},
+        {"--locale", "locale", As::kText, false, "its language, like de-AT; variants in others: POST /v1/templates"},
         {"--attach", "attachments", As::kAttach, false, "an asset, NAME or NAME=FILE NAME; once for each"}}},
       {"template",
        "test",
@@ -408,6 +436,50 @@ const std::vector<Row>& Rows() {
        "GET",
        "/v1/messages:counts",
        {{"--days", "days", As::kQuery, false, "the last so many, 1 to 366; default: 30"}}},
+      {"template",
+       "lint",
+       "maily template lint --subject 'Hello {{ contact.first_name }}' --html spring.html (a line a finding; exit 4 if it cannot be saved "
+       "so)",
+       "POST",
+       "/v1/templates:lint",
+       {{"--subject", "subject", As::kText, false, "as it is to be saved"},
+        {"--preheader", "preheader", As::kText, false, "likewise"},
+        {"--html", "html", As::kFileText, false, "file with the HTML part"},
+        {"--mjml", "mjml", As::kFileText, false, "instead: file with MJML"},
+        {"--text", "text", As::kFileText, false, "file with the text part"},
+        {"--from-name", "from_name", As::kText, false, "the name in From of a campaign"}},
+       PrintLint},
+      {"template",
+       "check",
+       "maily template check 1 --sample 200 (who meets a fallback, a blank value, an error; exit 4 if it fails for somebody)",
+       "POST",
+       "/v1/templates/{id}/preview",
+       {kId,
+        {"--sample", "sample", As::kQuery, false, "how many contacts, 1 to 1,000; 100 if not said"},
+        {"--version", "version", As::kQuery, false, "of the template; default: the newest"},
+        {"--locale", "locale", As::kQuery, false, "all in this language, instead of each in the contact's"}},
+       PrintSample},
+      {"partial",
+       "put",
+       "maily partial put footer --html footer.html (templates take it in by {% render 'footer' %})",
+       "PUT",
+       "/v1/partials/{name}",
+       {kName,
+        {"--html", "html", As::kFileText, false, "file with what HTML parts take in"},
+        {"--text", "text", As::kFileText, false, "file with what all other parts take in; without one, it is made from the HTML"}}},
+      {"partial",
+       "list",
+       "maily partial list",
+       "GET",
+       "/v1/partials",
+       {{"--archived", "archived", As::kQuery, false, "true: the archived ones, too"}, kSize, kPage}},
+      {"partial", "show", "maily partial show footer", "GET", "/v1/partials/{name}", {kName}},
+      {"partial",
+       "archive",
+       "maily partial archive footer (no new template version can take it in)",
+       "POST",
+       "/v1/partials/{name}:archive",
+       {kName}},
       {"template", "list", "maily template list", "GET", "/v1/templates", {kSize, kPage}},
       {"template", "show", "maily template show 1", "GET", "/v1/templates/{id}", {kId}},
       {"campaign",
@@ -420,6 +492,15 @@ const std::vector<Row>& Rows() {
       {"campaign", "show", "maily campaign show 1", "GET", "/v1/campaigns/{id}", {kId}},
       {"campaign", "report", "maily campaign report 1", "GET", "/v1/campaigns/{id}/report", {kId}},
       {"campaign", "skips", "maily campaign skips 1", "GET", "/v1/campaigns/{id}/skips", {kId}},
+      {"campaign",
+       "preview",
+       "maily campaign preview 1 --email ann@example.com --locale de",
+       "GET",
+       "/v1/campaigns/{id}/preview",
+       {kId,
+        {"--email", "email", As::kQuery, false, "whose mail, by address"},
+        {"--contact", "contact_id", As::kQuery, false, "or by id"},
+        {"--locale", "locale", As::kQuery, false, "in this language, instead of the contact's"}}},
       {"campaign", "launch", "maily campaign launch 1", "POST", "/v1/campaigns/{id}:launch", {kId}},
       {"campaign", "pause", "maily campaign pause 1", "POST", "/v1/campaigns/{id}:pause", {kId}},
       {"campaign",

@@ -28,6 +28,7 @@
 #include "app/log_settings.h"
 #include "app/mail_intake.h"
 #include "app/mail_pickup.h"
+#include "app/mjml.h"
 #include "app/open_blobs.h"
 #include "app/open_keyring.h"
 #include "app/open_log.h"
@@ -43,6 +44,7 @@
 #include "app/signing_keys.h"
 #include "app/site_status.h"
 #include "app/stalls.h"
+#include "app/template_lint.h"
 #include "app/webhooks.h"
 #include "processors/effects/clock.h"
 #include "processors/effects/erasure/eraser.h"
@@ -484,9 +486,16 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
   };
   run.api->warnings_of = [](std::string_view html) {
     std::vector<api::TemplateWarning> all;
-    for (auto& one : personalization::WarningsOf(html)) all.push_back({std::move(one.code), std::move(one.place), std::move(one.message)});
+    for (auto& one : personalization::WarningsOf(html))
+      all.push_back({std::move(one.code), std::move(one.place), std::move(one.message), std::move(one.fix)});
     return all;
   };
+  run.api->lint_template = LintTemplate;
+  if (const std::string modules = config.Text("mjml_modules"); !modules.empty()) {
+    run.api->compile_mjml = [options = MjmlOptions{.node = config.Text("mjml_node"), .modules = modules}](std::string_view mjml) {
+      return CompileMjml(options, mjml);
+    };
+  }
   run.api->assets = {.store = run.assets.get(),
                      .bytes_max = static_cast<size_t>(config.Number("asset_kb_max")) << 10,
                      .mail_bytes_max = static_cast<uint64_t>(config.Number("mail_kb_max")) << 10};

@@ -10,7 +10,7 @@ packages=(
 )
 [ "${1:-}" = "--bench" ] && packages+=(postfix wrk openjdk-17-jdk-headless maven)
 # Node as others pack it brings its npm along.
-[ "${1:-}" = "--bench" ] && ! command -v npm >/dev/null && packages+=(nodejs npm)
+[[ "${1:-}" = "--bench" || "${1:-}" = "--mjml" ]] && ! command -v npm >/dev/null && packages+=(nodejs npm)
 [ "${1:-}" = "--kafka" ] && packages+=(default-jre-headless maven kcat python3-confluent-kafka)
 [ "${1:-}" = "--mail" ] && packages+=(python3-aiosmtpd openssl python3-dkim python3-nacl libopendkim11 faketime)
 [ "${1:-}" = "--lint" ] && packages+=(clang-format-19)
@@ -28,7 +28,15 @@ install_liquidjs() {
   mkdir -p "$folder"
   npm install --silent --no-audit --no-fund --no-save --prefix "$folder" "liquidjs@$version" >&2
 }
-if [ ${#missing[@]} -eq 0 ]; then install_liquidjs "${1:-}"; exit 0; fi
+# The compiler of MJML, pinned: mjml_modules is build/mjml/npm/node_modules.
+install_mjml() {
+  [ "$1" = "--mjml" ] || return 0
+  local folder=build/mjml/npm version=4.15.3
+  grep -qs "\"version\": \"$version\"" "$folder/node_modules/mjml/package.json" && return 0
+  mkdir -p "$folder"
+  npm install --silent --no-audit --no-fund --no-save --prefix "$folder" "mjml@$version" >&2
+}
+if [ ${#missing[@]} -eq 0 ]; then install_liquidjs "${1:-}"; install_mjml "${1:-}"; exit 0; fi
 echo "setup: installing ${missing[*]}" >&2
 sudo=""
 if [ "$(id -u)" -ne 0 ]; then sudo="sudo"; fi
@@ -41,3 +49,4 @@ if [[ " ${missing[*]} " == *" postgresql-15 "* && ! -e /etc/postgresql-common/cr
 fi
 $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 install_liquidjs "${1:-}"
+install_mjml "${1:-}"

@@ -49,6 +49,7 @@ END_TO_END = [
     ("journeys", ["python3", "tests/e2e/journeys.py", "--maily", RELEASE]),
     ("messages", ["python3", "tests/e2e/messages.py", "--maily", RELEASE]),
     ("liquid", ["python3", "tests/e2e/liquid_mails.py", "--maily", RELEASE]),
+    ("templates", ["python3", "tests/e2e/templates.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("tracking", ["python3", "tests/e2e/tracking.py", "--maily", RELEASE]),
     ("safety", ["python3", "tests/e2e/safety.py", "--maily", RELEASE]),

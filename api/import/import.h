@@ -22,3 +22,31 @@
 // recognised by 64 bits of their contact key, 10 to 13 bytes of memory a row, up to kDuplicateRowsMax rows, later ones count as updated or
 // unchanged. An import never re-subscribes: it joins the list, and an opt-out or suppression stays. Whom the file of another system calls
 // unsubscribed, bounced or blocked does not join: a suppression is added.
+#pragma once
+
+#include <memory>
+
+#include "api/gateway/auth.h"
+#include "api/gateway/gateway.h"
+#include "api/http/message.h"
+#include "api/import/jobs.h"
+
+namespace maily::import {
+
+inline constexpr size_t kRowsInFlightMax = 8192;
+
+// The id of an import that is posted with an Idempotency-Key; `length` as in Content-Length, empty if it is chunked; `target` as sent.
+std::string ImportIdOf(std::string_view key, std::string_view length, std::string_view target);
+
+struct Parts {
+  gateway::Gateway& gateway;
+  gateway::Auth& auth;
+  Jobs& jobs;                                   // its executor is `bulk`
+  Executor& bulk;                               // rows are parsed and sealed here; it may wait for keys to become durable
+  std::shared_ptr<const void> owner = nullptr;  // of the first three, if anyone: kept by every import that goes on
+};
+
+// Makes a sink for each request. `parts` outlive the sinks and the imports they began.
+http::OpenSink OpenImport(Parts parts);
+
+}  // namespace maily::import

@@ -16,6 +16,7 @@
 #include "processors/campaigns/safety.h"
 #include "processors/compliance/rules.h"
 #include "processors/personalization/mail_size.h"
+#include "processors/personalization/template.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -43,6 +44,23 @@ const tenants::v1::Tenant& TenantOf(const task::Context& context) {
   static const tenants::v1::Tenant kNew;
   const auto* tenant = context.view<tenants::v1::Tenant>().Find(state::Key(context.tenant()));
   return tenant == nullptr ? kNew : *tenant;
+}
+
+// The name in From alone.
+personalization::Source NameSource(const v1::CampaignSpec& spec) {
+  return {.subject = {}, .html = {}, .text = {}, .preheader = {}, .from_name = spec.from_name(), .partials = {}};
+}
+
+// What the partitions need of the version: without what its HTML was compiled from, and with the attributes that the name in From is made
+// of.
+templates::v1::TemplateVersion Carried(const templates::v1::TemplateVersion& version, const v1::CampaignSpec& spec) {
+  templates::v1::TemplateVersion carried = version;
+  carried.clear_mjml();
+  for (templates::v1::TemplateVariant& variant : *carried.mutable_variants()) variant.clear_mjml();
+  for (std::string& attribute : personalization::Parse(NameSource(spec)).attributes) {
+    if (std::ranges::find(carried.attributes(), attribute) == carried.attributes().end()) *carried.add_attributes() = std::move(attribute);
+  }
+  return carried;
 }
 
 std::string_view StatusName(v1::CampaignStatus status) {
@@ -104,6 +122,7 @@ void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
   sum.set_failed(sum.failed() + part.failed());
   sum.set_hard_bounced(sum.hard_bounced() + part.hard_bounced());
   sum.set_complaints(sum.complaints() + part.complaints());
+  sum.set_render_errors(sum.render_errors() + part.render_errors());
 }
 
 // All of them: together in the message, and each as a member "path#code" of the answer.
@@ -146,6 +165,15 @@ void Decide(task::Context& context, const v1::CreateCampaign& command) {
   if (!spec.reply_to().empty() &&
       (spec.reply_to().size() > kFromBytesMax || HasControl(spec.reply_to()) || !IsAddress(compliance::AddressIn(spec.reply_to())))) {
     wrong.emplace_back("/reply_to", "reply_to is like \"Help <help@example.com>\"");
+  }
+  if (spec.from_name().size() > kFromBytesMax) {
+    wrong.emplace_back("/from_name", fmt::format("the name in From has at most {} bytes", kFromBytesMax));
+  } else {
+    const auto registered = [&](std::string_view name) {
+      return std::ranges::any_of(tenant.attributes(), [&](const auto& attribute) { return attribute.name() == name; });
+    };
+    for (const personalization::Violation& violation : personalization::LintNames(NameSource(spec), registered))
+      wrong.emplace_back("/from_name", violation.ToString());
   }
   for (std::string& sentence : audience::CheckArms(spec, [&](std::string_view name) {
          for (const auto& attribute : tenant.attributes()) {
@@ -204,7 +232,7 @@ void Decide(task::Context& context, const v1::LaunchCampaign& command) {
   launched.set_campaign_id(command.campaign_id());
   *launched.mutable_spec() = spec;
   if (tenant.tracking() == tenants::v1::TRACKING_OFF) launched.mutable_spec()->set_untracked(true);
-  *launched.mutable_template_version() = *version;
+  *launched.mutable_template_version() = Carried(*version, spec);
   launched.set_postal_address(tenant.postal_address());
   launched.set_company(tenant.company());
   if (launched.ByteSizeLong() > kLaunchBytesMax) {

@@ -33,6 +33,7 @@ std::optional<v1::SafetyStop> StopOf(const v1::Campaign& campaign, const tenants
   uint64_t answered = 0;
   uint64_t hard_bounced = 0;
   uint64_t complaints = 0;
+  uint64_t render_errors = 0;
   std::map<std::string, v1::SiteReplies> sites;
   for (const v1::PartitionProgress& partition : campaign.partitions()) {
     const v1::CampaignCounts& n = partition.counts();
@@ -40,6 +41,7 @@ std::optional<v1::SafetyStop> StopOf(const v1::Campaign& campaign, const tenants
     answered += n.delivered() + n.bounced() + n.unknown() + n.failed();
     hard_bounced += n.hard_bounced();
     complaints += n.complaints();
+    render_errors += n.render_errors();
     for (const v1::SiteReplies& one : partition.sites()) {
       v1::SiteReplies& site = sites[one.site()];
       site.set_replies(site.replies() + one.replies());
@@ -54,6 +56,9 @@ std::optional<v1::SafetyStop> StopOf(const v1::Campaign& campaign, const tenants
     if (watched("complaints") && may && delivered > 0 && complaints * kWholeBp >= uint64_t{is.complaints_bp()} * delivered)
       return Stop("complaints", complaints, delivered, is.complaints_bp());
   }
+  const uint64_t made = answered + render_errors;
+  if (watched("render_errors") && made >= kAfterRenderings && render_errors * kWholeBp > kRenderErrorsBp * made)
+    return Stop("render_errors", render_errors, made, kRenderErrorsBp);
   if (!watched("policy")) return std::nullopt;
   for (const auto& [name, site] : sites) {
     if (site.replies() < is.after_replies() || site.policy() * kWholeBp <= uint64_t{is.policy_bp()} * site.replies()) continue;
@@ -70,6 +75,8 @@ std::string Sentence(const v1::SafetyStop& stop) {
       fmt::format("({}), limit {}", PerCent(stop.of() == 0 ? 0 : stop.count() * kWholeBp / stop.of()), PerCent(stop.limit_bp()));
   if (stop.reason() == "hard_bounces") return fmt::format("hard bounces: {} of {} sends {}", stop.count(), stop.of(), rate);
   if (stop.reason() == "complaints") return fmt::format("complaints: {} of {} mails delivered {}", stop.count(), stop.of(), rate);
+  if (stop.reason() == "render_errors")
+    return fmt::format("render errors: the template failed for {} of {} contacts {}", stop.count(), stop.of(), rate);
   return fmt::format("refused for what the sender is ({}): {} of {} replies of {} {}", stop.code(), stop.count(), stop.of(), stop.site(),
                      rate);
 }

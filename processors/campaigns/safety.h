@@ -13,9 +13,14 @@
 
 namespace maily::campaigns {
 
+inline constexpr uint32_t kRenderErrorsBp = 500;
+inline constexpr uint64_t kAfterRenderings = 200;
+
 // The first that holds, of those that nobody has overridden:
 //   "hard_bounces"  more of the answered sends went to addresses that are bad for good than hard_bounces_bp, from after_sends on
 //   "complaints"    of the mails delivered complaints_bp or more were reported, from after_sends answered sends on
+//   "render_errors" more than kRenderErrorsBp of the mails that were made or could not be failed for their contacts, from
+//                   kAfterRenderings of them on
 //   "policy"        a site gave X.7.x to more than policy_bp of its replies, from after_replies of them on; the first site by its name
 std::optional<v1::SafetyStop> StopOf(const v1::Campaign& campaign, const tenants::v1::SafetyLimits& limits);
 

@@ -20,8 +20,13 @@ std::string DomainIn(std::string_view from) {
 }
 
 bool HasUnsubscribeLink(const templates::v1::TemplateVersion& version) {
-  const auto parsed = personalization::Parse({version.subject(), version.html(), version.text()});
-  return (version.html().empty() || parsed.html_has_unsubscribe_url) && (version.text().empty() || parsed.text_has_unsubscribe_url);
+  std::vector<personalization::PartialSource> partials;
+  for (const auto& partial : version.partials()) partials.push_back({partial.name(), partial.html(), partial.text()});
+  const auto has = [&](const auto& of) {
+    const auto parsed = personalization::Parse({of.subject(), of.html(), of.text(), {}, {}, partials});
+    return (of.html().empty() || parsed.html_has_unsubscribe_url) && (of.text().empty() || parsed.text_has_unsubscribe_url);
+  };
+  return has(version) && std::ranges::all_of(version.variants(), has);
 }
 
 bool TemplateNotFound(const Launch& launch, Objection& out) {

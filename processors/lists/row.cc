@@ -25,5 +25,21 @@ task::Noun Row() {
       .LooksUp<v1::Resubscribe, contacts::v1::ContactRef>()
       .Reacts<contacts::v1::ContactCreated>(React)
       .Reacts<contacts::v1::ContactChanged>(React)
+      .Reacts<contacts::v1::JoinUndone>(React)
       .Reacts<consents::v1::ConsentGranted>(React)
       .Reacts<consents::v1::ConsentWithdrawn>(React)
+      .Evolves<contacts::v1::ContactCreated>(Evolve)
+      .Evolves<contacts::v1::ContactErased>(Evolve)
+      .Evolves<v1::ListCreated>(Evolve)
+      .Evolves<v1::ListChanged>(Evolve)
+      .Evolves<v1::MemberJoined>(Evolve)
+      .Evolves<v1::MemberLeft>(Evolve)
+      .Evolves<v1::Resubscribed>(Evolve)
+      .Evolves<v1::ImportStarted>(Evolve)
+      .Evolves<v1::ImportEnded>(Evolve)
+      .Evolves<engagements::v1::Unsubscribed>(Evolve)
+      .Evolves<consents::v1::ConfirmationAsked>(Evolve)
+      .Evolves<consents::v1::ConsentWithdrawn>(Evolve);
+}
+
+}  // namespace maily::lists

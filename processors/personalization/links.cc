@@ -210,15 +210,20 @@ std::vector<LinkPlace> FindLinksInText(std::string_view text) {
   return places;
 }
 
-std::vector<std::string> LinkTable(std::string_view html, std::string_view text) {
+std::vector<std::string> LinkTable(std::string_view html, std::string_view text, std::span<const std::string_view> more_html,
+                                   std::span<const std::string_view> more_text) {
   std::vector<std::string> table;
   if (IsUntracked(html)) return table;
   std::unordered_set<std::string> seen;
-  for (const auto& places : {FindLinksInHtml(html), FindLinksInText(text)}) {
+  const auto add = [&](const std::vector<LinkPlace>& places) {
     for (const LinkPlace& place : places) {
       if (table.size() < kLinksMax && seen.insert(place.target).second) table.push_back(place.target);
     }
-  }
+  };
+  add(FindLinksInHtml(html));
+  for (const std::string_view more : more_html) add(FindLinksInHtml(more));
+  add(FindLinksInText(text));
+  for (const std::string_view more : more_text) add(FindLinksInText(more));
   return table;
 }
 

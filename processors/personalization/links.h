@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,7 +32,8 @@ std::vector<LinkPlace> FindLinksInText(std::string_view text);
 bool IsUntracked(std::string_view html);
 
 // The distinct targets in order of first appearance, HTML first: a link's index in tracked URLs. Stored with the template's version. Empty
-// if the mail is untracked.
-std::vector<std::string> LinkTable(std::string_view html, std::string_view text);
+// if the mail is untracked. `more_html`, `more_text`: sources of partials, after the part that takes them in.
+std::vector<std::string> LinkTable(std::string_view html, std::string_view text, std::span<const std::string_view> more_html = {},
+                                   std::span<const std::string_view> more_text = {});
 
 }  // namespace maily::personalization

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "processors/personalization/links.h"
+#include "processors/personalization/preheader.h"
 #include "streams/base/html.h"
 
 namespace maily::personalization {
@@ -12,6 +13,7 @@ namespace {
 
 enum Name : uint8_t { kOther, kContact, kUnsubscribeUrl, kPreferencesUrl, kPostalAddress, kCompany, kVariables };
 constexpr uint32_t kPixel = ~uint32_t{0};
+constexpr uint32_t kPreheader = kPixel - 1;
 
 // The offset of the last </body, or the size.
 size_t EndOfBody(std::string_view html) {
@@ -46,6 +48,8 @@ struct Compiled::Scratch {
   std::vector<Value> names;
   std::vector<Value> splices;
   std::string pixel;
+  std::string preheader;  // its text
+  std::string hidden;     // as HTML
 };
 
 std::vector<Value> Texts(std::span<const std::string_view> texts) {
@@ -54,39 +58,55 @@ std::vector<Value> Texts(std::span<const std::string_view> texts) {
   return values;
 }
 
-Compiled::Piece Compiled::Build(Part part, std::string_view source, std::span<const std::string> links) {
+Compiled::Piece Compiled::Build(Part part, std::string_view text, const Source& source, std::span<const std::string> links) {
   Piece piece;
-  if (source.empty()) return piece;
-  std::vector<LinkPlace> places;
-  if (part == Part::kHtml) places = FindLinksInHtml(source);
-  if (part == Part::kText) places = FindLinksInText(source);
+  if (text.empty()) return piece;
   std::unordered_map<std::string_view, uint32_t> index_of;
   for (uint32_t i = 0; i < links.size(); ++i) index_of.emplace(links[i], i);
-  const bool has_pixel = part == Part::kHtml && !IsUntracked(source);
-  const auto pixel_at = static_cast<uint32_t>(EndOfBody(source));
-  std::vector<std::pair<liquid::Splice, uint32_t>> splices;
-  if (has_pixel && pixel_at < source.size()) splices.push_back({{.offset = pixel_at, .size = 0, .once = true}, kPixel});
-  uint32_t end = 0;
-  for (const LinkPlace& place : places) {
-    const auto found = index_of.find(place.target);
-    if (found == index_of.end() || place.offset < end) continue;
-    splices.push_back({{.offset = place.offset, .size = place.size, .once = false}, found->second});
-    end = place.offset + place.size;
-  }
-  std::ranges::stable_sort(splices, {}, [](const auto& splice) { return splice.first.offset; });
   std::vector<liquid::Splice> given;
-  for (const auto& [splice, link] : splices) {
-    given.push_back(splice);
-    piece.links.push_back(link);
-    piece.targets.emplace_back(source.substr(splice.offset, splice.size));
+  // In one source, ascending; then those of the next one.
+  const auto splice_links = [&](std::string_view of, std::string_view partial, std::vector<std::pair<liquid::Splice, uint32_t>> splices) {
+    std::vector<LinkPlace> places;
+    if (part == Part::kHtml) places = FindLinksInHtml(of);
+    if (part == Part::kText) places = FindLinksInText(of);
+    uint32_t end = 0;
+    for (const LinkPlace& place : places) {
+      const auto found = index_of.find(place.target);
+      if (found == index_of.end() || place.offset < end) continue;
+      splices.push_back({{.offset = place.offset, .size = place.size, .once = false, .partial = partial}, found->second});
+      end = place.offset + place.size;
+    }
+    std::ranges::stable_sort(splices, {}, [](const auto& splice) { return splice.first.offset; });
+    for (const auto& [splice, link] : splices) {
+      given.push_back(splice);
+      piece.links.push_back(link);
+      piece.targets.emplace_back(of.substr(splice.offset, splice.size));
+    }
+  };
+  const bool has_pixel = part == Part::kHtml && !IsUntracked(text);
+  const bool has_preheader = part == Part::kHtml && !source.preheader.empty();
+  const auto pixel_at = static_cast<uint32_t>(EndOfBody(text));
+  std::vector<std::pair<liquid::Splice, uint32_t>> own;
+  if (has_preheader) own.push_back({{.offset = static_cast<uint32_t>(PreheaderPlace(text)), .size = 0, .once = true}, kPreheader});
+  if (has_pixel && pixel_at < text.size()) own.push_back({{.offset = pixel_at, .size = 0, .once = true}, kPixel});
+  splice_links(text, {}, std::move(own));
+  std::vector<liquid::Partial> partials;
+  for (const PartialSource& partial : source.partials) {
+    const std::string_view of = part == Part::kHtml ? partial.html : partial.text;
+    partials.push_back({partial.name, of});
+    splice_links(of, partial.name, {});
   }
   std::vector<liquid::Problem> problems;
-  piece.compiled = liquid::Template::Compile(source, {.strict = true, .partials = {}, .splices = given}, problems);
+  piece.compiled = liquid::Template::Compile(text, {.strict = true, .partials = partials, .splices = given}, problems);
   MAILY_CHECK(piece.compiled.has_value(), "a template without violations does not compile: {}", problems.front().ToString());
   for (const std::string_view name : piece.compiled->names()) piece.names.push_back(NameOf(name));
-  bool placed = false;
-  for (size_t i = 0; i < piece.links.size(); ++i) placed = placed || (piece.links[i] == kPixel && piece.compiled->placed(i));
-  piece.pixel_at_end = has_pixel && !placed;
+  bool pixel_placed = false, preheader_placed = false;
+  for (size_t i = 0; i < piece.links.size(); ++i) {
+    pixel_placed = pixel_placed || (piece.links[i] == kPixel && piece.compiled->placed(i));
+    preheader_placed = preheader_placed || (piece.links[i] == kPreheader && piece.compiled->placed(i));
+  }
+  piece.pixel_at_end = has_pixel && !pixel_placed;
+  piece.preheader_at_begin = has_preheader && !preheader_placed;
   return piece;
 }
 
@@ -94,9 +114,11 @@ Result<Compiled> Compiled::Compile(const Source& source, std::span<const std::st
   Parsed parsed = Parse(source);
   if (!parsed.violations.empty()) return Fail(Code::kInvalid, "template {}", parsed.violations.front().ToString());
   auto data = std::make_shared<Data>();
-  data->subject = Build(Part::kSubject, source.subject, links);
-  data->html = Build(Part::kHtml, source.html, links);
-  data->text = Build(Part::kText, source.text, links);
+  data->subject = Build(Part::kSubject, source.subject, source, links);
+  data->html = Build(Part::kHtml, source.html, source, links);
+  data->text = Build(Part::kText, source.text, source, links);
+  data->preheader = Build(Part::kPreheader, source.preheader, source, links);
+  data->from_name = Build(Part::kFromName, source.from_name, source, links);
   data->attributes = std::move(parsed.attributes);
   data->link_count = links.size();
   for (const Piece* piece : {&data->html, &data->text})
@@ -136,17 +158,27 @@ Result<void> Compiled::RenderPart(Part part, const Piece& piece, const Values& v
   scratch.splices.resize(piece.links.size());
   for (size_t i = 0; i < piece.links.size(); ++i) {
     const uint32_t link = piece.links[i];
-    scratch.splices[i] = link == kPixel   ? Value::String(scratch.pixel).AsSafe()
-                         : urls.untracked ? Value::String(piece.targets[i]).AsSafe()
-                                          : Value::String(urls.links[link]);
+    scratch.splices[i] = link == kPixel       ? Value::String(scratch.pixel).AsSafe()
+                         : link == kPreheader ? Value::String(scratch.hidden).AsSafe()
+                         : urls.untracked     ? Value::String(piece.targets[i]).AsSafe()
+                                              : Value::String(urls.links[link]);
   }
   liquid::Limits limits;
   limits.output_bytes = bytes_max;
-  const auto problem = scratch.renderer.Render(
-      *piece.compiled,
-      {.values = scratch.names, .others = {}, .splices = scratch.splices, .now_us = values.now.us, .form = FormOf(part), .limits = limits},
-      out);
-  if (problem) return Fail(Code::kInvalid, "{}:{}", PartName(part), problem->ToString());
+  if (piece.preheader_at_begin) out += scratch.hidden;
+  const auto problem = scratch.renderer.Render(*piece.compiled,
+                                               {.values = scratch.names,
+                                                .others = {},
+                                                .splices = scratch.splices,
+                                                .now_us = values.now.us,
+                                                .form = FormOf(part),
+                                                .limits = limits,
+                                                .blank = values.blank},
+                                               out);
+  if (problem) {
+    return Fail(Code::kInvalid, "{}{}{}:{}:{}: {}", PartName(part), problem->partial.empty() ? "" : "/", problem->partial, problem->line,
+                problem->column, problem->message);
+  }
   if (piece.pixel_at_end) out += scratch.pixel;
   return Ok();
 }
@@ -178,6 +210,11 @@ Result<void> Compiled::Render(const Values& values, const Urls& urls, Rendered& 
     return Ok();
   };
   MAILY_TRY_VOID(run(Part::kSubject, data_->subject, out.subject));
+  MAILY_TRY_VOID(run(Part::kPreheader, data_->preheader, scratch.preheader));
+  scratch.hidden.clear();
+  PutPreheader(scratch.preheader, scratch.hidden);
+  // Who sends it is known all the same.
+  if (!run(Part::kFromName, data_->from_name, out.from_name)) out.from_name.clear();
   MAILY_TRY_VOID(run(Part::kHtml, data_->html, out.html));
   return run(Part::kText, data_->text, out.text);
 }

@@ -1,7 +1,8 @@
 // A template made ready to be filled in for one contact after another. Pure; a Compiled is immutable, thread: any.
 //
 // Values of the contact and of the tenant are escaped in HTML (& < > " ') unless the template says `| raw`, and never in text and subject.
-// In the subject every run of control characters of a value is one space, so no value can begin a header. NUL is left out everywhere.
+// In the subject and the name in From every run of control characters of a value is one space, so no value can begin a header. NUL is left
+// out everywhere.
 #pragma once
 
 #include <memory>
@@ -32,7 +33,8 @@ struct Values {
   std::string_view postal_address = {};
   std::string_view company = {};
   Value variables = {};  // of a message (variables.h): a hash, or nil
-  Instant now = {};      // what "now" is in dates: of the first attempt, so that every attempt makes the same bytes
+  Instant now = {};                          // what "now" is in dates: of the first attempt, so that every attempt makes the same bytes
+  const liquid::BlankSeen* blank = nullptr;  // told of what is written and blank (liquid/template.h)
 };
 
 // The addresses that a mail of its own has.
@@ -49,6 +51,7 @@ struct Rendered {
   std::string subject;
   std::string html;
   std::string text;
+  std::string from_name;  // without control characters; empty: the campaign's own
 };
 
 class Compiled {
@@ -75,18 +78,21 @@ class Compiled {
     std::vector<uint32_t> links;               // by splice: the index in the link table, kPixel
     std::vector<std::string> targets;          // by splice: the bytes that it takes the place of
     bool pixel_at_end = false;
+    bool preheader_at_begin = false;
   };
   struct Data {
     Piece subject;
     Piece html;
     Piece text;
+    Piece preheader;
+    Piece from_name;
     std::vector<std::string> attributes;
     size_t link_count = 0;
     bool names_preferences = false;
   };
   struct Scratch;
   explicit Compiled(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
-  static Piece Build(Part part, std::string_view source, std::span<const std::string> links);
+  static Piece Build(Part part, std::string_view text, const Source& source, std::span<const std::string> links);
   static Result<void> RenderPart(Part part, const Piece& piece, const Values& values, const Urls& urls, Scratch& scratch, size_t bytes_max,
                                  std::string& out);
 

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "processors/personalization/liquid/template.h"
+#include "processors/personalization/script_links.h"
 
 namespace maily::personalization {
 namespace {
@@ -27,15 +28,17 @@ class PartReader {
     size_t placeholders = 0;
     std::unordered_set<std::string> attributes;
   };
-  PartReader(Part part, std::string_view source, Parsed& parsed, Shared& shared)
-      : part_(part), source_(source), parsed_(parsed), placeholders_(shared.placeholders), attributes_(shared.attributes) {}
+  PartReader(Part part, std::string_view source, std::span<const PartialSource> partials, Parsed& parsed, Shared& shared)
+      : part_(part), source_(source), parsed_(parsed), placeholders_(shared.placeholders), attributes_(shared.attributes) {
+    for (const PartialSource& partial : partials) partials_.push_back({partial.name, part == Part::kHtml ? partial.html : partial.text});
+  }
 
   // Whether unsubscribe_url and postal_address are written for everybody.
   std::pair<bool, bool> Run() {
     std::vector<liquid::Problem> problems;
-    compiled_ = liquid::Template::Compile(source_, {}, problems);
+    compiled_ = liquid::Template::Compile(source_, {.strict = true, .partials = partials_}, problems);
     const auto& compiled = compiled_;  // names and references view it
-    for (liquid::Problem& problem : problems) Add("syntax", problem.line, problem.column, std::move(problem.message));
+    for (liquid::Problem& problem : problems) Add("syntax", problem.line, problem.column, std::move(problem.message), problem.partial);
     if (!compiled) return {false, false};
     placeholders_ += compiled->tags();
     if (placeholders_ > kPlaceholdersMax) {
@@ -61,11 +64,11 @@ class PartReader {
   }
 
  private:
-  void Add(std::string code, uint32_t line, uint32_t column, std::string message) {
-    parsed_.violations.push_back({std::move(code), part_, line, column, std::move(message)});
+  void Add(std::string code, uint32_t line, uint32_t column, std::string message, const std::string& partial = {}) {
+    parsed_.violations.push_back({std::move(code), part_, line, column, std::move(message), partial});
   }
   void Unknown(const liquid::Reference& reference, std::string message) {
-    Add("unknown_name", reference.line, reference.column, std::move(message));
+    Add("unknown_name", reference.line, reference.column, std::move(message), reference.partial);
   }
 
   void Resolve(const liquid::Reference& reference) {
@@ -83,9 +86,9 @@ class PartReader {
     if (reference.dynamic || reference.path.size() > 1 || (reference.path.size() == 1 && !IsOfText(reference.path[0]))) {
       return Unknown(reference, fmt::format("{} is a text and has nothing inside.", reference.root));
     }
-    if (part_ == Part::kSubject && (reference.root == "unsubscribe_url" || reference.root == "preferences_url")) {
+    if (part_ != Part::kHtml && part_ != Part::kText && (reference.root == "unsubscribe_url" || reference.root == "preferences_url")) {
       Add("syntax", reference.line, reference.column,
-          fmt::format("{} belongs into the HTML and text, not into the subject.", reference.root));
+          fmt::format("{} belongs into the HTML and text, not into the {}.", reference.root, PartName(part_)), reference.partial);
     }
   }
 
@@ -107,7 +110,7 @@ class PartReader {
       return Unknown(reference, fmt::format("There is no attribute \"{}\".", name.substr(0, 100)));
     if (!attributes_.insert(std::string(name)).second) return;
     parsed_.attributes.emplace_back(name);
-    parsed_.named.push_back({part_, reference.line, reference.column});
+    parsed_.named.push_back({part_, reference.line, reference.column, reference.partial});
   }
 
   const Part part_;
@@ -115,6 +118,7 @@ class PartReader {
   Parsed& parsed_;
   size_t& placeholders_;
   std::unordered_set<std::string>& attributes_;
+  std::vector<liquid::Partial> partials_;
   std::optional<liquid::Template> compiled_;
   std::unordered_set<std::string_view> set_;  // names that the template sets itself
 };
@@ -143,12 +147,17 @@ std::string_view PartName(Part part) {
       return "html";
     case Part::kText:
       return "text";
+    case Part::kPreheader:
+      return "preheader";
+    case Part::kFromName:
+      return "from_name";
   }
   return "html";
 }
 
 std::string Violation::Place() const {
-  return line == 0 ? std::string(PartName(part)) : fmt::format("{}:{}:{}", PartName(part), line, column);
+  const std::string of = partial.empty() ? std::string(PartName(part)) : fmt::format("{}/{}", PartName(part), partial);
+  return line == 0 ? of : fmt::format("{}:{}:{}", of, line, column);
 }
 
 std::string Violation::ToString() const { return Place() + ": " + message; }
@@ -157,7 +166,9 @@ Parsed Parse(const Source& source) {
   Parsed parsed;
   PartReader::Shared shared;
   const std::pair<Part, std::string_view> parts[] = {
-      {Part::kSubject, source.subject}, {Part::kHtml, source.html}, {Part::kText, source.text}};
+      {Part::kSubject, source.subject},     {Part::kHtml, source.html},          {Part::kText, source.text},
+      {Part::kPreheader, source.preheader}, {Part::kFromName, source.from_name},
+  };
   for (const auto& [part, text] : parts) {
     if (text.size() > kPartBytesMax) {
       parsed.violations.push_back(
@@ -165,21 +176,42 @@ Parsed Parse(const Source& source) {
       return parsed;
     }
   }
-  PartReader(Part::kSubject, source.subject, parsed, shared).Run();
-  std::tie(parsed.html_has_unsubscribe_url, parsed.html_has_postal_address) = PartReader(Part::kHtml, source.html, parsed, shared).Run();
-  std::tie(parsed.text_has_unsubscribe_url, parsed.text_has_postal_address) = PartReader(Part::kText, source.text, parsed, shared).Run();
+  const auto read = [&](Part part, std::string_view text) {
+    return text.empty() ? std::pair(false, false) : PartReader(part, text, source.partials, parsed, shared).Run();
+  };
+  read(Part::kSubject, source.subject);
+  std::tie(parsed.html_has_unsubscribe_url, parsed.html_has_postal_address) = read(Part::kHtml, source.html);
+  std::tie(parsed.text_has_unsubscribe_url, parsed.text_has_postal_address) = read(Part::kText, source.text);
+  read(Part::kPreheader, source.preheader);
+  read(Part::kFromName, source.from_name);
   return parsed;
 }
 
-std::vector<Violation> Lint(const Source& source, const std::function<bool(std::string_view attribute)>& is_registered) {
-  Parsed parsed = Parse(source);
+namespace {
+
+std::vector<Violation> NamesOf(Parsed& parsed, const std::function<bool(std::string_view attribute)>& is_registered) {
   std::vector<Violation> violations = std::move(parsed.violations);
   for (size_t i = 0; i < parsed.attributes.size(); ++i) {
     if (is_registered(parsed.attributes[i])) continue;
     const Parsed::Named& named = parsed.named[i];
     violations.push_back({"unknown_attribute", named.part, named.line, named.column,
-                          fmt::format("No attribute \"{}\" is registered; register it first, or correct the name.", parsed.attributes[i])});
+                          fmt::format("No attribute \"{}\" is registered; register it first, or correct the name.", parsed.attributes[i]),
+                          named.partial});
   }
+  return violations;
+}
+
+}  // namespace
+
+std::vector<Violation> LintNames(const Source& source, const std::function<bool(std::string_view attribute)>& is_registered) {
+  Parsed parsed = Parse(source);
+  return NamesOf(parsed, is_registered);
+}
+
+std::vector<Violation> Lint(const Source& source, const std::function<bool(std::string_view attribute)>& is_registered) {
+  Parsed parsed = Parse(source);
+  std::vector<Violation> violations = NamesOf(parsed, is_registered);
+  for (Violation& violation : ScriptLinks(source.html)) violations.push_back(std::move(violation));
   if (IsBlank(source.subject)) violations.push_back({"empty", Part::kSubject, 0, 0, "The subject is empty."});
   if (IsBlank(source.html) && IsBlank(source.text))
     violations.push_back({"empty", Part::kHtml, 0, 0, "The mail has neither HTML nor text."});

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,15 +21,25 @@ inline constexpr size_t kPlaceholdersMax = 10'000;  // {{ }} and {% %}, in all p
 inline constexpr size_t kPartBytesMax = 1'000'000;  // of one part's source
 inline constexpr size_t kAttributeNameBytesMax = 63;
 
+// What {% render 'name' %} takes in: `html` in the HTML part, `text` in all others.
+struct PartialSource {
+  std::string_view name;
+  std::string_view html;
+  std::string_view text;
+};
+
 // What a template is made from. An empty html or text = the mail has no such part.
 struct Source {
   std::string_view subject;
   std::string_view html;
   std::string_view text;
+  std::string_view preheader = {};  // a text, shown by lists of mails behind the subject; hidden at the start of the HTML
+  std::string_view from_name = {};  // the display name of From; empty, also when filled in or failed: the campaign's own
+  std::span<const PartialSource> partials = {};
 };
 
-enum class Part : uint8_t { kSubject, kHtml, kText };
-// "subject", "html", "text".
+enum class Part : uint8_t { kSubject, kHtml, kText, kPreheader, kFromName };
+// "subject", "html", "text", "preheader", "from_name".
 std::string_view PartName(Part part);
 
 // Something that is wrong with a template, for its author.
@@ -36,11 +47,12 @@ struct Violation {
   std::string
       code;  // "syntax", "unknown_name", "unknown_attribute", "missing_unsubscribe_url", "missing_postal_address", "empty", "too_large"
   Part part = Part::kHtml;
-  uint32_t line = 0;    // from 1; 0 = the part as a whole
-  uint32_t column = 0;  // from 1, in characters
-  std::string message;  // a sentence
+  uint32_t line = 0;         // from 1; 0 = the part as a whole
+  uint32_t column = 0;       // from 1, in characters
+  std::string message;       // a sentence
+  std::string partial = {};  // where line and column count; empty = in the part itself
 
-  std::string Place() const;     // "html:3:14", or "html" of the part as a whole
+  std::string Place() const;     // "html:3:14"; "html/footer:3:14" in a partial; "html" of the part as a whole
   std::string ToString() const;  // "html:3:14: …"
 };
 
@@ -50,6 +62,7 @@ struct Parsed {
     Part part = Part::kHtml;
     uint32_t line = 0;
     uint32_t column = 0;
+    std::string partial = {};
   };
   std::vector<Named> named;  // by attribute: where that is
   // Written for everybody: outside of all blocks, without a filter.
@@ -61,6 +74,8 @@ struct Parsed {
 };
 Parsed Parse(const Source& source);
 
+// What Parse finds, and attributes that are not registered.
+std::vector<Violation> LintNames(const Source& source, const std::function<bool(std::string_view attribute)>& is_registered);
 // Everything that keeps a template from being saved: what Parse finds, attributes that are not registered, an unsubscribe link or a postal
 // address missing in a part, an empty mail. Empty = good to save.
 std::vector<Violation> Lint(const Source& source, const std::function<bool(std::string_view attribute)>& is_registered);

@@ -43,7 +43,8 @@ std::vector<Warning> WarningsOf(std::string_view html) {
   if (html.size() > kHtmlShownMax) {
     warnings.push_back({"clipped", "html",
                         fmt::format("The HTML has {} bytes; Gmail shows {} and hides the rest, with the footer and its opt-out.",
-                                    html.size(), kHtmlShownMax)});
+                                    html.size(), kHtmlShownMax),
+                        "Take out what is repeated, comments and white space, or link to a page for the rest."});
   }
   Places places(html);
   HtmlReader reader(html);
@@ -57,19 +58,29 @@ std::vector<Warning> WarningsOf(std::string_view html) {
       characters += static_cast<size_t>(std::ranges::count_if(
           token.text, [](char c) { return static_cast<uint8_t>(c) > 0x20 && (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
     }
+    if (token.kind == HtmlToken::Kind::kOpen && token.name == "a" && warnings.size() < kShownMax) {
+      std::string target = AttributeOf(token.text, "href").substr(0, 7);
+      std::ranges::transform(target, target.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+      if (target == "http://") {
+        warnings.push_back({"http_link", places.Of(token.offset),
+                            "This link is not encrypted: browsers warn of it, and filters know such mails.",
+                            "Write https:// if the site has it."});
+      }
+    }
     if (token.kind != HtmlToken::Kind::kOpen || token.name != "img" || IsPixel(token.text)) continue;
     ++images;
     bool has_alt = false;
     AttributeOf(token.text, "alt", &has_alt);
     if (!has_alt && warnings.size() < kShownMax) {
-      warnings.push_back({"missing_alt", places.Of(token.offset),
-                          "This image has no alt: who cannot see it is told nothing. A decoration says alt=\"\"."});
+      warnings.push_back({"missing_alt", places.Of(token.offset), "This image has no alt: who cannot see it is told nothing.",
+                          "Say what it shows, alt=\"…\"; a decoration says alt=\"\"."});
     }
   }
   if (images > 0 && characters < kTextLeast && warnings.size() < kShownMax) {
     warnings.push_back({"image_only", "html",
                         fmt::format("Beside {} image{} there are {} characters of text: who does not load images sees nothing.", images,
-                                    images == 1 ? "" : "s", characters)});
+                                    images == 1 ? "" : "s", characters),
+                        "Say in words what the images say."});
   }
   return warnings;
 }

@@ -13,9 +13,10 @@ inline constexpr size_t kHtmlShownMax = 102 * 1024;
 inline constexpr size_t kTextLeast = 40;
 
 struct Warning {
-  std::string code;     // "missing_alt", "clipped", "image_only"
+  std::string code;     // "missing_alt", "clipped", "image_only", "http_link"
   std::string place;    // "html:3:14", or "html" of the part as a whole
   std::string message;  // a sentence
+  std::string fix;      // another one: what to do
 };
 
 // At most 50, in the order of their places. `html`: a template's, or as it goes out.

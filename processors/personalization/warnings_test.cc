@@ -20,6 +20,12 @@ TEST(Warnings, AnImageWithoutAltIsNamedWithItsPlace) {
   EXPECT_EQ(Codes(std::string(kWords) + "<img width=\"1\" height=\"1\" src=pixel><!-- <img> -->"), Codes_{});
 }
 
+TEST(Warnings, ALinkThatIsNotEncryptedIsNamedWithItsPlace) {
+  EXPECT_EQ(Codes(std::string(kWords) + "\n<a href='HTTP://x.example'>x</a><a href=https://x.example>y</a>"),
+            (Codes_{"http_link html:2:1"}));
+  EXPECT_FALSE(WarningsOf(std::string(kWords) + "<img src=x>").front().fix.empty());
+}
+
 TEST(Warnings, MoreThanGmailShowsIsClipped) {
   EXPECT_EQ(Codes(std::string(kWords) + std::string(kHtmlShownMax - kWords.size(), 'x')), Codes_{});
   EXPECT_EQ(Codes(std::string(kWords) + std::string(kHtmlShownMax - kWords.size() + 1, 'x')), (Codes_{"clipped html"}));

@@ -230,6 +230,7 @@ void Evolve(task::Fold& fold, const campaigns::v1::CampaignProgressed& event) {
   reported.set_hard_bounced(n.hard_bounced());
   reported.set_complaints(n.complaints());
   reported.set_policy(run->policy());
+  reported.set_render_errors(n.render_errors());
   if (reported.ByteSizeLong() > 0) *run->mutable_reported() = reported;
   if (event.settled()) {
     fold.RemoveWork(kSend, SendSubject(event.campaign_id()));
@@ -272,6 +273,7 @@ void Evolve(task::Fold& fold, const v1::SendSkipped& event) {
     run.AddWork();  // a timer wakes nobody by itself, and this may have been the last one
   }
   run.Plus(&CampaignCounts::set_skipped, &CampaignCounts::skipped);
+  if (event.reason() == campaigns::v1::RENDER_ERROR) run.Plus(&CampaignCounts::set_render_errors, &CampaignCounts::render_errors);
 }
 
 void Evolve(task::Fold& fold, const v1::AttemptDelivered& event) {

@@ -13,7 +13,7 @@
 
 namespace maily::sends {
 
-inline constexpr uint32_t kEvolveVersion = 4;
+inline constexpr uint32_t kEvolveVersion = 5;
 
 inline constexpr uint64_t kChunkOrdinals = 4096;  // of one SendChunk [format]
 

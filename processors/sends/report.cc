@@ -61,8 +61,8 @@ void ReportNews(task::Context& context, uint64_t campaign_id, News news) {
   const campaigns::v1::CampaignCounts& n = run.counts();
   const v1::Reported& was = run.reported();
   const bool enough = IsNews(n.delivered() + n.bounced() + n.unknown() + n.failed(), was.answered(), 8) ||
-                      IsNews(n.hard_bounced(), was.hard_bounced(), 4) || IsNews(n.complaints(), was.complaints(), 1) ||
-                      IsNews(run.policy(), was.policy(), 4);
+                      IsNews(n.hard_bounced(), was.hard_bounced(), 4) || IsNews(n.render_errors(), was.render_errors(), 8) ||
+                      IsNews(n.complaints(), was.complaints(), 1) || IsNews(run.policy(), was.policy(), 4);
   if (!enough) return;
   const auto* of = context.view<campaigns::v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
   if (of == nullptr || (news == News::kResult && IsSettled(context, campaign_id))) return;

@@ -16,4 +16,20 @@ void Evolve(task::Fold& fold, const v1::TemplateSaved& event) {
   fold.table<v1::TemplateCounter>().Edit(state::Key(fold.tenant())).set_last_template_id(event.template_id());
 }
 
+void Evolve(task::Fold& fold, const v1::PartialPut& event) {
+  v1::Partial& partial = fold.table<v1::Partial>().Edit(state::Key(fold.tenant(), event.name()));
+  partial.set_version(event.version());
+  partial.set_html(event.html());
+  partial.set_text(event.text());
+  partial.set_text_made(event.text_made());
+  partial.set_archived(false);
+  if (event.version() > 1) return;
+  v1::PartialCounter& counter = fold.table<v1::PartialCounter>().Edit(state::Key(fold.tenant()));
+  counter.set_partials(counter.partials() + 1);
+}
+
+void Evolve(task::Fold& fold, const v1::PartialArchived& event) {
+  fold.table<v1::Partial>().Edit(state::Key(fold.tenant(), event.name())).set_archived(true);
+}
+
 }  // namespace maily::templates

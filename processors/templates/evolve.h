@@ -10,5 +10,7 @@ inline constexpr uint32_t kEvolveVersion = 1;
 inline constexpr int kVersionsKept = 16;
 
 void Evolve(task::Fold& fold, const v1::TemplateSaved& event);
+void Evolve(task::Fold& fold, const v1::PartialPut& event);
+void Evolve(task::Fold& fold, const v1::PartialArchived& event);
 
 }  // namespace maily::templates

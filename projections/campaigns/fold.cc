@@ -45,7 +45,7 @@ class CampaignsFold final : public Fold {
     const auto tenant = at.tenant.value();
     MAILY_TRY_VOID(sql::Do(*insert_campaign_, tenant, e.campaign_id(), std::string_view(spec.name()), spec.template_id(),
                            std::string_view(spec.from()), std::string_view(spec.reply_to()), spec.list_id(), at.time.us,
-                           spec.untracked() ? 1 : 0));
+                           spec.untracked() ? 1 : 0, std::string_view(spec.from_name())));
     for (int i = 0; i < spec.arms_size(); ++i) MAILY_TRY_VOID(InsertArm(tenant, e.campaign_id(), i, spec.arms(i)));
     if (!spec.arms().empty()) return Ok();
     campaigns::Arm all;
@@ -113,7 +113,7 @@ class CampaignsFold final : public Fold {
 
 ReadModel CampaignsReadModel() {
   return {.name = "campaigns",
-          .version = 4,
+          .version = 5,
           .schema_sql = campaigns_sql::kSchema,
           .queries_sql = campaigns_sql::kQueries,
           .tables =

@@ -5,7 +5,7 @@ WHERE c.tenant = :tenant AND c.campaign_id > :after ORDER BY c.campaign_id LIMIT
 
 -- `partitions` is what acknowledgements are counted against: partitions_paused of partitions.
 -- name: campaign
-SELECT c.campaign_id, c.name, s.name AS status, c.reason, c.template_id, c.template_version, c.from_address, c.reply_to, c.list_id,
+SELECT c.campaign_id, c.name, s.name AS status, c.reason, c.template_id, c.template_version, c.from_address, c.from_name, c.reply_to, c.list_id,
        c.untracked, c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us, c.stop_reason, c.stop_count, c.stop_of, c.stop_limit_bp,
        c.stop_site, c.stop_code, c.overridden, c.override_why,
        (SELECT count(*) FROM positions) AS partitions,
@@ -18,7 +18,7 @@ SELECT c.campaign_id, c.name, s.name AS status, c.reason, c.template_id, c.templ
 FROM campaigns c JOIN campaign_statuses s ON s.status = c.status
 LEFT JOIN campaign_partitions p ON p.tenant = c.tenant AND p.campaign_id = c.campaign_id
 WHERE c.tenant = :tenant AND c.campaign_id = :campaign_id
-GROUP BY c.tenant, c.campaign_id, c.name, s.name, c.reason, c.template_id, c.template_version, c.from_address, c.reply_to, c.list_id,
+GROUP BY c.tenant, c.campaign_id, c.name, s.name, c.reason, c.template_id, c.template_version, c.from_address, c.from_name, c.reply_to, c.list_id,
          c.untracked, c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us, c.stop_reason, c.stop_count, c.stop_of, c.stop_limit_bp,
          c.stop_site, c.stop_code, c.overridden, c.override_why;
 
@@ -38,8 +38,8 @@ SELECT target FROM campaign_links WHERE tenant = :tenant AND campaign_id = :camp
 SELECT link, target FROM campaign_links WHERE tenant = :tenant AND campaign_id = :campaign_id ORDER BY link;
 
 -- fold: insert_campaign
-INSERT INTO campaigns (tenant, campaign_id, name, template_id, from_address, reply_to, list_id, status, created_at_us, untracked)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9);
+INSERT INTO campaigns (tenant, campaign_id, name, template_id, from_address, reply_to, list_id, status, created_at_us, untracked, from_name)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10);
 
 -- fold: insert_arm
 INSERT INTO campaign_arms (tenant, campaign_id, arm, name, holdout, where_attribute, where_value, weight) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);

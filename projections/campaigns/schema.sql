@@ -7,6 +7,7 @@ CREATE TABLE campaigns (
   template_version BIGINT,           -- null = not launched yet
   from_address     TEXT   NOT NULL,
   reply_to         TEXT   NOT NULL,
+  from_name        TEXT   NOT NULL,  -- Liquid: the name in From; empty = that of from_address
   list_id          BIGINT NOT NULL,  -- 0 = all contacts
   untracked        BIGINT NOT NULL,  -- 1 = nothing of its mails is tracked
   status           BIGINT NOT NULL,  -- campaign_statuses
@@ -16,7 +17,7 @@ CREATE TABLE campaigns (
   company          TEXT,             -- as at the launch
   launched_at_us   BIGINT,
   ended_at_us      BIGINT,           -- completed, cancelled or refused
-  stop_reason      TEXT,             -- of the safety stop that has paused it: hard_bounces, complaints, policy; null = none has
+  stop_reason      TEXT,             -- of the safety stop that has paused it: hard_bounces, complaints, render_errors, policy; null = none has
   stop_count       BIGINT,           -- how many of those
   stop_of          BIGINT,           -- of sends answered, mails delivered, replies of the site
   stop_limit_bp    BIGINT,           -- hundredths of a per cent

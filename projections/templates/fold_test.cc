@@ -43,5 +43,51 @@ TEST_F(TemplatesFoldTest, TheLatestVersionAnswersAndOldOnesStay) {
   RebuildGivesTheSame();
 }
 
+TEST_F(TemplatesFoldTest, AVersionShowsWhatItHoldsAndPartialsAreTheirNewestOnes) {
+  maily::templates::v1::TemplateSaved saved = Saved(1, "one");
+  auto& version = *saved.mutable_version();
+  version.set_preheader("psst");
+  version.set_locale("en");
+  version.set_mjml("<mjml>");
+  version.set_mjml_sha256(std::string("\x01\xFE", 2));
+  auto& used = *version.add_partials();
+  used.set_name("footer");
+  used.set_version(3);
+  used.set_html("<p>\"ü\"</p>");
+  auto& variant = *version.add_variants();
+  variant.set_locale("de");
+  variant.set_subject("eins");
+  Happens(0, saved);
+  maily::templates::v1::PartialPut put;
+  put.set_name("footer");
+  put.set_version(1);
+  put.set_html("one");
+  Happens(0, put);
+  put.set_version(2);
+  put.set_html("two");
+  Happens(0, put);
+  maily::templates::v1::PartialPut other;
+  other.set_name("old");
+  other.set_version(1);
+  Happens(0, other);
+  maily::templates::v1::PartialArchived archived;
+  archived.set_name("old");
+  Happens(0, archived);
+  const Parameter tenant{"tenant", Value::Integer(1)};
+  const Rows shown = Ask("template", {tenant, {"template_id", Value::Integer(4)}});
+  EXPECT_EQ(shown.at(0, "preheader"), Value::Text("psst"));
+  EXPECT_EQ(shown.at(0, "mjml_sha256"), Value::Text("01fe"));
+  EXPECT_EQ(shown.at(0, "partials"), Value::Text(R"([{"html":"<p>\"ü\"</p>","name":"footer","text":"","version":3}])"));
+  EXPECT_NE(shown.at(0, "variants").bytes.find(R"("locale":"de")"), std::string::npos);
+  const auto listed = [&](int64_t all) {
+    return Ask("partials", {tenant, {"after", Value::Text("")}, {"archived", Value::Integer(all)}, {"limit", Value::Integer(10)}}).size();
+  };
+  EXPECT_EQ(listed(0), 1u);
+  EXPECT_EQ(listed(1), 2u);
+  EXPECT_EQ(Ask("partial", {tenant, {"name", Value::Text("footer")}}).at(0, "html"), Value::Text("two"));
+  EXPECT_EQ(Ask("partial_sources", {tenant, {"limit", Value::Integer(10)}}).size(), 1u);
+  RebuildGivesTheSame();
+}
+
 }  // namespace
 }  // namespace maily::projections

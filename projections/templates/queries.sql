@@ -8,11 +8,13 @@ ORDER BY t.template_id LIMIT :limit;
 
 -- The latest version.
 -- name: template
-SELECT template_id, version, name, subject, html, text, text_made, attributes, saved_at_us FROM template_versions
+SELECT template_id, version, name, subject, preheader, html, text, text_made, mjml, mjml_sha256, mjml_compiler, locale, partials, variants,
+       attributes, saved_at_us FROM template_versions
 WHERE tenant = :tenant AND template_id = :template_id ORDER BY version DESC LIMIT 1;
 
 -- name: template_version
-SELECT template_id, version, name, subject, html, text, text_made, attributes, saved_at_us FROM template_versions
+SELECT template_id, version, name, subject, preheader, html, text, text_made, mjml, mjml_sha256, mjml_compiler, locale, partials, variants,
+       attributes, saved_at_us FROM template_versions
 WHERE tenant = :tenant AND template_id = :template_id AND version = :version;
 
 -- name: template_versions
@@ -24,8 +26,28 @@ SELECT link, target FROM template_links
 WHERE tenant = :tenant AND template_id = :template_id AND version = :version ORDER BY link;
 
 -- fold: insert_version
-INSERT INTO template_versions (tenant, template_id, version, name, subject, html, text, text_made, attributes, saved_at_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10);
+INSERT INTO template_versions (tenant, template_id, version, name, subject, html, text, text_made, attributes, saved_at_us, preheader, mjml,
+                               mjml_sha256, mjml_compiler, locale, partials, variants)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17);
 
 -- fold: insert_link
 INSERT INTO template_links (tenant, template_id, version, link, target) VALUES (?1, ?2, ?3, ?4, ?5);
+
+-- Those that are not archived, or all.
+-- name: partials
+SELECT name, version, text_made, archived, changed_at_us FROM partials
+WHERE tenant = :tenant AND name > :after AND (archived = 0 OR :archived = 1) ORDER BY name LIMIT :limit;
+
+-- name: partial
+SELECT name, version, html, text, text_made, archived, changed_at_us FROM partials WHERE tenant = :tenant AND name = :name;
+
+-- All that can be taken in.
+-- name: partial_sources
+SELECT name, html, text FROM partials WHERE tenant = :tenant AND archived = 0 ORDER BY name LIMIT :limit;
+
+-- fold: put_partial
+INSERT INTO partials (tenant, name, version, html, text, text_made, archived, changed_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7)
+ON CONFLICT (tenant, name) DO UPDATE SET version = ?3, html = ?4, text = ?5, text_made = ?6, archived = 0, changed_at_us = ?7;
+
+-- fold: archive_partial
+UPDATE partials SET archived = 1, changed_at_us = ?3 WHERE tenant = ?1 AND name = ?2;

@@ -10,7 +10,26 @@ CREATE TABLE template_versions (
   text_made   BIGINT NOT NULL,  -- 1: the text was made from the HTML
   attributes  TEXT   NOT NULL,  -- contact attributes that it names, separated by spaces
   saved_at_us BIGINT NOT NULL,
+  preheader   TEXT   NOT NULL,
+  mjml        TEXT   NOT NULL,  -- what the HTML was compiled from, or empty
+  mjml_sha256 TEXT   NOT NULL,  -- of it, in hexadecimal digits
+  mjml_compiler TEXT NOT NULL,
+  locale      TEXT   NOT NULL,  -- BCP 47, or empty
+  partials    TEXT   NOT NULL,  -- JSON: [{"name", "version", "html", "text"}], as they were when it was saved
+  variants    TEXT   NOT NULL,  -- JSON: [{"locale", "subject", "preheader", "html", "text", "text_made", "mjml_sha256"}]
   PRIMARY KEY (tenant, template_id, version)
+);
+
+CREATE TABLE partials (
+  tenant      BIGINT NOT NULL,
+  name        TEXT   NOT NULL,
+  version     BIGINT NOT NULL,
+  html        TEXT   NOT NULL,
+  text        TEXT   NOT NULL,
+  text_made   BIGINT NOT NULL,  -- 1: the text was made from the HTML
+  archived    BIGINT NOT NULL,
+  changed_at_us BIGINT NOT NULL,
+  PRIMARY KEY (tenant, name)
 );
 
 CREATE TABLE template_links (

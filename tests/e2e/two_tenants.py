@@ -25,6 +25,7 @@ NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists
           "keys": "zzzzzzzzzzzz", "commands": "0" * 32, "imports": "0" * 32, "email": "nobody@nowhere.example", "campaign_id": "990099",
           "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099", "forms": "990099", "consent-texts": "0" * 64}
           "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099", "journeys": "990099"}
+          "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099", "partials": "nowhere"}
 
 
 class Tenant:
@@ -43,7 +44,7 @@ class Tenant:
 
 def path_of(pattern, ids):
     noun = pattern.split("/")[2]
-    return pattern.replace("{contact_id}", ids["contact_id"]).replace("{name}", ids["domains"]).replace("{site}", "mx.example.com").replace("{id}", quote(str(ids.get(noun, "1"))))
+    return pattern.replace("{contact_id}", ids["contact_id"]).replace("{name}", ids["partials" if noun == "partials" else "domains"]).replace("{site}", "mx.example.com").replace("{id}", quote(str(ids.get(noun, "1"))))
 
 
 AS_OF = ["2026-01-01T00:00:00Z"]  # later: once everything of amber's is there
@@ -59,6 +60,7 @@ def requests_of(pattern, operation, ids):
               "as_of": "2099-01-01T00:00:00Z", "to": ids["email"], "template_id": ids.get("templates", "1"), "days": "3"}
     if pattern == "/v1/messages":
         values["status"] = "skipped"
+              "as_of": "2099-01-01T00:00:00Z", "locale": "de"}
     if pattern == "/v1/suppressions":
         values["reason"] = "manual"
     if pattern not in WANT_PARAMETER:
@@ -123,6 +125,8 @@ def fill(world, tenant):
     for noun, status in (("segments", "active"), ("segment-previews", "done"), ("journeys", "active")):
         at = f"/v1/{noun}/{tenant.ids[noun]}"
         wait_for(at, lambda: api.call("GET", at)[0] == 200 and api.ok("GET", at)["status"] == status, 20, world.server)
+    tenant.ids["partials"] = api.ok("PUT", f"/v1/partials/{word}-partial", {"html": f"<p>{word} partial</p>"})["name"]
+    wait_for("the partial", lambda: api.call("GET", f"/v1/partials/{word}-partial")[0] == 200, 20, world.server)
     template = api.ok("POST", "/v1/templates", {"name": f"{word} template", "subject": f"{word} {{{{ contact.{word} }}}}",
                                                "text": f"https://{word}.example/page {{{{ unsubscribe_url }}}} {{{{ postal_address }}}}"})
     tenant.ids["templates"] = str(template["id"])
@@ -197,6 +201,10 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/templates"): ({"name": f"{amber.word} template", "subject": word, "text": "{{ unsubscribe_url }} {{ postal_address }}"}, own),
             ("post", "/v1/templates/{id}:test"): ({"to": [SHARED], "from": f"news@{amber.word}.example"}, gone),
             ("post", "/v1/messages"): ({"to": SHARED, "template_id": template_id, "from": f"news@{amber.word}.example"}, own + (422,)),
+            ("post", "/v1/templates:lint"): ({"subject": "s", "text": "{% render '" + amber.word + "-partial' %}"}, (200,)),
+            ("post", "/v1/templates/{id}/preview"): (None, gone),
+            ("put", "/v1/partials/{name}"): ({"html": word}, own),
+            ("post", "/v1/partials/{name}:archive"): (None, gone),
             ("post", "/v1/campaigns"): (campaign, own + gone + (422,)),
             ("post", "/v1/campaigns/{id}:launch"): (None, gone),
             ("post", "/v1/campaigns/{id}:pause"): (None, gone),
@@ -223,7 +231,7 @@ def write(amber, blue, routes, message_ids):
     known = attempts(amber, blue, message_ids)
     written = [(method, pattern) for pattern, operations in routes.items() for method in operations if method != "get"]
     # Things of one's own come last: until then every id of amber's is nobody's to blue.
-    order = {"/v1/assets": 1, "/v1/domains": 1, "/v1/lists": 1, "/v1/templates": 1, "/v1/campaigns": 1}
+    order = {"/v1/assets": 1, "/v1/domains": 1, "/v1/lists": 1, "/v1/templates": 1, "/v1/campaigns": 1, "/v1/partials/{name}": 1}
     for method, pattern in sorted(written, key=lambda at: order.get(at[1], 0)):
         check((method, pattern) in known, f"{method} {pattern}: teach this test what a stranger would try")
         body, statuses = known[(method, pattern)]

@@ -2,12 +2,14 @@
 #include "processors/effects/smtp/maker.h"
 
 #include <algorithm>
+#include <deque>
 #include <vector>
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/domains/v1/state.pb.h"
 #include "maily/messages/v1/state.pb.h"
 #include "processors/personalization/asset_refs.h"
+#include "processors/personalization/locales.h"
 #include "processors/personalization/variables.h"
 #include "schemas/asset_store.h"
 #include "schemas/message_headers.h"
@@ -144,17 +146,31 @@ std::string WithAssets(const templates::v1::TemplateVersion& version, std::strin
 
 }  // namespace
 
-Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing::Options options) {
-  const std::string html = WithAssets(version, version.html(), options.tenant, options.tracking_base_url, options.from);
+Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing::Options options, int variant) {
+  const bool own = variant < 0;
+  const auto& of = own ? templates::v1::TemplateVariant::default_instance() : version.variants(variant);
+  const auto with_assets = [&](std::string_view html) {
+    return WithAssets(version, html, options.tenant, options.tracking_base_url, options.from);
+  };
+  const std::string html = with_assets(own ? version.html() : of.html());
+  std::deque<std::string> texts;  // what `partials` view
+  std::vector<personalization::PartialSource> partials;
+  for (const templates::v1::UsedPartial& partial : version.partials())
+    partials.push_back({partial.name(), texts.emplace_back(with_assets(partial.html())), partial.text()});
   const std::vector<std::string> links(version.links().begin(), version.links().end());
-  options.source = {.subject = version.subject(), .html = html, .text = version.text()};
+  options.source = {.subject = own ? version.subject() : of.subject(),
+                    .html = html,
+                    .text = own ? version.text() : of.text(),
+                    .preheader = own ? version.preheader() : of.preheader(),
+                    .from_name = options.from_name,
+                    .partials = partials};
   options.links = links;
   MAILY_TRY_VOID(AddItems(version, options));
   return Mailing::Make(options);
 }
 
 const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
-  static const Compiled kNone{.mailing = nullptr, .error = "the campaign is not known in this partition"};
+  static const Compiled kNone{.mailing = nullptr, .variants = {}, .error = "the campaign is not known in this partition"};
   if (schema::IsMessage(campaign_id)) {
     const auto* message = state::View<messages::v1::Message>(cache).Find(state::Key(tenant, campaign_id));
     if (message == nullptr) return kNone;
@@ -186,6 +202,7 @@ const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id,
                   .trace = trace,
                   .from = run->spec().from(),
                   .reply_to = run->spec().reply_to(),
+                  .from_name = run->spec().from_name(),
                   .postal_address = run->postal_address(),
                   .company = run->company(),
                   .tracking_base_url = tracking_base_url_,
@@ -197,15 +214,36 @@ const Maker::Compiled& Maker::Compile(TenantId tenant, uint64_t key, const templ
                                       const Mailing::Options& options) {
   if (mailings_.size() >= kMailingsMax) mailings_.clear();
   Compiled& compiled = mailings_[{tenant, key}];
-  auto mailing = MailingOf(version, options);
-  if (mailing) {
-    compiled.mailing = std::make_shared<const Mailing>(std::move(*mailing));
-  } else {
-    compiled.error = mailing.error().message;
-    observe::Log(observe::Level::kError, "mails of a template cannot be made",
-                 {{"tenant", tenant}, {"campaign", options.campaign_id}, {"error", mailing.error()}});
+  for (int variant = -1; variant < version.variants_size(); ++variant) {
+    auto mailing = MailingOf(version, options, variant);
+    if (!mailing) {
+      compiled = {.mailing = nullptr, .variants = {}, .error = mailing.error().message};
+      observe::Log(observe::Level::kError, "mails of a template cannot be made",
+                   {{"tenant", tenant}, {"campaign", options.campaign_id}, {"error", mailing.error()}});
+      break;
+    }
+    auto shared = std::make_shared<const Mailing>(std::move(*mailing));
+    if (variant < 0) {
+      compiled.mailing = std::move(shared);
+    } else {
+      compiled.variants.emplace_back(version.variants(variant).locale(), std::move(shared));
+    }
   }
   return compiled;
+}
+
+const Mailing& Maker::Compiled::For(const sends::v1::AttemptOpened& opened) const {
+  if (variants.empty()) return *mailing;
+  std::vector<std::string_view> known;
+  for (const auto& [locale, variant] : variants) known.push_back(locale);
+  for (const std::string_view name : personalization::kLocaleAttributes) {
+    for (const auto& attribute : opened.attributes()) {
+      if (attribute.name() != name || attribute.value_case() != contacts::v1::Attribute::kText || attribute.text().empty()) continue;
+      const auto chosen = personalization::ChooseLocale(known, attribute.text());
+      return chosen ? *variants[*chosen].second : *mailing;
+    }
+  }
+  return *mailing;
 }
 
 const mime::Plan* Maker::Lacks(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
@@ -252,7 +290,7 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
                          state::Cache& cache, Made& made, Tail tail) {
   const Compiled& compiled = CompiledFor(tenant, opened.campaign_id(), cache);
   if (!compiled.mailing) return Fail(Code::kInvalid, "{}", compiled.error);
-  const Mailing& mailing = *compiled.mailing;
+  const Mailing& mailing = compiled.For(opened);
   if (!mailing.plan().plain()) {
     made.tail = tail || !tails_ ? std::move(tail) : tails_->Find(tenant, mailing.plan());
     if (!made.tail) return Fail(Code::kRetry, "its images and attachments are not there");

@@ -30,8 +30,9 @@ struct Made {
   Tail tail;            // of mails with images or attachments, else null
 };
 
-// The mailing of a template's version: `options` without source, links, images and attachments. kInvalid: as Mailing::Make.
-Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing::Options options);
+// The mailing of a template's version: `options` without source, links, images and attachments. `variant`: which one of the version's;
+// -1: what stands in it itself. kInvalid: as Mailing::Make.
+Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing::Options options, int variant = -1);
 
 class Maker {
  public:
@@ -51,8 +52,11 @@ class Maker {
 
  private:
   struct Compiled {
-    std::shared_ptr<const Mailing> mailing;
-    std::string error;
+    std::shared_ptr<const Mailing> mailing;                                             // null: see `error`
+    std::vector<std::pair<std::string, std::shared_ptr<const Mailing>>> variants = {};  // by locale
+    std::string error = {};
+    // The one in the contact's language.
+    const Mailing& For(const sends::v1::AttemptOpened& opened) const;
   };
   // Of a campaign, or of the form of a message.
   const Compiled& CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache);

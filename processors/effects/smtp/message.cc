@@ -137,6 +137,30 @@ Result<Mailbox> ParseMailbox(std::string_view text) {
   return mailbox;
 }
 
+DisplayName DisplayName::Of(std::string_view text) {
+  DisplayName name;
+  std::string& made = name.text_;
+  while (!text.empty()) {
+    const auto lead = static_cast<uint8_t>(text.front());
+    const size_t size = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    const std::string_view letter = text.substr(0, size);
+    if (!IsUtf8(letter)) {
+      text.remove_prefix(1);
+      continue;
+    }
+    text.remove_prefix(letter.size());
+    const bool later_control = lead == 0xC2 && static_cast<uint8_t>(letter[1]) < 0xA0;  // U+0080 to U+009F
+    if (letter == " " || (lead < 0x80 && IsControl(letter[0])) || later_control) {
+      if (!made.empty() && made.back() != ' ') made.push_back(' ');
+      continue;
+    }
+    if (made.size() + letter.size() > kBytesMax) break;
+    made += letter;
+  }
+  while (made.ends_with(' ')) made.pop_back();
+  return name;
+}
+
 std::string FromDomain(const Mailbox& mailbox) {
   const auto parsed = schema::ParseAddress("x@" + std::string(mailbox.domain()));
   return parsed ? parsed->domain : std::string(mailbox.domain());
@@ -254,7 +278,7 @@ Result<Mailing> Mailing::Make(const Options& options) {
   mailing.returns_ = options.returns;
   mailing.untracked_ = options.untracked;
   std::string& fixed = mailing.fixed_headers_;
-  AppendMailbox("From", mailing.from_, fixed);
+  AppendMailbox("From", mailing.from_, mailing.from_header_);
   if (!options.reply_to.empty()) {
     MAILY_TRY(const Mailbox reply_to, ParseMailbox(options.reply_to));
     AppendMailbox("Reply-To", reply_to, fixed);
@@ -327,7 +351,8 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
        .postal_address = postal_address_,
        .company = company_,
        .variables = to.variables,
-       .now = to.date},
+       .now = to.date,
+       .blank = to.blank},
       {.links = links,
        .open_pixel = pixel,
        .unsubscribe = unsubscribe,
@@ -343,6 +368,11 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
   AppendMailbox("To", {.name = {}, .address = std::string(to.address)}, out);
   AppendHeader("Subject", to.subject_prefix.empty() ? rendered.subject : std::string(to.subject_prefix) + rendered.subject, out);
   out += fmt::format("Message-ID: <{}@{}>\r\n", tokens.message_id, from_.domain());
+  if (const DisplayName name = DisplayName::Of(rendered.from_name); !name.text().empty()) {
+    AppendMailbox("From", {.name = name.text(), .address = from_.address}, out);
+  } else {
+    out += from_header_;
+  }
   out += fixed_headers_;
   out += to.headers;
   if (opt_out_) {

@@ -30,6 +30,18 @@ struct Mailbox {
   std::string address;
   std::string_view domain() const { return std::string_view(address).substr(address.rfind('@') + 1); }
 };
+// What stands before the address: UTF-8 without control characters, at most kBytesMax. Only so a value gets into a mailbox, so none can
+// begin a header.
+class DisplayName {
+ public:
+  static constexpr size_t kBytesMax = 200;
+  // Of any text: a run of white space and control characters is one space, bytes that are no UTF-8 and what is too long are left out.
+  static DisplayName Of(std::string_view text);
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
 // kInvalid: no such thing, or with control characters.
 Result<Mailbox> ParseMailbox(std::string_view text);
 // Its domain in A-labels and lower case, where it has such a form.
@@ -57,7 +69,8 @@ class Mailing {
     uint64_t list_id = 0;
     std::string_view trace = {};  // of the launch, 32 hexadecimal digits; empty = not said
     std::string_view from;
-    std::string_view reply_to = {};  // empty = none
+    std::string_view reply_to = {};   // empty = none
+    std::string_view from_name = {};  // Liquid: the name in From; empty = that of `from`, as where it fails or is blank
     personalization::Source source = {};
     std::span<const std::string> links = {};  // the template version's
     std::string_view postal_address = {};
@@ -89,6 +102,7 @@ class Mailing {
     std::span<const personalization::Value> attributes;  // in the order of attributes(); nil = no value
     Instant date;                                        // of the first attempt
     bool untracked = false;                              // this contact wants none
+    const liquid::BlankSeen* blank = nullptr;            // told of what is written and blank
     // Of messages alone:
     uint64_t message_id = 0;
     personalization::Value variables = {};
@@ -135,7 +149,8 @@ class Mailing {
   std::string base_url_;
   Returns returns_;
   bool untracked_ = false;
-  std::string fixed_headers_;  // From, Reply-To, List-ID, Feedback-ID, …: equal in every mail
+  std::string from_header_;    // with the name that all have who have none
+  std::string fixed_headers_;  // Reply-To, List-ID, Feedback-ID, …: equal in every mail
 };
 
 // Building blocks, seen by tests.

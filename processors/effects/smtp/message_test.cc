@@ -63,6 +63,75 @@ std::string Compose(const Mailing& mailing, Keys& keys, std::vector<std::string_
   return out;
 }
 
+std::string FromOf(std::string_view from_name, std::string_view value) {
+  Keys keys;
+  auto mailing =
+      Mailing::Make({.tenant = TenantId(1),
+                     .campaign_id = 7,
+                     .list_id = 3,
+                     .from = "Shop <news@shop.example>",
+                     .source = {.subject = "s {{ contact.x }}", .html = "", .text = "t", .preheader = {}, .from_name = from_name},
+                     .links = {},
+                     .tracking_base_url = "https://t.example"});
+  EXPECT_TRUE(mailing.has_value()) << mailing.error().ToString();
+  const std::string mail = Compose(*mailing, keys, {value});
+  const size_t at = mail.find("\r\nFrom: ") + 2;
+  EXPECT_EQ(mail.find("\r\nFrom: ", at), std::string::npos);
+  return mail.substr(at, mail.find("\r\nList-ID", at) - at);
+}
+
+TEST(Message, TheNameInFromIsOfEachMailAndCannotBeginAHeader) {
+  EXPECT_EQ(FromOf("{{ contact.x }} of Shop", "Ann"), "From: Ann of Shop <news@shop.example>");
+  EXPECT_EQ(FromOf("{{ contact.x }}", "A, B"), "From: \"A, B\" <news@shop.example>");
+  EXPECT_EQ(FromOf("{{ contact.x }}", "Ann\r\nBcc: x@y.example"), "From: \"Ann Bcc: x@y.example\" <news@shop.example>");
+  EXPECT_EQ(FromOf("{{ contact.x }}", std::string_view("A\0\x7F\xC2\x85\xFF\"\\ <x@y>", 14)),
+            "From: \"A \\\"\\\\ <x@y>\" <news@shop.example>");
+  EXPECT_EQ(FromOf("{{ contact.x }}", ""), "From: Shop <news@shop.example>");
+  EXPECT_EQ(FromOf("{{ 'a' | divided_by: contact.x }}", "0"), "From: Shop <news@shop.example>");
+  EXPECT_EQ(FromOf("", "x"), "From: Shop <news@shop.example>");
+}
+
+TEST(Message, NoValueBringsALineEndOrNulIntoAHeaderAndNoErrorIntoAMail) {
+  std::mt19937 random(4711);
+  Keys keys;
+  const Mailing mailing = MakeMailing({.subject = "{{ contact.x }} {{ contact.x | upcase }}",
+                                       .html = "<a href=\"{{ contact.x }}\">{{ contact.x }}</a>",
+                                       .text = "{{ contact.x }}",
+                                       .preheader = "{{ contact.x }}",
+                                       .from_name = "{{ contact.x }}"});
+  for (int round = 0; round < 500; ++round) {
+    static constexpr std::string_view kPieces[] = {"\r",
+                                                   "\n",
+                                                   "\r\n",
+                                                   std::string_view("\0", 1),
+                                                   "Bcc: a@b.example",
+                                                   " ",
+                                                   "ü",
+                                                   "\xE2\x80\xA8",
+                                                   "javascript:x",
+                                                   "\"",
+                                                   "<",
+                                                   "=?utf-8?Q?=0D=0A?=",
+                                                   "\x7F",
+                                                   "\xFF",
+                                                   "{{ nope }}"};
+    std::string value;
+    for (int i = 0; i < 6; ++i) value += kPieces[random() % std::size(kPieces)];
+    const std::string mail = Compose(mailing, keys, {value});
+    const std::string header = mail.substr(0, mail.find("\r\n\r\n") + 2);
+    EXPECT_EQ(mail.find("Liquid error"), std::string::npos);
+    EXPECT_EQ(header.find('\0'), std::string::npos);
+    for (size_t at = 0; at < header.size();) {
+      const size_t end = header.find("\r\n", at);
+      const std::string line = header.substr(at, end - at);
+      EXPECT_EQ(line.find_first_of("\r\n"), std::string::npos) << round;
+      EXPECT_FALSE(line.starts_with("Bcc")) << "seed 4711, round " << round << ": " << value;
+      at = end + 2;
+    }
+    EXPECT_EQ(mail.find("href=3D\"javascript"), std::string::npos) << value;
+  }
+}
+
 TEST(Message, WhereMailIsTakenInAnOptOutByMailIsOfferedBesideTheLink) {
   EXPECT_EQ(HeaderWith({}).find("mailto:"), std::string::npos);
   EXPECT_NE(HeaderWith({.opt_out_host = "mx.maily.example"})

@@ -429,12 +429,16 @@ class Renderer::Run {
         return Flow::kNext;
       case Node::Kind::kOutput: {
         const Value value = OutputValue(node.index);
+        if (input_->blank != nullptr && !work_.failed()) Watch(node.index, value, true);
         if (!work_.failed()) Write(value);
         return Flow::kNext;
       }
-      case Node::Kind::kAssign:
-        Assign(node.symbol, OutputValue(node.index));
+      case Node::Kind::kAssign: {
+        const Value value = OutputValue(node.index);
+        if (input_->blank != nullptr && !work_.failed()) Watch(node.index, value, false);
+        Assign(node.symbol, value);
         return Flow::kNext;
+      }
       case Node::Kind::kCapture:
         return RenderCapture(node);
       case Node::Kind::kIf:
@@ -462,6 +466,28 @@ class Renderer::Run {
         return Flow::kContinue;
     }
     return Flow::kNext;
+  }
+
+  static bool IsBlank(const Value& value) {
+    return value.is_nil() || (value.is_string() && value.string().find_first_not_of(" \t\r\n") == std::string_view::npos);
+  }
+
+  // Tells of a name that is blank; `made`: what the filters made of it.
+  void Watch(Index index, const Value& made, bool written) {
+    const Output& output = program_->outputs[index];
+    if (output.expression == kNone) return;
+    const Expression& expression = program_->expressions[output.expression];
+    if (expression.kind != Expression::Kind::kLookup) return;
+    const Value value = Evaluate(output.expression);
+    if (!IsBlank(value) && (value.truthy() || !made.truthy())) return;
+    const bool fallback = !IsBlank(made);
+    if (!fallback && !written) return;
+    std::string name(program_->symbols[expression.root]);
+    for (Index i = 0; i < expression.segments.count; ++i) {
+      const Segment& segment = program_->segments[expression.segments.first + i];
+      if (segment.expression == kNone) name.append(".").append(segment.name);
+    }
+    (*input_->blank)(name, fallback);
   }
 
   void Assign(Index symbol, const Value& value) {
@@ -786,7 +812,9 @@ std::optional<Problem> Renderer::Render(const Template& compiled, std::span<cons
     const Value* const value = Find(data, name);
     values_.push_back(value == nullptr ? Value() : *value);
   }
-  return Render(compiled, Input{.values = values_, .others = data, .splices = {}, .now_us = now_us, .form = form, .limits = {}}, out);
+  return Render(compiled,
+                Input{.values = values_, .others = data, .splices = {}, .now_us = now_us, .form = form, .limits = {}, .blank = nullptr},
+                out);
 }
 
 }  // namespace maily::liquid

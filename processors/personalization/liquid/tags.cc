@@ -335,6 +335,12 @@ bool Parser::ParseCall(const Tag& tag, const char* at, Splitter&, Body& body) {
   program_.call_symbols.insert(program_.call_symbols.end(), symbols.begin(), symbols.end());
   program_.calls.push_back(call);
   Add(body, Node::Kind::kCall, at, static_cast<Index>(program_.calls.size() - 1), false);
+  if (options_.calls != nullptr) {
+    PartialCall& listed = options_.calls->emplace_back();
+    if (quoted) listed.name = name.substr(1, name.size() - 2);
+    PlaceCounter(program_.units[unit_].source).To(at, listed.line, listed.column);
+    return true;
+  }
   // A name that is known is looked for now; a computed one may be any that is given.
   if (quoted) {
     const std::string_view plain = name.substr(1, name.size() - 2);

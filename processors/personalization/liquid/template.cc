@@ -15,9 +15,10 @@ namespace {
 // The bodies that are written exactly once: those of no block.
 bool IsTop(const Program& program, Index body) { return program.units.front().body == body; }
 
-void Place(Program& program, std::span<const Splice> splices, std::vector<bool>& placed) {
-  const char* const source = program.units.front().source.data();
-  const char* const end = source + program.units.front().source.size();
+// `splices`: those of this unit; `first`: which of all the first one is.
+void PlaceIn(Program& program, const Unit& unit, std::span<const Splice> splices, size_t first, std::vector<bool>& placed) {
+  const char* const source = unit.source.data();
+  const char* const end = source + unit.source.size();
   for (Index i = 0; i < program.bodies.size(); ++i) {
     std::vector<Node> nodes;
     for (const Node& node : program.bodies[i].nodes) {
@@ -35,7 +36,7 @@ void Place(Program& program, std::span<const Splice> splices, std::vector<bool>&
       auto splice =
           std::lower_bound(splices.begin(), splices.end(), at, [](const Splice& s, uint32_t offset) { return s.offset < offset; });
       for (; splice != splices.end() && splice->offset < last; ++splice) {
-        const auto slot = static_cast<size_t>(splice - splices.begin());
+        const size_t slot = first + static_cast<size_t>(splice - splices.begin());
         if (splice->offset < at || splice->offset + splice->size > last || placed[slot] || (splice->once && !IsTop(program, i))) continue;
         text_to(splice->offset);
         nodes.push_back({.kind = Node::Kind::kSplice, .size = 0, .index = static_cast<Index>(slot), .symbol = kNone, .at = source + at});
@@ -46,6 +47,37 @@ void Place(Program& program, std::span<const Splice> splices, std::vector<bool>&
     }
     program.bodies[i].nodes = std::move(nodes);
   }
+}
+
+// Splices of one source stand together.
+void Place(Program& program, std::span<const Splice> splices, std::vector<bool>& placed) {
+  for (size_t first = 0; first < splices.size();) {
+    size_t last = first;
+    while (last < splices.size() && splices[last].partial == splices[first].partial) ++last;
+    for (const Unit& unit : program.units) {
+      if (unit.name == splices[first].partial) PlaceIn(program, unit, splices.subspan(first, last - first), first, placed);
+    }
+    first = last;
+  }
+}
+
+// The bodies that are written for everybody: of the template, and of the partials that these take in by name and not for each of something.
+std::vector<Index> BodiesAlways(const Program& program) {
+  std::vector<Index> bodies{program.units.front().body};
+  for (size_t at = 0; at < bodies.size(); ++at) {
+    for (const Node& node : program.bodies[bodies[at]].nodes) {
+      if (node.kind != Node::Kind::kCall) continue;
+      const Call& call = program.calls[node.index];
+      const Expression& name = program.expressions[call.name];
+      const bool once = name.kind == Expression::Kind::kLiteral && name.literal.is_string() && call.variable == kNone;
+      if (!once) continue;
+      for (const Unit& unit : program.units) {
+        const bool there = &unit != &program.units.front() && unit.name == name.literal.string();
+        if (there && std::ranges::find(bodies, unit.body) == bodies.end()) bodies.push_back(unit.body);
+      }
+    }
+  }
+  return bodies;
 }
 
 Reference ReferenceOf(const Program& program, const Expression& lookup) {
@@ -92,9 +124,11 @@ bool Template::sets(size_t name) const { return program_->bound[name] != 0; }
 std::vector<Reference> Template::References() const {
   const Program& program = *program_;
   std::unordered_set<Index> always;
-  for (const Node& node : program.bodies[program.units.front().body].nodes) {
-    if (node.kind != Node::Kind::kOutput || program.outputs[node.index].filters.count != 0) continue;
-    always.insert(program.outputs[node.index].expression);
+  for (const Index body : BodiesAlways(program)) {
+    for (const Node& node : program.bodies[body].nodes) {
+      if (node.kind != Node::Kind::kOutput || program.outputs[node.index].filters.count != 0) continue;
+      always.insert(program.outputs[node.index].expression);
+    }
   }
   std::vector<Reference> references;
   for (const Unit& unit : program.units) {

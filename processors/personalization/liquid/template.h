@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,11 +39,19 @@ struct Partial {
   std::string_view source;
 };
 
-// Bytes of the source that something else stands for in each rendering, where they are text that is written: a link that is tracked.
+// Bytes of a source that something else stands for in each rendering, where they are text that is written: a link that is tracked.
 struct Splice {
-  uint32_t offset = 0;  // ascending, and they do not overlap
-  uint32_t size = 0;    // 0: an insertion
-  bool once = false;    // only outside of blocks, so that it is written exactly once
+  uint32_t offset = 0;            // ascending within a source, and they do not overlap
+  uint32_t size = 0;              // 0: an insertion
+  bool once = false;              // only in the template itself and outside of blocks, so that it is written exactly once
+  std::string_view partial = {};  // whose source it is; empty = the template's
+};
+
+// A place that takes a partial in.
+struct PartialCall {
+  std::string name;  // empty: computed
+  uint32_t line = 0;
+  uint32_t column = 0;
 };
 
 struct CompileOptions {
@@ -50,6 +59,7 @@ struct CompileOptions {
   bool strict = true;
   std::span<const Partial> partials = {};
   std::span<const Splice> splices = {};
+  std::vector<PartialCall>* calls = nullptr;  // not null: what is taken in is listed here and looked up nowhere
 };
 
 // How what {{ }} writes is made fit for its place. Text of the template itself is never changed.
@@ -65,7 +75,8 @@ struct Reference {
   std::string_view root;               // empty: computed
   std::vector<std::string_view> path;  // up to the first step that is computed
   bool dynamic = false;                // there are steps that are computed
-  bool always = false;                 // it is what a {{ }} outside of all blocks writes, without filters
+  bool always = false;                 // it is what a {{ }} outside of all blocks writes, without filters; in a partial, too, that is
+                                       // taken in there by its name
   std::string partial;
   uint32_t line = 0;
   uint32_t column = 0;
@@ -103,6 +114,10 @@ struct Limits {
   size_t memory_bytes = 8'000'000;  // of values that the template makes
 };
 
+// A name that was written and is nil, false or empty: "contact.first_name". `fallback`: something was written in its place (default), and
+// otherwise nothing.
+using BlankSeen = std::function<void(std::string_view name, bool fallback)>;
+
 class Renderer {
  public:
   Renderer();
@@ -117,6 +132,7 @@ class Renderer {
     int64_t now_us = 0;                   // since 1970
     Form form = Form::kPlain;
     Limits limits = {};
+    const BlankSeen* blank = nullptr;  // called for each, also of what is assigned with a fallback; null: nobody asks
   };
   // Appends to `out`. A problem: it failed; `out` then ends somewhere and is good for nothing.
   std::optional<Problem> Render(const Template& compiled, const Input& input, std::string& out);
