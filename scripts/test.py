@@ -41,6 +41,7 @@ END_TO_END = [
     ("assets", ["python3", "tests/e2e/assets.py", "--maily", RELEASE]),
     ("suppressions", ["python3", "tests/e2e/suppressions.py", "--maily", RELEASE]),
     ("segments", ["python3", "tests/e2e/segments.py", "--maily", RELEASE]),
+    ("campaign_audience", ["python3", "tests/e2e/campaign_audience.py", "--maily", RELEASE]),
     ("liquid", ["python3", "tests/e2e/liquid_mails.py", "--maily", RELEASE]),
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("tracking", ["python3", "tests/e2e/tracking.py", "--maily", RELEASE]),
