@@ -125,6 +125,12 @@ void ReadSpec(Members& members, campaigns::v1::CampaignSpec& spec, bool required
   if (const auto tracking = ReadTracking(members)) spec.set_untracked(!*tracking);
   members.Each("arms", kArmsMax, [&spec](Members& one) { ReadArm(one, *spec.add_arms()); });
   ReadAudience(members, spec);
+  constexpr std::pair<const char*, const char*> kNotThere[] = {
+      {"test", "no winner of an A/B test is chosen by itself: give arms with weights, and compare them in the report"},
+      {"evergreen", "the audience is that of the launch; whoever comes later is for another campaign"}};
+  for (const auto& [name, hint] : kNotThere) {
+    if (members.Has(name)) members.Violation(name, "not_implemented", hint);
+  }
 }
 
 Result<void> AddDraft(Call& call, const Parameter& campaign, Json& body) {

@@ -397,6 +397,36 @@ struct Values {
   std::vector<char> switches;
 };
 
+http::Method MethodOf(std::string_view name) {
+  using enum http::Method;
+  for (const http::Method method : {kGet, kHead, kPost, kPut, kPatch, kDelete}) {
+    if (http::MethodName(method) == name) return method;
+  }
+  return kOther;
+}
+
+Result<HttpAnswer> AskWith(const Server& server, const std::string& method, const std::string& path, const std::string& body,
+                           const std::string& content_type, http::Headers headers, std::function<std::string()> pieces) {
+  MAILY_TRY(http::Client client, http::Client::FromUrl(server.url));
+  http::Call call;
+  call.method = MethodOf(method);
+  call.target = path;
+  call.headers = std::move(headers);
+  if (!server.key.empty()) call.headers.Add("authorization", "Bearer " + server.key);
+  if (!content_type.empty()) call.headers.Add("content-type", content_type);
+  call.body = body;
+  if (pieces) call.upload = [&pieces]() -> Result<std::string> { return pieces(); };
+  MAILY_TRY(const http::Response response, client.Send(call));
+  HttpAnswer answer;
+  answer.status = response.status;
+  answer.body = response.body;
+  for (size_t i = 0; i < response.headers.size(); ++i) {
+    const auto [name, value] = response.headers.at(i);
+    answer.headers[std::string(name)] = value;
+  }
+  return answer;
+}
+
 constexpr std::string_view kLaunchPreviews = "/v1/launch-previews/";
 constexpr auto kPollPause = std::chrono::milliseconds(20);
 constexpr auto kCountMax = std::chrono::seconds(60);
@@ -482,8 +512,8 @@ int Run(const Common& common, const Row& row, const Values& values) {
       whole = file.dump();
     }
   }
-  auto answer = Ask(*server, row.method, path + query, !whole.empty() ? whole : (has_body ? body.dump() : ""),
-                    has_body ? "application/json" : "", nullptr, headers);
+  auto answer = AskWith(*server, row.method, path + query, !whole.empty() ? whole : (has_body ? body.dump() : ""),
+                        has_body ? "application/json" : "", headers, nullptr);
   if (!answer) return PrintError(common, answer.error());
   if (answer->status == 202 && answer->headers["location"].starts_with(kLaunchPreviews)) answer = Counted(*server, *answer);
   if (!answer) return PrintError(common, answer.error());
@@ -520,36 +550,11 @@ void PrintTable(const json& items) {
   }
 }
 
-http::Method MethodOf(std::string_view name) {
-  using enum http::Method;
-  for (const http::Method method : {kGet, kHead, kPost, kPut, kPatch, kDelete}) {
-    if (http::MethodName(method) == name) return method;
-  }
-  return kOther;
-}
-
 }  // namespace
 
 Result<HttpAnswer> Ask(const Server& server, const std::string& method, const std::string& path, const std::string& body,
-                       const std::string& content_type, std::function<std::string()> pieces, const http::Headers& headers) {
-  MAILY_TRY(http::Client client, http::Client::FromUrl(server.url));
-  http::Call call;
-  call.method = MethodOf(method);
-  call.target = path;
-  call.headers = headers;
-  if (!server.key.empty()) call.headers.Add("authorization", "Bearer " + server.key);
-  if (!content_type.empty()) call.headers.Add("content-type", content_type);
-  call.body = body;
-  if (pieces) call.upload = [&pieces]() -> Result<std::string> { return pieces(); };
-  MAILY_TRY(const http::Response response, client.Send(call));
-  HttpAnswer answer;
-  answer.status = response.status;
-  answer.body = response.body;
-  for (size_t i = 0; i < response.headers.size(); ++i) {
-    const auto [name, value] = response.headers.at(i);
-    answer.headers[std::string(name)] = value;
-  }
-  return answer;
+                       const std::string& content_type, std::function<std::string()> pieces) {
+  return AskWith(server, method, path, body, content_type, http::Headers(), std::move(pieces));
 }
 
 void ServerFlags::AddTo(CLI::App& app) {

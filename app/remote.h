@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 
-#include "api/http/message.h"
 #include "app/subcommand.h"
 #include "streams/base/result.h"
 
@@ -33,7 +32,7 @@ struct HttpAnswer {
 };
 // One request. kRetry: the server cannot be reached. `pieces`, if given, produces the body piece by piece, an empty one at the end.
 Result<HttpAnswer> Ask(const Server& server, const std::string& method, const std::string& path, const std::string& body,
-                       const std::string& content_type, std::function<std::string()> pieces = nullptr, const http::Headers& headers = {});
+                       const std::string& content_type, std::function<std::string()> pieces = nullptr);
 
 // Prints an answer: JSON as it is, or as a table; a problem as a sentence. Gives the exit code.
 int PrintAnswer(const Common& common, const HttpAnswer& answer);

@@ -203,8 +203,8 @@ def holdout(api):
         api.ok("POST", "/v1/events", {"id": f"c{contact['id']}", "type": "conversion", "contact": {"email": contact["email"]}, "revenue_cents": 100})
 
     def seen():
-        uplift = api.ok("GET", f"/v1/campaigns/{made}/report")["uplift"]
-        return uplift["recipients_converted"] >= 58 and uplift  # two of them may be suppressed
+        uplift = api.ok("GET", f"/v1/campaigns/{made}/report")["uplift"] or {}
+        return uplift.get("recipients_converted", 0) >= 59 and uplift  # one of them is suppressed
     uplift = wait_for("the conversions", seen, 20)
     check(uplift["held_out"] == len(held[0]) and uplift["held_out_converted"] == 0 and uplift["evidence"] and 0 < uplift["low"] < uplift["difference"] < uplift["high"],
           f"{uplift}")
