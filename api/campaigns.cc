@@ -1,36 +1,19 @@
 // Campaigns: made, launched, followed.
+#include "api/audience.h"
 #include "api/body.h"
+#include "api/campaign_drafts.h"
 #include "api/handlers.h"
 #include "api/read.h"
 #include "api/submit.h"
 #include "maily/campaigns/v1/commands.pb.h"
 #include "schemas/keys.h"
+#include "schemas/proportions.h"
 
 namespace maily::api {
 namespace {
 
-constexpr size_t kArmsMax = 64;
-constexpr size_t kWhereBytesMax = 1000;
 constexpr size_t kWhyBytesMax = 500;
 constexpr Duration kAudienceWait = Seconds(2);
-
-void ReadArm(Members& members, campaigns::v1::Arm& arm) {
-  if (const auto name = members.Text("name", kNameBytesMax, kRequired)) arm.set_name(*name);
-  if (auto where = members.Nested("where")) {
-    if (const auto attribute = where->Text("attribute", gateway::kAttributeNameBytesMax, kRequired)) arm.set_where_attribute(*attribute);
-    const auto value = where->object().find("value");
-    if (value == where->object().end()) {
-      where->Violation("value", "missing", "this member is required");
-    } else if (value->is_number() || value->is_boolean()) {
-      arm.set_where_value(value->dump());
-    } else if (const auto text = where->Text("value", kWhereBytesMax)) {
-      arm.set_where_value(*text);
-    }
-  }
-  if (const auto weight = members.Integer("weight", 1, 1'000'000)) arm.set_weight(static_cast<uint32_t>(*weight));
-  if (arm.where_attribute().empty() == (arm.weight() == 0)) members.Violation("", "invalid_arm", "an arm has either where or weight");
-  arm.set_holdout(members.Boolean("holdout").value_or(false));
-}
 
 // The body is absent or {}. False: the call was refused.
 bool TakesNoMembers(Call& call) { return call.request.body.empty() || Body(call).Accepted(call); }
@@ -45,25 +28,35 @@ void ChangeCampaign(Call call) {
   SubmitHome(std::move(call), command, {.id_member = "campaign_id"});
 }
 
-// Whether the audience is certainly empty: as of everything that was asked of this process before.
-Result<bool> AudienceIsEmpty(Call& call, uint64_t campaign_id) {
-  MAILY_TRY(const Rows campaign, QueryOwn(call, "campaign", {{"campaign_id", Number(campaign_id)}}));
-  if (campaign.empty()) return false;  // the decider knows better
-  const Value& list = campaign.at(0, "list_id");
-  if (list.type == sql::Type::kNull || list.integer == 0) {
-    MAILY_TRY(const Rows count, QueryOwn(call, "contact_count"));
-    return count.at(0, "contacts").integer == 0;
-  }
-  MAILY_TRY(const Rows rows, QueryOwn(call, "list", {{"list_id", list}}));
-  return !rows.empty() && rows.at(0, "members").integer == 0;
-}
-
 // One row, whose columns are the members.
 Result<Json> CountsOf(Call& call, const Parameter& which) {
   MAILY_TRY(const Rows counts, QueryOwn(call, "campaign_counts", {which}));
   Json body = RowJson(counts, 0);
   body["holdout"] = counts.at(0, "holdout").integer;  // a number here
   return body;
+}
+
+// How many more of the recipients converted than of the tenant's holdout; null: nobody was held out.
+Result<Json> UpliftOf(Call& call, const Parameter& which) {
+  MAILY_TRY(const Rows rows, QueryOwn(call, "campaign_uplift", {which}));
+  const auto share = [&](const std::string& of) {
+    return schema::Share{.did = rows.at(0, of + "_converted").integer, .of = rows.at(0, of).integer};
+  };
+  const schema::Share recipients = share("recipients");
+  const schema::Share held_out = share("held_out");
+  if (held_out.of == 0) return Json();
+  const schema::Difference difference = schema::Compare(recipients, held_out);
+  return Json{{"recipients", recipients.of},
+              {"recipients_converted", recipients.did},
+              {"held_out", held_out.of},
+              {"held_out_converted", held_out.did},
+              {"difference", difference.difference},
+              {"low", difference.low},
+              {"high", difference.high},
+              {"evidence", difference.evidence},
+              {"says", !difference.evidence        ? "no evidence of a difference"
+                       : difference.difference > 0 ? "more recipients than held out converted"
+                                                   : "fewer recipients than held out converted"}};
 }
 
 // The safety stop that has paused it, or null.
@@ -103,14 +96,7 @@ void CreateCampaign(Call call) {
   Body body(call);
   campaigns::v1::CreateCampaign command;
   campaigns::v1::CampaignSpec& spec = *command.mutable_spec();
-  if (const auto name = body.Text("name", kNameBytesMax, kRequired)) spec.set_name(*name);
-  if (const auto id = body.Integer("template_id", 1, INT64_MAX, kRequired)) spec.set_template_id(static_cast<uint64_t>(*id));
-  if (const auto from = body.Text("from", kEmailBytesMax, kRequired)) spec.set_from(*from);
-  if (const auto name = body.Text("from_name", kEmailBytesMax)) spec.set_from_name(*name);
-  if (const auto reply_to = body.Text("reply_to", kEmailBytesMax)) spec.set_reply_to(*reply_to);
-  if (const auto id = body.Integer("list_id", 0, INT64_MAX)) spec.set_list_id(static_cast<uint64_t>(*id));
-  if (const auto tracking = ReadTracking(body)) spec.set_untracked(!*tracking);
-  body.Each("arms", kArmsMax, [&spec](Members& one) { ReadArm(one, *spec.add_arms()); });
+  ReadSpec(body, spec, kRequired);
   if (!body.Accepted(call)) return;
   SubmitHome(std::move(call), command,
              {.status = 201, .id_member = "campaign_id", .collection = "/v1/campaigns", .more = {{"name", spec.name()}}});
@@ -122,14 +108,16 @@ void LaunchCampaign(Call call) {
   const auto id = IdParam(call);
   if (!id) return Refuse(call, NoSuch("campaign"));
   if (!TakesNoMembers(call)) return;
+  if (call.dry_run()) return DryLaunch(std::move(call), *id);
   AfterOwnWrites(std::move(call), "", kAudienceWait, [id = *id](Call c, bool fresh) {
-    const Result<bool> empty = fresh ? AudienceIsEmpty(c, id) : false;
-    if (!empty && empty.error().code != Code::kRetry) return Refuse(c, empty.error());
+    const Result<Seen> seen = fresh ? LookAtAudience(c, id) : Seen();
+    if (!seen && seen.error().code != Code::kRetry) return Refuse(c, seen.error());
     campaigns::v1::LaunchCampaign command;
     command.set_campaign_id(id);
     gateway::Order order = gateway::PlainOrder(command, schema::HomeKey(c.caller.tenant));
     // Seen here, not asked for: no part of the request that Idempotency-Key stands for.
-    command.set_empty_audience(empty && *empty);
+    command.set_empty_audience(seen && seen->empty);
+    command.set_audience(seen ? seen->contacts : 0);
     command.set_live(c.api->parts.live);
     command.set_mail_bytes_max(c.api->parts.assets.mail_bytes_max);
     order.payload = command.SerializeAsString();
@@ -170,6 +158,7 @@ void ShowCampaign(Call call) {
     body["trouble"] = trouble.empty() ? Json() : Json(trouble);
     body["counts"] = std::move(counts);
     body["arms"] = RowsJson(arms);
+    MAILY_TRY_VOID(AddDraft(c, which, body));
     return body;
   });
 }
@@ -181,12 +170,14 @@ void ShowReport(Call call) {
          MAILY_TRY(const Rows sums, QueryOwn(c, "campaign_sums", {which}));
          MAILY_TRY(const Rows filter, c.api->parts.views.Query("signal_filter", {}));
          MAILY_TRY(Json counts, CountsOf(c, which));
+         MAILY_TRY(Json uplift, UpliftOf(c, which));
          return Json{{"id", which.value.integer},
                      {"name", found.at(0, "name").bytes},
                      {"status", found.at(0, "status").bytes},
                      {"counts", std::move(counts)},
                      {"totals", RowJson(sums, 0)},
                      {"arms", RowsJson(arms)},
+                     {"uplift", std::move(uplift)},
                      {"signal_filter", filter.at(0, "version").integer}};
        });
 }

@@ -146,6 +146,13 @@ void LaunchCampaign(Call call);
 void PauseCampaign(Call call);
 void ResumeCampaign(Call call);
 void CancelCampaign(Call call);
+void EditCampaign(Call call);       // campaign_drafts.cc
+void DeleteCampaign(Call call);     // likewise
+void CloneCampaign(Call call);      // likewise
+void ResendCampaign(Call call);     // likewise
+void ApproveCampaign(Call call);    // likewise
+void ShowLaunchPreview(Call call);  // likewise
+void PreviewAudience(Call call);    // audience.cc
 void ShowReport(Call call);
 void ShowPreview(Call call);  // preview.cc
 void ListSkips(Call call);

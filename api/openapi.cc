@@ -214,8 +214,9 @@ std::string DocsPage(std::span<const RouteRow> rows, const std::vector<OperatorR
       "<code>?dry_run=true</code> on a write: the request is read and checked, nothing is appended, and the answer is 200 with "
       "<code>dry_run</code> and the <code>commands</code> that would be appended; how they would be decided is not foreseen. "
       "A write that is durable and not decided within <code>decision_timeout_ms</code> answers 202 with a <code>status_url</code>. "
-      "Nothing has versions that two writers could overwrite for each other, so <code>If-Match</code> is not looked at: a contact is "
-      "merged, a template gets a new version, the rest cannot be changed. Errors are <code>application/problem+json</code> with a stable "
+      "A campaign has a revision, its <code>ETag</code>; a change of it says by <code>If-Match</code> which one was seen (428 without, 412 "
+      "if it is stale). Of the rest nothing has versions that two writers could overwrite for each other: a contact is merged, a template "
+      "gets a new version. Errors are <code>application/problem+json</code> with a stable "
       "<code>code</code>, see below.</p>";
   const auto heading = [&](http::Method method, std::string_view pattern, gateway::Scope scope, std::string_view summary) {
     page += fmt::format("<h3><code>{} {}</code></h3><div>{} <small>scope {}</small></div>", http::MethodName(method), Html(pattern),

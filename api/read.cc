@@ -40,6 +40,7 @@ Json ItemsOf(const Paging& paging, const RowPage& page) {
 
 void AnswerRead(Call& call, const Result<Json>& body, http::Headers headers) {
   if (!body) return Refuse(call, body.error(), std::move(headers));  // a 404 too says whether the view is fresh
+  if (body->contains("revision")) headers.Add("etag", '"' + (*body)["revision"].dump() + '"');
   Answer(call, 200, *body, std::move(headers));
 }
 

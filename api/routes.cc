@@ -12,6 +12,7 @@ namespace {
 using gateway::Scope;
 using http::Method;
 constexpr Method kGet = Method::kGet, kPost = Method::kPost, kPut = Method::kPut, kPatch = Method::kPatch, kDelete = Method::kDelete;
+constexpr Method kGet = Method::kGet, kPost = Method::kPost, kPut = Method::kPut, kDelete = Method::kDelete, kPatch = Method::kPatch;
 
 constexpr RouteRow kRoutes[] = {
     // Tenants: the platform's operator makes them, each sets itself up.
@@ -191,7 +192,21 @@ constexpr RouteRow kRoutes[] = {
      CreateCampaign},
     {kGet, "/v1/campaigns", Scope::kRead, "List campaigns", "campaigns", "", ListCampaigns},
     {kGet, "/v1/campaigns/{id}", Scope::kRead, "Show a campaign: status, counts, arms", "campaign", "", ShowCampaign},
-    {kPost, "/v1/campaigns/{id}:launch", Scope::kWrite, "Launch", "LaunchCampaign", "", LaunchCampaign},
+    {kPatch, "/v1/campaigns/{id}", Scope::kWrite, "Change members of a draft, with If-Match; of what runs or is paused, the name",
+     "EditCampaign", R"({"name":"summer","segment_ids":[1]})", EditCampaign},
+    {kDelete, "/v1/campaigns/{id}", Scope::kWrite, "Delete a draft", "DeleteCampaign", "", DeleteCampaign},
+    {kPost, "/v1/campaigns/{id}:clone", Scope::kWrite, "A new draft that is as this campaign", "CloneCampaign", R"({"name":"again"})",
+     CloneCampaign},
+    {kPost, "/v1/campaigns/{id}:resend", Scope::kWrite, "A new draft for those who failed, or have not opened", "ResendCampaign",
+     R"({"to":"failed"})", ResendCampaign},
+    {kPost, "/v1/campaigns/{id}:approve", Scope::kAdmin, "Approve a revision that another person has written and launches",
+     "ApproveCampaign", R"({"revision":1})", ApproveCampaign},
+    {kGet, "/v1/launch-previews/{id}", Scope::kRead, "What a launch would do (a launch with ?dry_run=true)", "launch_preview", "",
+     ShowLaunchPreview},
+    {kPost, "/v1/audiences:preview", Scope::kRead, "How many contacts lists and segments come to, with samples", "list_member_ids",
+     R"({"list_ids":[1],"exclude_segment_ids":[1]})", PreviewAudience},
+    {kPost, "/v1/campaigns/{id}:launch", Scope::kWrite, "Launch; with ?dry_run=true: what it would do, and nothing is sent",
+     "LaunchCampaign", "", LaunchCampaign, kBodyBytesMax, kOwnDryRun},
     {kPost, "/v1/campaigns/{id}:pause", Scope::kWrite, "Pause", "PauseCampaign", "", PauseCampaign},
     {kPost, "/v1/campaigns/{id}:resume", Scope::kWrite, "Resume", "ResumeCampaign", "", ResumeCampaign},
     {kPost, "/v1/campaigns/{id}:cancel", Scope::kWrite, "Cancel", "CancelCampaign", "", CancelCampaign},
@@ -267,9 +282,13 @@ std::vector<std::string> QueryParametersOf(const RouteRow& row) {
 }
 
 bool TakesDryRun(const RouteRow& row) {
+  // A launch's own says what would become of it (campaign_drafts.h); what only reads appends nothing anyway.
+  if (row.also == kOwnDryRun || row.scope == Scope::kRead) return false;
   return row.method != kGet && row.scope != Scope::kIngest && row.scope != Scope::kNone && row.handler != nullptr;
 }
 
-bool TakesIdempotencyKey(const RouteRow& row) { return TakesDryRun(row) && row.uses != "ResolveUnknown" && row.uses != "ReclassifyBounce"; }
+bool TakesIdempotencyKey(const RouteRow& row) {
+  return (TakesDryRun(row) || row.also == kOwnDryRun) && row.uses != "ResolveUnknown" && row.uses != "ReclassifyBounce";
+}
 
 }  // namespace maily::api

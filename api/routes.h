@@ -21,6 +21,8 @@ struct RouteRow {
   std::string_view also = {};  // a query parameter that may stand instead of those of the example
 };
 
+// The `also` of a row that answers ?dry_run=true in a way of its own.
+inline constexpr std::string_view kOwnDryRun = "dry_run";
 // The `also` of a row whose body is a file, with its type as Content-Type, and whose example is its query.
 inline constexpr std::string_view kFileBody = "(file)";
 // The example of a row whose body is a mail.

@@ -23,7 +23,8 @@ using nlohmann::json;
 // The members of deciders' answers that are the id of what the command was about.
 constexpr std::string_view kIdMembers[] = {"campaign_id", "list_id", "template_id", "tenant_id"};
 
-int StatusOf(Outcome outcome) {
+int StatusOf(Outcome outcome, std::string_view code) {
+  if (code == "stale_revision") return 412;
   if (outcome == Outcome::kConflict || outcome == Outcome::kOutOfOrder) return 409;
   if (outcome == Outcome::kNotFound) return 404;
   if (outcome == Outcome::kGone) return 410;
@@ -66,7 +67,7 @@ bool HoldKey(Call& call, const std::string& key) {
 // What a decided refusal means.
 Problem ProblemOf(Outcome outcome, const json& answer) {
   const std::string code = answer.value("code", outcome == Outcome::kRejected ? "rejected" : "refused");
-  Problem problem{.status = StatusOf(outcome), .code = code, .message = answer.value("message", "the request was refused")};
+  Problem problem{.status = StatusOf(outcome, code), .code = code, .message = answer.value("message", "the request was refused")};
   // Members besides code and message say more: {"list_id": 1} of the list that exists already; "path#code" has a code of its own.
   for (const auto& [name, value] : answer.items()) {
     if (name == "code" || name == "message") continue;
@@ -112,6 +113,7 @@ void AnswerDone(Call& call, const Verdict& verdict, const Shape& shape, const js
   } else if (body.contains("id") && !shape.collection.empty()) {
     headers.Add("location", fmt::format("{}/{}", shape.collection, body["id"].dump()));
   }
+  if (body.contains("revision")) headers.Add("etag", '"' + body["revision"].dump() + '"');
   for (const std::string_view name : shape.hidden) body.erase(std::string(name));
   for (const auto& [name, value] : shape.more.items()) body[name] = value;
   Answer(call, status, body, std::move(headers));

@@ -92,6 +92,8 @@ void ChangeSettings(Call call) {
   if (const auto address = body.Text("postal_address", kNameBytesMax * 5)) command.set_postal_address(*address);
   if (const auto company = body.Text("company", kNameBytesMax * 5)) command.set_company(*company);
   if (const auto tracking = ReadTracking(body)) command.set_tracking(*tracking ? tenants::v1::TRACKING_ON : tenants::v1::TRACKING_OFF);
+  if (const auto holdout = body.Integer("holdout_bp", 0, 5000)) command.set_holdout_bp(static_cast<uint32_t>(*holdout));
+  if (const auto over = body.Integer("approval_over", 0, INT64_MAX)) command.set_approval_over(static_cast<uint64_t>(*over));
   if (auto safety = body.Nested("safety")) ReadSafety(*safety, *command.mutable_safety());
   if (!body.Accepted(call)) return;
   SubmitHome(std::move(call), command, {.more = body.object()});
@@ -101,7 +103,7 @@ void ShowSettings(Call call) {
   Read(std::move(call), "settings", [](Call& c) -> Result<Json> {
     MAILY_TRY(const Rows settings, QueryOwn(c, "settings"));
     MAILY_TRY(const Rows senders, QueryOwn(c, "senders"));
-    Json body{{"senders", Json::array()}, {"company", ""}, {"postal_address", ""}};
+    Json body{{"senders", Json::array()}, {"company", ""}, {"postal_address", ""}, {"holdout_bp", 0}, {"approval_over", 0}};
     for (size_t row = 0; row < senders.size(); ++row) body["senders"].push_back(senders.at(row, "address").bytes);
     if (!settings.empty()) body.update(RowJson(settings, 0));
     Json safety = SafetyOf(settings);

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "api/http/client.h"
 
@@ -27,9 +29,11 @@ enum class As {
   kTruth,  // true or false
   kFixed,  // no argument: the member is always `help`
   kList,
-  kAttach,  // kList of attachments
-  kPairs,   // kList of name=value; a value that is JSON is that, any other a string
-  kNames,   // kList of names, each of which becomes null
+  kIds,      // kList of numbers
+  kIfMatch,  // into the header
+  kAttach,   // kList of attachments
+  kPairs,    // kList of name=value; a value that is JSON is that, any other a string
+  kNames,    // kList of names, each of which becomes null
   kFileText,
   kFileJson,
   kWhole,
@@ -135,7 +139,10 @@ const std::vector<Row>& Rows() {
        {{"--sender", "senders", As::kList, false, "an address that may stand in From; repeat it for more"},
         {"--company", "company", As::kText, false, "who sends"},
         {"--postal-address", "postal_address", As::kText, false, "at the foot of marketing mail"},
-        {"--tracking", "tracking", As::kText, false, "on or off: whether campaigns that are launched from now on track opens and clicks"}}},
+        {"--tracking", "tracking", As::kText, false, "on or off: whether campaigns that are launched from now on track opens and clicks"},
+        {"--holdout-bp", "holdout_bp", As::kNumber, false, "hundredths of a per cent of the contacts that get no campaign; 0 = none"},
+        {"--approval-over", "approval_over", As::kNumber, false,
+         "over so many contacts a second person approves a campaign before it is launched; 0 = none does"}}},
       {"tenant", "attributes", "maily tenant attributes", "GET", "/v1/attributes", {kSize, kPage}},
       {"tenant",
        "register",
@@ -487,7 +494,14 @@ const std::vector<Row>& Rows() {
        "maily campaign create --file campaign.json",
        "POST",
        "/v1/campaigns",
-       {{"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
+       {{"--file", "", As::kWhole, false, "JSON body; - = standard input; flags take the place of its members"},
+        {"--name", "name", As::kText, false, "of the campaign"},
+        {"--template", "template_id", As::kNumber, false, "by its id"},
+        {"--from", "from", As::kText, false, "Shop <news@example.com>"},
+        {"--list", "list_ids", As::kIds, false, "a list whose members are in the audience; repeat it for more"},
+        {"--segment", "segment_ids", As::kIds, false, "a segment whose members are in it; repeat it for more"},
+        {"--exclude-list", "exclude_list_ids", As::kIds, false, "a list whose members are not; repeat it for more"},
+        {"--exclude-segment", "exclude_segment_ids", As::kIds, false, "a segment whose members are not; repeat it for more"}}},
       {"campaign", "list", "maily campaign list", "GET", "/v1/campaigns", {kSize, kPage}},
       {"campaign", "show", "maily campaign show 1", "GET", "/v1/campaigns/{id}", {kId}},
       {"campaign", "report", "maily campaign report 1", "GET", "/v1/campaigns/{id}/report", {kId}},
@@ -501,7 +515,51 @@ const std::vector<Row>& Rows() {
         {"--email", "email", As::kQuery, false, "whose mail, by address"},
         {"--contact", "contact_id", As::kQuery, false, "or by id"},
         {"--locale", "locale", As::kQuery, false, "in this language, instead of the contact's"}}},
-      {"campaign", "launch", "maily campaign launch 1", "POST", "/v1/campaigns/{id}:launch", {kId}},
+      {"campaign",
+       "launch",
+       "maily campaign launch 1 --dry-run (shows whom it would reach and which rules it keeps, and sends nothing)",
+       "POST",
+       "/v1/campaigns/{id}:launch",
+       {kId}},
+      {"campaign",
+       "edit",
+       "maily campaign edit 1 --file changes.json --revision 2",
+       "PATCH",
+       "/v1/campaigns/{id}",
+       {kId,
+        {"--file", "", As::kWhole, true, "JSON of the members that change; - = standard input"},
+        {"--revision", "", As::kIfMatch, true, "that you have seen, as maily campaign show says; '*' = whatever it is"}}},
+      {"campaign", "delete", "maily campaign delete 1 (a draft)", "DELETE", "/v1/campaigns/{id}", {kId}},
+      {"campaign",
+       "clone",
+       "maily campaign clone 1 --name again",
+       "POST",
+       "/v1/campaigns/{id}:clone",
+       {kId, {"--name", "name", As::kText, false, "of the new draft"}}},
+      {"campaign",
+       "resend",
+       "maily campaign resend 1 --to non_openers",
+       "POST",
+       "/v1/campaigns/{id}:resend",
+       {kId,
+        {"--to", "to", As::kText, true, "failed or non_openers"},
+        {"--name", "name", As::kText, false, "of the new draft"},
+        {"--template", "template_id", As::kNumber, false, "another template"}}},
+      {"campaign",
+       "approve",
+       "maily campaign approve 1 --revision 2",
+       "POST",
+       "/v1/campaigns/{id}:approve",
+       {kId, {"--revision", "revision", As::kNumber, true, "that you have seen"}}},
+      {"campaign",
+       "audience",
+       "maily campaign audience --list 1 --segment 2 --exclude-list 3",
+       "POST",
+       "/v1/audiences:preview",
+       {{"--list", "list_ids", As::kIds, false, "a list whose members are in it; repeat it for more"},
+        {"--segment", "segment_ids", As::kIds, false, "a segment whose members are in it; repeat it for more"},
+        {"--exclude-list", "exclude_list_ids", As::kIds, false, "a list whose members are not; repeat it for more"},
+        {"--exclude-segment", "exclude_segment_ids", As::kIds, false, "a segment whose members are not; repeat it for more"}}},
       {"campaign", "pause", "maily campaign pause 1", "POST", "/v1/campaigns/{id}:pause", {kId}},
       {"campaign",
        "resume",
@@ -611,12 +669,63 @@ struct Values {
   std::vector<char> switches;
 };
 
+http::Method MethodOf(std::string_view name) {
+  using enum http::Method;
+  for (const http::Method method : {kGet, kHead, kPost, kPut, kPatch, kDelete}) {
+    if (http::MethodName(method) == name) return method;
+  }
+  return kOther;
+}
+
+Result<HttpAnswer> AskWith(const Server& server, const std::string& method, const std::string& path, const std::string& body,
+                           const std::string& content_type, http::Headers headers, std::function<std::string()> pieces) {
+  MAILY_TRY(http::Client client, http::Client::FromUrl(server.url));
+  http::Call call;
+  call.method = MethodOf(method);
+  call.target = path;
+  call.headers = std::move(headers);
+  if (!server.key.empty()) call.headers.Add("authorization", "Bearer " + server.key);
+  if (!content_type.empty()) call.headers.Add("content-type", content_type);
+  call.body = body;
+  if (pieces) call.upload = [&pieces]() -> Result<std::string> { return pieces(); };
+  MAILY_TRY(const http::Response response, client.Send(call));
+  HttpAnswer answer;
+  answer.status = response.status;
+  answer.body = response.body;
+  for (size_t i = 0; i < response.headers.size(); ++i) {
+    const auto [name, value] = response.headers.at(i);
+    answer.headers[std::string(name)] = value;
+  }
+  return answer;
+}
+
+constexpr std::string_view kLaunchPreviews = "/v1/launch-previews/";
+constexpr auto kPollPause = std::chrono::milliseconds(20);
+constexpr auto kCountMax = std::chrono::seconds(60);
+
+// The dry run of a launch, once every partition has counted. kRetry: not within kCountMax.
+Result<HttpAnswer> Counted(const Server& server, HttpAnswer asked) {
+  // The projection may be behind what was just asked: it is waited for by the token.
+  const std::string path = asked.headers["location"] + "?wait_ms=10000&min=" + PercentEncode(asked.headers["maily-consistency-token"]);
+  const auto until = std::chrono::steady_clock::now() + kCountMax;
+  for (;;) {
+    MAILY_TRY(HttpAnswer shown, Ask(server, "GET", path, "", ""));
+    const json preview = json::parse(shown.body, nullptr, false);
+    if (shown.status != 200 || !preview.is_object() || preview.value("status", "") == "done") return shown;
+    if (std::chrono::steady_clock::now() > until) {
+      return Fail(Code::kRetry, "it is still being counted; look with GET {}", asked.headers["location"]);
+    }
+    std::this_thread::sleep_for(kPollPause);  // between polls of another process
+  }
+}
+
 int Run(const Common& common, const Row& row, const Values& values) {
   auto server = values.server.Resolve();
   if (!server) return PrintError(common, server.error());
   std::string path = row.path;
   std::string query;
   std::string whole;
+  http::Headers headers;
   json body = json::object();
   for (size_t i = 0; i < row.fields.size(); ++i) {
     const Field& field = row.fields[i];
@@ -629,6 +738,13 @@ int Run(const Common& common, const Row& row, const Values& values) {
       if (!text.empty()) body[field.member] = text == "true" ? json(true) : text == "false" ? json(false) : json(text);
     } else if (field.as == As::kList) {
       if (!values.lists[i].empty()) body[field.member] = values.lists[i];
+    } else if (field.as == As::kIds) {
+      for (const std::string& one : values.lists[i]) {
+        const json number = json::parse(one, nullptr, false);
+        body[field.member].push_back(number.is_number_integer() ? number : json(one));  // the server says what is wrong with it
+      }
+    } else if (field.as == As::kIfMatch) {
+      if (!text.empty()) headers.Add("if-match", text);
     } else if (field.as == As::kAttach) {
       for (const std::string& one : values.lists[i]) {
         const size_t equals = one.find('=');
@@ -678,10 +794,19 @@ int Run(const Common& common, const Row& row, const Values& values) {
   }
   if (values.dry_run) query += query.empty() ? "?dry_run=true" : "&dry_run=true";
   if (row.confirm != nullptr && !values.dry_run && !Confirm(common, row.confirm)) return kExitRefused;
-  const std::string_view method = row.method;
-  const bool has_body = method == "POST" || method == "PUT" || method == "PATCH";
-  auto answer =
-      Ask(*server, row.method, path + query, !whole.empty() ? whole : (has_body ? body.dump() : ""), has_body ? "application/json" : "");
+  const bool has_body =
+      std::string_view(row.method) == "POST" || std::string_view(row.method) == "PUT" || std::string_view(row.method) == "PATCH";
+  if (!whole.empty() && !body.empty()) {  // flags beside a file
+    json file = json::parse(whole, nullptr, false);
+    if (file.is_object()) {
+      file.update(body);
+      whole = file.dump();
+    }
+  }
+  auto answer = AskWith(*server, row.method, path + query, !whole.empty() ? whole : (has_body ? body.dump() : ""),
+                        has_body ? "application/json" : "", headers, nullptr);
+  if (!answer) return PrintError(common, answer.error());
+  if (answer->status == 202 && answer->headers["location"].starts_with(kLaunchPreviews)) answer = Counted(*server, *answer);
   if (!answer) return PrintError(common, answer.error());
   return row.print(common, *answer);
 }
@@ -716,35 +841,11 @@ void PrintTable(const json& items) {
   }
 }
 
-http::Method MethodOf(std::string_view name) {
-  using enum http::Method;
-  for (const http::Method method : {kGet, kHead, kPost, kPut, kPatch, kDelete}) {
-    if (http::MethodName(method) == name) return method;
-  }
-  return kOther;
-}
-
 }  // namespace
 
 Result<HttpAnswer> Ask(const Server& server, const std::string& method, const std::string& path, const std::string& body,
                        const std::string& content_type, std::function<std::string()> pieces) {
-  MAILY_TRY(http::Client client, http::Client::FromUrl(server.url));
-  http::Call call;
-  call.method = MethodOf(method);
-  call.target = path;
-  if (!server.key.empty()) call.headers.Add("authorization", "Bearer " + server.key);
-  if (!content_type.empty()) call.headers.Add("content-type", content_type);
-  call.body = body;
-  if (pieces) call.upload = [&pieces]() -> Result<std::string> { return pieces(); };
-  MAILY_TRY(const http::Response response, client.Send(call));
-  HttpAnswer answer;
-  answer.status = response.status;
-  answer.body = response.body;
-  for (size_t i = 0; i < response.headers.size(); ++i) {
-    const auto [name, value] = response.headers.at(i);
-    answer.headers[std::string(name)] = value;
-  }
-  return answer;
+  return AskWith(server, method, path, body, content_type, http::Headers(), std::move(pieces));
 }
 
 void ServerFlags::AddTo(CLI::App& app) {
@@ -862,7 +963,7 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
       CLI::Option* option = nullptr;
       if (field.as == As::kSwitch) {
         option = sub->add_flag_callback(field.name, [values, i] { values->switches[i] = 1; }, field.help);
-      } else if (field.as == As::kList || field.as == As::kAttach || field.as == As::kPairs || field.as == As::kNames) {
+      } else if (field.as == As::kList || field.as == As::kIds || field.as == As::kAttach || field.as == As::kPairs || field.as == As::kNames) {
         option = sub->add_option(field.name, values->lists[i], field.help);
       } else {
         option = sub->add_option(field.name, values->texts[i], field.help);

@@ -13,6 +13,7 @@
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/audience/arms.h"
+#include "processors/campaigns/drafts.h"
 #include "processors/campaigns/safety.h"
 #include "processors/compliance/rules.h"
 #include "processors/personalization/mail_size.h"
@@ -25,12 +26,6 @@ namespace {
 
 using journal::Outcome;
 
-std::string Joined(const std::vector<std::string>& sentences) {
-  std::string all;
-  for (const std::string& sentence : sentences) all += (all.empty() ? "" : "; ") + sentence;
-  return all;
-}
-
 bool HasControl(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
@@ -38,12 +33,6 @@ bool HasControl(std::string_view text) {
 bool IsAddress(std::string_view address) {
   const size_t at = address.rfind('@');
   return at != std::string_view::npos && at > 0 && at + 1 < address.size() && address.find_first_of(" <>,;\"") == std::string_view::npos;
-}
-
-const tenants::v1::Tenant& TenantOf(const task::Context& context) {
-  static const tenants::v1::Tenant kNew;
-  const auto* tenant = context.view<tenants::v1::Tenant>().Find(state::Key(context.tenant()));
-  return tenant == nullptr ? kNew : *tenant;
 }
 
 // The name in From alone.
@@ -95,22 +84,6 @@ std::string_view LegalMoves(v1::CampaignStatus status) {
   }
 }
 
-// The campaign if its status is one of `legal`; else null, and the command was refused.
-const v1::Campaign* CampaignIn(task::Context& context, uint64_t campaign_id, std::initializer_list<v1::CampaignStatus> legal,
-                               std::string_view code) {
-  const auto* campaign = context.view<v1::Campaign>().Find(state::Key(context.tenant(), campaign_id));
-  if (campaign == nullptr) {
-    context.Refuse(Outcome::kNotFound, "campaign_not_found", fmt::format("there is no campaign {}", campaign_id));
-    return nullptr;
-  }
-  if (std::ranges::find(legal, campaign->status()) == legal.end()) {
-    context.Refuse(Outcome::kConflict, code,
-                   fmt::format("campaign {} is {}; {}", campaign_id, StatusName(campaign->status()), LegalMoves(campaign->status())));
-    return nullptr;
-  }
-  return campaign;
-}
-
 void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
   sum.set_audience(sum.audience() + part.audience());
   sum.set_to_send(sum.to_send() + part.to_send());
@@ -123,14 +96,6 @@ void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
   sum.set_hard_bounced(sum.hard_bounced() + part.hard_bounced());
   sum.set_complaints(sum.complaints() + part.complaints());
   sum.set_render_errors(sum.render_errors() + part.render_errors());
-}
-
-// All of them: together in the message, and each as a member "path#code" of the answer.
-void RefuseFor(task::Context& context, const std::vector<compliance::Objection>& wrong) {
-  std::vector<std::string> sentences;
-  for (const compliance::Objection& one : wrong) sentences.push_back(one.sentence);
-  context.Refuse(Outcome::kInvalid, wrong.front().code, Joined(sentences));
-  for (const compliance::Objection& one : wrong) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
 }
 
 const v1::CampaignRun* RunOf(const task::Context& context, uint64_t campaign_id) {
@@ -149,10 +114,43 @@ void ChangeRun(task::Context& context, uint64_t campaign_id, std::initializer_li
 
 }  // namespace
 
-// ---- In the home ----
+// ---- What all deciders of the home share (drafts.h) ----
 
-void Decide(task::Context& context, const v1::CreateCampaign& command) {
-  const v1::CampaignSpec& spec = command.spec();
+std::string Joined(const std::vector<std::string>& sentences) {
+  std::string all;
+  for (const std::string& sentence : sentences) all += (all.empty() ? "" : "; ") + sentence;
+  return all;
+}
+
+const tenants::v1::Tenant& TenantOf(const task::Context& context) {
+  static const tenants::v1::Tenant kNew;
+  const auto* tenant = context.view<tenants::v1::Tenant>().Find(state::Key(context.tenant()));
+  return tenant == nullptr ? kNew : *tenant;
+}
+
+const v1::Campaign* CampaignIn(task::Context& context, uint64_t campaign_id, std::initializer_list<v1::CampaignStatus> legal,
+                               std::string_view code) {
+  const auto* campaign = context.view<v1::Campaign>().Find(state::Key(context.tenant(), campaign_id));
+  if (campaign == nullptr || campaign->deleted()) {
+    context.Refuse(Outcome::kNotFound, "campaign_not_found", fmt::format("there is no campaign {}", campaign_id));
+    return nullptr;
+  }
+  if (std::ranges::find(legal, campaign->status()) == legal.end()) {
+    context.Refuse(Outcome::kConflict, code,
+                   fmt::format("campaign {} is {}; {}", campaign_id, StatusName(campaign->status()), LegalMoves(campaign->status())));
+    return nullptr;
+  }
+  return campaign;
+}
+
+void RefuseFor(task::Context& context, const std::vector<compliance::Objection>& wrong) {
+  std::vector<std::string> sentences;
+  for (const compliance::Objection& one : wrong) sentences.push_back(one.sentence);
+  context.Refuse(Outcome::kInvalid, wrong.front().code, Joined(sentences));
+  for (const compliance::Objection& one : wrong) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
+}
+
+bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec) {
   const tenants::v1::Tenant& tenant = TenantOf(context);
   std::vector<std::pair<std::string, std::string>> wrong;  // where, and a sentence
   if (spec.name().empty() || spec.name().size() > kNameBytesMax) {
@@ -175,6 +173,7 @@ void Decide(task::Context& context, const v1::CreateCampaign& command) {
     for (const personalization::Violation& violation : personalization::LintNames(NameSource(spec), registered))
       wrong.emplace_back("/from_name", violation.ToString());
   }
+  CheckAudience(context, spec, wrong);
   for (std::string& sentence : audience::CheckArms(spec, [&](std::string_view name) {
          for (const auto& attribute : tenant.attributes()) {
            if (attribute.name() == name) return attribute.personal() ? audience::Attribute::kPersonal : audience::Attribute::kUsable;
@@ -187,8 +186,17 @@ void Decide(task::Context& context, const v1::CreateCampaign& command) {
     std::vector<std::string> sentences;
     for (const auto& [where, sentence] : wrong) sentences.push_back(sentence);
     context.Refuse(Outcome::kInvalid, "campaign_invalid", Joined(sentences));
-    return context.AnswerAll(wrong);
+    context.AnswerAll(wrong);
+    return true;
   }
+  return false;
+}
+
+std::string AuthorOf(const task::Context& context) {
+  return TenantOf(context).approval_over() == 0 ? std::string() : std::string(context.command()->actor);
+}
+
+void Create(task::Context& context, const v1::CampaignSpec& spec) {
   const auto* counter = context.view<v1::CampaignCounter>().Find(state::Key(context.tenant()));
   const uint64_t last = counter == nullptr ? 0 : counter->last_campaign_id();
   if (last >= kCampaignsMax) {
@@ -197,9 +205,43 @@ void Decide(task::Context& context, const v1::CreateCampaign& command) {
   v1::CampaignCreated created;
   created.set_campaign_id(last + 1);
   *created.mutable_spec() = spec;
+  created.mutable_spec()->set_author(AuthorOf(context));
   context.Emit(created);
   context.Answer("campaign_id", created.campaign_id());
   context.Answer("status", "draft");
+}
+
+const templates::v1::TemplateVersion* VersionOf(const task::Context& context, const v1::CampaignSpec& spec) {
+  const auto* saved = context.view<templates::v1::Template>().Find(state::Key(context.tenant(), spec.template_id()));
+  return saved == nullptr || saved->versions().empty() ? nullptr : &saved->versions(saved->versions_size() - 1);
+}
+
+compliance::Launch AskOf(const task::Context& context, const v1::CampaignSpec& spec, const Asked& asked) {
+  return {
+      .spec = spec,
+      .tenant = TenantOf(context),
+      .version = VersionOf(context, spec),
+      .domain = compliance::DomainOf(context.view<domains::v1::Domain>(), context.tenant(), spec.from()),
+      .list_missing = spec.list_id() != 0 && context.view<lists::v1::List>().Find(state::Key(context.tenant(), spec.list_id())) == nullptr,
+      .missing = MissingInAudience(context, spec),
+      .empty_audience = asked.empty_audience,
+      .live = asked.live};
+}
+
+v1::CampaignSpec SpecAtLaunch(const task::Context& context, const v1::CampaignSpec& spec) {
+  const tenants::v1::Tenant& tenant = TenantOf(context);
+  v1::CampaignSpec launched = spec;
+  if (tenant.tracking() == tenants::v1::TRACKING_OFF) launched.set_untracked(true);
+  launched.set_holdout_bp(tenant.holdout_bp());
+  return launched;
+}
+
+// ---- In the home ----
+
+void Decide(task::Context& context, const v1::CreateCampaign& command) {
+  const v1::CampaignSpec& spec = command.spec();
+  if (RefusesSpec(context, spec)) return;
+  Create(context, spec);
 }
 
 void Decide(task::Context& context, const v1::LaunchCampaign& command) {
@@ -207,21 +249,11 @@ void Decide(task::Context& context, const v1::LaunchCampaign& command) {
   if (campaign == nullptr) return;
   const v1::CampaignSpec& spec = campaign->spec();
   const tenants::v1::Tenant& tenant = TenantOf(context);
-  const auto* saved = context.view<templates::v1::Template>().Find(state::Key(context.tenant(), spec.template_id()));
-  const templates::v1::TemplateVersion* version =
-      saved == nullptr || saved->versions().empty() ? nullptr : &saved->versions(saved->versions_size() - 1);
-  const auto list_missing = [&] {
-    return spec.list_id() != 0 && context.view<lists::v1::List>().Find(state::Key(context.tenant(), spec.list_id())) == nullptr;
-  };
+  const templates::v1::TemplateVersion* version = VersionOf(context, spec);
   const std::vector<compliance::Objection> wrong =
-      compliance::Objections({.spec = spec,
-                              .tenant = tenant,
-                              .version = version,
-                              .domain = compliance::DomainOf(context.view<domains::v1::Domain>(), context.tenant(), spec.from()),
-                              .list_missing = list_missing(),
-                              .empty_audience = command.empty_audience(),
-                              .live = command.live()});
+      compliance::Objections(AskOf(context, spec, {.empty_audience = command.empty_audience(), .live = command.live()}));
   if (!wrong.empty()) return RefuseFor(context, wrong);
+  if (!IsApproved(context, command.campaign_id(), *campaign, command.audience())) return;
 
   const uint64_t mail_bytes = personalization::MailBytes(*version);
   if (command.mail_bytes_max() != 0 && mail_bytes > command.mail_bytes_max()) {
@@ -230,8 +262,7 @@ void Decide(task::Context& context, const v1::LaunchCampaign& command) {
   }
   v1::CampaignLaunched launched;
   launched.set_campaign_id(command.campaign_id());
-  *launched.mutable_spec() = spec;
-  if (tenant.tracking() == tenants::v1::TRACKING_OFF) launched.mutable_spec()->set_untracked(true);
+  *launched.mutable_spec() = SpecAtLaunch(context, spec);
   *launched.mutable_template_version() = Carried(*version, spec);
   launched.set_postal_address(tenant.postal_address());
   launched.set_company(tenant.company());

@@ -5,12 +5,16 @@
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/domains/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "maily/segments/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/campaigns/decide.h"
+#include "processors/campaigns/draft_folds.h"
+#include "processors/campaigns/drafts.h"
 #include "processors/campaigns/evolve.h"
+#include "processors/campaigns/launch_preview.h"
 #include "processors/campaigns/slices.h"
 #include "schemas/types.h"
 
@@ -18,15 +22,24 @@ namespace maily::campaigns {
 
 task::Noun Row() {
   return task::Noun("campaigns", kEvolveVersion)
-      .Owns<v1::Campaign, v1::CampaignCounter, v1::CampaignRun>()
+      .Owns<v1::Campaign, v1::CampaignCounter, v1::CampaignRun, v1::LaunchPreviewCounter, v1::LaunchPreviewRun, v1::CampaignOpeners,
+            v1::CampaignByList>()
       .Reads<tenants::v1::Tenant, domains::v1::Domain, templates::v1::Template, lists::v1::List, lists::v1::Subscriber,
              contacts::v1::Contact, contacts::v1::ContactCounter, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
-             suppressions::v1::SuppressedDomainCounter, sends::v1::SendRun, sends::v1::SendLane>()
+             suppressions::v1::SuppressedDomainCounter, sends::v1::SendRun, sends::v1::SendLane, sends::v1::SendChunk,
+             segments::v1::Segment, segments::v1::SegmentRun, segments::v1::SegmentMembers>()
       .Decides<v1::CreateCampaign>(Decide)
       .Decides<v1::LaunchCampaign>(Decide)
       .Decides<v1::PauseCampaign>(Decide)
       .Decides<v1::ResumeCampaign>(Decide)
       .Decides<v1::CancelCampaign>(Decide)
+      .Decides<v1::EditCampaign>(Decide)
+      .Decides<v1::DeleteCampaign>(Decide)
+      .Decides<v1::CloneCampaign>(Decide)
+      .Decides<v1::ResendCampaign>(Decide)
+      .Decides<v1::ApproveCampaign>(Decide)
+      .Decides<v1::PreviewLaunch>(Decide)
+      .Decides<v1::LaunchPreviewRequested>(Decide)
       .Decides<v1::CampaignProgressed>(Decide)
       .Decides<v1::CampaignLaunched>(Decide)
       .Decides<v1::CampaignPaused>(Decide)
@@ -44,6 +57,16 @@ task::Noun Row() {
       .Evolves<v1::AudiencePlanned>(Evolve)
       .Evolves<v1::RunStateChanged>(Evolve)
       .Evolves<v1::CampaignProgressed>(Evolve)
+      .Evolves<v1::CampaignEdited>(Evolve)
+      .Evolves<v1::CampaignDeleted>(Evolve)
+      .Evolves<v1::CampaignApproved>(Evolve)
+      .Evolves<v1::AudienceReached>(Evolve)
+      .Evolves<v1::LaunchPreviewRequested>(Evolve)
+      .Evolves<v1::LaunchPreviewOpened>(Evolve)
+      .Evolves<v1::LaunchPreviewCounted>(Evolve)
+      .Evolves<engagements::v1::Opened>(Evolve)
+      .Evolves<engagements::v1::Clicked>(Evolve)
+      .Slices(kCountLaunch, "count what a launch would do", CountLaunch)
       .Slices(kPlan, "plan the audience", Plan);
 }
 

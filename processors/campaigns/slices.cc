@@ -9,9 +9,12 @@
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "maily/segments/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/audience/arms.h"
+#include "processors/audience/bits.h"
+#include "processors/audience/reach.h"
 #include "processors/compliance/gate.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
@@ -33,10 +36,30 @@ class Slice {
     AddLanes(planned);
   }
 
-  Slice(const task::Context& context, uint64_t campaign_id, const v1::CampaignRun& run, uint64_t first, uint64_t last)
-      : context_(context), run_(run), arms_(run.spec(), campaign_id), first_(first), last_(last) {}
+  // `spec` outlives it.
+  Slice(const task::Context& context, uint64_t campaign_id, const v1::CampaignSpec& spec, uint64_t first, uint64_t last)
+      : context_(context),
+        spec_(spec),
+        arms_(spec, campaign_id),
+        reach_(spec, context.tenant(),
+               {.runs = context.view<segments::v1::SegmentRun>(),
+                .members = context.view<segments::v1::SegmentMembers>(),
+                .sends = context.view<sends::v1::SendChunk>(),
+                .openers = context.view<v1::CampaignOpeners>(),
+                .by_list = context.view<v1::CampaignByList>()},
+               first),
+        first_(first),
+        last_(last) {}
 
- private:
+  // Once there are verdicts: who is to be sent a mail by lists alone; empty if that need not be remembered.
+  std::string ByList(const std::string& verdicts) const {
+    std::string bits;
+    for (size_t i = 0; reach_.IsMixed() && i < verdicts.size(); ++i) {
+      if (verdicts[i] != 0 && people_[i].reached == audience::Reached::kByList) audience::SetBit(bits, i, true);
+    }
+    return bits;
+  }
+
   std::string Verdicts() {
     std::string verdicts(last_ - first_ + 1, '\0');
     ReadSubscribers();
@@ -70,6 +93,8 @@ class Slice {
       const v1::SkipReason reason = compliance::Gate(person.standing);
       if (reason != v1::SKIP_REASON_UNSPECIFIED) {
         verdicts[i] = static_cast<char>(reason);
+      } else if (audience::IsHeldOut(context_.tenant(), person.contact_key, spec_.holdout_bp())) {
+        verdicts[i] = static_cast<char>(v1::HOLDOUT);
       } else {
         verdicts[i] = static_cast<char>(person.arm == audience::kNoArm ? v1::NO_ARM : kSendVerdict + person.arm);
       }
@@ -77,6 +102,7 @@ class Slice {
     return verdicts;
   }
 
+ private:
   // A domain gets a lane of its own as long as there are any: those with many recipients are met early.
   void AddLanes(v1::AudiencePlanned& planned) {
     const auto* run = context_.view<sends::v1::SendRun>().Find(state::Key(context_.tenant(), planned.campaign_id()));
@@ -108,6 +134,7 @@ class Slice {
 
   struct Person {
     bool exists = false;
+    audience::Reached reached = audience::Reached::kNot;
     int arm = audience::kNoArm;
     compliance::Standing standing;
     std::string contact_key;
@@ -125,13 +152,17 @@ class Slice {
     });
   }
   void ReadSubscribers() {
-    const uint64_t list_id = run_.spec().list_id();
-    for (Person& person : people_) person.standing.member = compliance::IsMember(nullptr, list_id);
+    for (uint64_t ordinal = first_; ordinal <= last_; ++ordinal) Reaches(ordinal, nullptr);
     Read<lists::v1::Subscriber>([&](Person& person, const lists::v1::Subscriber& subscriber) {
-      person.standing.member = compliance::IsMember(&subscriber, list_id);
+      Reaches(first_ + static_cast<uint64_t>(&person - people_.data()), &subscriber);
       person.standing.unsubscribed = compliance::IsUnsubscribed(&subscriber);
       person.standing.unconfirmed = compliance::IsUnconfirmed(&subscriber, list_id);
     });
+  }
+  void Reaches(uint64_t ordinal, const lists::v1::Subscriber* subscriber) {
+    Person& person = people_[ordinal - first_];
+    person.reached = reach_.Of(ordinal, subscriber);
+    person.standing.member = person.reached != audience::Reached::kNot;
   }
   void ReadContacts() {
     Read<contacts::v1::Contact>([&](Person& person, const contacts::v1::Contact& contact) {
@@ -144,8 +175,9 @@ class Slice {
   }
 
   const task::Context& context_;
-  const v1::CampaignRun& run_;
+  const v1::CampaignSpec& spec_;
   const audience::Arms arms_;
+  const audience::Reach reach_;
   const uint64_t first_;
   const uint64_t last_;
   std::array<Person, kPlanOrdinals> people_;
@@ -164,22 +196,37 @@ void ReportPlanned(task::Context& context, uint64_t campaign_id, v1::RunState st
 
 }  // namespace
 
+std::string VerdictsOf(const task::Context& context, uint64_t campaign_id, const v1::CampaignSpec& spec, uint64_t first, uint64_t last) {
+  return Slice(context, campaign_id, spec, first, last).Verdicts();
+}
+
+uint64_t SliceEnds(uint64_t done, uint64_t end) { return std::min(end, (done / kPlanOrdinals + 1) * kPlanOrdinals); }
+
 task::SliceEnd Plan(task::Context& context, std::string_view subject) {
   const auto campaign_id = Cursor(subject).Ordered<uint64_t>();
   const v1::CampaignRun* run = context.view<v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
   MAILY_CHECK(run != nullptr, "campaign {} of tenant {} is planned and not there", campaign_id, context.tenant().value());
   if (run->state() != v1::RUNNING) return task::SliceEnd::kWaiting;
+  // Putting a segment's version into force is work of this same tenant, which ends by itself.
+  if (!audience::IsReady(run->spec(), context.tenant(), context.view<segments::v1::SegmentRun>())) return task::SliceEnd::kMore;
   context.Continue(TraceId::From(run->trace()));
   const uint64_t first = run->planned_to() + 1;
-  // Slices end at multiples of kPlanOrdinals, hence never cross a chunk.
-  const uint64_t last = std::min(run->last_ordinal(), (run->planned_to() / kPlanOrdinals + 1) * kPlanOrdinals);
+  const uint64_t last = SliceEnds(run->planned_to(), run->last_ordinal());
   const uint64_t end = run->last_ordinal();
   if (first <= last) {
     v1::AudiencePlanned planned;
     planned.set_campaign_id(campaign_id);
     planned.set_first_ordinal(first);
-    Slice(context, campaign_id, *run, first, last).PlanInto(planned);
+    Slice slice(context, campaign_id, run->spec(), first, last);
+    slice.PlanInto(planned);
+    v1::AudienceReached reached;
+    reached.set_by_list(slice.ByList(planned.verdicts()));
     context.Emit(planned);
+    if (!reached.by_list().empty()) {
+      reached.set_campaign_id(campaign_id);
+      reached.set_first_ordinal(first);
+      context.Emit(reached);
+    }
   }
   if (last >= end) ReportPlanned(context, campaign_id, v1::RUNNING);
   return task::SliceEnd::kMore;

@@ -71,9 +71,14 @@ bool ListNotFound(const Launch& launch, Objection& out) {
   return launch.list_missing;
 }
 
+bool AudienceMissing(const Launch& launch, Objection& out) {
+  out = {"/segment_ids", "audience_missing", launch.missing};
+  return !launch.missing.empty();
+}
+
 bool EmptyAudience(const Launch& launch, Objection& out) {
   out = {"/list_id", "empty_audience", "the audience is empty, nobody would get this campaign; add members to the list, or choose another"};
-  return launch.empty_audience && !launch.list_missing;
+  return launch.empty_audience && !launch.list_missing && launch.missing.empty();
 }
 
 constexpr std::string_view kAtLaunch = "launch";
@@ -90,6 +95,8 @@ constexpr Rule kRules[] = {
     {"unsubscribe_link_missing", "every part of the template has an opt-out", "CAN-SPAM, GDPR Art. 7(3)", kAtLaunch,
      UnsubscribeLinkMissing},
     {"list_not_found", "the list of the audience is there", "Maily", kAtLaunch, ListNotFound},
+    {"audience_missing", "the lists and segments of the audience, and those that it excludes, are there", "Maily", kAtLaunch,
+     AudienceMissing},
     {"empty_audience", "somebody would get it", "Maily", kAtLaunch, EmptyAudience},
     {"dkim", "each key that signs is published as it is", "RFC 6376 3.6.1", "maily domain check"},
     {"spf", "one v=spf1 record, of at most 10 lookups, that does not let everybody send", "RFC 7208", "maily domain check"},

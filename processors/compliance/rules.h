@@ -24,6 +24,7 @@ struct Launch {
   const templates::v1::TemplateVersion* version = nullptr;  // the newest; null: there is no such template
   const domains::v1::Domain* domain = nullptr;              // whose keys sign From; null: none
   bool list_missing = false;                                // the list that it names is none
+  std::string missing = {};                                 // what else its audience names and is not there; empty: nothing
   bool empty_audience = false;                              // seen by whoever asks
   bool live = false;                                        // mail goes to the world
 };

@@ -43,6 +43,7 @@ TEST(Rules, EachRefusesALaunchThatBreaksIt) {
       {"unsubscribe_link_missing", [](Good& good) { good.version.set_text("{{ company }}"); }},
       {"unsubscribe_link_missing", [](Good& good) { good.version.set_html("<p>hello</p>"); }},
       {"list_not_found", [](Good& good) { good.launch.list_missing = true; }},
+      {"audience_missing", [](Good& good) { good.launch.missing = "segment 3 is archived"; }},
       {"empty_audience", [](Good& good) { good.launch.empty_audience = true; }},
   };
   std::set<std::string_view> seen;

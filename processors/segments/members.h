@@ -7,22 +7,20 @@
 #include <vector>
 
 #include "maily/segments/v1/state.pb.h"
+#include "processors/audience/bits.h"
 #include "streams/base/ids.h"
 #include "streams/state/table.h"
 
 namespace maily::segments {
 
-inline constexpr uint64_t kChunkOrdinals = 4096;  // [format]
+inline constexpr uint64_t kChunkOrdinals = audience::kBitsOrdinals;
 
-inline bool BitAt(std::string_view bits, uint64_t at) {
-  return at / 8 < bits.size() && (static_cast<uint8_t>(bits[at / 8]) >> (at % 8) & 1) != 0;
-}
-// Grows as it must; takes trailing zero bytes off.
-void SetBit(std::string& bits, uint64_t at, bool member);
+using audience::BitAt;
+using audience::PlaceOf;
+using audience::SetBit;
 
-// Key of the chunk of an ordinal (from 1), and the ordinal's place in it.
+// Key of the chunk of an ordinal (from 1).
 std::string ChunkKey(TenantId tenant, uint64_t segment_id, uint64_t ordinal);
-inline uint64_t PlaceOf(uint64_t ordinal) { return (ordinal - 1) % kChunkOrdinals; }
 
 bool IsMember(const state::View<v1::SegmentMembers>& members, TenantId tenant, uint64_t segment_id, uint64_t ordinal);
 

@@ -19,7 +19,7 @@ namespace maily::sends {
 task::Noun Row() {
   return task::Noun("sends", kEvolveVersion)
       .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane, v1::SiteTally, v1::ReclassifiedBounce>()
-      .Reads<campaigns::v1::CampaignRun, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression,
+      .Reads<campaigns::v1::CampaignRun, campaigns::v1::CampaignByList, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression,
              suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes,
              messages::v1::Message>()
       .Decides<v1::RecordAttempt>(Decide)

@@ -11,6 +11,7 @@
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
+#include "processors/audience/reach.h"
 #include "processors/compliance/gate.h"
 #include "processors/sends/decide.h"
 #include "processors/sends/evolve.h"
@@ -124,9 +125,13 @@ class Sending {
     const auto* contact = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), ordinal));
     if (contact == nullptr) return Skip(ordinal, campaigns::v1::ERASED);  // it was there when the audience was planned
     if (contact->address().empty()) return Skip(ordinal, campaigns::v1::NO_ADDRESS);
+    const auto subscribers = context_.view<lists::v1::Subscriber>();
     compliance::Standing standing =
-        compliance::Look(context_.view<lists::v1::Subscriber>(), context_.view<suppressions::v1::Suppression>(), context_.tenant(), ordinal,
-                         contact->contact_key(), run_.spec().list_id(), compliance::kCampaignStream);
+        compliance::Look(subscribers, context_.view<suppressions::v1::Suppression>(), context_.tenant(), ordinal, contact->contact_key(),
+                         /*list_id=*/0, compliance::kCampaignStream);
+    standing.member =
+        audience::IsStillReached(run_.spec(), context_.tenant(), campaign_id_, ordinal,
+                                 subscribers.Find(state::Key(context_.tenant(), ordinal)), context_.view<campaigns::v1::CampaignByList>());
     if (!standing.suppressed) standing.suppressed = domains_.Holds(contact->domain_key());
     const SkipReason reason = compliance::Gate(standing);
     if (reason != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, reason);

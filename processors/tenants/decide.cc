@@ -132,6 +132,12 @@ void Decide(task::Context& context, const v1::ChangeSettings& command) {
     wanted.MergeFrom(is);  // 0 is no change
     if (wanted.SerializeAsString() != tenant->safety().SerializeAsString()) *changed.mutable_safety() = is;
   }
+  if (command.holdout_bp() > kHoldoutBpMax) {
+    context.Refuse(Outcome::kInvalid, "invalid_settings", "the holdout is at most half of the contacts, 5000 hundredths of a per cent");
+    return context.Answer("/holdout_bp", "at most 5000");
+  }
+  if (command.has_holdout_bp() && command.holdout_bp() != tenant->holdout_bp()) changed.set_holdout_bp(command.holdout_bp());
+  if (command.has_approval_over() && command.approval_over() != tenant->approval_over()) changed.set_approval_over(command.approval_over());
   if (!v1::Tracking_IsValid(command.tracking())) return context.Refuse(Outcome::kInvalid, "invalid_settings", "tracking is on or off");
   const v1::Tracking tracking = tenant->tracking() == v1::TRACKING_OFF ? v1::TRACKING_OFF : v1::TRACKING_ON;
   if (command.tracking() != v1::TRACKING_UNSPECIFIED && command.tracking() != tracking) changed.set_tracking(command.tracking());

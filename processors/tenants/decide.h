@@ -8,6 +8,7 @@ namespace maily::tenants {
 
 // Limits of one tenant.
 inline constexpr int kSendersMax = 100;
+inline constexpr uint32_t kHoldoutBpMax = 5000;  // hundredths of a per cent: half of the contacts
 inline constexpr int kAttributesMax = 1'000;
 inline constexpr int kApiKeysMax = 1'000;  // revoked ones included
 

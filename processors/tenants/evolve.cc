@@ -18,6 +18,8 @@ void Evolve(task::Fold& fold, const v1::SettingsChanged& event) {
   if (!event.postal_address().empty()) tenant.set_postal_address(event.postal_address());
   if (!event.company().empty()) tenant.set_company(event.company());
   if (event.tracking() != v1::TRACKING_UNSPECIFIED) tenant.set_tracking(event.tracking());
+  if (event.has_holdout_bp()) tenant.set_holdout_bp(event.holdout_bp());
+  if (event.has_approval_over()) tenant.set_approval_over(event.approval_over());
   if (event.has_safety()) tenant.mutable_safety()->MergeFrom(event.safety());
 }
 

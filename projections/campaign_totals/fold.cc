@@ -24,6 +24,7 @@ namespace engagements = maily::engagements::v1;
 namespace sends = maily::sends::v1;
 
 constexpr int64_t kNoArm = -1;
+constexpr int64_t kTenantHoldout = -2;  // assigned, so that what they do is counted
 
 struct Totals {
   int64_t recipients = 0;
@@ -92,6 +93,7 @@ class CampaignTotalsFold final : public Fold {
  public:
   static Result<std::unique_ptr<Fold>> Make(FoldSetup& setup) {
     auto fold = std::make_unique<CampaignTotalsFold>();
+    MAILY_TRY(fold->convert_, setup.Prepare("convert"));
     MAILY_TRY(fold->assign_, setup.Prepare("assign"));
     MAILY_TRY(fold->arm_of_, setup.Prepare("arm_of"));
     MAILY_TRY(fold->assignments_of_, setup.Prepare("assignments_of"));
@@ -152,6 +154,9 @@ class CampaignTotalsFold final : public Fold {
   }
 
  private:
+  static int64_t ArmOf(const Verdict& verdict) {
+    return verdict.fate == Fate::kSkipped && verdict.reason == kHoldoutReason ? kTenantHoldout : verdict.arm;
+  }
   Totals& Of(TenantId tenant, uint64_t campaign_id, int64_t arm) { return totals_[{tenant.value(), campaign_id, arm}]; }
 
   Result<void> Planned(const EventAt& at, const maily::campaigns::v1::AudiencePlanned& e) {
@@ -165,19 +170,19 @@ class CampaignTotalsFold final : public Fold {
     for (const char byte : e.verdicts()) {
       const Verdict verdict = VerdictOf(byte);
       if (verdict.in_audience()) ++verdicts[static_cast<uint8_t>(byte)];
-      if (verdict.arm >= 0) {
+      if (const int64_t arm = ArmOf(verdict); arm != kNoArm) {
         assign.BindInteger(2, contact_id);
-        assign.BindInteger(4, verdict.arm);
+        assign.BindInteger(4, arm);
         MAILY_TRY_VOID(assign.Send());
       }
       ++contact_id;
     }
     for (const auto& [byte, contacts] : verdicts) {
       const Verdict verdict = VerdictOf(static_cast<char>(byte));
-      Totals& totals = Of(at.tenant, e.campaign_id(), verdict.arm);
+      Totals& totals = Of(at.tenant, e.campaign_id(), ArmOf(verdict));
       if (verdict.arm >= 0) totals.recipients += contacts;
       if (verdict.fate == Fate::kSkipped) totals.skipped += contacts;
-      if (verdict.reason != 0) skips_[{at.tenant.value(), e.campaign_id(), verdict.arm, verdict.reason}] += contacts;
+      if (verdict.reason != 0) skips_[{at.tenant.value(), e.campaign_id(), ArmOf(verdict), verdict.reason}] += contacts;
     }
     return Ok();
   }
@@ -431,6 +436,7 @@ class CampaignTotalsFold final : public Fold {
     totals.visits += credit.visits;
     totals.conversions += credit.conversions;
     totals.revenue_cents += credit.revenue_cents;
+    if (credit.conversions > 0) MAILY_TRY_VOID(sql::Do(*convert_, at.tenant.value(), assignment.campaign_id, contact_id, assignment.arm));
     if (credit.visits == 0) return Ok();
     MAILY_TRY_VOID(sql::Do(*visit_, at.tenant.value(), contact_id, assignment.campaign_id));
     if (Recipient* known = Known(at.tenant, contact_id, static_cast<uint64_t>(assignment.campaign_id))) {
@@ -449,6 +455,7 @@ class CampaignTotalsFold final : public Fold {
   Signals& SignalsOf(TenantId tenant, uint64_t campaign_id, int64_t arm) { return signals_[{tenant.value(), campaign_id, arm}]; }
 
   keyring::Keyring* keyring_ = nullptr;
+  sql::Statement* convert_ = nullptr;
   sql::Statement* assign_ = nullptr;
   sql::Statement* hand_over_ = nullptr;
   sql::Statement* signal_ = nullptr;
@@ -475,12 +482,13 @@ class CampaignTotalsFold final : public Fold {
 
 ReadModel CampaignTotalsReadModel() {
   return {.name = "campaign_totals",
-          .version = 3 + kAttributionVersion + kSignalRulesVersion,
+          .version = 4 + kAttributionVersion + kSignalRulesVersion,
           .schema_sql = campaign_totals_sql::kSchema,
           .queries_sql = campaign_totals_sql::kQueries,
           .tables = {{"assignments"},
                      {"campaign_totals"},
                      {"campaign_skips"},
+                     {"campaign_converted"},
                      {"campaign_signals", TableKind::kJudged},
                      {"signals", TableKind::kJudged},
                      {"reader_states", TableKind::kJudged},

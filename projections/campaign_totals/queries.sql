@@ -45,6 +45,22 @@ SELECT r.name AS reason, sum(s.contacts) AS contacts
 FROM campaign_skips s JOIN skip_reasons r ON r.reason = s.reason
 WHERE s.tenant = :tenant AND s.campaign_id = :campaign_id GROUP BY r.reason, r.name ORDER BY r.reason;
 
+-- What the tenant's holdout and those who were to get the mail did: persons.
+-- name: campaign_uplift
+SELECT (SELECT coalesce(sum(t.skipped), 0) FROM campaign_totals t
+        WHERE t.tenant = :tenant AND t.campaign_id = :campaign_id AND t.arm = -2) AS held_out,
+       (SELECT count(*) FROM campaign_converted c WHERE c.tenant = :tenant AND c.campaign_id = :campaign_id AND c.arm = -2) AS held_out_converted,
+       (SELECT coalesce(sum(t.recipients), 0) FROM campaign_totals t
+        JOIN campaign_arms a ON a.tenant = t.tenant AND a.campaign_id = t.campaign_id AND a.arm = t.arm AND a.holdout = 0
+        WHERE t.tenant = :tenant AND t.campaign_id = :campaign_id) AS recipients,
+       (SELECT count(*) FROM campaign_converted c
+        JOIN campaign_arms a ON a.tenant = c.tenant AND a.campaign_id = c.campaign_id AND a.arm = c.arm AND a.holdout = 0
+        WHERE c.tenant = :tenant AND c.campaign_id = :campaign_id) AS recipients_converted;
+
+-- fold: convert
+INSERT INTO campaign_converted (tenant, campaign_id, contact_id, arm) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (tenant, campaign_id, contact_id) DO NOTHING;
+
 -- fold: assign
 INSERT INTO assignments (tenant, contact_id, campaign_id, arm, assigned_at_us, opens, clicks, visited) VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0);
 

@@ -17,7 +17,7 @@ CREATE TABLE assignments (
 CREATE TABLE campaign_totals (
   tenant        BIGINT NOT NULL,
   campaign_id   BIGINT NOT NULL,
-  arm           BIGINT NOT NULL,  -- -1 = skipped before an arm was chosen
+  arm           BIGINT NOT NULL,  -- -1 = skipped before an arm was chosen, -2 = in the tenant's holdout
   recipients    BIGINT NOT NULL,  -- assigned to the arm
   delivered     BIGINT NOT NULL,
   bounced       BIGINT NOT NULL,  -- refused by the receiver's server
@@ -41,10 +41,19 @@ CREATE TABLE campaign_totals (
 CREATE TABLE campaign_skips (
   tenant      BIGINT NOT NULL,
   campaign_id BIGINT NOT NULL,
-  arm         BIGINT NOT NULL,  -- -1 = none was chosen
+  arm         BIGINT NOT NULL,  -- -1 = none was chosen, -2 = in the tenant's holdout
   reason      BIGINT NOT NULL,  -- skip_reasons
   contacts    BIGINT NOT NULL,
   PRIMARY KEY (tenant, campaign_id, arm, reason)
+) WITHOUT ROWID;
+
+-- Whoever did what a conversion is, once, by the arm of the assignment.
+CREATE TABLE campaign_converted (
+  tenant      BIGINT NOT NULL,
+  campaign_id BIGINT NOT NULL,
+  contact_id  BIGINT NOT NULL,
+  arm         BIGINT NOT NULL,  -- -2 = in the tenant's holdout
+  PRIMARY KEY (tenant, campaign_id, contact_id)
 ) WITHOUT ROWID;
 
 -- Opens and clicks by who is behind them, as the rules of signal_filter judge it.

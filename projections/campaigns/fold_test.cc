@@ -51,6 +51,71 @@ TEST_F(CampaignsFoldTest, TheLaunchSaysWhetherItIsTracked) {
   EXPECT_EQ(Campaign().at(0, "untracked"), Value::Integer(1));
 }
 
+TEST_F(CampaignsFoldTest, ADraftIsEditedApprovedAndDeleted) {
+  auto created = Of<campaigns::CampaignCreated>();
+  created.mutable_spec()->set_name("spring");
+  created.mutable_spec()->add_segment_ids(3);
+  created.mutable_spec()->mutable_derived()->set_campaign_id(2);
+  created.mutable_spec()->mutable_derived()->set_as(campaigns::NON_OPENERS);
+  Happens(0, created);
+  const auto draft = [&] { return Ask("campaign_draft", parameters_); };
+  EXPECT_EQ(draft().at(0, "revision"), Value::Integer(1));
+  EXPECT_EQ(draft().at(0, "audience"), Value::Text(R"({"list_ids":[],"segment_ids":[3],"exclude_list_ids":[],"exclude_segment_ids":[]})"));
+  EXPECT_EQ(draft().at(0, "resend_to"), Value::Text("non_openers"));
+  auto approved = Of<campaigns::CampaignApproved>();
+  approved.set_revision(1);
+  approved.set_by("ben");
+  Happens(0, approved);
+  EXPECT_EQ(draft().at(0, "approved_by"), Value::Text("ben"));
+  auto edited = Of<campaigns::CampaignEdited>();
+  edited.set_revision(2);
+  edited.mutable_spec()->set_name("summer");
+  edited.mutable_spec()->add_arms()->set_name("a");
+  edited.mutable_spec()->add_arms()->set_name("b");
+  Happens(0, edited);
+  EXPECT_EQ(draft().at(0, "revision"), Value::Integer(2));
+  EXPECT_EQ(draft().at(0, "approved_revision"), Value::Integer(1));
+  EXPECT_EQ(Campaign().at(0, "name"), Value::Text("summer"));
+  EXPECT_EQ(Ask("campaign_arms", parameters_).size(), 2u);
+  Happens(0, Of<campaigns::CampaignDeleted>());
+  EXPECT_EQ(Campaign().size() + draft().size() + Ask("campaign_arms", parameters_).size(), 0u);
+  RebuildGivesTheSame();
+}
+
+TEST_F(CampaignsFoldTest, ADryRunIsSummedOverThePartitions) {
+  campaigns::LaunchPreviewRequested requested;
+  requested.set_preview_id(5);
+  requested.set_campaign_id(9);
+  requested.mutable_spec()->add_arms()->set_name("a");
+  requested.mutable_spec()->add_arms()->set_name("none");
+  requested.mutable_spec()->mutable_arms(1)->set_holdout(true);
+  requested.add_rules()->set_rule("template_not_found");
+  Happens(0, requested);
+  const std::vector<Parameter> which = {{"tenant", Value::Integer(1)}, {"preview_id", Value::Integer(5)}};
+  for (uint16_t p = 0; p < 2; ++p) {
+    campaigns::LaunchPreviewOpened opened;
+    opened.set_preview_id(5);
+    Happens(p, opened);
+    EXPECT_EQ(Ask("launch_preview", which).at(0, "partitions_done"), Value::Integer(p));
+    campaigns::LaunchPreviewCounted counted;
+    counted.set_preview_id(5);
+    counted.set_last(true);
+    for (const uint32_t verdict : {1u, 64u, 129u}) {
+      auto& one = *counted.add_verdicts();
+      one.set_verdict(verdict);
+      one.set_contacts(verdict);
+    }
+    Happens(p, counted);
+  }
+  EXPECT_EQ(Ask("launch_preview", which).at(0, "partitions_done"), Value::Integer(2));
+  const Rows arms = Ask("launch_preview_arms", which);
+  EXPECT_EQ(arms.at(0, "recipients"), Value::Integer(128));
+  EXPECT_EQ(arms.at(1, "recipients"), Value::Integer(258));
+  EXPECT_EQ(Ask("launch_preview_skips", which).at(0, "reason"), Value::Text("unsubscribed"));
+  EXPECT_EQ(Ask("launch_preview_rules", which).at(0, "rule"), Value::Text("template_not_found"));
+  RebuildGivesTheSame();
+}
+
 TEST_F(CampaignsFoldTest, ACampaignGoesFromDraftToCompleted) {
   Launch();
   EXPECT_EQ(Campaign().at(0, "status"), Value::Text("running"));

@@ -75,3 +75,69 @@ UPDATE campaign_partitions SET state = ?4, changed_at_us = ?5 WHERE tenant = ?1 
 UPDATE campaign_partitions SET planned = ?4, settled = ?5, audience = ?6, to_send = ?7, delivered = ?8, bounced = ?9, unknown = ?10, skipped = ?11,
                                holdout = ?12, failed = ?13, changed_at_us = ?14
 WHERE tenant = ?1 AND campaign_id = ?2 AND partition = ?3;
+
+-- name: campaign_draft
+SELECT revision, audience, resend_of, resend_to, holdout_bp, approved_by, approved_revision FROM campaign_drafts
+WHERE tenant = :tenant AND campaign_id = :campaign_id;
+
+-- name: launch_preview
+SELECT v.preview_id, v.campaign_id, v.requested_at_us, coalesce(sum(p.done), 0) AS partitions_done, max(p.counted_at_us) AS counted_at_us
+FROM launch_previews v LEFT JOIN launch_preview_parts p ON p.tenant = v.tenant AND p.preview_id = v.preview_id
+WHERE v.tenant = :tenant AND v.preview_id = :preview_id
+GROUP BY v.preview_id, v.campaign_id, v.requested_at_us;
+
+-- name: launch_preview_rules
+SELECT rule, path, sentence FROM launch_preview_rules WHERE tenant = :tenant AND preview_id = :preview_id ORDER BY place;
+
+-- name: launch_preview_arms
+SELECT a.arm, a.name, a.holdout, coalesce(v.contacts, 0) AS recipients
+FROM launch_preview_arms a LEFT JOIN launch_preview_verdicts v ON v.tenant = a.tenant AND v.preview_id = a.preview_id
+     AND v.verdict = a.arm + CASE WHEN a.holdout = 1 THEN 128 ELSE 64 END
+WHERE a.tenant = :tenant AND a.preview_id = :preview_id ORDER BY a.arm;
+
+-- Why some would get no mail.
+-- name: launch_preview_skips
+SELECT r.name AS reason, v.contacts FROM launch_preview_verdicts v JOIN skip_reasons r ON r.reason = v.verdict
+WHERE v.tenant = :tenant AND v.preview_id = :preview_id AND v.verdict < 64 ORDER BY v.verdict;
+
+-- fold: insert_draft
+INSERT INTO campaign_drafts (tenant, campaign_id, revision, audience, resend_of, resend_to, holdout_bp) VALUES (?1, ?2, 1, ?3, ?4, ?5, 0);
+
+-- fold: edit_campaign
+UPDATE campaigns SET name = ?3, template_id = ?4, from_address = ?5, reply_to = ?6, list_id = ?7, untracked = ?8, from_name = ?9
+WHERE tenant = ?1 AND campaign_id = ?2;
+
+-- fold: edit_draft
+UPDATE campaign_drafts SET revision = ?3, audience = ?4 WHERE tenant = ?1 AND campaign_id = ?2;
+
+-- fold: delete_arms
+DELETE FROM campaign_arms WHERE tenant = ?1 AND campaign_id = ?2;
+
+-- fold: delete_draft
+DELETE FROM campaign_drafts WHERE tenant = ?1 AND campaign_id = ?2;
+
+-- fold: delete_campaign
+DELETE FROM campaigns WHERE tenant = ?1 AND campaign_id = ?2;
+
+-- fold: approve
+UPDATE campaign_drafts SET approved_revision = ?3, approved_by = ?4 WHERE tenant = ?1 AND campaign_id = ?2;
+
+-- fold: launch_draft
+UPDATE campaign_drafts SET holdout_bp = ?3 WHERE tenant = ?1 AND campaign_id = ?2;
+
+-- fold: request_launch_preview
+INSERT INTO launch_previews (tenant, preview_id, campaign_id, requested_at_us) VALUES (?1, ?2, ?3, ?4);
+
+-- fold: add_launch_rule
+INSERT INTO launch_preview_rules (tenant, preview_id, place, rule, path, sentence) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+
+-- fold: add_launch_arm
+INSERT INTO launch_preview_arms (tenant, preview_id, arm, name, holdout) VALUES (?1, ?2, ?3, ?4, ?5);
+
+-- fold: count_launch_part
+INSERT INTO launch_preview_parts (tenant, preview_id, partition, done, counted_at_us) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (tenant, preview_id, partition) DO UPDATE SET done = ?4, counted_at_us = ?5;
+
+-- fold: count_launch_verdict
+INSERT INTO launch_preview_verdicts (tenant, preview_id, verdict, contacts) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (tenant, preview_id, verdict) DO UPDATE SET contacts = launch_preview_verdicts.contacts + ?4;

@@ -74,3 +74,62 @@ CREATE TABLE campaign_partitions (
   changed_at_us BIGINT NOT NULL,
   PRIMARY KEY (tenant, campaign_id, partition)
 ) WITHOUT ROWID;
+
+-- What belongs to a campaign besides: its revision, its audience, what it is derived from, who has approved it.
+CREATE TABLE campaign_drafts (
+  tenant            BIGINT NOT NULL,
+  campaign_id       BIGINT NOT NULL,
+  revision          BIGINT NOT NULL,  -- from 1
+  audience          TEXT   NOT NULL,  -- JSON: list_ids, segment_ids, exclude_list_ids, exclude_segment_ids; list_id stands in campaigns
+  resend_of         BIGINT,           -- the campaign that it is derived from
+  resend_to         TEXT,             -- failed, non_openers
+  holdout_bp        BIGINT NOT NULL,  -- hundredths of a per cent of the contacts that get no campaign, as at the launch
+  approved_by       TEXT,
+  approved_revision BIGINT,
+  PRIMARY KEY (tenant, campaign_id)
+) WITHOUT ROWID;
+
+-- Dry runs of launches.
+CREATE TABLE launch_previews (
+  tenant          BIGINT NOT NULL,
+  preview_id      BIGINT NOT NULL,
+  campaign_id     BIGINT NOT NULL,
+  requested_at_us BIGINT NOT NULL,
+  PRIMARY KEY (tenant, preview_id)
+) WITHOUT ROWID;
+
+CREATE TABLE launch_preview_rules (
+  tenant     BIGINT NOT NULL,
+  preview_id BIGINT NOT NULL,
+  place      BIGINT NOT NULL,
+  rule       TEXT   NOT NULL,
+  path       TEXT   NOT NULL,         -- JSON Pointer of what to change; empty = the rule is kept
+  sentence   TEXT   NOT NULL,
+  PRIMARY KEY (tenant, preview_id, place)
+) WITHOUT ROWID;
+
+CREATE TABLE launch_preview_arms (
+  tenant     BIGINT NOT NULL,
+  preview_id BIGINT NOT NULL,
+  arm        BIGINT NOT NULL,
+  name       TEXT   NOT NULL,
+  holdout    BIGINT NOT NULL,         -- 0, 1
+  PRIMARY KEY (tenant, preview_id, arm)
+) WITHOUT ROWID;
+
+CREATE TABLE launch_preview_parts (
+  tenant        BIGINT NOT NULL,
+  preview_id    BIGINT NOT NULL,
+  partition     BIGINT NOT NULL,
+  done          BIGINT NOT NULL,      -- 1 = all its contacts are counted
+  counted_at_us BIGINT NOT NULL,
+  PRIMARY KEY (tenant, preview_id, partition)
+) WITHOUT ROWID;
+
+CREATE TABLE launch_preview_verdicts (
+  tenant     BIGINT NOT NULL,
+  preview_id BIGINT NOT NULL,
+  verdict    BIGINT NOT NULL,         -- below 64: skip_reasons; 64 + arm: would be sent; 128 + arm: held out
+  contacts   BIGINT NOT NULL,
+  PRIMARY KEY (tenant, preview_id, verdict)
+) WITHOUT ROWID;

@@ -25,6 +25,9 @@ LEFT JOIN unsubscribed u ON u.tenant = c.tenant AND u.contact_id = c.contact_id
 LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.entry_key = c.contact_key
 WHERE c.tenant = :tenant AND c.contact_id > :after ORDER BY c.contact_id LIMIT :limit;
 
+-- name: contact_ids
+SELECT contact_id FROM contacts WHERE tenant = :tenant AND contact_id > :after ORDER BY contact_id LIMIT :limit;
+
 -- name: contact_count
 SELECT coalesce(sum(contacts), 0) AS contacts FROM contact_totals WHERE tenant = :tenant;
 

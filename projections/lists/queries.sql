@@ -36,6 +36,10 @@ FROM lists l JOIN list_members m ON m.tenant = l.tenant AND m.list_id = l.list_i
 WHERE l.tenant = :tenant
 ORDER BY 1, 8;
 
+-- name: list_member_ids
+SELECT contact_id FROM list_members
+WHERE tenant = :tenant AND list_id = :list_id AND contact_id > :after ORDER BY contact_id LIMIT :limit;
+
 -- name: lists_of_contact
 SELECT l.list_id, l.name, m.source, m.joined_at_us
 FROM lists l JOIN list_members m ON m.tenant = l.tenant AND m.list_id = l.list_id AND m.contact_id = :contact_id

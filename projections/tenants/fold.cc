@@ -37,7 +37,9 @@ class TenantsFold final : public Fold {
     const auto tenant = at.tenant.value();
     MAILY_TRY_VOID(sql::Do(*change_settings_, tenant, std::string_view(e.postal_address()), std::string_view(e.company()), at.time.us,
                            e.safety().hard_bounces_bp(), e.safety().complaints_bp(), e.safety().policy_bp(), e.safety().after_sends(),
-                           e.safety().after_replies(), static_cast<int>(e.tracking())));
+                           e.safety().after_replies(), static_cast<int>(e.tracking()),
+                           e.has_holdout_bp() ? std::optional<int64_t>(e.holdout_bp()) : std::nullopt,
+                           e.has_approval_over() ? std::optional<int64_t>(e.approval_over()) : std::nullopt));
     if (e.senders().empty()) return Ok();
     MAILY_TRY_VOID(sql::Do(*delete_senders_, tenant));
     for (int i = 0; i < e.senders_size(); ++i) MAILY_TRY_VOID(sql::Do(*insert_sender_, tenant, i, std::string_view(e.senders(i))));
@@ -71,7 +73,7 @@ class TenantsFold final : public Fold {
 ReadModel TenantsReadModel() {
   return {
       .name = "tenants",
-      .version = 3,
+      .version = 4,
       .schema_sql = tenants_sql::kSchema,
       .queries_sql = tenants_sql::kQueries,
       .tables = {{"tenants"}, {"tenant_settings"}, {"senders"}, {"attributes"}, {"attribute_types", TableKind::kConstant}, {"api_keys"}},

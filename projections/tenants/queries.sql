@@ -12,7 +12,7 @@ WHERE t.tenant = :tenant;
 SELECT tenant, name, created_at_us FROM tenants WHERE name = :name;
 
 -- name: settings
-SELECT postal_address, company, hard_bounces_bp, complaints_bp, policy_bp, after_sends, after_replies, tracking, changed_at_us
+SELECT postal_address, company, hard_bounces_bp, complaints_bp, policy_bp, after_sends, after_replies, tracking, holdout_bp, approval_over, changed_at_us
 FROM tenant_settings WHERE tenant = :tenant;
 
 -- name: senders
@@ -35,8 +35,8 @@ INSERT INTO tenants (tenant, name, created_at_us) VALUES (?1, ?2, ?3);
 
 -- fold: change_settings
 INSERT INTO tenant_settings (tenant, postal_address, company, changed_at_us, hard_bounces_bp, complaints_bp, policy_bp, after_sends, after_replies,
-                             tracking)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                             tracking, holdout_bp, approval_over)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, coalesce(?11, 0), coalesce(?12, 0))
 ON CONFLICT (tenant) DO UPDATE SET
   postal_address = CASE WHEN ?2 = '' THEN tenant_settings.postal_address ELSE ?2 END,
   company = CASE WHEN ?3 = '' THEN tenant_settings.company ELSE ?3 END,
@@ -46,6 +46,7 @@ ON CONFLICT (tenant) DO UPDATE SET
   after_sends = CASE WHEN ?8 = 0 THEN tenant_settings.after_sends ELSE ?8 END,
   after_replies = CASE WHEN ?9 = 0 THEN tenant_settings.after_replies ELSE ?9 END,
   tracking = CASE WHEN ?10 = 0 THEN tenant_settings.tracking ELSE ?10 END,
+  holdout_bp = coalesce(?11, tenant_settings.holdout_bp), approval_over = coalesce(?12, tenant_settings.approval_over),
   changed_at_us = ?4;
 
 -- fold: delete_senders

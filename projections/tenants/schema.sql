@@ -15,7 +15,9 @@ CREATE TABLE tenant_settings (
   policy_bp       BIGINT NOT NULL,
   after_sends     BIGINT NOT NULL,
   after_replies   BIGINT NOT NULL,
-  tracking        BIGINT NOT NULL   -- 2 = off: its mails have neither tracked links nor a pixel
+  tracking        BIGINT NOT NULL,  -- 2 = off: its mails have neither tracked links nor a pixel
+  holdout_bp      BIGINT NOT NULL,  -- hundredths of a per cent of the contacts that get no campaign
+  approval_over   BIGINT NOT NULL   -- a campaign for more contacts than this is approved by a second person; 0 = none is
 ) WITHOUT ROWID;
 
 -- Addresses that may stand in From.

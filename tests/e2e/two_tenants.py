@@ -26,6 +26,7 @@ NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists
           "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099", "forms": "990099", "consent-texts": "0" * 64}
           "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099", "journeys": "990099"}
           "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099", "partials": "nowhere"}
+          "domains": "nowhere.example", "assets": "0" * 64, "segments": "990099", "segment-previews": "990099", "launch-previews": "990099"}
 
 
 class Tenant:
@@ -134,6 +135,10 @@ def fill(world, tenant):
         "name": f"{word} campaign", "template_id": template["id"], "list_id": int(tenant.ids["lists"]), "from": f"News <news@{word}.example>"})["id"])
     listed = f"/v1/lists/{tenant.ids['lists']}"
     wait_for("members", lambda: api.ok("GET", listed)["members"] == 2, 20, world.server)
+    looked = api.ok("POST", f"/v1/campaigns/{tenant.ids['campaigns']}:launch?dry_run=true")
+    tenant.ids["launch-previews"] = str(looked["id"])
+    at = f"/v1/launch-previews/{looked['id']}"
+    wait_for(at, lambda: api.call("GET", at)[0] == 200 and api.ok("GET", at)["status"] == "done", 20, world.server)
     api.ok("POST", f"/v1/campaigns/{tenant.ids['campaigns']}:launch")
     wait_for("sends in doubt", lambda: api.ok("GET", f"/v1/campaigns/{tenant.ids['campaigns']}")["counts"]["unknown"] == 1, 60, world.server)
     api.ok("POST", "/v1/events", {"id": f"{word}-1", "type": "visit", "contact": {"email": SHARED}})
@@ -206,6 +211,12 @@ def attempts(amber, blue, message_ids):
             ("put", "/v1/partials/{name}"): ({"html": word}, own),
             ("post", "/v1/partials/{name}:archive"): (None, gone),
             ("post", "/v1/campaigns"): (campaign, own + gone + (422,)),
+            ("patch", "/v1/campaigns/{id}"): ({"name": word}, gone),
+            ("delete", "/v1/campaigns/{id}"): (None, gone),
+            ("post", "/v1/campaigns/{id}:clone"): (None, gone),
+            ("post", "/v1/campaigns/{id}:resend"): ({"to": "failed"}, gone),
+            ("post", "/v1/campaigns/{id}:approve"): ({"revision": 1}, gone),
+            ("post", "/v1/audiences:preview"): ({"list_ids": [list_id], "segment_ids": [int(ids["segments"])]}, (200,)),
             ("post", "/v1/campaigns/{id}:launch"): (None, gone),
             ("post", "/v1/campaigns/{id}:pause"): (None, gone),
             ("post", "/v1/campaigns/{id}:resume"): (None, gone),
@@ -242,7 +253,7 @@ def write(amber, blue, routes, message_ids):
             path += f"?name={amber.word}.png"
         if pattern == "/v1/imports":
             path += f"?list={amber.ids['lists']}"
-        status, answer, _ = blue.api.call(method.upper(), path, body, {"Content-Type": {"/v1/inbound": "message/rfc822", "/v1/assets": "image/png"}.get(pattern, "text/csv")} if isinstance(body, (str, bytes)) else None)
+        status, answer, _ = blue.api.call(method.upper(), path, body, {"Content-Type": {"/v1/inbound": "message/rfc822", "/v1/assets": "image/png"}.get(pattern, "text/csv")} if isinstance(body, (str, bytes)) else {"If-Match": "*"} if method == "patch" else None)
         check(status in statuses, f"{method} {path}: {status} {answer}, expected one of {statuses}")
         if pattern == "/v1/inbound":
             check(answer["result"] == "quarantined", f"a bounce of amber's mail was taken from blue: {answer}")
