@@ -1,5 +1,6 @@
 // Campaigns: made, launched, followed.
 #include "api/body.h"
+#include "api/campaign_timing.h"
 #include "api/handlers.h"
 #include "api/read.h"
 #include "api/submit.h"
@@ -96,6 +97,7 @@ void CreateCampaign(Call call) {
   if (const auto reply_to = body.Text("reply_to", kEmailBytesMax)) spec.set_reply_to(*reply_to);
   if (const auto id = body.Integer("list_id", 0, INT64_MAX)) spec.set_list_id(static_cast<uint64_t>(*id));
   if (const auto tracking = ReadTracking(body)) spec.set_untracked(!*tracking);
+  ReadTiming(body, spec);
   body.Each("arms", kArmsMax, [&spec](Members& one) { ReadArm(one, *spec.add_arms()); });
   if (!body.Accepted(call)) return;
   SubmitHome(std::move(call), command,
@@ -153,6 +155,7 @@ void ShowCampaign(Call call) {
     body["trouble"] = trouble.empty() ? Json() : Json(trouble);
     body["counts"] = std::move(counts);
     body["arms"] = RowsJson(arms);
+    MAILY_TRY_VOID(ShowTiming(c, which, body));
     return body;
   });
 }

@@ -1,5 +1,6 @@
 // Tenants, and what each sets up for itself: settings, attributes, API keys.
 #include "api/body.h"
+#include "api/campaign_timing.h"
 #include "api/handlers.h"
 #include "api/read.h"
 #include "api/submit.h"
@@ -93,6 +94,7 @@ void ChangeSettings(Call call) {
   if (const auto company = body.Text("company", kNameBytesMax * 5)) command.set_company(*company);
   if (const auto tracking = ReadTracking(body)) command.set_tracking(*tracking ? tenants::v1::TRACKING_ON : tenants::v1::TRACKING_OFF);
   if (auto safety = body.Nested("safety")) ReadSafety(*safety, *command.mutable_safety());
+  ReadTimingSettings(body, command);
   if (!body.Accepted(call)) return;
   SubmitHome(std::move(call), command, {.more = body.object()});
 }
@@ -108,6 +110,7 @@ void ShowSettings(Call call) {
     for (const auto& [name, value] : safety.items()) body.erase(name);
     body["tracking"] = !settings.empty() && settings.at(0, "tracking").integer == tenants::v1::TRACKING_OFF ? "off" : "on";
     body["safety"] = std::move(safety);
+    ShowTimingSettings(settings, body);
     return body;
   });
 }

@@ -3,6 +3,7 @@
 
 #include "projections/assets/fold.h"
 #include "projections/campaign_totals/fold.h"
+#include "projections/campaign_timing/fold.h"
 #include "projections/campaigns/fold.h"
 #include "projections/contacts/fold.h"
 #include "projections/dead_letters/fold.h"
@@ -23,7 +24,7 @@ const std::vector<Group>& ReadModelGroups() {
       {"people",
        {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), ContactsReadModel()}},
       {"campaigns",
-       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
+       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), CampaignTimingReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
         SitesReadModel(), DeadLettersReadModel()}},
   };
   return groups;

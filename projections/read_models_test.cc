@@ -42,9 +42,14 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // SitePaceSet and SiteFlushSet too; SitePaced repeats SiteSlowed and SiteRecovered for partitions; SendsFlushed says how far the RetryDue
   // of a flush have come. SiteTallied counts for its plan. ChecksDue is followed by what was decided.
   // SuppressionUpheld changes nothing that is shown: a suppression stays for another reason, too.
+  // CampaignStartDue is followed by a launch or CampaignHeld. RunThrottled and SendingRulesAnnounced repeat what was asked, SendingRulesSet
+  // too. Who is put off, or waits for a clock or the pace, is pending as before. MailCounted counts for caps.
   const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged", "SoftBounceCounted", "SuppressedDomainChanged",
                                                 "SiteSuspensionSet", "SiteTallied",    "SitePaceSet",       "SiteFlushSet",
-                                                "SitePaced",         "SendsFlushed",   "ChecksDue",         "SuppressionUpheld"};
+                                                "SitePaced",         "SendsFlushed",   "ChecksDue",         "SuppressionUpheld",
+                                                "CampaignStartDue",  "RunThrottled",   "SendPutOff",        "MailCounted",
+                                                "ZoneClosed",        "ZoneOpened",     "PaceWaited",        "SendingRulesAnnounced",
+                                                "SendingRulesSet"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;
   std::vector<std::unique_ptr<sql::Connection>> connections;

@@ -13,7 +13,10 @@
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/audience/arms.h"
+#include "processors/campaigns/pace.h"
 #include "processors/campaigns/safety.h"
+#include "processors/campaigns/schedule.h"
+#include "processors/campaigns/zones.h"
 #include "processors/compliance/rules.h"
 #include "processors/personalization/mail_size.h"
 #include "schemas/types.h"
@@ -39,12 +42,6 @@ bool IsAddress(std::string_view address) {
   return at != std::string_view::npos && at > 0 && at + 1 < address.size() && address.find_first_of(" <>,;\"") == std::string_view::npos;
 }
 
-const tenants::v1::Tenant& TenantOf(const task::Context& context) {
-  static const tenants::v1::Tenant kNew;
-  const auto* tenant = context.view<tenants::v1::Tenant>().Find(state::Key(context.tenant()));
-  return tenant == nullptr ? kNew : *tenant;
-}
-
 std::string_view StatusName(v1::CampaignStatus status) {
   switch (status) {
     case v1::DRAFT:
@@ -59,6 +56,10 @@ std::string_view StatusName(v1::CampaignStatus status) {
       return "completed";
     case v1::REFUSED:
       return "refused";
+    case v1::SCHEDULED:
+      return "scheduled";
+    case v1::HELD:
+      return "held";
     default:
       return "in an unknown state";
   }
@@ -67,30 +68,18 @@ std::string_view StatusName(v1::CampaignStatus status) {
 std::string_view LegalMoves(v1::CampaignStatus status) {
   switch (status) {
     case v1::DRAFT:
-      return "it can be launched or cancelled";
+      return "it can be launched, scheduled or cancelled";
     case v1::LAUNCHED:
       return "it can be paused or cancelled";
     case v1::STATUS_PAUSED:
       return "it can be resumed or cancelled";
+    case v1::SCHEDULED:
+      return "it can be launched now, scheduled anew, unscheduled or cancelled";
+    case v1::HELD:
+      return "it can be released, scheduled anew, unscheduled or cancelled";
     default:
       return "nothing can be done with it any more";
   }
-}
-
-// The campaign if its status is one of `legal`; else null, and the command was refused.
-const v1::Campaign* CampaignIn(task::Context& context, uint64_t campaign_id, std::initializer_list<v1::CampaignStatus> legal,
-                               std::string_view code) {
-  const auto* campaign = context.view<v1::Campaign>().Find(state::Key(context.tenant(), campaign_id));
-  if (campaign == nullptr) {
-    context.Refuse(Outcome::kNotFound, "campaign_not_found", fmt::format("there is no campaign {}", campaign_id));
-    return nullptr;
-  }
-  if (std::ranges::find(legal, campaign->status()) == legal.end()) {
-    context.Refuse(Outcome::kConflict, code,
-                   fmt::format("campaign {} is {}; {}", campaign_id, StatusName(campaign->status()), LegalMoves(campaign->status())));
-    return nullptr;
-  }
-  return campaign;
 }
 
 void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
@@ -111,11 +100,9 @@ void RefuseFor(task::Context& context, const std::vector<compliance::Objection>&
   std::vector<std::string> sentences;
   for (const compliance::Objection& one : wrong) sentences.push_back(one.sentence);
   context.Refuse(Outcome::kInvalid, wrong.front().code, Joined(sentences));
-  for (const compliance::Objection& one : wrong) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
-}
-
-const v1::CampaignRun* RunOf(const task::Context& context, uint64_t campaign_id) {
-  return context.view<v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
+  for (const compliance::Objection& one : wrong) {
+    if (!one.path.empty()) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
+  }
 }
 
 // In a partition: `to` is in force from now on, if the run is in one of `from`.
@@ -129,6 +116,31 @@ void ChangeRun(task::Context& context, uint64_t campaign_id, std::initializer_li
 }
 
 }  // namespace
+
+const v1::Campaign* CampaignIn(task::Context& context, uint64_t campaign_id, std::initializer_list<v1::CampaignStatus> legal,
+                               std::string_view code) {
+  const auto* campaign = context.view<v1::Campaign>().Find(state::Key(context.tenant(), campaign_id));
+  if (campaign == nullptr) {
+    context.Refuse(Outcome::kNotFound, "campaign_not_found", fmt::format("there is no campaign {}", campaign_id));
+    return nullptr;
+  }
+  if (std::ranges::find(legal, campaign->status()) == legal.end()) {
+    context.Refuse(Outcome::kConflict, code,
+                   fmt::format("campaign {} is {}; {}", campaign_id, StatusName(campaign->status()), LegalMoves(campaign->status())));
+    return nullptr;
+  }
+  return campaign;
+}
+
+const tenants::v1::Tenant& TenantOf(const task::Context& context) {
+  static const tenants::v1::Tenant kNew;
+  const auto* tenant = context.view<tenants::v1::Tenant>().Find(state::Key(context.tenant()));
+  return tenant == nullptr ? kNew : *tenant;
+}
+
+const v1::CampaignRun* RunOf(const task::Context& context, uint64_t campaign_id) {
+  return context.view<v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
+}
 
 // ---- In the home ----
 
@@ -155,6 +167,7 @@ void Decide(task::Context& context, const v1::CreateCampaign& command) {
        })) {
     wrong.emplace_back("/arms", std::move(sentence));
   }
+  CheckTiming(spec, wrong);
   if (!wrong.empty()) {
     std::vector<std::string> sentences;
     for (const auto& [where, sentence] : wrong) sentences.push_back(sentence);
@@ -175,9 +188,13 @@ void Decide(task::Context& context, const v1::CreateCampaign& command) {
 }
 
 void Decide(task::Context& context, const v1::LaunchCampaign& command) {
-  const v1::Campaign* campaign = CampaignIn(context, command.campaign_id(), {v1::DRAFT}, "campaign_not_draft");
-  if (campaign == nullptr) return;
-  const v1::CampaignSpec& spec = campaign->spec();
+  const v1::Campaign* campaign = CampaignIn(context, command.campaign_id(), {v1::DRAFT, v1::SCHEDULED, v1::HELD}, "campaign_not_draft");
+  if (campaign != nullptr) LaunchOrRefuse(context, *campaign, command);
+}
+
+std::optional<v1::CampaignLaunched> Launchable(const task::Context& context, const v1::Campaign& campaign,
+                                               const v1::LaunchCampaign& command, std::vector<compliance::Objection>& wrong) {
+  const v1::CampaignSpec& spec = campaign.spec();
   const tenants::v1::Tenant& tenant = TenantOf(context);
   const auto* saved = context.view<templates::v1::Template>().Find(state::Key(context.tenant(), spec.template_id()));
   const templates::v1::TemplateVersion* version =
@@ -185,36 +202,46 @@ void Decide(task::Context& context, const v1::LaunchCampaign& command) {
   const auto list_missing = [&] {
     return spec.list_id() != 0 && context.view<lists::v1::List>().Find(state::Key(context.tenant(), spec.list_id())) == nullptr;
   };
-  const std::vector<compliance::Objection> wrong =
-      compliance::Objections({.spec = spec,
-                              .tenant = tenant,
-                              .version = version,
-                              .domain = compliance::DomainOf(context.view<domains::v1::Domain>(), context.tenant(), spec.from()),
-                              .list_missing = list_missing(),
-                              .empty_audience = command.empty_audience(),
-                              .live = command.live()});
-  if (!wrong.empty()) return RefuseFor(context, wrong);
+  wrong = compliance::Objections({.spec = spec,
+                                  .tenant = tenant,
+                                  .version = version,
+                                  .domain = compliance::DomainOf(context.view<domains::v1::Domain>(), context.tenant(), spec.from()),
+                                  .list_missing = list_missing(),
+                                  .empty_audience = command.empty_audience(),
+                                  .live = command.live()});
+  if (!wrong.empty()) return std::nullopt;
 
   const uint64_t mail_bytes = personalization::MailBytes(*version);
   if (command.mail_bytes_max() != 0 && mail_bytes > command.mail_bytes_max()) {
-    return context.Refuse(Outcome::kInvalid, "mail_too_large",
-                          fmt::format("each mail would have {} bytes, more than {} (mail_kb_max)", mail_bytes, command.mail_bytes_max()));
+    wrong.push_back({"", "mail_too_large",
+                     fmt::format("each mail would have {} bytes, more than {} (mail_kb_max)", mail_bytes, command.mail_bytes_max())});
+    return std::nullopt;
   }
   v1::CampaignLaunched launched;
   launched.set_campaign_id(command.campaign_id());
   *launched.mutable_spec() = spec;
   if (tenant.tracking() == tenants::v1::TRACKING_OFF) launched.mutable_spec()->set_untracked(true);
+  if (campaign.has_pace()) *launched.mutable_spec()->mutable_pace() = campaign.pace();
+  if (campaign.has_start()) *launched.mutable_spec()->mutable_start() = campaign.start();
   *launched.mutable_template_version() = *version;
   launched.set_postal_address(tenant.postal_address());
   launched.set_company(tenant.company());
   if (launched.ByteSizeLong() > kLaunchBytesMax) {
-    return context.Refuse(Outcome::kInvalid, "campaign_too_large",
-                          fmt::format("with its template it has {} bytes, more than {}", launched.ByteSizeLong(), kLaunchBytesMax));
+    wrong.push_back({"", "campaign_too_large",
+                     fmt::format("with its template it has {} bytes, more than {}", launched.ByteSizeLong(), kLaunchBytesMax)});
+    return std::nullopt;
   }
-  context.Emit(launched);
+  return launched;
+}
+
+void LaunchOrRefuse(task::Context& context, const v1::Campaign& campaign, const v1::LaunchCampaign& command) {
+  std::vector<compliance::Objection> wrong;
+  const auto launched = Launchable(context, campaign, command, wrong);
+  if (!launched) return RefuseFor(context, wrong);
+  context.Emit(*launched);
   context.Answer("campaign_id", command.campaign_id());
   context.Answer("status", "running");
-  context.Answer("template_version", uint64_t{launched.template_version().number()});
+  context.Answer("template_version", uint64_t{launched->template_version().number()});
 }
 
 void Decide(task::Context& context, const v1::PauseCampaign& command) {
@@ -250,7 +277,9 @@ void Decide(task::Context& context, const v1::ResumeCampaign& command) {
 }
 
 void Decide(task::Context& context, const v1::CancelCampaign& command) {
-  if (CampaignIn(context, command.campaign_id(), {v1::DRAFT, v1::LAUNCHED, v1::STATUS_PAUSED}, "campaign_ended") == nullptr) return;
+  if (CampaignIn(context, command.campaign_id(), {v1::DRAFT, v1::SCHEDULED, v1::HELD, v1::LAUNCHED, v1::STATUS_PAUSED}, "campaign_ended") ==
+      nullptr)
+    return;
   v1::CampaignCancelled cancelled;
   cancelled.set_campaign_id(command.campaign_id());
   context.Emit(cancelled);
@@ -309,9 +338,11 @@ void Decide(task::Context& context, const v1::CampaignLaunched& launched) {
   opened.set_postal_address(launched.postal_address());
   opened.set_company(launched.company());
   opened.set_last_ordinal(counter == nullptr ? 0 : counter->last_ordinal());
+  opened.set_by_clock(GoesByClock(context, launched.spec()));
   const TraceId& trace = context.command()->trace;
   if (!trace.IsZero()) opened.set_trace(trace.view().data(), trace.view().size());
   context.Emit(opened);
+  if (launched.spec().has_pace()) Throttle(context, launched.campaign_id(), launched.spec().pace());
 }
 
 void Decide(task::Context& context, const v1::CampaignPaused& paused) {

@@ -8,9 +8,12 @@
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "maily/templates/v1/state.pb.h"
+#include "maily/tenants/v1/events.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/campaigns/decide.h"
 #include "processors/campaigns/evolve.h"
+#include "processors/campaigns/pace.h"
+#include "processors/campaigns/schedule.h"
 #include "processors/campaigns/slices.h"
 #include "schemas/types.h"
 
@@ -18,20 +21,28 @@ namespace maily::campaigns {
 
 task::Noun Row() {
   return task::Noun("campaigns", kEvolveVersion)
-      .Owns<v1::Campaign, v1::CampaignCounter, v1::CampaignRun>()
+      .Owns<v1::Campaign, v1::CampaignCounter, v1::CampaignRun, v1::SendingRules, v1::DueStart>()
       .Reads<tenants::v1::Tenant, domains::v1::Domain, templates::v1::Template, lists::v1::List, lists::v1::Subscriber,
              contacts::v1::Contact, contacts::v1::ContactCounter, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
-             suppressions::v1::SuppressedDomainCounter, sends::v1::SendRun, sends::v1::SendLane>()
+             suppressions::v1::SuppressedDomainCounter, sends::v1::SendRun, sends::v1::SendLane, sends::v1::ZoneBucket>()
       .Decides<v1::CreateCampaign>(Decide)
       .Decides<v1::LaunchCampaign>(Decide)
       .Decides<v1::PauseCampaign>(Decide)
       .Decides<v1::ResumeCampaign>(Decide)
       .Decides<v1::CancelCampaign>(Decide)
+      .Decides<v1::ScheduleCampaign>(Decide)
+      .Decides<v1::UnscheduleCampaign>(Decide)
+      .Decides<v1::ReleaseCampaign>(Decide)
+      .Decides<v1::StartCampaign>(Decide)
+      .Decides<v1::ThrottleCampaign>(Decide)
       .Decides<v1::CampaignProgressed>(Decide)
       .Decides<v1::CampaignLaunched>(Decide)
       .Decides<v1::CampaignPaused>(Decide)
       .Decides<v1::CampaignResumed>(Decide)
       .Decides<v1::CampaignCancelled>(Decide)
+      .Decides<v1::CampaignThrottled>(Decide)
+      .Decides<v1::SendingRulesAnnounced>(Decide)
+      .Reacts<tenants::v1::SettingsChanged>(React)
       .Evolves<v1::CampaignCreated>(Evolve)
       .Evolves<v1::CampaignLaunched>(Evolve)
       .Evolves<v1::CampaignPaused>(Evolve)
@@ -40,11 +51,20 @@ task::Noun Row() {
       .Evolves<v1::CampaignCompleted>(Evolve)
       .Evolves<v1::CampaignRefused>(Evolve)
       .Evolves<v1::ProgressTaken>(Evolve)
+      .Evolves<v1::CampaignScheduled>(Evolve)
+      .Evolves<v1::CampaignUnscheduled>(Evolve)
+      .Evolves<v1::CampaignStartDue>(Evolve)
+      .Evolves<v1::CampaignHeld>(Evolve)
+      .Evolves<v1::CampaignThrottled>(Evolve)
+      .Evolves<v1::SendingRulesAnnounced>(Evolve)
+      .Evolves<v1::RunThrottled>(Evolve)
+      .Evolves<v1::SendingRulesSet>(Evolve)
       .Evolves<v1::CampaignOpened>(Evolve)
       .Evolves<v1::AudiencePlanned>(Evolve)
       .Evolves<v1::RunStateChanged>(Evolve)
       .Evolves<v1::CampaignProgressed>(Evolve)
-      .Slices(kPlan, "plan the audience", Plan);
+      .Slices(kPlan, "plan the audience", Plan)
+      .Timers(kStartStep, "start a scheduled campaign", StartDue);
 }
 
 }  // namespace maily::campaigns

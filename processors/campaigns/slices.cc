@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/campaigns/v1/state.pb.h"
@@ -12,6 +13,8 @@
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/audience/arms.h"
+#include "processors/campaigns/pace.h"
+#include "processors/campaigns/zones.h"
 #include "processors/compliance/gate.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
@@ -30,11 +33,18 @@ class Slice {
   // A verdict for each, and the lane of those that are to be sent.
   void PlanInto(v1::AudiencePlanned& planned) {
     *planned.mutable_verdicts() = Verdicts();
+    if (clocks_) clocks_->planned().set_first_ordinal(planned.first_ordinal());
     AddLanes(planned);
   }
+  // Null: no clock counts.
+  const v1::ZonesPlanned* zones() { return clocks_ ? &clocks_->planned() : nullptr; }
 
   Slice(const task::Context& context, uint64_t campaign_id, const v1::CampaignRun& run, uint64_t first, uint64_t last)
-      : context_(context), run_(run), arms_(run.spec(), campaign_id), first_(first), last_(last) {}
+      : context_(context), run_(run), arms_(run.spec(), campaign_id), first_(first), last_(last) {
+    if (!run.by_clock()) return;
+    clocks_.emplace(context, campaign_id, run);
+    clocks_->planned().mutable_buckets()->assign(last - first + 1, '\0');
+  }
 
  private:
   std::string Verdicts() {
@@ -67,7 +77,12 @@ class Slice {
       if (reason != v1::SKIP_REASON_UNSPECIFIED) {
         verdicts[i] = static_cast<char>(reason);
       } else {
-        verdicts[i] = static_cast<char>(person.arm == audience::kNoArm ? v1::NO_ARM : kSendVerdict + person.arm);
+        verdicts[i] = static_cast<char>(person.arm == audience::kNoArm                    ? v1::NO_ARM
+                                        : person.clock.why != v1::SKIP_REASON_UNSPECIFIED ? person.clock.why
+                                                                                          : kSendVerdict + person.arm);
+      }
+      if (clocks_ && static_cast<uint8_t>(verdicts[i]) >= kSendVerdict && person.clock.bucket != 0) {
+        (*clocks_->planned().mutable_buckets())[i] = static_cast<char>(person.clock.bucket);
       }
     }
     return verdicts;
@@ -108,6 +123,7 @@ class Slice {
     compliance::Standing standing;
     std::string contact_key;
     std::string domain_key;
+    Clocks::Place clock;
   };
 
   template <class T, class Visit>
@@ -135,6 +151,7 @@ class Slice {
       person.arm = arms_.Choose(contact);
       person.contact_key = contact.contact_key();
       person.domain_key = contact.domain_key();
+      if (clocks_) person.clock = clocks_->Of(contact);
     });
   }
 
@@ -143,6 +160,7 @@ class Slice {
   const audience::Arms arms_;
   const uint64_t first_;
   const uint64_t last_;
+  std::optional<Clocks> clocks_;
   std::array<Person, kPlanOrdinals> people_;
 };
 
@@ -173,10 +191,15 @@ task::SliceEnd Plan(task::Context& context, std::string_view subject) {
     v1::AudiencePlanned planned;
     planned.set_campaign_id(campaign_id);
     planned.set_first_ordinal(first);
-    Slice(context, campaign_id, *run, first, last).PlanInto(planned);
+    Slice slice(context, campaign_id, *run, first, last);
+    slice.PlanInto(planned);
     context.Emit(planned);
+    if (slice.zones() != nullptr) context.Emit(*slice.zones());
   }
-  if (last >= end) ReportPlanned(context, campaign_id, v1::RUNNING);
+  if (last >= end) {
+    ReportPlanned(context, campaign_id, v1::RUNNING);
+    ThrottlePlanned(context, campaign_id);
+  }
   return task::SliceEnd::kMore;
 }
 

@@ -282,7 +282,7 @@ class SendsFold final : public Fold {
 
 ReadModel SendsReadModel() {
   return {.name = "sends",
-          .version = 4,
+          .version = 5,
           .schema_sql = sends_sql::kSchema,
           .queries_sql = sends_sql::kQueries,
           .tables = {{"sends"},

@@ -15,7 +15,13 @@ CREATE TABLE tenant_settings (
   policy_bp       BIGINT NOT NULL,
   after_sends     BIGINT NOT NULL,
   after_replies   BIGINT NOT NULL,
-  tracking        BIGINT NOT NULL   -- 2 = off: its mails have neither tracked links nor a pixel
+  tracking        BIGINT NOT NULL,  -- 2 = off: its mails have neither tracked links nor a pixel
+  time_zone       TEXT,             -- IANA; null = UTC
+  quiet_from      BIGINT,           -- minute of the day from which no marketing mail goes; null = there are no such hours
+  quiet_to        BIGINT,           -- until this one; the same = there are none
+  cap_per_day     BIGINT,           -- marketing mails of a contact at most; null, 0 = no limit
+  cap_per_week    BIGINT,
+  overdue_minutes BIGINT            -- a start that is later is held; null = the default
 ) WITHOUT ROWID;
 
 -- Addresses that may stand in From.
