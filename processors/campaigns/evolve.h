@@ -6,7 +6,7 @@
 
 namespace maily::campaigns {
 
-inline constexpr uint32_t kEvolveVersion = 1;
+inline constexpr uint32_t kEvolveVersion = 2;
 
 // Work: planning a campaign's audience. Subject: campaign_id (8 bytes, big-endian).
 inline constexpr task::WorkKind kPlan = 1;
