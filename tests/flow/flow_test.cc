@@ -115,7 +115,7 @@ TEST(Pipeline, GivesWorkAndTimersNumbersOfTheirOwn) {
 
 TEST(Pipeline, PrintsItselfAsTextAndGraph) {
   const std::string text = ThePipeline().ToText(NameOf);
-  EXPECT_NE(text.find("campaigns (evolve_version 1)"), std::string::npos);
+  EXPECT_NE(text.find("campaigns (evolve_version 2)"), std::string::npos);
   EXPECT_NE(text.find("to all   CampaignLaunched"), std::string::npos);
   EXPECT_NE(text.find("to home  CampaignProgressed"), std::string::npos);
   EXPECT_EQ(text.find('?'), std::string::npos) << text;
