@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "api/campaign_timing.h"
 #include "api/audience.h"
 #include "api/handlers.h"
 #include "api/submit.h"
@@ -18,7 +19,7 @@ constexpr size_t kArmsMax = 64;
 constexpr size_t kWhereBytesMax = 1000;
 
 // Members of the JSON, and the fields of a spec that they are.
-constexpr std::array<std::pair<const char*, const char*>, 12> kFields = {{{"name", "name"},
+constexpr std::array<std::pair<const char*, const char*>, 15> kFields = {{{"name", "name"},
                                                                           {"template_id", "template_id"},
                                                                           {"from", "from"},
                                                                           {"from_name", "from_name"},
@@ -29,7 +30,10 @@ constexpr std::array<std::pair<const char*, const char*>, 12> kFields = {{{"name
                                                                           {"list_ids", "list_ids"},
                                                                           {"segment_ids", "segment_ids"},
                                                                           {"exclude_list_ids", "exclude_list_ids"},
-                                                                          {"exclude_segment_ids", "exclude_segment_ids"}}};
+                                                                          {"exclude_segment_ids", "exclude_segment_ids"},
+                                                                          {"throttle", "pace"},
+                                                                          {"quiet_hours", "quiet_hours"},
+                                                                          {"ttl_minutes", "ttl_minutes"}}};
 
 void ReadArm(Members& members, campaigns::v1::Arm& arm) {
   if (const auto name = members.Text("name", kNameBytesMax, kRequired)) arm.set_name(*name);
@@ -125,6 +129,7 @@ void ReadSpec(Members& members, campaigns::v1::CampaignSpec& spec, bool required
   if (const auto reply_to = members.Text("reply_to", kEmailBytesMax)) spec.set_reply_to(*reply_to);
   if (const auto id = members.Integer("list_id", 0, INT64_MAX)) spec.set_list_id(static_cast<uint64_t>(*id));
   if (const auto tracking = ReadTracking(members)) spec.set_untracked(!*tracking);
+  ReadTiming(members, spec);
   members.Each("arms", kArmsMax, [&spec](Members& one) { ReadArm(one, *spec.add_arms()); });
   ReadAudience(members, spec);
   constexpr std::pair<const char*, const char*> kNotThere[] = {

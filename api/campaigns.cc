@@ -2,6 +2,7 @@
 #include "api/audience.h"
 #include "api/body.h"
 #include "api/campaign_drafts.h"
+#include "api/campaign_timing.h"
 #include "api/handlers.h"
 #include "api/read.h"
 #include "api/submit.h"
@@ -159,6 +160,7 @@ void ShowCampaign(Call call) {
     body["counts"] = std::move(counts);
     body["arms"] = RowsJson(arms);
     MAILY_TRY_VOID(AddDraft(c, which, body));
+    MAILY_TRY_VOID(ShowTiming(c, which, body));
     return body;
   });
 }

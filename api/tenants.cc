@@ -1,5 +1,6 @@
 // Tenants, and what each sets up for itself: settings, attributes, API keys.
 #include "api/body.h"
+#include "api/campaign_timing.h"
 #include "api/handlers.h"
 #include "api/read.h"
 #include "api/submit.h"
@@ -95,6 +96,7 @@ void ChangeSettings(Call call) {
   if (const auto holdout = body.Integer("holdout_bp", 0, 5000)) command.set_holdout_bp(static_cast<uint32_t>(*holdout));
   if (const auto over = body.Integer("approval_over", 0, INT64_MAX)) command.set_approval_over(static_cast<uint64_t>(*over));
   if (auto safety = body.Nested("safety")) ReadSafety(*safety, *command.mutable_safety());
+  ReadTimingSettings(body, command);
   if (!body.Accepted(call)) return;
   SubmitHome(std::move(call), command, {.more = body.object()});
 }
@@ -110,6 +112,7 @@ void ShowSettings(Call call) {
     for (const auto& [name, value] : safety.items()) body.erase(name);
     body["tracking"] = !settings.empty() && settings.at(0, "tracking").integer == tenants::v1::TRACKING_OFF ? "off" : "on";
     body["safety"] = std::move(safety);
+    ShowTimingSettings(settings, body);
     return body;
   });
 }

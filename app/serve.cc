@@ -52,6 +52,7 @@
 #include "processors/effects/smtp/delivery.h"
 #include "processors/effects/smtp/message.h"
 #include "processors/effects/smtp/site_leases.h"
+#include "processors/effects/starter.h"
 #include "processors/personalization/warnings.h"
 #include "processors/pipeline.h"
 #include "projections/projector/keeper.h"
@@ -86,6 +87,7 @@ class LiveRuntime {
  public:
   explicit LiveRuntime(Mode mode) : mode_(mode) {}
   LiveCapability Capability() const { return LiveCapability(mode_); }
+  Mode mode() const { return mode_; }
 
  private:
   const Mode mode_;
@@ -367,10 +369,14 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy,
                                         *run.sender, *run.keyring));
   }
-  run.runner = std::make_unique<effects::Runner>(*run.log, run.clock, [&run, workers](PartitionId partition, Executor& executor) {
+  const effects::InstanceFacts facts{.live = live.mode() == Mode::kLive,
+                                     .held = live.mode() == Mode::kHeld,
+                                     .mail_bytes_max = static_cast<uint64_t>(config.Number("mail_kb_max")) << 10};
+  run.runner = std::make_unique<effects::Runner>(*run.log, run.clock, [&run, workers, facts](PartitionId partition, Executor& executor) {
     std::vector<std::unique_ptr<effects::Effect>> list;
     list.push_back(std::make_unique<effects::ClockEffect>(run.clock, run.entropy, executor, *run.sender, task::kTickCommand));
     list.push_back(std::make_unique<effects::Eraser>(run.clock, run.entropy, executor, *run.disk_worker, *run.sender, *run.keyring));
+    list.push_back(std::make_unique<effects::StarterEffect>(facts, run.clock, run.entropy, executor, *run.sender));
     list.push_back(smtp::MakeDelivery(run.smtp[partition.value() % workers], partition));
     return list;
   });

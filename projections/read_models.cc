@@ -3,6 +3,7 @@
 
 #include "projections/assets/fold.h"
 #include "projections/campaign_totals/fold.h"
+#include "projections/campaign_timing/fold.h"
 #include "projections/campaigns/fold.h"
 #include "projections/consents/fold.h"
 #include "projections/contacts/fold.h"
@@ -33,6 +34,8 @@ const std::vector<Group>& ReadModelGroups() {
       {"campaigns",
        {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), MessagesReadModel(), EngagementsReadModel(),
         CampaignTotalsReadModel(), SitesReadModel(), DeadLettersReadModel()}},
+       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), CampaignTimingReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
+        SitesReadModel(), DeadLettersReadModel()}},
   };
   return groups;
 }

@@ -20,6 +20,19 @@ int64_t OffsetAt(const segments::v1::Zone& zone, int64_t at_s) {
 
 }  // namespace
 
+segments::v1::Zone TableOf(const schema::Zone& zone, Instant now) {
+  const Instant from = now - Days(5 * 366);
+  const Instant until = now + Days(30 * 366);
+  segments::v1::Zone table;
+  table.set_name(zone.name());
+  table.set_first_offset_s(zone.OffsetAt(from));
+  for (auto change = zone.NextChange(from, until); change; change = zone.NextChange(*change, until)) {
+    table.add_at_s(change->us / 1'000'000);
+    table.add_offset_s(zone.OffsetAt(*change));
+  }
+  return table;
+}
+
 int64_t StartOfDay(const segments::v1::Zone& zone, int32_t day) {
   const int64_t local = int64_t{day} * kDayS;
   const auto& at = zone.at_s();

@@ -7,8 +7,12 @@
 #include <cstdint>
 
 #include "maily/segments/v1/state.pb.h"
+#include "schemas/wall_time.h"
 
 namespace maily::audience {
+
+// The table of a zone, as of `now`: its changes from five years before until thirty years after; what is later has the last offset.
+segments::v1::Zone TableOf(const schema::Zone& zone, Instant now);
 
 int64_t StartOfDay(const segments::v1::Zone& zone, int32_t day);
 int32_t DayOf(const segments::v1::Zone& zone, int64_t at_s);

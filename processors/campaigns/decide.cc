@@ -14,7 +14,10 @@
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/audience/arms.h"
 #include "processors/campaigns/drafts.h"
+#include "processors/campaigns/pace.h"
 #include "processors/campaigns/safety.h"
+#include "processors/campaigns/schedule.h"
+#include "processors/campaigns/zones.h"
 #include "processors/compliance/rules.h"
 #include "processors/personalization/mail_size.h"
 #include "processors/personalization/template.h"
@@ -66,6 +69,10 @@ std::string_view StatusName(v1::CampaignStatus status) {
       return "completed";
     case v1::REFUSED:
       return "refused";
+    case v1::SCHEDULED:
+      return "scheduled";
+    case v1::HELD:
+      return "held";
     default:
       return "in an unknown state";
   }
@@ -74,11 +81,15 @@ std::string_view StatusName(v1::CampaignStatus status) {
 std::string_view LegalMoves(v1::CampaignStatus status) {
   switch (status) {
     case v1::DRAFT:
-      return "it can be launched or cancelled";
+      return "it can be launched, scheduled or cancelled";
     case v1::LAUNCHED:
       return "it can be paused or cancelled";
     case v1::STATUS_PAUSED:
       return "it can be resumed or cancelled";
+    case v1::SCHEDULED:
+      return "it can be launched now, scheduled anew, unscheduled or cancelled";
+    case v1::HELD:
+      return "it can be released, scheduled anew, unscheduled or cancelled";
     default:
       return "nothing can be done with it any more";
   }
@@ -98,10 +109,6 @@ void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
   sum.set_render_errors(sum.render_errors() + part.render_errors());
 }
 
-const v1::CampaignRun* RunOf(const task::Context& context, uint64_t campaign_id) {
-  return context.view<v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
-}
-
 // In a partition: `to` is in force from now on, if the run is in one of `from`.
 void ChangeRun(task::Context& context, uint64_t campaign_id, std::initializer_list<v1::RunState> from, v1::RunState to) {
   const v1::CampaignRun* run = RunOf(context, campaign_id);
@@ -113,6 +120,10 @@ void ChangeRun(task::Context& context, uint64_t campaign_id, std::initializer_li
 }
 
 }  // namespace
+
+const v1::CampaignRun* RunOf(const task::Context& context, uint64_t campaign_id) {
+  return context.view<v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
+}
 
 // ---- What all deciders of the home share (drafts.h) ----
 
@@ -147,7 +158,9 @@ void RefuseFor(task::Context& context, const std::vector<compliance::Objection>&
   std::vector<std::string> sentences;
   for (const compliance::Objection& one : wrong) sentences.push_back(one.sentence);
   context.Refuse(Outcome::kInvalid, wrong.front().code, Joined(sentences));
-  for (const compliance::Objection& one : wrong) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
+  for (const compliance::Objection& one : wrong) {
+    if (!one.path.empty()) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
+  }
 }
 
 bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec) {
@@ -182,6 +195,7 @@ bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec) {
        })) {
     wrong.emplace_back("/arms", std::move(sentence));
   }
+  CheckTiming(spec, wrong);
   if (!wrong.empty()) {
     std::vector<std::string> sentences;
     for (const auto& [where, sentence] : wrong) sentences.push_back(sentence);
@@ -245,35 +259,49 @@ void Decide(task::Context& context, const v1::CreateCampaign& command) {
 }
 
 void Decide(task::Context& context, const v1::LaunchCampaign& command) {
-  const v1::Campaign* campaign = CampaignIn(context, command.campaign_id(), {v1::DRAFT}, "campaign_not_draft");
-  if (campaign == nullptr) return;
-  const v1::CampaignSpec& spec = campaign->spec();
+  const v1::Campaign* campaign = CampaignIn(context, command.campaign_id(), {v1::DRAFT, v1::SCHEDULED, v1::HELD}, "campaign_not_draft");
+  if (campaign != nullptr) LaunchOrRefuse(context, *campaign, command);
+}
+
+std::optional<v1::CampaignLaunched> Launchable(const task::Context& context, const v1::Campaign& campaign,
+                                               const v1::LaunchCampaign& command, std::vector<compliance::Objection>& wrong) {
+  const v1::CampaignSpec& spec = campaign.spec();
   const tenants::v1::Tenant& tenant = TenantOf(context);
   const templates::v1::TemplateVersion* version = VersionOf(context, spec);
-  const std::vector<compliance::Objection> wrong =
-      compliance::Objections(AskOf(context, spec, {.empty_audience = command.empty_audience(), .live = command.live()}));
-  if (!wrong.empty()) return RefuseFor(context, wrong);
-  if (!IsApproved(context, command.campaign_id(), *campaign, command.audience())) return;
+  wrong = compliance::Objections(AskOf(context, spec, {.empty_audience = command.empty_audience(), .live = command.live()}));
+  if (!wrong.empty()) return std::nullopt;
 
   const uint64_t mail_bytes = personalization::MailBytes(*version);
   if (command.mail_bytes_max() != 0 && mail_bytes > command.mail_bytes_max()) {
-    return context.Refuse(Outcome::kInvalid, "mail_too_large",
-                          fmt::format("each mail would have {} bytes, more than {} (mail_kb_max)", mail_bytes, command.mail_bytes_max()));
+    wrong.push_back({"", "mail_too_large",
+                     fmt::format("each mail would have {} bytes, more than {} (mail_kb_max)", mail_bytes, command.mail_bytes_max())});
+    return std::nullopt;
   }
   v1::CampaignLaunched launched;
   launched.set_campaign_id(command.campaign_id());
   *launched.mutable_spec() = SpecAtLaunch(context, spec);
+  if (campaign.has_pace()) *launched.mutable_spec()->mutable_pace() = campaign.pace();
+  if (campaign.has_start()) *launched.mutable_spec()->mutable_start() = campaign.start();
   *launched.mutable_template_version() = Carried(*version, spec);
   launched.set_postal_address(tenant.postal_address());
   launched.set_company(tenant.company());
   if (launched.ByteSizeLong() > kLaunchBytesMax) {
-    return context.Refuse(Outcome::kInvalid, "campaign_too_large",
-                          fmt::format("with its template it has {} bytes, more than {}", launched.ByteSizeLong(), kLaunchBytesMax));
+    wrong.push_back({"", "campaign_too_large",
+                     fmt::format("with its template it has {} bytes, more than {}", launched.ByteSizeLong(), kLaunchBytesMax)});
+    return std::nullopt;
   }
-  context.Emit(launched);
+  return launched;
+}
+
+void LaunchOrRefuse(task::Context& context, const v1::Campaign& campaign, const v1::LaunchCampaign& command) {
+  std::vector<compliance::Objection> wrong;
+  const auto launched = Launchable(context, campaign, command, wrong);
+  if (!launched) return RefuseFor(context, wrong);
+  if (!IsApproved(context, command.campaign_id(), campaign, command.audience())) return;
+  context.Emit(*launched);
   context.Answer("campaign_id", command.campaign_id());
   context.Answer("status", "running");
-  context.Answer("template_version", uint64_t{launched.template_version().number()});
+  context.Answer("template_version", uint64_t{launched->template_version().number()});
 }
 
 void Decide(task::Context& context, const v1::PauseCampaign& command) {
@@ -309,7 +337,9 @@ void Decide(task::Context& context, const v1::ResumeCampaign& command) {
 }
 
 void Decide(task::Context& context, const v1::CancelCampaign& command) {
-  if (CampaignIn(context, command.campaign_id(), {v1::DRAFT, v1::LAUNCHED, v1::STATUS_PAUSED}, "campaign_ended") == nullptr) return;
+  if (CampaignIn(context, command.campaign_id(), {v1::DRAFT, v1::SCHEDULED, v1::HELD, v1::LAUNCHED, v1::STATUS_PAUSED}, "campaign_ended") ==
+      nullptr)
+    return;
   v1::CampaignCancelled cancelled;
   cancelled.set_campaign_id(command.campaign_id());
   context.Emit(cancelled);
@@ -368,9 +398,11 @@ void Decide(task::Context& context, const v1::CampaignLaunched& launched) {
   opened.set_postal_address(launched.postal_address());
   opened.set_company(launched.company());
   opened.set_last_ordinal(counter == nullptr ? 0 : counter->last_ordinal());
+  opened.set_by_clock(GoesByClock(context, launched.spec()));
   const TraceId& trace = context.command()->trace;
   if (!trace.IsZero()) opened.set_trace(trace.view().data(), trace.view().size());
   context.Emit(opened);
+  if (launched.spec().has_pace()) Throttle(context, launched.campaign_id(), launched.spec().pace());
 }
 
 void Decide(task::Context& context, const v1::CampaignPaused& paused) {

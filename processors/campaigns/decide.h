@@ -1,13 +1,20 @@
 // Decides what is asked of campaigns in the tenant's home, and what the home announces in each partition.
 //
+//   draft, scheduled, held ──launch──▶ running         how a campaign is scheduled: schedule.h
 //   draft ──launch──▶ running ──pause──▶ paused        running ──all settled──▶ completed
 //     │                 │  ▲───resume──────┘ │         running, paused ──nobody in the audience──▶ refused
 //     └─────cancel──────┴───────cancel───────┴──▶ cancelled (takes the counts that still come)
 // A paused campaign is completed once it is resumed: its partitions hold what they have, also what a resolved unknown adds.
 #pragma once
 
+#include <optional>
+#include <vector>
+
 #include "maily/campaigns/v1/commands.pb.h"
 #include "maily/campaigns/v1/events.pb.h"
+#include "maily/campaigns/v1/state.pb.h"
+#include "maily/tenants/v1/state.pb.h"
+#include "processors/compliance/rules.h"
 #include "streams/task/processor.h"
 
 namespace maily::campaigns {
@@ -40,5 +47,18 @@ void Decide(task::Context& context, const v1::CampaignLaunched& launched);
 void Decide(task::Context& context, const v1::CampaignPaused& paused);
 void Decide(task::Context& context, const v1::CampaignResumed& resumed);
 void Decide(task::Context& context, const v1::CampaignCancelled& cancelled);
+
+// ---- For the other deciders of this noun ----
+
+// The campaign if its status is one of `legal`; else null, and the command was refused: "campaign_not_found", or `code`.
+const v1::Campaign* CampaignIn(task::Context& context, uint64_t campaign_id, std::initializer_list<v1::CampaignStatus> legal,
+                               std::string_view code);
+const tenants::v1::Tenant& TenantOf(const task::Context& context);
+// What a launch of this campaign announces; none: `wrong` has every objection. An objection without a path is about no member.
+std::optional<v1::CampaignLaunched> Launchable(const task::Context& context, const v1::Campaign& campaign,
+                                               const v1::LaunchCampaign& command, std::vector<compliance::Objection>& wrong);
+// Refuses a launch, or launches.
+void LaunchOrRefuse(task::Context& context, const v1::Campaign& campaign, const v1::LaunchCampaign& command);
+const v1::CampaignRun* RunOf(const task::Context& context, uint64_t campaign_id);
 
 }  // namespace maily::campaigns

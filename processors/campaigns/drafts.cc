@@ -89,23 +89,29 @@ std::string MissingInAudience(const task::Context& context, const v1::CampaignSp
   return Joined(sentences);
 }
 
-bool IsApproved(task::Context& context, uint64_t campaign_id, const v1::Campaign& campaign, uint64_t audience) {
+std::optional<compliance::Objection> WhyNotApproved(const task::Context& context, uint64_t campaign_id, const v1::Campaign& campaign,
+                                                    uint64_t audience) {
   const uint64_t over = TenantOf(context).approval_over();
-  if (over == 0 || (audience != 0 && audience <= over)) return true;
+  if (over == 0 || (audience != 0 && audience <= over)) return std::nullopt;
   const std::string many = audience == 0 ? "its audience was not counted" : fmt::format("its audience has {} contacts", audience);
   if (!campaign.has_approval() || campaign.approval().by() == context.command()->actor) {
-    context.Refuse(Outcome::kConflict, "approval_missing",
-                   fmt::format("campaign {} is approved by a second person before it is launched: {}, and approval_over is {}", campaign_id,
-                               many, over));
-    return false;
+    return compliance::Objection{"", "approval_missing",
+                                 fmt::format("campaign {} is approved by a second person before it is launched: {}, and approval_over is {}",
+                                             campaign_id, many, over)};
   }
   if (campaign.approval().revision() != RevisionOf(campaign)) {
-    context.Refuse(Outcome::kConflict, "approval_void",
-                   fmt::format("campaign {} was approved as of revision {}, and has revision {} by now: it is approved anew", campaign_id,
-                               campaign.approval().revision(), RevisionOf(campaign)));
-    return false;
+    return compliance::Objection{
+        "", "approval_void",
+        fmt::format("campaign {} was approved as of revision {}, and has revision {} by now: it is approved anew", campaign_id,
+                    campaign.approval().revision(), RevisionOf(campaign))};
   }
-  return true;
+  return std::nullopt;
+}
+
+bool IsApproved(task::Context& context, uint64_t campaign_id, const v1::Campaign& campaign, uint64_t audience) {
+  const auto why = WhyNotApproved(context, campaign_id, campaign, audience);
+  if (why) context.Refuse(Outcome::kConflict, why->code, why->sentence);
+  return !why;
 }
 
 void Decide(task::Context& context, const v1::EditCampaign& command) {

@@ -3,6 +3,7 @@
 //   A draft has a revision, from 1. Whoever changes or approves it names the one that he has seen. Once it runs, only its name changes.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
+#include "processors/campaigns/decide.h"
 #include "processors/compliance/rules.h"
 #include "streams/task/processor.h"
 
@@ -35,10 +37,6 @@ void Decide(task::Context& context, const v1::ApproveCampaign& command);
 using Wrong = std::vector<std::pair<std::string, std::string>>;
 
 std::string Joined(const std::vector<std::string>& sentences);
-const tenants::v1::Tenant& TenantOf(const task::Context& context);
-// The campaign if its status is one of `legal`; else null, and the command was refused.
-const v1::Campaign* CampaignIn(task::Context& context, uint64_t campaign_id, std::initializer_list<v1::CampaignStatus> legal,
-                               std::string_view code);
 // All of them: together in the message, and each as a member "path#code" of the answer.
 void RefuseFor(task::Context& context, const std::vector<compliance::Objection>& wrong);
 // True: there is something wrong with it, and the command was refused with all of that.
@@ -61,8 +59,11 @@ compliance::Launch AskOf(const task::Context& context, const v1::CampaignSpec& s
 v1::CampaignSpec SpecAtLaunch(const task::Context& context, const v1::CampaignSpec& spec);
 
 inline uint32_t RevisionOf(const v1::Campaign& campaign) { return campaign.edits() + 1; }
-// Where a second person has to approve: false, and the launch was refused ("approval_missing", "approval_void"). `audience`: contacts, 0 =
-// nobody has counted.
+// Where a second person has to approve: why a launch by `actor` is not approved ("approval_missing", "approval_void"). `audience`: contacts,
+// 0 = nobody has counted.
+std::optional<compliance::Objection> WhyNotApproved(const task::Context& context, uint64_t campaign_id, const v1::Campaign& campaign,
+                                                    uint64_t audience);
+// False, and the launch was refused.
 bool IsApproved(task::Context& context, uint64_t campaign_id, const v1::Campaign& campaign, uint64_t audience);
 
 // What is wrong with the lists and segments of a spec; list_id apart, which is looked at by the launch.

@@ -13,6 +13,14 @@ v1::Campaign& EditCampaign(task::Fold& fold, uint64_t campaign_id) {
   return fold.table<v1::Campaign>().Edit(state::Key(fold.tenant(), campaign_id));
 }
 
+// It waits for its time no more.
+void Unwait(task::Fold& fold, v1::Campaign& campaign, uint64_t campaign_id) {
+  if (campaign.status() != v1::SCHEDULED) return;
+  fold.DisarmTimer(Instant{campaign.start().at_us()}, kStartStep, PlanSubject(campaign_id));
+  if (campaign.start_due()) fold.table<v1::DueStart>().Erase(state::Key(fold.tenant(), campaign_id));
+  campaign.set_start_due(false);
+}
+
 }  // namespace
 
 std::string PlanSubject(uint64_t campaign_id) {
@@ -28,7 +36,37 @@ void Evolve(task::Fold& fold, const v1::CampaignCreated& event) {
   fold.table<v1::CampaignCounter>().Edit(state::Key(fold.tenant())).set_last_campaign_id(event.campaign_id());
 }
 
-void Evolve(task::Fold& fold, const v1::CampaignLaunched& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::LAUNCHED); }
+void Evolve(task::Fold& fold, const v1::CampaignLaunched& event) {
+  v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
+  Unwait(fold, campaign, event.campaign_id());
+  campaign.set_status(v1::LAUNCHED);
+}
+void Evolve(task::Fold& fold, const v1::CampaignScheduled& event) {
+  v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
+  Unwait(fold, campaign, event.campaign_id());
+  campaign.set_status(v1::SCHEDULED);
+  *campaign.mutable_start() = event.start();
+  fold.ArmTimer(Instant{event.start().at_us()}, kStartStep, PlanSubject(event.campaign_id()));
+}
+void Evolve(task::Fold& fold, const v1::CampaignUnscheduled& event) {
+  v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
+  Unwait(fold, campaign, event.campaign_id());
+  campaign.set_status(v1::DRAFT);
+  campaign.clear_start();
+}
+void Evolve(task::Fold& fold, const v1::CampaignStartDue& event) {
+  EditCampaign(fold, event.campaign_id()).set_start_due(true);
+  fold.table<v1::DueStart>().Edit(state::Key(fold.tenant(), event.campaign_id())).set_at_us(event.at_us());
+}
+void Evolve(task::Fold& fold, const v1::CampaignHeld& event) {
+  v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
+  Unwait(fold, campaign, event.campaign_id());
+  campaign.set_status(v1::HELD);
+}
+void Evolve(task::Fold& fold, const v1::CampaignThrottled& event) {
+  *EditCampaign(fold, event.campaign_id()).mutable_pace() = event.pace();
+}
+void Evolve(task::Fold& /*fold*/, const v1::SendingRulesAnnounced& /*event*/) {}  // what it repeats is the tenant's
 void Evolve(task::Fold& fold, const v1::CampaignPaused& event) {
   v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
   campaign.set_status(v1::STATUS_PAUSED);
@@ -41,7 +79,9 @@ void Evolve(task::Fold& fold, const v1::CampaignResumed& event) {
   if (!event.overridden().empty()) campaign.add_overridden(event.overridden());
 }
 void Evolve(task::Fold& fold, const v1::CampaignCancelled& event) {
-  EditCampaign(fold, event.campaign_id()).set_status(v1::STATUS_CANCELLED);
+  v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
+  Unwait(fold, campaign, event.campaign_id());
+  campaign.set_status(v1::STATUS_CANCELLED);
 }
 void Evolve(task::Fold& fold, const v1::CampaignCompleted& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::COMPLETED); }
 void Evolve(task::Fold& fold, const v1::CampaignRefused& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::REFUSED); }
@@ -71,6 +111,8 @@ void Evolve(task::Fold& fold, const v1::CampaignOpened& event) {
   run.set_last_ordinal(event.last_ordinal());
   run.set_trace(event.trace());
   run.set_state(v1::RUNNING);
+  run.set_opened_at_us(fold.now().us);
+  run.set_by_clock(event.by_clock());
   fold.AddWork(kPlan, PlanSubject(event.campaign_id()));
 }
 
@@ -87,6 +129,18 @@ void Evolve(task::Fold& fold, const v1::RunStateChanged& event) {
 
 void Evolve(task::Fold& fold, const v1::CampaignProgressed& event) {
   if (event.planned()) fold.RemoveWork(kPlan, PlanSubject(event.campaign_id()));
+}
+
+void Evolve(task::Fold& fold, const v1::RunThrottled& event) {
+  *fold.table<v1::CampaignRun>().Edit(state::Key(fold.tenant(), event.campaign_id())).mutable_pace() = event.pace();
+}
+
+void Evolve(task::Fold& fold, const v1::SendingRulesSet& event) {
+  v1::SendingRules& rules = fold.table<v1::SendingRules>().Edit(state::Key(fold.tenant()));
+  rules.Clear();
+  rules.set_time_zone(event.time_zone());
+  if (event.has_quiet_hours()) *rules.mutable_quiet_hours() = event.quiet_hours();
+  if (event.has_cap()) *rules.mutable_cap() = event.cap();
 }
 
 }  // namespace maily::campaigns

@@ -9,12 +9,15 @@
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "maily/templates/v1/state.pb.h"
+#include "maily/tenants/v1/events.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/campaigns/decide.h"
 #include "processors/campaigns/draft_folds.h"
 #include "processors/campaigns/drafts.h"
 #include "processors/campaigns/evolve.h"
 #include "processors/campaigns/launch_preview.h"
+#include "processors/campaigns/pace.h"
+#include "processors/campaigns/schedule.h"
 #include "processors/campaigns/slices.h"
 #include "schemas/types.h"
 
@@ -23,11 +26,11 @@ namespace maily::campaigns {
 task::Noun Row() {
   return task::Noun("campaigns", kEvolveVersion)
       .Owns<v1::Campaign, v1::CampaignCounter, v1::CampaignRun, v1::LaunchPreviewCounter, v1::LaunchPreviewRun, v1::CampaignOpeners,
-            v1::CampaignByList>()
+            v1::CampaignByList, v1::SendingRules, v1::DueStart>()
       .Reads<tenants::v1::Tenant, domains::v1::Domain, templates::v1::Template, lists::v1::List, lists::v1::Subscriber,
              contacts::v1::Contact, contacts::v1::ContactCounter, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
              suppressions::v1::SuppressedDomainCounter, sends::v1::SendRun, sends::v1::SendLane, sends::v1::SendChunk,
-             segments::v1::Segment, segments::v1::SegmentRun, segments::v1::SegmentMembers>()
+             sends::v1::ZoneBucket, segments::v1::Segment, segments::v1::SegmentRun, segments::v1::SegmentMembers>()
       .Decides<v1::CreateCampaign>(Decide)
       .Decides<v1::LaunchCampaign>(Decide)
       .Decides<v1::PauseCampaign>(Decide)
@@ -40,11 +43,19 @@ task::Noun Row() {
       .Decides<v1::ApproveCampaign>(Decide)
       .Decides<v1::PreviewLaunch>(Decide)
       .Decides<v1::LaunchPreviewRequested>(Decide)
+      .Decides<v1::ScheduleCampaign>(Decide)
+      .Decides<v1::UnscheduleCampaign>(Decide)
+      .Decides<v1::ReleaseCampaign>(Decide)
+      .Decides<v1::StartCampaign>(Decide)
+      .Decides<v1::ThrottleCampaign>(Decide)
       .Decides<v1::CampaignProgressed>(Decide)
       .Decides<v1::CampaignLaunched>(Decide)
       .Decides<v1::CampaignPaused>(Decide)
       .Decides<v1::CampaignResumed>(Decide)
       .Decides<v1::CampaignCancelled>(Decide)
+      .Decides<v1::CampaignThrottled>(Decide)
+      .Decides<v1::SendingRulesAnnounced>(Decide)
+      .Reacts<tenants::v1::SettingsChanged>(React)
       .Evolves<v1::CampaignCreated>(Evolve)
       .Evolves<v1::CampaignLaunched>(Evolve)
       .Evolves<v1::CampaignPaused>(Evolve)
@@ -53,6 +64,14 @@ task::Noun Row() {
       .Evolves<v1::CampaignCompleted>(Evolve)
       .Evolves<v1::CampaignRefused>(Evolve)
       .Evolves<v1::ProgressTaken>(Evolve)
+      .Evolves<v1::CampaignScheduled>(Evolve)
+      .Evolves<v1::CampaignUnscheduled>(Evolve)
+      .Evolves<v1::CampaignStartDue>(Evolve)
+      .Evolves<v1::CampaignHeld>(Evolve)
+      .Evolves<v1::CampaignThrottled>(Evolve)
+      .Evolves<v1::SendingRulesAnnounced>(Evolve)
+      .Evolves<v1::RunThrottled>(Evolve)
+      .Evolves<v1::SendingRulesSet>(Evolve)
       .Evolves<v1::CampaignOpened>(Evolve)
       .Evolves<v1::AudiencePlanned>(Evolve)
       .Evolves<v1::RunStateChanged>(Evolve)
@@ -67,7 +86,8 @@ task::Noun Row() {
       .Evolves<engagements::v1::Opened>(Evolve)
       .Evolves<engagements::v1::Clicked>(Evolve)
       .Slices(kCountLaunch, "count what a launch would do", CountLaunch)
-      .Slices(kPlan, "plan the audience", Plan);
+      .Slices(kPlan, "plan the audience", Plan)
+      .Timers(kStartStep, "start a scheduled campaign", StartDue);
 }
 
 }  // namespace maily::campaigns

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/campaigns/v1/state.pb.h"
@@ -15,6 +16,8 @@
 #include "processors/audience/arms.h"
 #include "processors/audience/bits.h"
 #include "processors/audience/reach.h"
+#include "processors/campaigns/pace.h"
+#include "processors/campaigns/zones.h"
 #include "processors/compliance/gate.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
@@ -33,11 +36,15 @@ class Slice {
   // A verdict for each, and the lane of those that are to be sent.
   void PlanInto(v1::AudiencePlanned& planned) {
     *planned.mutable_verdicts() = Verdicts();
+    if (clocks_) clocks_->planned().set_first_ordinal(planned.first_ordinal());
     AddLanes(planned);
   }
+  // Null: no clock counts.
+  const v1::ZonesPlanned* zones() { return clocks_ ? &clocks_->planned() : nullptr; }
 
-  // `spec` outlives it.
-  Slice(const task::Context& context, uint64_t campaign_id, const v1::CampaignSpec& spec, uint64_t first, uint64_t last)
+  // `spec` outlives it. `run`: of a launch that goes by clocks, whose places are planned along; null: they do not matter.
+  Slice(const task::Context& context, uint64_t campaign_id, const v1::CampaignSpec& spec, uint64_t first, uint64_t last,
+        const v1::CampaignRun* run = nullptr)
       : context_(context),
         spec_(spec),
         arms_(spec, campaign_id),
@@ -49,7 +56,13 @@ class Slice {
                 .by_list = context.view<v1::CampaignByList>()},
                first),
         first_(first),
-        last_(last) {}
+        last_(last) {
+    if (spec.list_id() != 0) lists_.push_back(spec.list_id());
+    lists_.insert(lists_.end(), spec.list_ids().begin(), spec.list_ids().end());
+    if (run == nullptr || !run->by_clock()) return;
+    clocks_.emplace(context, campaign_id, *run);
+    clocks_->planned().mutable_buckets()->assign(last - first + 1, '\0');
+  }
 
   // Once there are verdicts: who is to be sent a mail by lists alone; empty if that need not be remembered.
   std::string ByList(const std::string& verdicts) const {
@@ -96,7 +109,12 @@ class Slice {
       } else if (audience::IsHeldOut(context_.tenant(), person.contact_key, spec_.holdout_bp())) {
         verdicts[i] = static_cast<char>(v1::HOLDOUT);
       } else {
-        verdicts[i] = static_cast<char>(person.arm == audience::kNoArm ? v1::NO_ARM : kSendVerdict + person.arm);
+        verdicts[i] = static_cast<char>(person.arm == audience::kNoArm                    ? v1::NO_ARM
+                                        : person.clock.why != v1::SKIP_REASON_UNSPECIFIED ? person.clock.why
+                                                                                          : kSendVerdict + person.arm);
+      }
+      if (clocks_ && static_cast<uint8_t>(verdicts[i]) >= kSendVerdict && person.clock.bucket != 0) {
+        (*clocks_->planned().mutable_buckets())[i] = static_cast<char>(person.clock.bucket);
       }
     }
     return verdicts;
@@ -139,6 +157,7 @@ class Slice {
     compliance::Standing standing;
     std::string contact_key;
     std::string domain_key;
+    Clocks::Place clock;
   };
 
   template <class T, class Visit>
@@ -156,8 +175,15 @@ class Slice {
     Read<lists::v1::Subscriber>([&](Person& person, const lists::v1::Subscriber& subscriber) {
       Reaches(first_ + static_cast<uint64_t>(&person - people_.data()), &subscriber);
       person.standing.unsubscribed = compliance::IsUnsubscribed(&subscriber);
-      person.standing.unconfirmed = compliance::IsUnconfirmed(&subscriber, list_id);
+      person.standing.unconfirmed = IsUnconfirmed(subscriber, person.reached);
     });
+  }
+  // Who was asked to confirm one of the lists, and is in the audience by nothing else; or by no list at all.
+  bool IsUnconfirmed(const lists::v1::Subscriber& subscriber, audience::Reached reached) const {
+    if (reached == audience::Reached::kNot) {
+      return std::ranges::any_of(lists_, [&](uint64_t list_id) { return compliance::IsUnconfirmed(&subscriber, list_id); });
+    }
+    return (lists_.empty() || reached == audience::Reached::kOtherwise) && compliance::IsUnconfirmed(&subscriber, 0);
   }
   void Reaches(uint64_t ordinal, const lists::v1::Subscriber* subscriber) {
     Person& person = people_[ordinal - first_];
@@ -171,6 +197,7 @@ class Slice {
       person.arm = arms_.Choose(contact);
       person.contact_key = contact.contact_key();
       person.domain_key = contact.domain_key();
+      if (clocks_) person.clock = clocks_->Of(contact);
     });
   }
 
@@ -178,8 +205,10 @@ class Slice {
   const v1::CampaignSpec& spec_;
   const audience::Arms arms_;
   const audience::Reach reach_;
+  std::vector<uint64_t> lists_;  // of the audience
   const uint64_t first_;
   const uint64_t last_;
+  std::optional<Clocks> clocks_;
   std::array<Person, kPlanOrdinals> people_;
 };
 
@@ -217,7 +246,7 @@ task::SliceEnd Plan(task::Context& context, std::string_view subject) {
     v1::AudiencePlanned planned;
     planned.set_campaign_id(campaign_id);
     planned.set_first_ordinal(first);
-    Slice slice(context, campaign_id, run->spec(), first, last);
+    Slice slice(context, campaign_id, run->spec(), first, last, run);
     slice.PlanInto(planned);
     v1::AudienceReached reached;
     reached.set_by_list(slice.ByList(planned.verdicts()));
@@ -227,8 +256,12 @@ task::SliceEnd Plan(task::Context& context, std::string_view subject) {
       reached.set_first_ordinal(first);
       context.Emit(reached);
     }
+    if (slice.zones() != nullptr) context.Emit(*slice.zones());
   }
-  if (last >= end) ReportPlanned(context, campaign_id, v1::RUNNING);
+  if (last >= end) {
+    ReportPlanned(context, campaign_id, v1::RUNNING);
+    ThrottlePlanned(context, campaign_id);
+  }
   return task::SliceEnd::kMore;
 }
 

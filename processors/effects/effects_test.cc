@@ -1,12 +1,16 @@
 // The runner and the clock effect, and how far behind they say to be.
 #include <gtest/gtest.h>
 
+#include "maily/campaigns/v1/state.pb.h"
 #include "processors/effects/clock.h"
 #include "processors/effects/lag.h"
 #include "processors/effects/runner.h"
+#include "processors/effects/starter.h"
+#include "schemas/types.h"
 #include "streams/adapters/sim/sim_env.h"
 #include "streams/adapters/sim/sim_log.h"
 #include "streams/journal/writer.h"
+#include "streams/state/key.h"
 #include "streams/state/map_kv.h"
 #include "streams/state/timers.h"
 #include "tests/model/script_log.h"
@@ -52,6 +56,40 @@ TEST(Lag, CountsWhatIsOpenAndShowsTheOldest) {
     second = lag.Begin();  // outlives its Lag
   }
   EXPECT_EQ(observe::Metrics::Process().PrometheusText().find("effect=\"test\""), std::string::npos);
+}
+
+TEST(Starter, SaysStartUntilTheStateShowsWhatCameOfItAndNothingWhereTheInstanceIsHeld) {
+  sim::Scheduler scheduler(1);
+  sim::SimLog::Options options;
+  options.settings.partition_count = 4;
+  sim::SimLog log(scheduler, options);
+  command::Sender sender(log, 1 << 20);
+  const auto executor = scheduler.MakeExecutor();
+  state::Disk disk;
+  state::MapKv kv(disk);
+  state::Cache cache(kv, 1 << 20);
+  const auto said = [&] { return log.Ends({Topic::kCommands, kPartition}).durable.value(); };
+  const std::string key = state::Key(TenantId(3), uint64_t{7});
+  const Leadership leadership{.partition = kPartition, .epoch = Epoch(1), .position = {}, .cache = &cache, .credits = nullptr};
+
+  StarterEffect held({.live = false, .held = true}, scheduler.clock(), scheduler.entropy(), *executor, sender);
+  StarterEffect starter({.live = true}, scheduler.clock(), scheduler.entropy(), *executor, sender);
+  held.Lead(leadership);
+  starter.Lead(leadership);
+  scheduler.RunFor(Seconds(20));
+  EXPECT_EQ(said(), 0U) << "nothing is due";
+  cache.Begin();
+  state::Table<campaigns::v1::DueStart>(cache).Edit(key).set_at_us(1);
+  cache.Commit();
+  scheduler.RunFor(Seconds(1));
+  EXPECT_EQ(said(), 1U) << "by one of the two";
+  scheduler.RunFor(Seconds(11));
+  EXPECT_EQ(said(), 3U) << "it was not heard";
+  cache.Begin();
+  state::Table<campaigns::v1::DueStart>(cache).Erase(key);
+  cache.Commit();
+  scheduler.RunFor(Seconds(20));
+  EXPECT_EQ(said(), 3U);
 }
 
 TEST(Clock, TicksUntilADueTimerIsFiredAndOwesItUntilJournalTimeHasReachedIt) {

@@ -15,7 +15,9 @@
 #include "maily/segments/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/audience/segment_language.h"
+#include "processors/audience/segment_zone.h"
 #include "schemas/types.h"
+#include "schemas/wall_time.h"
 #include "streams/base/bytes.h"
 #include "streams/state/key.h"
 
@@ -178,6 +180,13 @@ void SetTrace(const task::Context& context, E& event) {
   if (!trace.IsZero()) event.set_trace(trace.view().data(), trace.view().size());
 }
 
+// The tenant's zone, in which the days of its segments begin; none: UTC.
+std::optional<v1::Zone> ZoneOf(const task::Context& context) {
+  const auto* tenant = context.view<tenants::v1::Tenant>().Find(state::Key(context.tenant()));
+  const schema::Zone* zone = tenant == nullptr ? nullptr : schema::ZoneNamed(tenant->time_zone());
+  return zone == nullptr ? std::nullopt : std::optional(audience::TableOf(*zone, context.now()));
+}
+
 }  // namespace
 
 // ---- In the home ----
@@ -233,6 +242,7 @@ void Decide(task::Context& context, const v1::DefineSegment& command) {
     context.Answer("text", version->text());
   }
   context.Answer("version", uint64_t{defined.version().number()});
+  if (const auto zone = ZoneOf(context)) *defined.mutable_zone() = *zone;
   context.Emit(defined);
 }
 
@@ -277,6 +287,7 @@ void Decide(task::Context& context, const v1::PreviewSegment& command) {
   *requested.mutable_expression() = version.expression();
   context.Answer("preview_id", requested.preview_id());
   context.Answer("text", requested.text());
+  if (const auto zone = ZoneOf(context)) *requested.mutable_zone() = *zone;
   context.Emit(requested);
 }
 

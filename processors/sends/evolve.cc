@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "processors/sends/clocks.h"
 #include "processors/sends/report.h"
 #include "schemas/message_id.h"
 #include "schemas/types.h"
@@ -67,9 +68,11 @@ class Run {
   }
   // The walk has handled `ordinal`, the first of its lane that was pending.
   void Passed(uint64_t ordinal) {
-    v1::SendLane& lane = Lane(LaneFor(ordinal));
+    const uint64_t number = LaneFor(ordinal);
+    v1::SendLane& lane = Lane(number);
     lane.set_cursor(std::max(lane.cursor(), ordinal));
     lane.set_left(lane.left() - 1);
+    PassedByClock(fold_, campaign_id_, ordinal, number);
     Advance();
   }
   // On to the place before the first that is pending.
@@ -252,6 +255,7 @@ void Evolve(task::Fold& fold, const v1::AttemptOpened& event) {
   }
   run->set_last_lane(event.lane());
   run->set_open(run->open() + 1);
+  Pace(fold, event.campaign_id());
   v1::OpenAttempt& attempt = fold.table<v1::OpenAttempt>().Edit(key);
   attempt.set_attempt(event.attempt());
   attempt.set_status(v1::OPEN);
@@ -274,6 +278,22 @@ void Evolve(task::Fold& fold, const v1::SendSkipped& event) {
   }
   run.Plus(&CampaignCounts::set_skipped, &CampaignCounts::skipped);
   if (event.reason() == campaigns::v1::RENDER_ERROR) run.Plus(&CampaignCounts::set_render_errors, &CampaignCounts::render_errors);
+}
+
+void Evolve(task::Fold& fold, const v1::SendPutOff& event) {
+  Run run(fold, event.campaign_id());
+  const std::string key = AttemptKey(fold, event.campaign_id(), event.ordinal());
+  if (run.IsNew(event.ordinal())) {
+    run.SetStatus(event.ordinal(), v1::WAITING);
+    run.Passed(event.ordinal());
+    run->set_waiting(run->waiting() + 1);
+  } else {
+    run.Unqueue(event.ordinal());  // it waits already, for a credit
+  }
+  v1::OpenAttempt& attempt = fold.table<v1::OpenAttempt>().Edit(key);
+  attempt.set_status(v1::WAITING);
+  attempt.set_retry_at_us(event.until_us());
+  fold.ArmTimer(Instant{event.until_us()}, kRetryStep, RetrySubject(event.campaign_id(), event.ordinal()));
 }
 
 void Evolve(task::Fold& fold, const v1::AttemptDelivered& event) {

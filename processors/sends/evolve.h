@@ -32,6 +32,7 @@ void Evolve(task::Fold& fold, const campaigns::v1::CampaignProgressed& event);
 
 void Evolve(task::Fold& fold, const v1::AttemptOpened& event);
 void Evolve(task::Fold& fold, const v1::SendSkipped& event);
+void Evolve(task::Fold& fold, const v1::SendPutOff& event);
 void Evolve(task::Fold& fold, const v1::AttemptDelivered& event);
 void Evolve(task::Fold& fold, const v1::AttemptDeferred& event);
 void Evolve(task::Fold& fold, const v1::AttemptBounced& event);

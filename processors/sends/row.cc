@@ -8,6 +8,7 @@
 #include "maily/sends/v1/state.pb.h"
 #include "maily/sites/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
+#include "processors/sends/clocks.h"
 #include "processors/sends/decide.h"
 #include "processors/sends/evolve.h"
 #include "processors/sends/foreign.h"
@@ -18,10 +19,11 @@ namespace maily::sends {
 
 task::Noun Row() {
   return task::Noun("sends", kEvolveVersion)
-      .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane, v1::SiteTally, v1::ReclassifiedBounce>()
-      .Reads<campaigns::v1::CampaignRun, campaigns::v1::CampaignByList, contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression,
-             suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes,
-             messages::v1::Message>()
+      .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane, v1::SiteTally, v1::ReclassifiedBounce,
+            v1::ZoneChunk, v1::ZoneBucket, v1::ZoneLane, v1::SendPace, v1::ContactMails>()
+      .Reads<campaigns::v1::CampaignRun, campaigns::v1::CampaignByList, campaigns::v1::SendingRules, contacts::v1::Contact,
+             lists::v1::Subscriber, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
+             suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes, messages::v1::Message>()
       .Decides<v1::RecordAttempt>(Decide)
       .Decides<v1::ResolveUnknown>(Decide)
       .Decides<v1::RecordNotice>(Decide)
@@ -31,6 +33,13 @@ task::Noun Row() {
       .Evolves<campaigns::v1::AudiencePlanned>(Evolve)
       .Evolves<campaigns::v1::RunStateChanged>(Evolve)
       .Evolves<campaigns::v1::CampaignProgressed>(Evolve)
+      .Evolves<campaigns::v1::ZonesPlanned>(Evolve)
+      .Evolves<campaigns::v1::RunThrottled>(Evolve)
+      .Evolves<v1::MailCounted>(Evolve)
+      .Evolves<v1::ZoneClosed>(Evolve)
+      .Evolves<v1::ZoneOpened>(Evolve)
+      .Evolves<v1::PaceWaited>(Evolve)
+      .Evolves<v1::SendPutOff>(Evolve)
       .Evolves<v1::AttemptOpened>(Evolve)
       .Evolves<v1::SendSkipped>(Evolve)
       .Evolves<v1::AttemptDelivered>(Evolve)
@@ -46,7 +55,9 @@ task::Noun Row() {
       .Evolves<v1::AutoReplied>(Evolve)
       .Evolves<v1::BounceReclassified>(Evolve)
       .Slices(kSend, "send the campaign", Send)
-      .Timers(kRetryStep, "try a deferred mail again", Retry);
+      .Timers(kRetryStep, "try a deferred mail again", Retry)
+      .Timers(kZoneStep, "a clock shows the time that contacts wait for", OpenZone)
+      .Timers(kPaceStep, "the pace lets the next mail go", PaceDue);
 }
 
 }  // namespace maily::sends

@@ -1,6 +1,7 @@
 // See slices.h.
 #include "processors/sends/slices.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/audience/reach.h"
 #include "processors/compliance/gate.h"
+#include "processors/compliance/timing.h"
+#include "processors/sends/clocks.h"
 #include "processors/sends/decide.h"
 #include "processors/sends/evolve.h"
 #include "processors/sends/flush.h"
@@ -45,8 +48,10 @@ struct Next {
 class Walk {
  public:
   // Of one lane, or of all.
-  Walk(const task::Context& context, uint64_t campaign_id, uint64_t cursor, std::optional<uint64_t> lane = std::nullopt)
-      : context_(context), campaign_id_(campaign_id), lane_(lane), at_(cursor) {}
+  // `bucket`: only of those who wait for this clock.
+  Walk(const task::Context& context, uint64_t campaign_id, uint64_t cursor, std::optional<uint64_t> lane = std::nullopt,
+       std::optional<uint64_t> bucket = std::nullopt)
+      : context_(context), campaign_id_(campaign_id), lane_(lane), bucket_(bucket), at_(cursor) {}
 
   std::optional<Next> Find() {
     for (;;) {
@@ -71,6 +76,12 @@ class Walk {
       return found == nullptr ? bytes.size() : static_cast<size_t>(static_cast<const char*>(found) - bytes.data());
     };
     if (!lane_) return next(statuses_, from, v1::PENDING);
+    if (bucket_) {
+      for (size_t at = next(buckets_, from, *bucket_); at < buckets_.size(); at = next(buckets_, at + 1, *bucket_)) {
+        if (static_cast<uint8_t>(lanes_[at]) == *lane_ && static_cast<uint8_t>(statuses_[at]) == v1::PENDING) return at;
+      }
+      return statuses_.size();
+    }
     // Contacts of a lane lie far apart, or all together.
     for (size_t at = next(lanes_, from, *lane_); at < statuses_.size(); at = next(lanes_, at + 1, *lane_)) {
       if (static_cast<uint8_t>(statuses_[at]) == v1::PENDING) return at;
@@ -85,17 +96,23 @@ class Walk {
     verdicts_ = chunk == nullptr ? std::string() : chunk->verdicts();
     if (lane_) lanes_ = chunk == nullptr ? std::string() : chunk->lanes();
     if (lane_) lanes_.resize(statuses_.size());
+    if (!bucket_) return;
+    const auto* zones = context_.view<v1::ZoneChunk>().Find(state::Key(context_.tenant(), campaign_id_, chunk_));
+    buckets_ = zones == nullptr ? std::string() : zones->buckets();
+    buckets_.resize(statuses_.size());
   }
 
   const task::Context& context_;
   const uint64_t campaign_id_;
   const std::optional<uint64_t> lane_;
+  const std::optional<uint64_t> bucket_;
   uint64_t at_;  // ordinals passed
   bool loaded_ = false;
   uint64_t chunk_ = 0;
   std::string statuses_;
   std::string verdicts_;
   std::string lanes_;
+  std::string buckets_;
 };
 
 class Sending {
@@ -108,9 +125,13 @@ class Sending {
         by_domain_(context.CreditsPerDomain()),
         relay_(schema::RelayCredits(context.tenant())),
         domains_(context.view<suppressions::v1::SuppressedDomain>(), context.view<suppressions::v1::SuppressedDomainCounter>(),
-                 context.tenant(), compliance::kCampaignStream) {}
+                 context.tenant(), compliance::kCampaignStream),
+        rules_(context.view<campaigns::v1::SendingRules>().Find(state::Key(context.tenant()))),
+        quiet_(rules_, run.spec()),
+        tenants_zone_(compliance::ZoneOf(rules_)) {}
 
   bool by_domain() const { return by_domain_; }
+  bool by_clock() const { return run_.by_clock(); }
   bool cancelled() const { return cancelled_; }
   // From here on credits are those of this lane.
   void Enter(uint64_t lane, std::string domain_key) {
@@ -119,9 +140,18 @@ class Sending {
   }
   bool Full() const { return context_.event_count() >= kEventsMax || bytes_ >= kBytesMax; }
 
-  // The last check, then the attempt. False: it passed, and there is no credit.
+  const compliance::Quiet& quiet() const { return quiet_; }
+  // Whether quiet hours until then are too long to wait for, for those who are due at `due`; zero: at the start.
+  bool IsStale(Instant until, Instant due) const {
+    return until - std::max(due, Instant{run_.opened_at_us()}) > compliance::TtlOf(run_.spec());
+  }
+  // From here on everybody is skipped, for this reason; unspecified: not any more.
+  void SkipAll(SkipReason reason) { skip_all_ = reason; }
+
+  // The last check, then the attempt. False: it passed, and there is no credit, or its pace lets none go.
   bool Try(uint64_t ordinal, uint32_t arm, uint32_t attempt) {
     if (cancelled_) return Skip(ordinal, campaigns::v1::CANCELLED);
+    if (skip_all_ != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, skip_all_);
     const auto* contact = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), ordinal));
     if (contact == nullptr) return Skip(ordinal, campaigns::v1::ERASED);  // it was there when the audience was planned
     if (contact->address().empty()) return Skip(ordinal, campaigns::v1::NO_ADDRESS);
@@ -135,6 +165,14 @@ class Sending {
     if (!standing.suppressed) standing.suppressed = domains_.Holds(contact->domain_key());
     const SkipReason reason = compliance::Gate(standing);
     if (reason != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, reason);
+    const schema::Zone* own = quiet_.any() || Capped() ? compliance::OwnZone(*contact) : nullptr;
+    const schema::Zone& zone = own == nullptr ? tenants_zone_ : *own;
+    if (const auto until = quiet_.any() ? quiet_.Until(zone, context_.now()) : std::nullopt) {
+      return IsStale(*until, DueIn(zone)) ? Skip(ordinal, campaigns::v1::QUIET_HOURS) : PutOff(ordinal, *until);
+    }
+    std::optional<v1::MailCounted> counted;
+    if (Capped() && !MayCount(ordinal, zone, counted)) return Skip(ordinal, campaigns::v1::FREQUENCY_CAP);
+    if (run_.has_pace() && PacedUntil(context_, campaign_id_) != 0) return false;
     const task::CreditHolder* holder = context_.TakeCredit(by_domain_ ? site_ : relay_);
     if (holder == nullptr) return false;
     thread_local v1::AttemptOpened opened;
@@ -163,6 +201,7 @@ class Sending {
     opened.set_granted_at_us(holder->granted_at.us);
     bytes_ += opened.ByteSizeLong();
     context_.Emit(opened);
+    if (counted) context_.Emit(*counted);
     return true;
   }
 
@@ -185,6 +224,44 @@ class Sending {
   }
 
  private:
+  bool Capped() const { return rules_ != nullptr && (rules_->cap().per_day() != 0 || rules_->cap().per_week() != 0); }
+  // When the campaign was due there; zero: at the start.
+  Instant DueIn(const schema::Zone& zone) const {
+    const auto wall = run_.spec().start().per_contact() ? schema::ParseWallTime(run_.spec().start().local()) : std::nullopt;
+    return wall ? zone.InstantOf(*wall) : Instant();
+  }
+  // False: the contact has had its mails. Else `counted` is what counts this one, unless it counts for this day already.
+  bool MayCount(uint64_t ordinal, const schema::Zone& zone, std::optional<v1::MailCounted>& counted) const {
+    const int32_t day = zone.At(context_.now()).day;
+    v1::MailCounted count;
+    count.set_campaign_id(campaign_id_);
+    count.set_ordinal(ordinal);
+    count.set_day(day);
+    const auto* mails = context_.view<v1::ContactMails>().Find(state::Key(context_.tenant(), ordinal));
+    const auto* open = context_.view<v1::OpenAttempt>().Find(state::Key(context_.tenant(), campaign_id_, ordinal));
+    v1::ContactMails others;
+    if (mails != nullptr && open != nullptr && open->opened_at_us() != 0) {  // a retry: it may count for another day
+      const int32_t was = zone.At(Instant{open->opened_at_us()}).day;
+      if (was >= day) return true;
+      count.set_moved(true);
+      count.set_moved_from(was);
+      others = *mails;
+      compliance::UncountMail(others, was);
+      mails = &others;
+    }
+    if (compliance::CapReached(rules_->cap(), mails, day)) return false;
+    counted = std::move(count);
+    return true;
+  }
+  bool PutOff(uint64_t ordinal, Instant until) {
+    v1::SendPutOff put_off;
+    put_off.set_campaign_id(campaign_id_);
+    put_off.set_ordinal(ordinal);
+    put_off.set_until_us(until.us);
+    put_off.set_reason(campaigns::v1::QUIET_HOURS);
+    context_.Emit(put_off);
+    return true;
+  }
   bool Skip(uint64_t ordinal, SkipReason reason) {
     v1::SendSkipped skipped;
     skipped.set_campaign_id(campaign_id_);
@@ -201,6 +278,10 @@ class Sending {
   const bool by_domain_;
   const std::string relay_;  // whose credits are spent where it takes all
   compliance::DomainGate domains_;
+  const campaigns::v1::SendingRules* rules_;  // of the slice: no event of it changes them
+  const compliance::Quiet quiet_;
+  const schema::Zone& tenants_zone_;
+  SkipReason skip_all_ = campaigns::v1::SKIP_REASON_UNSPECIFIED;
   uint64_t lane_ = 0;
   std::string site_;  // the key of the lane's domain
   size_t bytes_ = 0;
@@ -247,12 +328,79 @@ Way Pending(Sending& sending, Walk walk) {
   return Way::kAll;
 }
 
+// Those of one bucket, lane by lane.
+Way SendBucket(task::Context& context, uint64_t campaign_id, Sending& sending, uint64_t bucket) {
+  std::vector<std::pair<uint64_t, uint64_t>> lanes;  // and their cursors
+  const std::string prefix = state::Key(context.tenant(), campaign_id, bucket);
+  context.view<v1::ZoneLane>().Scan(prefix, {}, [&](std::string_view key, const v1::ZoneLane& lane) {
+    if (lane.left() > 0) lanes.emplace_back(Cursor(key.substr(prefix.size())).Ordered<uint64_t>(), lane.cursor());
+    return true;
+  });
+  // From the one after that of the attempt opened last.
+  const auto next =
+      std::ranges::find_if(lanes, [last = RunOf(context, campaign_id).last_lane()](const auto& lane) { return lane.first > last; });
+  std::ranges::rotate(lanes, next);
+  Way all = Way::kAll;
+  for (const auto& [lane, cursor] : lanes) {
+    if (sending.by_domain()) {
+      const auto* of = context.view<v1::SendLane>().Find(state::Key(context.tenant(), campaign_id, lane));
+      sending.Enter(lane, of == nullptr ? std::string() : of->domain_key());
+      if (!sending.cancelled() && of != nullptr && context.LacksCredit(of->domain_key())) {
+        all = Way::kNoCredit;
+        continue;
+      }
+    }
+    const Way way = Pending(sending, Walk(context, campaign_id, cursor, lane, bucket));
+    if (way == Way::kFull) return way;
+    if (way == Way::kNoCredit) all = way;
+    if (way == Way::kNoCredit && !sending.by_domain()) return way;  // there is one credit for all
+  }
+  return all;
+}
+
+// The walk of a campaign that goes by clocks: over the buckets that are open.
+Way SendByClock(task::Context& context, uint64_t campaign_id, Sending& sending) {
+  std::vector<std::pair<uint64_t, v1::ZoneBucket>> buckets;
+  const std::string prefix = state::Key(context.tenant(), campaign_id);
+  context.view<v1::ZoneBucket>().Scan(prefix, {}, [&](std::string_view key, const v1::ZoneBucket& bucket) {
+    const bool open = bucket.opens_at_us() == 0 || sending.cancelled();
+    if (bucket.left() > 0 && open) buckets.emplace_back(Cursor(key.substr(prefix.size())).Ordered<uint64_t>(), bucket);
+    return true;
+  });
+  Way all = Way::kAll;
+  for (const auto& [number, bucket] : buckets) {
+    if (sending.Full()) return Way::kFull;
+    const schema::Zone* zone = schema::ZoneNamed(bucket.zone());
+    SkipReason skip = bucket.late() ? campaigns::v1::LATE : campaigns::v1::SKIP_REASON_UNSPECIFIED;
+    if (zone != nullptr && !sending.cancelled() && !bucket.late()) {
+      if (const auto until = sending.quiet().Until(*zone, context.now())) {
+        if (!sending.IsStale(*until, Instant{bucket.due_us()})) {
+          v1::ZoneClosed closed;
+          closed.set_campaign_id(campaign_id);
+          closed.set_bucket(static_cast<uint32_t>(number));
+          closed.set_opens_at_us(until->us);
+          context.Emit(closed);
+          continue;
+        }
+        skip = campaigns::v1::QUIET_HOURS;
+      }
+    }
+    sending.SkipAll(skip);
+    const Way way = SendBucket(context, campaign_id, sending, number);
+    sending.SkipAll(campaigns::v1::SKIP_REASON_UNSPECIFIED);
+    if (way == Way::kFull) return way;
+    if (way == Way::kNoCredit) all = way;
+  }
+  return all;
+}
+
 // 1. Retries, 2. the walk: over all, for a relay that takes all.
 Way SendInOrder(task::Context& context, uint64_t campaign_id, Sending& sending) {
   if (RunOf(context, campaign_id).waiting() > 0) {
     const Way way = Retries(context, sending, state::Key(context.tenant(), campaign_id));
     if (way != Way::kAll) return way;
   }
+  if (sending.by_clock()) return SendByClock(context, campaign_id, sending);
   return Pending(sending, Walk(context, campaign_id, RunOf(context, campaign_id).cursor()));
 }
 
@@ -266,7 +414,7 @@ Way SendLanes(task::Context& context, uint64_t campaign_id, Sending& sending) {
     const auto* of = context.view<v1::SendLane>().Find(state::Key(context.tenant(), campaign_id, lane));
     sending.Enter(lane, of == nullptr ? std::string() : of->domain_key());
     const uint64_t cursor = of == nullptr ? 0 : of->cursor();
-    const bool pending = of != nullptr && of->left() > 0;
+    const bool pending = of != nullptr && of->left() > 0 && !sending.by_clock();
     const bool queued = of != nullptr && of->queued() > 0;
     Way way = Way::kAll;
     // Whoever is first in a lane without credits was looked at when the credit was asked for: with many lanes, most wait so.
@@ -277,7 +425,17 @@ Way SendLanes(task::Context& context, uint64_t campaign_id, Sending& sending) {
     if (way == Way::kFull) return way;
     if (way == Way::kNoCredit) all = way;
   }
-  return all;
+  if (!sending.by_clock()) return all;
+  const Way way = SendByClock(context, campaign_id, sending);
+  return way == Way::kAll ? all : way;
+}
+
+// True: the pace lets nothing go, and a timer brings the campaign back.
+bool Paced(task::Context& context, uint64_t campaign_id, const Sending& sending) {
+  const int64_t until = sending.cancelled() ? 0 : PacedUntil(context, campaign_id);
+  if (until == 0 || IsSettled(context, campaign_id)) return false;
+  WaitForPace(context, campaign_id, until);
+  return true;
 }
 
 }  // namespace
@@ -290,9 +448,13 @@ task::SliceEnd Send(task::Context& context, std::string_view subject) {
   if (FlushSites(context, campaign_id)) return task::SliceEnd::kMore;
   if (run->state() != campaigns::v1::PAUSED) {
     Sending sending(context, campaign_id, *run);
+    if (Paced(context, campaign_id, sending)) return task::SliceEnd::kWaiting;
     const auto way = sending.by_domain() ? SendLanes(context, campaign_id, sending) : SendInOrder(context, campaign_id, sending);
     if (way == Way::kFull) return task::SliceEnd::kMore;
-    if (way == Way::kNoCredit) return task::SliceEnd::kWaiting;
+    if (way == Way::kNoCredit) {
+      Paced(context, campaign_id, sending);
+      return task::SliceEnd::kWaiting;
+    }
   }
   // 3. All is settled.
   if (!IsSettled(context, campaign_id)) return task::SliceEnd::kWaiting;

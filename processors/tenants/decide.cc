@@ -9,6 +9,7 @@
 #include "maily/tenants/v1/state.pb.h"
 #include "schemas/safety.h"
 #include "schemas/types.h"
+#include "schemas/wall_time.h"
 #include "streams/state/key.h"
 
 namespace maily::tenants {
@@ -22,6 +23,9 @@ constexpr size_t kSettingBytesMax = 500;
 constexpr size_t kAddressBytesMax = 254;  // RFC 5321 §4.5.3.1.3, without the brackets
 constexpr size_t kSecretHashBytes = 32;
 constexpr TenantId kPlatform{0};
+constexpr uint32_t kDayMinutes = 24 * 60;
+constexpr uint32_t kCapMax = 255;  // they are counted in bytes
+constexpr uint32_t kOverdueMinutesMax = 7 * kDayMinutes;
 
 bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -63,6 +67,30 @@ const v1::ApiKey* FindKey(const v1::Tenant* tenant, std::string_view key_id) {
     if (key.key_id() == key_id) return &key;
   }
   return nullptr;
+}
+
+bool Same(const google::protobuf::MessageLite& a, const google::protobuf::MessageLite& b) {
+  return a.SerializeAsString() == b.SerializeAsString();
+}
+
+// What is wrong with when mail may go: where, and a sentence.
+std::vector<std::pair<std::string, std::string>> TimingFaults(const v1::ChangeSettings& command) {
+  std::vector<std::pair<std::string, std::string>> wrong;
+  if (!command.time_zone().empty() && schema::ZoneNamed(command.time_zone()) == nullptr) {
+    wrong.emplace_back("/time_zone",
+                       fmt::format("there is no zone \"{}\" in the IANA database; the nearest is {}",
+                                   command.time_zone().substr(0, schema::kZoneBytesMax), schema::NearestZone(command.time_zone())));
+  }
+  if (std::max(command.quiet_hours().from_minute(), command.quiet_hours().to_minute()) >= kDayMinutes) {
+    wrong.emplace_back("/quiet_hours", "quiet hours are from and to minutes of the day, 0 to 1,439");
+  }
+  if (std::max(command.cap().per_day(), command.cap().per_week()) > kCapMax) {
+    wrong.emplace_back("/frequency_cap", fmt::format("a cap is at most {} mails a day or week; 0 is none", kCapMax));
+  }
+  if (command.overdue_minutes() > kOverdueMinutesMax) {
+    wrong.emplace_back("/overdue_minutes", fmt::format("a start is held when it is at most {} minutes late", kOverdueMinutesMax));
+  }
+  return wrong;
 }
 
 template <class A, class B>
@@ -111,6 +139,11 @@ void Decide(task::Context& context, const v1::ChangeSettings& command) {
                             fmt::format("the postal address and the company have at most {} bytes each", kSettingBytesMax));
     }
   }
+  std::vector<std::pair<std::string, std::string>> untimely = TimingFaults(command);
+  if (!untimely.empty()) {
+    context.Refuse(Outcome::kInvalid, "invalid_settings", untimely.front().second);
+    return context.AnswerAll(untimely);
+  }
   const v1::Tenant* tenant = TenantOf(context);
   static const v1::Tenant kNew;
   if (tenant == nullptr) tenant = &kNew;
@@ -141,6 +174,14 @@ void Decide(task::Context& context, const v1::ChangeSettings& command) {
   if (!v1::Tracking_IsValid(command.tracking())) return context.Refuse(Outcome::kInvalid, "invalid_settings", "tracking is on or off");
   const v1::Tracking tracking = tenant->tracking() == v1::TRACKING_OFF ? v1::TRACKING_OFF : v1::TRACKING_ON;
   if (command.tracking() != v1::TRACKING_UNSPECIFIED && command.tracking() != tracking) changed.set_tracking(command.tracking());
+  if (!command.time_zone().empty() && command.time_zone() != tenant->time_zone()) changed.set_time_zone(command.time_zone());
+  if (command.has_quiet_hours() && !Same(command.quiet_hours(), tenant->quiet_hours())) {
+    *changed.mutable_quiet_hours() = command.quiet_hours();
+  }
+  if (command.has_cap() && !Same(command.cap(), tenant->cap())) *changed.mutable_cap() = command.cap();
+  if (command.overdue_minutes() != 0 && command.overdue_minutes() != tenant->overdue_minutes()) {
+    changed.set_overdue_minutes(command.overdue_minutes());
+  }
   if (changed.ByteSizeLong() == 0) return context.Unchanged();
   context.Emit(changed);
 }

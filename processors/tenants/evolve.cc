@@ -20,6 +20,10 @@ void Evolve(task::Fold& fold, const v1::SettingsChanged& event) {
   if (event.tracking() != v1::TRACKING_UNSPECIFIED) tenant.set_tracking(event.tracking());
   if (event.has_holdout_bp()) tenant.set_holdout_bp(event.holdout_bp());
   if (event.has_approval_over()) tenant.set_approval_over(event.approval_over());
+  if (!event.time_zone().empty()) tenant.set_time_zone(event.time_zone());
+  if (event.has_quiet_hours()) *tenant.mutable_quiet_hours() = event.quiet_hours();
+  if (event.has_cap()) *tenant.mutable_cap() = event.cap();
+  if (event.overdue_minutes() != 0) tenant.set_overdue_minutes(event.overdue_minutes());
   if (event.has_safety()) tenant.mutable_safety()->MergeFrom(event.safety());
 }
 

@@ -23,6 +23,7 @@ class CampaignsFold final : public Fold {
     MAILY_TRY(fold->insert_arm_, setup.Prepare("insert_arm"));
     MAILY_TRY(fold->insert_link_, setup.Prepare("insert_link"));
     MAILY_TRY(fold->launch_, setup.Prepare("launch"));
+    MAILY_TRY(fold->set_status_, setup.Prepare("set_status"));
     MAILY_TRY(fold->pause_, setup.Prepare("pause"));
     MAILY_TRY(fold->resume_, setup.Prepare("resume"));
     MAILY_TRY(fold->end_, setup.Prepare("end"));
@@ -56,6 +57,11 @@ class CampaignsFold final : public Fold {
     on.On<campaigns::CampaignCancelled>(
         [f = fold.get()](const EventAt& at, const auto& e) { return f->End(at, e, campaigns::STATUS_CANCELLED); });
     on.On<campaigns::CampaignCompleted>([f = fold.get()](const EventAt& at, const auto& e) { return f->End(at, e, campaigns::COMPLETED); });
+    on.On<campaigns::CampaignScheduled>(
+        [f = fold.get()](const EventAt& at, const auto& e) { return f->SetStatus(at, e, campaigns::SCHEDULED); });
+    on.On<campaigns::CampaignUnscheduled>(
+        [f = fold.get()](const EventAt& at, const auto& e) { return f->SetStatus(at, e, campaigns::DRAFT); });
+    on.On<campaigns::CampaignHeld>([f = fold.get()](const EventAt& at, const auto& e) { return f->SetStatus(at, e, campaigns::HELD); });
     on.On(fold.get(), &CampaignsFold::Refused);
     on.On(fold.get(), &CampaignsFold::Opened);
     on.On(fold.get(), &CampaignsFold::RunStateChanged);
@@ -164,6 +170,10 @@ class CampaignsFold final : public Fold {
   Result<void> Resumed(const EventAt& at, const campaigns::CampaignResumed& e) {
     return sql::Do(*resume_, at.tenant.value(), e.campaign_id(), TextOrNull(e.overridden()), TextOrNull(e.why()));
   }
+  template <class Event>
+  Result<void> SetStatus(const EventAt& at, const Event& e, campaigns::CampaignStatus status) {
+    return sql::Do(*set_status_, at.tenant.value(), e.campaign_id(), static_cast<int>(status));
+  }
   static sql::Value TextOrNull(const std::string& text) { return text.empty() ? sql::Value::Null() : sql::Value::Text(text); }
   template <class Event>
   Result<void> End(const EventAt& at, const Event& e, campaigns::CampaignStatus status) {
@@ -202,6 +212,7 @@ class CampaignsFold final : public Fold {
   sql::Statement* insert_arm_ = nullptr;
   sql::Statement* insert_link_ = nullptr;
   sql::Statement* launch_ = nullptr;
+  sql::Statement* set_status_ = nullptr;
   sql::Statement* pause_ = nullptr;
   sql::Statement* resume_ = nullptr;
   sql::Statement* end_ = nullptr;

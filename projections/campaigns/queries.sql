@@ -51,6 +51,9 @@ INSERT INTO campaign_links (tenant, campaign_id, link, target) VALUES (?1, ?2, ?
 UPDATE campaigns SET status = 1, template_version = ?3, postal_address = ?4, company = ?5, launched_at_us = ?6, untracked = ?7
 WHERE tenant = ?1 AND campaign_id = ?2;
 
+-- fold: set_status
+UPDATE campaigns SET status = ?3 WHERE tenant = ?1 AND campaign_id = ?2;
+
 -- fold: pause
 UPDATE campaigns SET status = 2, stop_reason = ?3, stop_count = ?4, stop_of = ?5, stop_limit_bp = ?6, stop_site = ?7, stop_code = ?8
 WHERE tenant = ?1 AND campaign_id = ?2;

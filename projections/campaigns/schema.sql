@@ -30,7 +30,7 @@ CREATE TABLE campaigns (
 
 CREATE TABLE campaign_statuses (status BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
 INSERT INTO campaign_statuses (status, name)
-VALUES (0, 'draft'), (1, 'running'), (2, 'paused'), (3, 'cancelled'), (4, 'completed'), (5, 'refused');
+VALUES (0, 'draft'), (1, 'running'), (2, 'paused'), (3, 'cancelled'), (4, 'completed'), (5, 'refused'), (10, 'scheduled'), (11, 'held');
 
 CREATE TABLE campaign_arms (
   tenant          BIGINT NOT NULL,

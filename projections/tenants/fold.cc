@@ -16,6 +16,7 @@ class TenantsFold final : public Fold {
     auto fold = std::make_unique<TenantsFold>();
     MAILY_TRY(fold->insert_tenant_, setup.Prepare("insert_tenant"));
     MAILY_TRY(fold->change_settings_, setup.Prepare("change_settings"));
+    MAILY_TRY(fold->change_timing_, setup.Prepare("change_timing"));
     MAILY_TRY(fold->delete_senders_, setup.Prepare("delete_senders"));
     MAILY_TRY(fold->insert_sender_, setup.Prepare("insert_sender"));
     MAILY_TRY(fold->insert_attribute_, setup.Prepare("insert_attribute"));
@@ -40,10 +41,18 @@ class TenantsFold final : public Fold {
                            e.safety().after_replies(), static_cast<int>(e.tracking()),
                            e.has_holdout_bp() ? std::optional<int64_t>(e.holdout_bp()) : std::nullopt,
                            e.has_approval_over() ? std::optional<int64_t>(e.approval_over()) : std::nullopt));
+    MAILY_TRY_VOID(ChangeTiming(tenant, e));
     if (e.senders().empty()) return Ok();
     MAILY_TRY_VOID(sql::Do(*delete_senders_, tenant));
     for (int i = 0; i < e.senders_size(); ++i) MAILY_TRY_VOID(sql::Do(*insert_sender_, tenant, i, std::string_view(e.senders(i))));
     return Ok();
+  }
+  Result<void> ChangeTiming(uint32_t tenant, const tenants::SettingsChanged& e) {
+    const auto number = [](bool has, uint32_t value) { return has ? sql::Value::Integer(value) : sql::Value::Null(); };
+    return sql::Do(*change_timing_, tenant, e.time_zone().empty() ? sql::Value::Null() : sql::Value::Text(e.time_zone()),
+                   number(e.has_quiet_hours(), e.quiet_hours().from_minute()), number(e.has_quiet_hours(), e.quiet_hours().to_minute()),
+                   number(e.has_cap(), e.cap().per_day()), number(e.has_cap(), e.cap().per_week()),
+                   number(e.overdue_minutes() != 0, e.overdue_minutes()));
   }
   Result<void> AttributeRegistered(const EventAt& at, const tenants::AttributeRegistered& e) {
     return sql::Do(*insert_attribute_, at.tenant.value(), std::string_view(e.name()), static_cast<int>(e.attribute_type()),
@@ -61,6 +70,7 @@ class TenantsFold final : public Fold {
 
   sql::Statement* insert_tenant_ = nullptr;
   sql::Statement* change_settings_ = nullptr;
+  sql::Statement* change_timing_ = nullptr;
   sql::Statement* delete_senders_ = nullptr;
   sql::Statement* insert_sender_ = nullptr;
   sql::Statement* insert_attribute_ = nullptr;

@@ -12,7 +12,8 @@ WHERE t.tenant = :tenant;
 SELECT tenant, name, created_at_us FROM tenants WHERE name = :name;
 
 -- name: settings
-SELECT postal_address, company, hard_bounces_bp, complaints_bp, policy_bp, after_sends, after_replies, tracking, holdout_bp, approval_over, changed_at_us
+SELECT postal_address, company, hard_bounces_bp, complaints_bp, policy_bp, after_sends, after_replies, tracking, holdout_bp, approval_over, changed_at_us,
+       time_zone, quiet_from, quiet_to, cap_per_day, cap_per_week, overdue_minutes
 FROM tenant_settings WHERE tenant = :tenant;
 
 -- name: senders
@@ -48,6 +49,12 @@ ON CONFLICT (tenant) DO UPDATE SET
   tracking = CASE WHEN ?10 = 0 THEN tenant_settings.tracking ELSE ?10 END,
   holdout_bp = coalesce(?11, tenant_settings.holdout_bp), approval_over = coalesce(?12, tenant_settings.approval_over),
   changed_at_us = ?4;
+
+-- fold: change_timing
+UPDATE tenant_settings SET
+  time_zone = coalesce(?2, time_zone), quiet_from = coalesce(?3, quiet_from), quiet_to = coalesce(?4, quiet_to),
+  cap_per_day = coalesce(?5, cap_per_day), cap_per_week = coalesce(?6, cap_per_week), overdue_minutes = coalesce(?7, overdue_minutes)
+WHERE tenant = ?1;
 
 -- fold: delete_senders
 DELETE FROM senders WHERE tenant = ?1;

@@ -17,7 +17,13 @@ CREATE TABLE tenant_settings (
   after_replies   BIGINT NOT NULL,
   tracking        BIGINT NOT NULL,  -- 2 = off: its mails have neither tracked links nor a pixel
   holdout_bp      BIGINT NOT NULL,  -- hundredths of a per cent of the contacts that get no campaign
-  approval_over   BIGINT NOT NULL   -- a campaign for more contacts than this is approved by a second person; 0 = none is
+  approval_over   BIGINT NOT NULL,  -- a campaign for more contacts than this is approved by a second person; 0 = none is
+  time_zone       TEXT,             -- IANA; null = UTC
+  quiet_from      BIGINT,           -- minute of the day from which no marketing mail goes; null = there are no such hours
+  quiet_to        BIGINT,           -- until this one; the same = there are none
+  cap_per_day     BIGINT,           -- marketing mails of a contact at most; null, 0 = no limit
+  cap_per_week    BIGINT,
+  overdue_minutes BIGINT            -- a start that is later is held; null = the default
 ) WITHOUT ROWID;
 
 -- Addresses that may stand in From.

@@ -179,6 +179,17 @@ void World::Advance(Duration duration) {
   Flush();
 }
 
+size_t World::Timers() const {
+  size_t count = 0;
+  for (const auto& partition : partitions_) {
+    state::View<state::TimerEntry>(partition->cache).Scan({}, {}, [&](std::string_view, const state::TimerEntry&) {
+      ++count;
+      return true;
+    });
+  }
+  return count;
+}
+
 void World::Flush() {
   if (!flushes_) return;
   for (auto& partition : partitions_) {

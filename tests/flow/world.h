@@ -54,6 +54,10 @@ class World {
   void Run();
   // Lets time pass, firing timers when they are due.
   void Advance(Duration duration);
+  // Lets time pass in which nobody leads anything: what was due is fired by the next Advance.
+  void Outage(Duration duration) { now_ = now_ + duration; }
+  // Timers that are armed, of all partitions.
+  size_t Timers() const;
   // Every partition starts again from nothing but its journal.
   void Restart();
   // What each partition has in its journal; and journals of another world, which Restart folds.

@@ -8,6 +8,7 @@
 #include "maily/sends/v1/state.pb.h"
 #include "processors/effects/clock.h"
 #include "processors/effects/smtp/site_leases.h"
+#include "processors/effects/starter.h"
 #include "processors/pipeline.h"
 #include "schemas/types.h"
 #include "streams/adapters/dns/caching_resolver.h"
@@ -81,6 +82,8 @@ struct Process {
     runner = std::make_unique<effects::Runner>(log, scheduler.clock(), [this, &scheduler](PartitionId partition, Executor& executor) {
       std::vector<std::unique_ptr<effects::Effect>> list;
       list.push_back(std::make_unique<effects::ClockEffect>(scheduler.clock(), scheduler.entropy(), executor, *sender, task::kTickCommand));
+      list.push_back(
+          std::make_unique<effects::StarterEffect>(effects::InstanceFacts{}, scheduler.clock(), scheduler.entropy(), executor, *sender));
       list.push_back(smtp::MakeDelivery(smtp[partition.value() % kWorkers], partition));
       return list;
     });
