@@ -12,7 +12,6 @@ namespace {
 using gateway::Scope;
 using http::Method;
 constexpr Method kGet = Method::kGet, kPost = Method::kPost, kPut = Method::kPut, kPatch = Method::kPatch, kDelete = Method::kDelete;
-constexpr Method kGet = Method::kGet, kPost = Method::kPost, kPut = Method::kPut, kDelete = Method::kDelete, kPatch = Method::kPatch;
 
 constexpr RouteRow kRoutes[] = {
     // Tenants: the platform's operator makes them, each sets itself up.

@@ -26,16 +26,11 @@ namespace maily::projections {
 const std::vector<Group>& ReadModelGroups() {
   static const std::vector<Group> groups = {
       {"people",
-       {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), ContactsReadModel(),
-        ImportsReadModel()}},
-        ConsentsReadModel()}},
        {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), JourneysReadModel(),
-        ContactsReadModel()}},
+        ContactsReadModel(), ImportsReadModel(), ConsentsReadModel()}},
       {"campaigns",
-       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), SendsReadModel(), MessagesReadModel(), EngagementsReadModel(),
-        CampaignTotalsReadModel(), SitesReadModel(), DeadLettersReadModel()}},
-       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), CampaignTimingReadModel(), SendsReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(),
-        SitesReadModel(), DeadLettersReadModel()}},
+       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), CampaignTimingReadModel(), SendsReadModel(), MessagesReadModel(),
+        EngagementsReadModel(), CampaignTotalsReadModel(), SitesReadModel(), DeadLettersReadModel()}},
   };
   return groups;
 }
