@@ -41,10 +41,12 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // what the home announced. SoftBounceCounted counts what the sends show. SiteSuspensionSet repeats what a site's home announced,
   // SitePaceSet and SiteFlushSet too; SitePaced repeats SiteSlowed and SiteRecovered for partitions; SendsFlushed says how far the RetryDue
   // of a flush have come. SiteTallied counts for its plan. ChecksDue is followed by what was decided.
-  // SuppressionUpheld changes nothing that is shown: a suppression stays for another reason, too. ErasedContactMet asks that keys be destroyed.
+  // SuppressionUpheld changes nothing that is shown: a suppression stays for another reason, too. ErasedContactMet asks that keys be
+  // destroyed.
   const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged", "SoftBounceCounted", "SuppressedDomainChanged",
                                                 "SiteSuspensionSet", "SiteTallied",    "SitePaceSet",       "SiteFlushSet",
-                                                "SitePaced",         "SendsFlushed",   "ChecksDue",         "SuppressionUpheld", "ErasedContactMet"};
+                                                "SitePaced",         "SendsFlushed",   "ChecksDue",         "SuppressionUpheld",
+                                                "ErasedContactMet"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;
   std::vector<std::unique_ptr<sql::Connection>> connections;
