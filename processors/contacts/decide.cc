@@ -12,6 +12,7 @@
 #include "maily/lists/v1/state.pb.h"
 #include "processors/contacts/upsert.h"
 #include "schemas/keys.h"
+#include "schemas/sealed.h"
 #include "schemas/types.h"
 #include "streams/base/hash.h"
 #include "streams/keyring/keyring.h"
@@ -197,13 +198,11 @@ uint32_t NextGeneration(const task::Context& context, std::string_view contact_k
   return pending == nullptr ? 1 : pending->generation() + 1;
 }
 
-// Whether what this box holds can be opened by nobody. Where there is no keyring, nobody knows.
-bool KeyIsGone(const task::Context& context, std::string_view box) {
-  KeyId key_id{};
-  if (context.keyring() == nullptr || box.size() < key_id.size()) return false;
-  std::copy_n(box.begin(), key_id.size(), reinterpret_cast<char*>(key_id.data()));
-  const auto key = context.keyring()->Find(context.tenant(), key_id);
-  return !key && key.error().code == Code::kNotFound;
+// Whether the sealed address can be opened by nobody. Where there is no keyring, nobody knows.
+bool KeyIsGone(const task::Context& context, std::string_view address) {
+  if (context.keyring() == nullptr) return false;
+  const auto opened = schema::Open(*context.keyring(), context.tenant(), "address", address);
+  return !opened && opened.error().code == Code::kNotFound;
 }
 
 // Somebody who was erased comes again: left out, but with new consent. The keys that were made for this are destroyed too.
