@@ -45,7 +45,8 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // SuppressionUpheld changes nothing that is shown: a suppression stays for another reason, too.
   const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged", "SoftBounceCounted", "SuppressedDomainChanged",
                                                 "SiteSuspensionSet", "SiteTallied",    "SitePaceSet",       "SiteFlushSet",
-                                                "SitePaced",         "SendsFlushed",   "ChecksDue",         "SuppressionUpheld", "JoinUndone"};
+                                                "SitePaced",         "SendsFlushed",   "ChecksDue",         "SuppressionUpheld",
+                                                "JoinUndone"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;
   std::vector<std::unique_ptr<sql::Connection>> connections;

@@ -22,17 +22,17 @@ std::string Read(std::string_view bytes, size_t piece) {
     said += "\n";
   };
   import::CsvReader reader(options, {.header =
-                                          [&row](const import::CsvRow& at) {
-                                            row("header", at);
-                                            return !at.fields.front().starts_with("refuse");
-                                          },
-                                      .row = [&row](const import::CsvRow& at) { row("row", at); },
-                                      .reject =
-                                          [&said](const import::CsvReject& reject) {
-                                            MAILY_CHECK(reject.raw.size() <= 200 && !reject.code.empty() && !reject.reason.empty(), "{}",
-                                                        reject.reason);
-                                            said += fmt::format("reject {} {} {}\n", reject.line, reject.column, reject.code);
-                                          }});
+                                         [&row](const import::CsvRow& at) {
+                                           row("header", at);
+                                           return !at.fields.front().starts_with("refuse");
+                                         },
+                                     .row = [&row](const import::CsvRow& at) { row("row", at); },
+                                     .reject =
+                                         [&said](const import::CsvReject& reject) {
+                                           MAILY_CHECK(reject.raw.size() <= 200 && !reject.code.empty() && !reject.reason.empty(), "{}",
+                                                       reject.reason);
+                                           said += fmt::format("reject {} {} {}\n", reject.line, reject.column, reject.code);
+                                         }});
   while (!bytes.empty()) {
     reader.Feed(bytes.substr(0, piece));
     bytes.remove_prefix(std::min(piece, bytes.size()));

@@ -17,7 +17,8 @@ std::string Read(std::string_view bytes, size_t piece) {
                                 },
                             .reject =
                                 [&said](const import::CsvReject& reject) {
-                                  MAILY_CHECK(reject.raw.size() <= 200 && !reject.code.empty() && !reject.reason.empty(), "{}", reject.reason);
+                                  MAILY_CHECK(reject.raw.size() <= 200 && !reject.code.empty() && !reject.reason.empty(), "{}",
+                                              reject.reason);
                                   said += fmt::format("reject {} {}\n", reject.line, reject.code);
                                 }});
   while (!bytes.empty()) {
