@@ -46,13 +46,16 @@ Json AttributesOf(const Registry& registry, const Rows& rows, size_t row) {
 
 std::string Dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-std::string Cell(const Json& value) { return import::CsvField(import::GuardCell(value.is_string() ? value.get<std::string>() : Dump(value))); }
+std::string Cell(const Json& value) {
+  return import::CsvField(import::GuardCell(value.is_string() ? value.get<std::string>() : Dump(value)));
+}
 
 std::string LineOf(const Wanted& wanted, const Rows& rows, size_t row) {
   const std::string& address = rows.at(row, "address").bytes;
   Json attributes = AttributesOf(*wanted.registry, rows, row);
   if (!wanted.csv) {
-    return Dump({{"email", address}, {"attributes", std::move(attributes)}, {std::string(import::kStatusColumn), StatusOf(rows, row)}}) + '\n';
+    return Dump({{"email", address}, {"attributes", std::move(attributes)}, {std::string(import::kStatusColumn), StatusOf(rows, row)}}) +
+           '\n';
   }
   std::string line = Cell(Json(address));
   for (const std::string& column : wanted.columns) {
@@ -137,9 +140,10 @@ void ExportContacts(Call call) {
                                   size = *size](Result<std::shared_ptr<const Registry>> registry) mutable {
     if (!registry) return Refuse(call, registry.error());
     wanted.registry = std::move(*registry);
-    AfterOwnWrites(std::move(call), "contacts", kOwnWritesWait, [wanted = std::move(wanted), paging = std::move(paging), size](Call c, bool) mutable {
-      WritePage(std::move(c), std::move(wanted), paging, size);
-    });
+    AfterOwnWrites(std::move(call), "contacts", kOwnWritesWait,
+                   [wanted = std::move(wanted), paging = std::move(paging), size](Call c, bool) mutable {
+                     WritePage(std::move(c), std::move(wanted), paging, size);
+                   });
   });
 }
 

@@ -43,7 +43,12 @@ void IfKnown(Call call, const std::string& id, std::move_only_function<void(Call
 }  // namespace
 
 void ListImports(Call call) {
-  List(std::move(call), {.query = "imports", .key = {"import_id"}, .first = {Value::Text("")}, .row = JobJson});
+  List(std::move(call), {.query = "imports", .key = {"import_id"}, .first = {Value::Text("")}, .row = [](const Rows& rows, size_t row) {
+                           Json job = JobJson(rows, row);
+                           if (rows.at(row, "outcome").type == sql::Type::kNull)
+                             job["status"] = "started";  // whether it goes on, ShowImport says
+                           return job;
+                         }});
 }
 
 // While a process that has them in memory runs, no plaintext of them being stored anywhere.
@@ -82,7 +87,8 @@ void CancelImport(Call call) {
     const std::string url = "/v1/imports/" + id;
     if (goes_on) return Answer(call, 202, Json{{"id", id}, {"status", "cancelling"}, {"status_url", url}}, {{"location", url}});
     IfKnown(std::move(call), id, [](Call known) {
-      Refuse(known, http::Problem{.status = 409, .code = "import_not_running", .message = "this import is over, or goes on in another process"});
+      Refuse(known,
+             http::Problem{.status = 409, .code = "import_not_running", .message = "this import is over, or goes on in another process"});
     });
   });
 }
@@ -103,11 +109,12 @@ void UndoImport(Call call) {
       if (call.dry_run()) return AnswerDry(call, {}, Json{{"chunks", undoable.chunks}});
       import::UndoParts parts{.gateway = call.api->gateway, .jobs = call.api->imports, .bulk = call.api->parts.bulk, .owner = call.api};
       const gateway::Asker asker = call.asker();
-      import::StartUndo(std::move(parts), asker, std::move(id), undoable, [call = std::move(call)](std::variant<Json, http::Problem> begun) mutable {
-        if (const auto* problem = std::get_if<http::Problem>(&begun)) return Refuse(call, *problem);
-        const Json& job = std::get<Json>(begun);
-        Answer(call, 202, job, {{"location", job.at("status_url").get<std::string>()}});
-      });
+      import::StartUndo(std::move(parts), asker, std::move(id), undoable,
+                        [call = std::move(call)](std::variant<Json, http::Problem> begun) mutable {
+                          if (const auto* problem = std::get_if<http::Problem>(&begun)) return Refuse(call, *problem);
+                          const Json& job = std::get<Json>(begun);
+                          Answer(call, 202, job, {{"location", job.at("status_url").get<std::string>()}});
+                        });
     });
   });
 }

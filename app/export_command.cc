@@ -42,7 +42,8 @@ uint64_t NumberOf(const HttpAnswer& answer, const char* header) {
 }
 
 // All pages in order; an answer that is none comes back.
-Result<std::optional<HttpAnswer>> Pages(const Server& server, const std::string& query, const std::function<void(const HttpAnswer&)>& page) {
+Result<std::optional<HttpAnswer>> Pages(const Server& server, const std::string& query,
+                                        const std::function<void(const HttpAnswer&)>& page) {
   for (std::string token;;) {
     MAILY_TRY(const HttpAnswer answer, Ask(server, "GET", query + (token.empty() ? "" : "&page_token=" + PercentEncode(token)), "", ""));
     if (answer.status != 200) return std::optional(answer);
@@ -91,8 +92,9 @@ int Run(const Common& common, Flags flags) {
     if (!refused) return PrintError(common, refused.error());
     if (*refused) return PrintAnswer(common, **refused);
     if (names.size() > kColumnsMax) {
-      return PrintError(common, Fail(Code::kInvalid, "the contacts have {} attributes, a CSV file has at most {}; take --format ndjson or --columns",
-                                     names.size(), kColumnsMax));
+      return PrintError(
+          common, Fail(Code::kInvalid, "the contacts have {} attributes, a CSV file has at most {}; take --format ndjson or --columns",
+                       names.size(), kColumnsMax));
     }
     flags.columns = fmt::format("{}", fmt::join(names, ","));
   }
@@ -120,10 +122,13 @@ int Run(const Common& common, Flags flags) {
     if (error) return PrintError(common, Fail(Code::kFatal, "{}: {}", flags.file, error.message()));
   }
   if (common.json && to_file) {
-    std::printf("%s\n", nlohmann::json({{"file", flags.file}, {"rows", sum.rows}, {"without_address", sum.without_address}}).dump().c_str());
+    std::printf("%s\n",
+                nlohmann::json({{"file", flags.file}, {"rows", sum.rows}, {"without_address", sum.without_address}}).dump().c_str());
   } else {
     fmt::print(stderr, "{} contacts{}\n", sum.rows,
-               sum.without_address == 0 ? "" : fmt::format("; {} more, whose address nobody can open any more, are left out", sum.without_address));
+               sum.without_address == 0
+                   ? ""
+                   : fmt::format("; {} more, whose address nobody can open any more, are left out", sum.without_address));
   }
   return kExitOk;
 }

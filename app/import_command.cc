@@ -126,7 +126,7 @@ class Patience {
   bool Wait(const std::string& why) {
     if (!since_) {
       since_ = SteadyClock::now();
-      std::fprintf(stderr, "maily: %s; going on when it is back\n", why.c_str());
+      std::fprintf(stderr, "maily: %s; waiting, then going on\n", why.c_str());
     }
     if (SteadyClock::now() - *since_ > std::chrono::seconds(seconds_)) return false;
     std::this_thread::sleep_for(kAgainPause);  // between tries of another process
@@ -161,7 +161,8 @@ std::string RandomKey() {
 
 std::string PathOf(const Import& flags) {
   std::string path = "/v1/imports?list=" + PercentEncode(flags.list);
-  for (const auto& [name, value] : {std::pair("source", flags.source), {"map", flags.map}, {"encoding", flags.encoding}, {"from", flags.from}})
+  for (const auto& [name, value] :
+       {std::pair("source", flags.source), {"map", flags.map}, {"encoding", flags.encoding}, {"from", flags.from}})
     if (!value.empty()) path += fmt::format("&{}={}", name, PercentEncode(value));
   if (flags.no_header) path += "&header=false";
   if (flags.max_errors >= 0) path += fmt::format("&max_errors={}", flags.max_errors);
@@ -262,8 +263,8 @@ int WriteRejects(const Common& common, const Server& server, const Import& flags
   if (flags.dry_run) {
     csv = "line,column,code,reason,raw\r\n";
     for (const json& reject : report.value("rejects", json::array())) {
-      csv += fmt::format("{},{},{},{},{}\r\n", reject.value("line", 0), import::CsvField(reject.value("column", "")), reject.value("code", ""),
-                         import::CsvField(reject.value("reason", "")), import::CsvField(reject.value("raw", "")));
+      csv += fmt::format("{},{},{},{},{}\r\n", reject.value("line", 0), import::CsvField(reject.value("column", "")),
+                         reject.value("code", ""), import::CsvField(reject.value("reason", "")), import::CsvField(reject.value("raw", "")));
     }
   } else {
     auto answer = Ask(server, "GET", report.value("rejects_url", "/v1/imports/" + report.value("id", "") + "/rejects"), "", "");
@@ -277,7 +278,8 @@ int WriteRejects(const Common& common, const Server& server, const Import& flags
   if (!out) return PrintError(common, Fail(Code::kFatal, "{}: writing it failed; is there room?", flags.rejects));
   const uint64_t rejected = report.value("rejected", uint64_t{0});
   const uint64_t kept = flags.dry_run ? report.value("rejects", json::array()).size() : report.value("rejects_kept", uint64_t{0});
-  if (rejected > kept) fmt::print(stderr, "maily: {} holds {} of {} rejects: more are counted and not kept\n", flags.rejects, kept, rejected);
+  if (rejected > kept)
+    fmt::print(stderr, "maily: {} holds {} of {} rejects: more are counted and not kept\n", flags.rejects, kept, rejected);
   return kExitOk;
 }
 
@@ -373,8 +375,8 @@ int RunUndo(const Common& common, const Past& flags) {
     if (common.json) {
       PrintAnswer(common, *job);
     } else {
-      fmt::print("{} changes: {} restored, {} with nothing to restore, {} left as they are (changed since, or gone)\n", report.value("rows", 0),
-                 report.value("updated", 0), report.value("unchanged", 0), report.value("skipped", 0));
+      fmt::print("{} changes: {} restored, {} with nothing to restore, {} left as they are (changed since, or gone)\n",
+                 report.value("rows", 0), report.value("updated", 0), report.value("unchanged", 0), report.value("skipped", 0));
     }
     return report.value("status", "") == "completed" ? kExitOk : kExitFailed;
   }
@@ -394,8 +396,10 @@ void AddPast(CLI::App& app, Chosen& chosen, const char* name, const char* help, 
 
 void AddImport(CLI::App& app, Chosen& chosen) {
   app.footer(
-      "Examples:\n  maily import customers.csv --list customers --rejects bad.csv\n  maily import old.csv --list customers --no-header --map "
-      "1=email,2=first_name --encoding latin-1\n  maily import subscribers.csv --list customers --from listmonk\nThe file needs a column email; "
+      "Examples:\n  maily import customers.csv --list customers --rejects bad.csv\n  maily import old.csv --list customers --no-header "
+      "--map "
+      "1=email,2=first_name --encoding latin-1\n  maily import subscribers.csv --list customers --from listmonk\nThe file needs a column "
+      "email; "
       "every other column is an attribute. Posting it again is harmless. If the server goes away meanwhile, the import goes on when it is "
       "back.\nmaily import show|cancel|undo|rejects ID, maily import list: of an import that is under way or over.");
   auto flags = std::make_shared<Import>();
@@ -403,7 +407,8 @@ void AddImport(CLI::App& app, Chosen& chosen) {
   app.add_option("file", flags->file, "CSV file with a header line, UTF-8 or UTF-16 with a BOM; or NDJSON");
   app.add_option("--list", flags->list, "name or id of the list that they join");
   app.add_option("--source", flags->source, "kept with each contact: where it came from");
-  app.add_option("--map", flags->map, "what columns mean: E-mail=email,Vorname=first_name; by number: 1=email; to nothing = ignored: Notes=");
+  app.add_option("--map", flags->map,
+                 "what columns mean: E-mail=email,Vorname=first_name; by number: 1=email; to nothing = ignored: Notes=");
   app.add_flag("--no-header", flags->no_header, "the first line is a row; --map names the columns by number");
   app.add_option("--encoding", flags->encoding, "utf-8 (UTF-16 by its BOM, too), the default, latin-1 or windows-1252");
   app.add_option("--format", flags->format, "csv or ndjson; auto, the default: by the file's name")
@@ -419,12 +424,13 @@ void AddImport(CLI::App& app, Chosen& chosen) {
     if (app.get_subcommands().empty()) chosen = [flags](const Common& common) { return Run(common, *flags); };
   });
   app.require_subcommand(0, 1);
-  AddPast(app, chosen, "list", "maily import list", false, [](const Common& common, const Past& past) { return RunGet(common, past, "/v1/imports"); });
+  AddPast(app, chosen, "list", "maily import list", false,
+          [](const Common& common, const Past& past) { return RunGet(common, past, "/v1/imports"); });
   AddPast(app, chosen, "show", "maily import show ID (how it goes on, or what it came to)", true,
           [](const Common& common, const Past& past) { return RunGet(common, past, "/v1/imports/" + PercentEncode(past.id)); });
-  AddPast(app, chosen, "rejects", "maily import rejects ID (as CSV, while the server keeps them)", true, [](const Common& common, const Past& past) {
-    return RunGet(common, past, "/v1/imports/" + PercentEncode(past.id) + "/rejects");
-  });
+  AddPast(
+      app, chosen, "rejects", "maily import rejects ID (as CSV, while the server keeps them)", true,
+      [](const Common& common, const Past& past) { return RunGet(common, past, "/v1/imports/" + PercentEncode(past.id) + "/rejects"); });
   AddPast(app, chosen, "cancel", "maily import cancel ID (what was applied stays)", true, RunCancel);
   AddPast(app, chosen, "undo", "maily import undo ID (puts back what it changed and nobody has changed since)", true, RunUndo);
 }

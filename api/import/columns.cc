@@ -37,12 +37,33 @@ std::string ColumnName(std::string_view text) {
 // Columns that only the files of a system have: what they say is for ReadStatus, or for nobody.
 std::span<const std::string_view> SystemColumns(Origin origin) {
   static constexpr std::string_view kMailyColumns[] = {"maily:status"};
-  static constexpr std::string_view kListmonkColumns[] = {"uuid", "id", "status", "created_at", "updated_at", "lists", "subscription_status"};
-  static constexpr std::string_view kMailchimpColumns[] = {
-      "member_rating", "optin_time",   "optin_ip",      "confirm_time",         "confirm_ip",        "latitude",     "longitude",
-      "gmtoff",        "dstoff",       "timezone",      "cc",                   "region",            "last_changed", "leid",
-      "euid",          "notes",        "tags",          "unsub_time",           "unsub_campaign_id", "unsub_reason", "unsub_campaign_title",
-      "clean_time",    "clean_campaign_id", "clean_campaign_title", "unsub_reason_other"};
+  static constexpr std::string_view kListmonkColumns[] = {
+      "uuid", "id", "status", "created_at", "updated_at", "lists", "subscription_status"};
+  static constexpr std::string_view kMailchimpColumns[] = {"member_rating",
+                                                           "optin_time",
+                                                           "optin_ip",
+                                                           "confirm_time",
+                                                           "confirm_ip",
+                                                           "latitude",
+                                                           "longitude",
+                                                           "gmtoff",
+                                                           "dstoff",
+                                                           "timezone",
+                                                           "cc",
+                                                           "region",
+                                                           "last_changed",
+                                                           "leid",
+                                                           "euid",
+                                                           "notes",
+                                                           "tags",
+                                                           "unsub_time",
+                                                           "unsub_campaign_id",
+                                                           "unsub_reason",
+                                                           "unsub_campaign_title",
+                                                           "clean_time",
+                                                           "clean_campaign_id",
+                                                           "clean_campaign_title",
+                                                           "unsub_reason_other"};
   static constexpr std::string_view kSendgridColumns[] = {"contact_id", "created_at", "updated_at", "created", "status", "reason", "ip"};
   switch (origin) {
     case Origin::kListmonk:
@@ -68,7 +89,8 @@ bool IsReason(std::string_view text) {
 std::string SendgridReason(const Cells& cells) {
   if (CellOf(cells, "ip") != nullptr) return "complaint";
   // RFC 3463 2: a class 5 whose subject is not policy says something of the address.
-  if (const std::string* status = CellOf(cells, "status")) return status->starts_with('5') && !status->starts_with("5.7") ? "hard_bounce" : "blocked";
+  if (const std::string* status = CellOf(cells, "status"))
+    return status->starts_with('5') && !status->starts_with("5.7") ? "hard_bounce" : "blocked";
   if (CellOf(cells, "reason") != nullptr) return "invalid";
   return CellOf(cells, "created") != nullptr ? "unsubscribed" : "";
 }
@@ -119,7 +141,8 @@ Columns::Column Columns::Meaning(std::string_view spelled, size_t number, std::v
 }
 
 void Columns::Ignore(std::string_view spelled) {
-  if (ignored_.size() < kIgnoredNamed && std::ranges::find(ignored_, spelled) == ignored_.end()) ignored_.emplace_back(spelled.substr(0, 100));
+  if (ignored_.size() < kIgnoredNamed && std::ranges::find(ignored_, spelled) == ignored_.end())
+    ignored_.emplace_back(spelled.substr(0, 100));
 }
 
 Result<void> Columns::TakeHeader(const CsvRow& row) {
@@ -232,7 +255,8 @@ std::optional<Columns::Refused> Columns::Read(const json& object, const gateway:
   for (const auto& [spelled, value] : object.items()) {
     const Column column = Meaning(spelled, 0, used);
     if (!column.system.empty()) {
-      cells.emplace_back(column.system, value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, json::error_handler_t::replace));
+      cells.emplace_back(column.system,
+                         value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, json::error_handler_t::replace));
     } else if (column.email) {
       if (!value.is_string()) return Refused{spelled, std::string(schema::kInvalidAddress), "the address is no text"};
       auto parsed = schema::ParseAddress(value.get<std::string>());

@@ -5,7 +5,8 @@
 // file (Origin) the columns that are only that system's are ignored, and its status becomes the reason of a suppression:
 //   listmonk   status: blocklisted = blocked, disabled = manual; attributes, a JSON object, is spread
 //   mailchimp  UNSUB_TIME = unsubscribed, CLEAN_TIME = hard_bounce: the file has the column, so all of its members are
-//   sendgrid   files of suppressions: with ip = complaint; with status = hard_bounce or blocked; with reason = invalid; with created alone =
+//   sendgrid   files of suppressions: with ip = complaint; with status = hard_bounce or blocked; with reason = invalid; with created alone
+//   =
 //              unsubscribed
 // A file that our own export wrote is known by its column maily:status; its cells are freed of their guards (cells.h).
 #pragma once

@@ -36,7 +36,8 @@ Json Shown(const projections::Rows& rows) {
 
 Result<char> Comparison::Look(uint64_t line, const contacts::v1::UpsertContact& row) {
   const auto tenant = sql::Value::Integer(tenant_.value());
-  MAILY_TRY(const projections::Rows rows, views_.Query("contact_by_key", {{"tenant", tenant}, {"contact_key", sql::Value::Blob(row.contact_key())}}));
+  MAILY_TRY(const projections::Rows rows,
+            views_.Query("contact_by_key", {{"tenant", tenant}, {"contact_key", sql::Value::Blob(row.contact_key())}}));
   const bool created = rows.empty();
   const Json shown = created ? Json::object() : Shown(rows);
   Json fields = Json::array();
@@ -61,7 +62,8 @@ Result<char> Comparison::Look(uint64_t line, const contacts::v1::UpsertContact& 
     add("list:" + std::to_string(list_id), false, true);
   }
   if (fields.empty()) return 'n';
-  if (diffs_.size() < kDiffsMax) diffs_.push_back({{"line", line}, {"result", created ? "created" : "updated"}, {"fields", std::move(fields)}});
+  if (diffs_.size() < kDiffsMax)
+    diffs_.push_back({{"line", line}, {"result", created ? "created" : "updated"}, {"fields", std::move(fields)}});
   return created ? 'c' : 'u';
 }
 

@@ -16,8 +16,7 @@ inline constexpr size_t kDiffsMax = 20;
 class Comparison {
  public:
   // `shows_values`: the samples show old and new values, not the names of the fields alone.
-  Comparison(projections::Views& views, TenantId tenant, bool shows_values)
-      : views_(views), tenant_(tenant), shows_values_(shows_values) {}
+  Comparison(projections::Views& views, TenantId tenant, bool shows_values) : views_(views), tenant_(tenant), shows_values_(shows_values) {}
 
   // 'c' = would be created, 'u' = updated, 'n' = nothing would change. `row` is not sealed.
   Result<char> Look(uint64_t line, const contacts::v1::UpsertContact& row);

@@ -1,8 +1,8 @@
 // A bounded reader of CSV as people have it: rows, or rejects with line, column and reason; nothing in the bytes can stop it.
 //
 // Understood: UTF-8 with or without BOM, UTF-16 with BOM, and if asked for Latin-1 or Windows-1252; comma, semicolon, TAB or | (found in
-// the first line); CRLF, LF or CR; quoted delimiters and newlines. A bad row costs its first line: reading goes on with the line after it, so an open quote or a field that is
-// too large never swallows the rows behind it. Memory is bounded by row_bytes_max, whatever comes.
+// the first line); CRLF, LF or CR; quoted delimiters and newlines. A bad row costs its first line: reading goes on with the line after it,
+// so an open quote or a field that is too large never swallows the rows behind it. Memory is bounded by row_bytes_max, whatever comes.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ class CsvReader {
     size_t columns_max = 500;
     size_t raw_bytes_max = 200;
     CsvEncoding encoding = CsvEncoding::kUnicode;  // others have no BOM
-    bool has_header = true;                        // else the first row is given to `header`, which learns how many columns there are, and to `row`
+    bool has_header = true;  // else the first row is given to `header`, which learns how many columns there are, and to `row`
   };
   // `header` gets the first row and may refuse it by returning false: then everything behind it is passed over. A header that cannot
   // be read comes as a reject of line 1, and failed() is true.

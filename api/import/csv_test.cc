@@ -218,7 +218,8 @@ TEST(Csv, AnyTableComesBackInAnyShape) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
-  const std::vector<std::u16string> pieces = {u"a", u"@", u"\u00e9", u"\"", u" ", u"1", u"=", u",", u";", u"|", u"\t", u"\n", u"\r\n", u"\U0001F600"};
+  const std::vector<std::u16string> pieces = {u"a", u"@", u"\u00e9", u"\"", u" ",  u"1",    u"=",
+                                              u",", u";", u"|",      u"\t", u"\n", u"\r\n", u"\U0001F600"};
   for (int round = 0; round < 300; ++round) {
     const size_t shape = random() % 4;  // UTF-8, with BOM, UTF-16 LE, UTF-16 BE
     const char16_t delimiter = u",;\t|"[random() % 4];
@@ -253,8 +254,8 @@ TEST(Csv, AnyTableComesBackInAnyShape) {
         } else if (c < 0x800) {
           out += {static_cast<char>(0xC0 | (c >> 6)), static_cast<char>(0x80 | (c & 0x3F))};
         } else {
-          out += {static_cast<char>(0xF0 | (c >> 18)), static_cast<char>(0x80 | ((c >> 12) & 0x3F)), static_cast<char>(0x80 | ((c >> 6) & 0x3F)),
-                  static_cast<char>(0x80 | (c & 0x3F))};
+          out += {static_cast<char>(0xF0 | (c >> 18)), static_cast<char>(0x80 | ((c >> 12) & 0x3F)),
+                  static_cast<char>(0x80 | ((c >> 6) & 0x3F)), static_cast<char>(0x80 | (c & 0x3F))};
         }
       }
       return out;

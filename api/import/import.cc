@@ -84,7 +84,8 @@ std::string TakeParameter(const std::string& name, const std::string& text, Aske
   if (name == "list" || name == "source") return "";
   if (name == "dry_run") return ReadBool(text, asked.dry) ? "" : "is true or false";
   if (name == "header") return ReadBool(text, asked.has_header) ? "" : "is true or false";
-  if (name == "encoding") return ReadWord(text, kCsvEncodings, asked.encoding) ? "" : "is utf-8 (UTF-16 by its BOM, too), latin-1 or windows-1252";
+  if (name == "encoding")
+    return ReadWord(text, kCsvEncodings, asked.encoding) ? "" : "is utf-8 (UTF-16 by its BOM, too), latin-1 or windows-1252";
   if (name == "from") return ReadWord(text, kOrigins, asked.origin) ? "" : "is maily, listmonk, mailchimp, sendgrid or any";
   if (name == "map") {
     auto mapping = ParseMapping(text);
@@ -116,14 +117,17 @@ std::optional<http::Problem> ReadRequest(const http::Request& head, Asked& asked
   for (const auto& [name, text] : head.QueryParams()) {
     std::string wrong = TakeParameter(name, text, asked);
     if (name == "consent" && wrong == "consent") {
-      return http::Problem{.status = 501,
-                           .code = "not_implemented",
-                           .message = "an import takes attributes and memberships, no consent: whoever has opted out stays so. Record consent with its "
-                                      "proof by itself"};
+      return http::Problem{
+          .status = 501,
+          .code = "not_implemented",
+          .message =
+              "an import takes attributes and memberships, no consent: whoever has opted out stays so. Record consent with its "
+              "proof by itself"};
     }
     if (!wrong.empty()) problem.details.push_back({.path = name, .code = "invalid_parameter", .hint = std::move(wrong)});
   }
-  if (asked.json_lines && !asked.has_header) problem.details.push_back({.path = "header", .code = "invalid_parameter", .hint = "NDJSON has none"});
+  if (asked.json_lines && !asked.has_header)
+    problem.details.push_back({.path = "header", .code = "invalid_parameter", .hint = "NDJSON has none"});
   if (asked.json_lines && asked.encoding != CsvEncoding::kUnicode)
     problem.details.push_back({.path = "encoding", .code = "invalid_parameter", .hint = "NDJSON is UTF-8"});
   if (problem.details.empty()) return std::nullopt;
@@ -357,7 +361,8 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
     const auto taken = columns_.TakeHeader(row);
     if (taken) return dry_ || StartJob();
     problem_ = http::Problem{.status = 422, .code = "missing_column", .message = taken.error().message};
-    problem_->details.push_back({.path = "email", .code = "missing_column", .hint = "one column is called email, or is mapped to it: map=COLUMN=email"});
+    problem_->details.push_back(
+        {.path = "email", .code = "missing_column", .hint = "one column is called email, or is mapped to it: map=COLUMN=email"});
     return false;
   }
 
@@ -623,8 +628,7 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
     AwaitViews([self = shared_from_this(), outcome] {
       self->parts_.gateway.blocking().Post([self, outcome] {
         auto noted = self->parts_.gateway.views().Query(
-            "import_applied",
-            {{"tenant", sql::Value::Integer(self->asker_.tenant.value())}, {"import_id", sql::Value::Text(self->id_)}});
+            "import_applied", {{"tenant", sql::Value::Integer(self->asker_.tenant.value())}, {"import_id", sql::Value::Text(self->id_)}});
         self->parts_.bulk.Post([self, outcome, noted = std::move(noted)] {
           if (noted && !noted->empty()) self->CountAgain(*noted);
           self->EndJob(outcome, kEndTries);
@@ -748,7 +752,7 @@ class Import final : public Running, public Lanes::Owner, public std::enable_sha
   bool finished_ = false;  // and parsed
   bool aborted_ = false;
   bool started_job_ = false;
-  bool began_ = false;     // NDJSON: the job has begun
+  bool began_ = false;  // NDJSON: the job has begun
   bool cancelled_ = false;
   bool went_on_ = false;  // after an earlier post of this file
   bool may_read_ = false;

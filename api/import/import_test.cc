@@ -287,7 +287,9 @@ TEST_F(FullDiskTest, WithAKeyTheSameFileInOnePieceGoesOnWhereItStopped) {
   const json again = Report(first_ + second_);
   EXPECT_EQ(again["created"], 2'002);  // both posts together
   EXPECT_EQ(again["unchanged"], 0);
-  EXPECT_EQ(Report(first_ + second_ + "\n")["unchanged"], 2'002);  // another import: all of them are there
+  EXPECT_EQ(Report(first_ + second_)["created"], 2'002);  // the same answer
+  key_.clear();
+  EXPECT_EQ(Report(first_ + second_)["unchanged"], 2'002);  // another import: all of them are there
 }
 
 TEST_F(ImportTest, WithAnIdempotencyKeyTheSameFileGoesOnWhereItStopped) {
@@ -398,7 +400,8 @@ TEST_F(ImportTest, TooManyErrorsStopItAndSayWhatWasApplied) {
 
 TEST_F(ImportTest, WhoGotNoMailElsewhereGetsNoneHere) {
   const json report = Report(
-      "uuid,email,name,attributes,status\n1,ann@example.com,Ann,\"{\"\"city\"\":\"\"Rome\"\"}\",enabled\n2,bob@example.com,Bob,{},blocklisted\n"
+      "uuid,email,name,attributes,status\n1,ann@example.com,Ann,\"{\"\"city\"\":\"\"Rome\"\"}\",enabled\n2,bob@example.com,Bob,{},"
+      "blocklisted\n"
       "3,cy@example.com,Cy,{},nonsense\n",
       "/v1/imports?list=people&from=listmonk");
   EXPECT_EQ(report["created"], 2);
@@ -415,7 +418,8 @@ TEST_F(ImportTest, WhoGotNoMailElsewhereGetsNoneHere) {
 TEST_F(ImportTest, RejectsComeBackAsTheyCame) {
   const json report = Report("email,first_name\nnobody,\"Ann \"\"A\"\", x\"\nann@example.com,Ann\nb\xff@example.com,B\n");
   std::optional<std::string> csv;
-  jobs_.AskRejects(SimApi::kTenant, report["id"], [&csv](std::shared_ptr<const Rejects> rejects) { csv = rejects ? rejects->Csv() : "none"; });
+  jobs_.AskRejects(SimApi::kTenant, report["id"],
+                   [&csv](std::shared_ptr<const Rejects> rejects) { csv = rejects ? rejects->Csv() : "none"; });
   EXPECT_TRUE(world_.Until([&csv] { return csv.has_value(); }));
   EXPECT_NE(csv->find("2,email,invalid_address,"), std::string::npos) << *csv;
   EXPECT_NE(csv->find("\"nobody,\"\"Ann \"\"\"\"A\"\"\"\", x\"\"\"\r\n"), std::string::npos) << *csv;
@@ -437,7 +441,8 @@ TEST_F(ImportTest, ADryRunSaysWhatWouldChange) {
 
 TEST_F(ImportTest, AnUndonePutsBackWhatNobodyHasChangedSince) {
   Report("email,first_name,age\nann@example.com,Ann,30\nbob@example.com,Bob,31\n", "/v1/imports?source=first");
-  const json second = Report("email,first_name,age\nann@example.com,Anna,40\nbob@example.com,Bobby,41\nnew@example.com,New,5\nann@example.com,Anne,42\n");
+  const json second =
+      Report("email,first_name,age\nann@example.com,Anna,40\nbob@example.com,Bobby,41\nnew@example.com,New,5\nann@example.com,Anne,42\n");
   Report("email,age\nbob@example.com,50\n", "/v1/imports?source=third");
   const auto undo = [&] {
     auto what = LookAtUndo(*world_.views, SimApi::kTenant, second["id"]);

@@ -48,7 +48,8 @@ void JsonLines::Take(std::string_view text) {
     if (event == Event::object_start) names.emplace_back();
     if (event == Event::object_end && !names.empty()) names.pop_back();
     if (event == Event::key && !names.empty()) twice |= !names.back().insert(parsed.get<std::string>()).second;
-    if ((event == Event::key || event == Event::value) && parsed.is_string()) nul |= parsed.get_ref<const std::string&>().find('\0') != std::string::npos;
+    if ((event == Event::key || event == Event::value) && parsed.is_string())
+      nul |= parsed.get_ref<const std::string&>().find('\0') != std::string::npos;
     deep |= static_cast<size_t>(depth) > options_.depth_max;
     return !deep;
   };

@@ -25,7 +25,8 @@ std::vector<std::string> Read(std::string_view file, size_t piece = 3) {
 using Said = std::vector<std::string>;
 
 TEST(JsonLines, EachLineIsAnObjectWhateverEndsIt) {
-  EXPECT_EQ(Read("\xEF\xBB\xBF{\"a\":1}\r\n\n{\"b\":\"\xC3\xA9\"}\n{\"c\":null}"), (Said{"1 {\"a\":1}", "3 {\"b\":\"\xC3\xA9\"}", "4 {\"c\":null}"}));
+  EXPECT_EQ(Read("\xEF\xBB\xBF{\"a\":1}\r\n\n{\"b\":\"\xC3\xA9\"}\n{\"c\":null}"),
+            (Said{"1 {\"a\":1}", "3 {\"b\":\"\xC3\xA9\"}", "4 {\"c\":null}"}));
   EXPECT_EQ(Read(""), Said{});
 }
 

@@ -1,7 +1,7 @@
 // The way of an import's rows to their decisions: chunks of one partition, one command each, in order, again until they are decided.
 //
-// A chunk is number n of the stream "rows/<import>" of its partition and accepted only as last + 1. Where a chunk ends depends on the rows alone
-// (31 of a partition, or 48 KiB), so the same rows given again make the same chunks, and none is applied twice.
+// A chunk is number n of the stream "rows/<import>" of its partition and accepted only as last + 1. Where a chunk ends depends on the rows
+// alone (31 of a partition, or 48 KiB), so the same rows given again make the same chunks, and none is applied twice.
 #pragma once
 
 #include <deque>

@@ -9,8 +9,8 @@
 
 namespace maily::import {
 
-inline constexpr size_t kRejectsListedMax = 1000;          // in a job
-inline constexpr size_t kRejectsKeptMax = 100'000;         // as a file
+inline constexpr size_t kRejectsListedMax = 1000;   // in a job
+inline constexpr size_t kRejectsKeptMax = 100'000;  // as a file
 inline constexpr size_t kRejectBytesMax = 8 * 1024 * 1024;
 inline constexpr size_t kRejectRawMax = 8 * 1024;  // of a row; what is behind is cut off
 

