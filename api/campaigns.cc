@@ -132,9 +132,11 @@ void LaunchCampaign(Call call) {
     command.set_live(c.api->parts.live);
     command.set_mail_bytes_max(c.api->parts.assets.mail_bytes_max);
     order.payload = command.SerializeAsString();
-    Json warnings = ConsentWarnings(c, id);
     Shape shape{.id_member = "campaign_id"};
-    if (!warnings.empty()) shape.more["warnings"] = std::move(warnings);
+    // What is seen and not decided has no place in an answer that is given again as it was; the campaign shows it.
+    if (!c.request.headers.Find("idempotency-key")) {
+      if (Json warnings = ConsentWarnings(c, id); !warnings.empty()) shape.more["warnings"] = std::move(warnings);
+    }
     Submit(std::move(c), std::move(order), std::move(shape));
   });
 }
@@ -169,6 +171,7 @@ void ShowCampaign(Call call) {
     body["trouble"] = trouble.empty() ? Json() : Json(trouble);
     body["counts"] = std::move(counts);
     body["arms"] = RowsJson(arms);
+    body["warnings"] = ConsentWarnings(c, body["id"].get<uint64_t>());
     return body;
   });
 }
