@@ -122,9 +122,11 @@ void LaunchCampaign(Call call) {
     command.set_live(c.api->parts.live);
     command.set_mail_bytes_max(c.api->parts.assets.mail_bytes_max);
     order.payload = command.SerializeAsString();
-    Json warnings = ConsentWarnings(c, id);
     Shape shape{.id_member = "campaign_id"};
-    if (!warnings.empty()) shape.more["warnings"] = std::move(warnings);
+    // What is seen and not decided has no place in an answer that is given again as it was; the campaign shows it.
+    if (!c.request.headers.Find("idempotency-key")) {
+      if (Json warnings = ConsentWarnings(c, id); !warnings.empty()) shape.more["warnings"] = std::move(warnings);
+    }
     Submit(std::move(c), std::move(order), std::move(shape));
   });
 }
@@ -161,6 +163,7 @@ void ShowCampaign(Call call) {
     body["arms"] = RowsJson(arms);
     MAILY_TRY_VOID(AddDraft(c, which, body));
     MAILY_TRY_VOID(ShowTiming(c, which, body));
+    body["warnings"] = ConsentWarnings(c, body["id"].get<uint64_t>());
     return body;
   });
 }

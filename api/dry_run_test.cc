@@ -13,7 +13,10 @@ class DryRunTest : public ApiTest {
     router_ = std::make_unique<http::Router>(MakeRouter(dependencies_));
     EXPECT_EQ(Ask(Method::kPut, "/v1/settings", R"({"senders":["news@shop.example.com"],"postal_address":"1 Main Street"})").status, 200);
     EXPECT_EQ(Post("/v1/lists", {{"name", "people"}}).status, 201);
-    EXPECT_EQ(Post("/v1/contacts", {{"email", "bob@example.com"}, {"lists", {1}}}).status, 201);
+    const Said bob = Post("/v1/contacts", {{"email", "bob@example.com"}, {"lists", {1}}});
+    EXPECT_EQ(bob.status, 201);
+    bob_ = bob.body["id"];
+    EXPECT_EQ(Post("/v1/consent-texts", {{"name", "t"}, {"text", "test"}}).status, 201);  // that of the examples
     EXPECT_EQ(Post("/v1/templates", {{"name", "t"}, {"subject", "s"}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}}).status, 201);
     EXPECT_EQ(Post("/v1/campaigns", {{"name", "c"}, {"template_id", 1}, {"from", "news@shop.example.com"}}).status, 201);
     EXPECT_EQ(Post("/v1/domains", {{"name", "example.com"}}).status, 201);
@@ -29,6 +32,7 @@ class DryRunTest : public ApiTest {
     return all;
   }
 
+  std::string bob_;
   sim::SimBlobs blobs_{world_.scheduler};
   schema::AssetStore store_{blobs_, *world_.keyring, world_.scheduler.clock(), world_.scheduler.entropy()};
 };
@@ -41,7 +45,7 @@ TEST_F(DryRunTest, EveryRouteThatTakesItAppendsNothing) {
     ++routes;
     std::string target(row.pattern);
     if (const size_t id = target.find("{id}"); id != std::string::npos)
-      target.replace(id, 4, target.starts_with("/v1/assets/") ? std::string(64, 'a') : "1");
+      target.replace(id, 4, target.starts_with("/v1/assets/") ? std::string(64, 'a') : target.starts_with("/v1/contacts/") ? bob_ : "1");
     if (const size_t site = target.find("{site}"); site != std::string::npos) target.replace(site, 6, "google.com");
     if (const size_t name = target.find("{name}"); name != std::string::npos) target.replace(name, 6, "example.com");
     const bool in_query = row.example.starts_with('?');

@@ -265,7 +265,9 @@ void Decide(task::Context& context, const v1::RecordConsent& command) {
   }
   if (command.purpose() == kMarketing && command.proof().empty())
     return RefuseInvalid(context, "proof_missing", "say how the contact asked for it: a form, a mail, a call");
-  if (PersonOf(context, ordinal).purposes_size() >= kPurposesMax && !command.purpose().empty())
+  const auto& purposes = PersonOf(context, ordinal).purposes();
+  const auto named = std::ranges::count_if(purposes, [](const auto& one) { return !one.purpose().starts_with(kWithdrawnList); });
+  if (named >= kPurposesMax && !command.purpose().empty())
     return RefuseInvalid(context, "too_many_purposes", fmt::format("a contact has at most {} named purposes", kPurposesMax));
   Grant(context, ordinal, command);
 }

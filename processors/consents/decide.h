@@ -23,6 +23,7 @@ inline constexpr int kAskedListsMax = 8;  // of one open ask
 inline constexpr int kChangesMax = 24;    // of one decision: each is two events, and a decision has 64
 inline constexpr size_t kSealedBytesMax = 600;
 inline constexpr std::string_view kMarketing = "marketing";
+inline constexpr std::string_view kWithdrawnList = "list/";  // and its id: of a Person, a list that it left by itself
 
 inline constexpr Duration kAskValid = Days(7);
 // A contact is mailed one confirmation at most in this time, whatever is filled in.

@@ -23,15 +23,22 @@ void Settle(v1::Person& person, uint64_t list_id) {
   if (lists.empty()) person.clear_ask();
 }
 
-// "marketing" is remembered by lists, as the opt-out that it is.
+// "marketing" is remembered by lists, as the opt-out that it is. Of a list only that it was withdrawn.
 template <class Event>
 void SetPurpose(task::Fold& fold, const Event& event, bool granted) {
-  if (event.purpose().empty() || event.purpose() == "marketing") return;
-  v1::Person& person = fold.table<v1::Person>().Edit(state::Key(fold.tenant(), event.ordinal()));
+  if (event.purpose() == "marketing") return;
+  const std::string name = event.list_id() == 0 ? event.purpose() : "list/" + std::to_string(event.list_id());
+  const std::string key = state::Key(fold.tenant(), event.ordinal());
+  if (event.list_id() != 0 && granted && fold.view<v1::Person>().Find(key) == nullptr) return;
+  v1::Person& person = fold.table<v1::Person>().Edit(key);
   auto& purposes = *person.mutable_purposes();
-  auto found = std::find_if(purposes.begin(), purposes.end(), [&](const auto& one) { return one.purpose() == event.purpose(); });
+  auto found = std::find_if(purposes.begin(), purposes.end(), [&](const auto& one) { return one.purpose() == name; });
+  if (event.list_id() != 0 && granted) {
+    if (found != purposes.end()) purposes.erase(found);
+    return;
+  }
   v1::NamedPurpose& purpose = found == purposes.end() ? *purposes.Add() : *found;
-  purpose.set_purpose(event.purpose());
+  purpose.set_purpose(name);
   purpose.set_granted(granted);
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "maily/consents/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/events.pb.h"
 #include "maily/lists/v1/state.pb.h"
@@ -43,9 +44,19 @@ void Join(task::Context& context, uint64_t ordinal, uint64_t list_id, std::strin
   context.Emit(joined);
 }
 
+// Whether the contact has withdrawn its consent to the list by itself, and has not given it again.
+bool HasWithdrawn(const task::Context& context, uint64_t ordinal, uint64_t list_id) {
+  const auto* person = context.view<consents::v1::Person>().Find(state::Key(context.tenant(), ordinal));
+  if (person == nullptr || person->purposes().empty()) return false;
+  const std::string name = fmt::format("list/{}", list_id);
+  return std::ranges::any_of(person->purposes(), [&](const auto& one) { return one.purpose() == name && !one.granted(); });
+}
+
+// A file, whatever its source is called, brings nobody back to a list that he has left; who asks over the API says so.
 void JoinAll(task::Context& context, uint64_t ordinal, const google::protobuf::RepeatedField<uint64_t>& list_ids, std::string_view source) {
   for (const uint64_t list_id : list_ids) {
-    if (!IsMember(SubscriberOf(context, ordinal), list_id)) Join(context, ordinal, list_id, source);
+    if (IsMember(SubscriberOf(context, ordinal), list_id)) continue;
+    if (source == "api" || !HasWithdrawn(context, ordinal, list_id)) Join(context, ordinal, list_id, source);
   }
 }
 

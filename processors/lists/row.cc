@@ -1,6 +1,7 @@
 // See row.h.
 #include "processors/lists/row.h"
 
+#include "maily/consents/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "processors/lists/decide.h"
@@ -12,7 +13,7 @@ namespace maily::lists {
 task::Noun Row() {
   return task::Noun("lists", kEvolveVersion)
       .Owns<v1::List, v1::ListCounter, v1::Subscriber>()
-      .Reads<contacts::v1::ContactRef>()
+      .Reads<contacts::v1::ContactRef, consents::v1::Person>()
       .Decides<v1::CreateList>(Decide)
       .Decides<v1::ChangeList>(Decide)
       .Decides<v1::JoinList>(Decide)
