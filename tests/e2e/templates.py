@@ -145,7 +145,7 @@ def run(world):
     api = world.api()
     api.ok("PUT", "/v1/settings", {"senders": ["news@shop.example.com"], "company": "Shop Ltd", "postal_address": "1 Main Street"})
     for name, kind in (("name", "text"), ("language", "text"), ("zero", "integer")):
-        api.ok("POST", "/v1/attributes", {"name": name, "type": kind})
+        api.ok("POST", "/v1/attributes", {"name": name, "type": kind, "personal": False})
     people = "email,name,language,zero\n"
     for n in range(PEOPLE):
         people += f"person-{n}@example.com,{'' if n % 10 == 0 else f'Ännchen {n}'},{'de-AT' if n % 2 else 'en'},0\n"
