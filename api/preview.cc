@@ -175,7 +175,8 @@ Result<Json> SampleJson(Call& call, uint64_t template_id, int64_t version, int64
   body["errors"] = Json::array();
   for (const auto& [message, met] : errors) {
     Json one{{"message", message}};
-    for (const auto& [name, value] : met.ToJson().items()) one[name] = value;
+    const Json contacts_met = met.ToJson();
+    for (const auto& [name, value] : contacts_met.items()) one[name] = value;
     body["errors"].push_back(std::move(one));
   }
   body["locales"] = locales;

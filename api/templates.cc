@@ -96,7 +96,8 @@ Json FindingsJson(Call& call, TemplateDraft draft, std::string_view mjml) {
   size_t errors = 0;
   for (const TemplateFinding& finding : findings) {
     Json one{{"level", finding.is_error ? "error" : "warning"}};
-    for (const auto& [name, value] : WarningJson(finding.what).items()) one[name == "code" ? "rule" : name] = value;
+    const Json what = WarningJson(finding.what);
+    for (const auto& [name, value] : what.items()) one[name == "code" ? "rule" : name] = value;
     all.push_back(std::move(one));
     errors += finding.is_error;
   }

@@ -82,8 +82,8 @@ TEST(Partials, AreTakenInWithTheirLinksTrackedAndTheirOptOut) {
 
 TEST(Partials, AnOptOutInALoopOrConditionIsNone) {
   const PartialSource partials[] = {{"out", "{{ unsubscribe_url }} {{ postal_address }}", ""}};
-  for (const char* html :
-       {"{% if contact.x %}{% render 'out' %}{% endif %}", "{% render 'out' for (1..contact.x) %}", "{% include 'out' with contact.x %}"}) {
+  for (const char* html : {"{% if contact.x %}{% render 'out' %}{% endif %}", "{% render 'out' for (1..contact.x) %}",
+                           "{% include 'out' with contact.x %}", "{% assign out = '' | split: ',' %}{% include 'out' %}"}) {
     const auto violations = Lint({"s", html, "", {}, {}, partials}, [](std::string_view) { return true; });
     EXPECT_EQ(violations.size(), 2U) << html;
   }
@@ -136,7 +136,9 @@ TEST(ScriptLinks, AreRefusedHoweverTheyAreSpelled) {
             (std::vector<std::string>{"html:1:6", "html:2:1", "html:2:27"}));
   EXPECT_EQ(lint("<a href='&#106;avascript&#58;x'><a href='data:text/html,x'><script src=x></script>"),
             (std::vector<std::string>{"html:1:1", "html:1:33", "html:1:60"}));
-  EXPECT_TRUE(lint("<a href='https://x.example/javascript:'>javascript:x</a><!-- <script> --><script type='application/ld+json'>{}</script><img src='data:image/png;base64,x'>").empty());
+  EXPECT_TRUE(lint("<a href='https://x.example/javascript:'>javascript:x</a><!-- <script> --><script "
+                   "type='application/ld+json'>{}</script><img src='data:image/png;base64,x'>")
+                  .empty());
   const auto violations =
       Lint({"s", "<a href=javascript:x>{{ unsubscribe_url }}{{ postal_address }}", ""}, [](std::string_view) { return true; });
   ASSERT_EQ(violations.size(), 1U);

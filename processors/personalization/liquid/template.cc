@@ -61,6 +61,20 @@ void Place(Program& program, std::span<const Splice> splices, std::vector<bool>&
   }
 }
 
+// Whether a tag of the template gives that name a value: an include of that name goes over it then, maybe over nothing.
+bool IsSet(const Program& program, std::string_view name) {
+  const auto symbol = program.symbol_of.find(name);
+  if (symbol == program.symbol_of.end()) return false;
+  const auto is_it = [&](Index other) { return other == symbol->second; };
+  for (const Body& body : program.bodies) {
+    for (const Node& node : body.nodes) {
+      if ((node.kind == Node::Kind::kAssign || node.kind == Node::Kind::kCapture) && is_it(node.symbol)) return true;
+    }
+  }
+  return std::ranges::any_of(program.loops, is_it, &ForLoop::variable) || std::ranges::any_of(program.calls, is_it, &Call::alias_symbol) ||
+         std::ranges::any_of(program.call_symbols, is_it);
+}
+
 // The bodies that are written for everybody: of the template, and of the partials that these take in by name and not for each of something.
 std::vector<Index> BodiesAlways(const Program& program) {
   std::vector<Index> bodies{program.units.front().body};
@@ -70,7 +84,7 @@ std::vector<Index> BodiesAlways(const Program& program) {
       const Call& call = program.calls[node.index];
       const Expression& name = program.expressions[call.name];
       const bool once = name.kind == Expression::Kind::kLiteral && name.literal.is_string() && call.variable == kNone;
-      if (!once) continue;
+      if (!once || (!call.isolated && IsSet(program, name.literal.string()))) continue;
       for (const Unit& unit : program.units) {
         const bool there = &unit != &program.units.front() && unit.name == name.literal.string();
         if (there && std::ranges::find(bodies, unit.body) == bodies.end()) bodies.push_back(unit.body);
