@@ -33,15 +33,15 @@ def prepare(world, api):
     api.ok("PUT", "/v1/settings", {"senders": ["news@shop.example.com"], "company": "Shop", "postal_address": "1 Main Street"})
     api.ok("POST", "/v1/attributes", {"name": "plan", "type": "text", "personal": False})
     api.ok("POST", "/v1/templates", {"name": "t", "subject": "Hi", "html": HTML})
-    for name in ("a", "b", "staff"):
+    for name in ("a", "b", "staff", "all"):
         api.ok("POST", "/v1/lists", {"name": name})
-    parts = {"a": on_a, "b": on_b, "staff": is_staff, "": lambda n: True}
+    parts = {"a": on_a, "b": on_b, "staff": is_staff, "all": lambda n: True}
     for name, member in parts.items():
         path = os.path.join(world.base, "people.csv")
         with open(path, "w", encoding="ascii") as file:
             file.write("email,plan\n" + "".join(f"p{n}@{'full' if n % 10 == 7 else 'here'}.example,{'pro' if is_pro(n) else 'free'}\n"
                                                 for n in range(PEOPLE) if member(n)))
-        world.cli("import", path, *(["--list", name] if name else []))
+        world.cli("import", path, "--list", name)
     segment = json.loads(world.cli("segment", "create", "pros", 'plan = "pro"', "--output", "json")[1])["id"]
     wait_for("the segment", lambda: (lambda s: s["status"] == "active" and s["members"] == 80)(api.ok("GET", f"/v1/segments/{segment}")), 30, world.server)
     sizes = {1: sum(map(on_a, range(PEOPLE))), 2: sum(map(on_b, range(PEOPLE))), 3: sum(map(is_staff, range(PEOPLE)))}
