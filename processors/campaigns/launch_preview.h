@@ -11,7 +11,7 @@
 namespace maily::campaigns {
 
 // Work: the contacts of a partition are counted. Subject: preview_id, 8 bytes, big-endian.
-inline constexpr task::WorkKind kCountLaunch = 20;
+inline constexpr task::WorkKind kCountLaunch = 23;
 
 // In the home. Answers preview_id. "campaign_not_found", "campaign_not_draft".
 void Decide(task::Context& context, const v1::PreviewLaunch& command);
