@@ -72,8 +72,8 @@ void Define(Call call, const journeys::v1::DefineJourney& command, Shape shape) 
     one.set_mail_bytes_max(call.api->parts.assets.mail_bytes_max);
     prepare.push_back(gateway::PlainOrder(one, schema::HomeKey(call.caller.tenant)));
   }
-  auto define = [order = std::move(order), command, names = std::move(names), shape = std::move(shape)](
-                    Call& c, std::vector<gateway::Verdict>& verdicts) mutable {
+  auto define = [order = std::move(order), command = journeys::v1::DefineJourney(command), names = std::move(names),
+                 shape = std::move(shape)](Call& c, std::vector<gateway::Verdict>& verdicts) mutable {
     for (size_t i = 0; i < verdicts.size(); ++i) {
       journeys::v1::StepForm& form = *command.add_forms();
       form.set_template_name(names[i]);

@@ -20,6 +20,7 @@
 #include "processors/journeys/withdraw.h"
 #include "schemas/json.h"
 #include "schemas/keys.h"
+#include "schemas/message_id.h"
 #include "schemas/sealed.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
@@ -167,6 +168,7 @@ bool IsMachine(engagements::v1::AgentClass agent) {
 
 // The mail was opened or, if `clicked`, clicked, which no one does who has not opened it.
 void Answered(task::Context& context, uint64_t ordinal, uint64_t message_id, bool clicked) {
+  if (!schema::IsMessage(message_id)) return;  // of a campaign
   Moves moves(context);
   if (!moves.any()) return;
   moves.Each(ordinal, [&](const Moves::Live& live) {
