@@ -38,7 +38,7 @@ WHERE tenant = :tenant AND contact_id = :contact_id;
 -- What happened to a contact here, the newest first; the next page begins behind (at_us, place, id, noun_id) of the last row.
 -- name: timeline_of_contact
 SELECT at_us, place, id, noun_id, kind, noun, name, source, detail FROM (
-  SELECT created_at_us AS at_us, 1 AS place, 0 AS id, 0 AS noun_id, 'created' AS kind, '' AS noun, '' AS name, '' AS source, '' AS detail
+  SELECT created_at_us AS at_us, CAST(1 AS BIGINT) AS place, CAST(0 AS BIGINT) AS id, CAST(0 AS BIGINT) AS noun_id, 'created' AS kind, '' AS noun, '' AS name, '' AS source, '' AS detail
   FROM contacts WHERE tenant = :tenant AND contact_id = :contact_id
   UNION ALL
   SELECT at_us, 2 AS place, sequence AS id, 0 AS noun_id, kind, '' AS noun, '' AS name, source, detail
