@@ -10,13 +10,13 @@ namespace {
 
 std::string Written(const std::string& html, const std::string& json) {
   const auto variables = Variables::Parse(json);
-  EXPECT_TRUE(variables.ok()) << variables.error().message;
+  EXPECT_TRUE(variables.has_value()) << variables.error().message;
   const auto compiled = Compiled::Compile({.subject = "s", .html = html, .text = ""}, {});
-  EXPECT_TRUE(compiled.ok()) << compiled.error().message;
+  EXPECT_TRUE(compiled.has_value()) << compiled.error().message;
   Rendered out;
   const auto done =
       compiled->Render({.variables = variables->value()}, {.links = {}, .open_pixel = "", .unsubscribe = "u", .untracked = true}, out);
-  EXPECT_TRUE(done.ok());
+  EXPECT_TRUE(done.has_value());
   return out.html;
 }
 
@@ -37,9 +37,9 @@ TEST(Variables, AreEscapedLikeAnyValue) {
 TEST(Variables, WithoutAnyNothingIsWritten) { EXPECT_EQ(Written("[{{ variables.a.b }}]", ""), "[]"); }
 
 TEST(Variables, AreAnObject) {
-  EXPECT_FALSE(Variables::Parse("[1]").ok());
-  EXPECT_FALSE(Variables::Parse("{").ok());
-  EXPECT_FALSE(Variables::Parse(R"({"a":)" + std::string(100, '[') + std::string(100, ']') + "}").ok());
+  EXPECT_FALSE(Variables::Parse("[1]").has_value());
+  EXPECT_FALSE(Variables::Parse("{").has_value());
+  EXPECT_FALSE(Variables::Parse(R"({"a":)" + std::string(100, '[') + std::string(100, ']') + "}").has_value());
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include <set>
 #include <sstream>
 
+#include "maily/messages/v1/events.pb.h"
 #include "processors/pipeline.h"
 #include "schemas/types.h"
 #include "streams/base/compress.h"
@@ -126,6 +127,7 @@ TEST(GoldenJournals, FoldToTheStateTheyFoldedTo) {
 
 TEST(GoldenJournals, HaveEveryTypeOfEvent) {
   std::set<TypeNumber> missing = EventTypes();
+  missing.erase(TypeNumberOf<messages::v1::MessageWanted>());  // by other nouns alone, and none of these wants one
   for (const Story& story : Stories()) {
     for (const TypeNumber type : TypesIn(story.journals)) missing.erase(type);
   }
