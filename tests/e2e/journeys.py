@@ -81,6 +81,9 @@ def run(world):
     mails = lambda: received(world)  # noqa: E731
     expected = [("hello", f"{who}@a.example") for who in ("ann", "bob", "eve")] + [("thanks", "ann@a.example"), ("thanks", "eve@a.example")]
     wait_for("the mails", lambda: mails() == expected, 15, world.server)
+    head = world.sink_api().call("GET", "/messages/1?format=raw", raw=True)[1].decode().split("\r\n\r\n")[0]
+    for field in ("List-Unsubscribe: <", "List-Unsubscribe-Post: ", "List-ID: <"):
+        check(field in head, f"{field} is not in\n{head}")
 
     # Each order waits for its own payment; a new sign-up of the same contact changes nothing.
     for number in ("1", "2"):
