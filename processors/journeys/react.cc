@@ -242,6 +242,8 @@ void LeaveAll(task::Context& context, uint64_t ordinal, const std::string& why) 
   moves.Emit();
 }
 
+void React(task::Context& context, const contacts::v1::ContactErased& event) { LeaveAll(context, event.ordinal(), "erased"); }
+
 void React(task::Context& context, const engagements::v1::Unsubscribed& event) { LeaveAll(context, event.ordinal(), "unsubscribed"); }
 
 void React(task::Context& context, const suppressions::v1::SuppressionAdded& event) {

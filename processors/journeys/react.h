@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "maily/contacts/v1/events.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/segments/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
@@ -19,6 +20,7 @@ void React(task::Context& context, const engagements::v1::Unsubscribed& event);
 // It is over for the contact in every journey that it is in.
 void LeaveAll(task::Context& context, uint64_t ordinal, const std::string& why);
 void React(task::Context& context, const suppressions::v1::SuppressionAdded& event);
+void React(task::Context& context, const contacts::v1::ContactErased& event);
 void React(task::Context& context, const segments::v1::MembershipsDecided& event);
 void React(task::Context& context, const segments::v1::SegmentPlanned& event);
 

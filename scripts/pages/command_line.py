@@ -5,7 +5,7 @@ SHOWN_ONCE = re.compile(r"^  (-h,--help|--server TEXT|--key-file TEXT) .*\n", re
 
 
 def subcommands(text):
-    listed = text.split("Subcommands:\n", 1)[1] if "Subcommands:\n" in text else ""
+    listed = text.split("Subcommands:\n", 1)[1].split("\n\n", 1)[0] if "Subcommands:\n" in text else ""
     return re.findall(r"^  ([a-z]\S*)", listed, re.M)
 
 

@@ -37,6 +37,10 @@ class Failed(Exception):
     """A check of the test did not hold."""
 
 
+class NotThere(Failed):
+    """404: a view may show it in a moment."""
+
+
 def check(condition, message):
     if not condition:
         raise Failed(message)
@@ -82,6 +86,8 @@ class Api:
 
     def ok(self, method, path, body=None, headers=None):
         status, answer, _ = self.call(method, path, body, headers)
+        if status == 404:
+            raise NotThere(f"{method} {path}: {status} {answer}")
         check(200 <= status < 300, f"{method} {path}: {status} {answer}")
         return answer
 
@@ -121,10 +127,13 @@ class Process:
 
 
 def wait_for(what, test, seconds, process=None, every=0.05):
-    """Polls `test` until it gives something true; fails with the process's last words."""
+    """Polls `test` until it gives something true, through what is not there yet; fails with the process's last words."""
     end = time.monotonic() + seconds
     while True:
-        value = test()
+        try:
+            value = test()
+        except NotThere:
+            value = None
         if value:
             return value
         if process is not None and not process.alive():
