@@ -109,7 +109,7 @@ def run(world):
     asked = f"/v1/campaigns/{campaign}/preview?email=person-1%40example.com"
     preview = wait_for("a preview", lambda: (lambda answer: answer[0] == 200 and answer[1])(api.call("GET", asked)), 20, world.server)
     check(received(preview["message"].encode())[2].get(FILE_NAME) == PDF, "the preview has not the file")
-    check([warning["code"] for warning in preview["warnings"]] == ["missing_alt"], f"preview: {preview['warnings']}")
+    check([warning["code"] for warning in preview["warnings"]] == ["missing_alt", "http_link", "http_link"], f"preview: {preview['warnings']}")
     api.ok("POST", f"/v1/campaigns/{campaign}:launch")
     wait_for("the campaign completes", lambda: api.ok("GET", f"/v1/campaigns/{campaign}")["status"] == "completed", 120, world.server)
     all_mails = mails(world)

@@ -76,7 +76,7 @@ class Contract:
             ask(404, "GET", path)
         ask(409, "POST", "/v1/lists", {"name": "people"}, code="list_exists")
         moves = ask(409, "POST", "/v1/campaigns/1:pause", code="campaign_not_running")[0]["message"]
-        check("launched or cancelled" in moves, f"legal moves: {moves}")
+        check("launched, scheduled or cancelled" in moves, f"legal moves: {moves}")
         ask(200, "POST", "/v1/campaigns/1:cancel")
         ask(409, "POST", "/v1/campaigns/1:launch", code="campaign_not_draft")
         ask(415, "POST", "/v1/lists", "name=x", {"Content-Type": "application/x-www-form-urlencoded"})
