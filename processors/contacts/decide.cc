@@ -15,7 +15,6 @@
 #include "schemas/sealed.h"
 #include "schemas/types.h"
 #include "streams/base/hash.h"
-#include "streams/keyring/keyring.h"
 #include "streams/state/key.h"
 
 namespace maily::contacts {
