@@ -21,13 +21,14 @@ struct StarterEffect::Impl : std::enable_shared_from_this<Impl> {
     start.set_campaign_id(campaign_id);
     start.set_live(facts.live);
     start.set_mail_bytes_max(facts.mail_bytes_max);
+    const std::string payload = start.SerializeAsString();
     command::Command command;
     command.id = entropy.NextId<CommandId>();
     command.type = TypeNumberOf<campaigns::v1::StartCampaign>();
     command.tenant = tenant;
     command.actor = "effect:starter";
     command.occurred_at = clock.Now();
-    command.payload = start.SerializeAsString();
+    command.payload = payload;
     sender.Send(partition, command, Sync::kSoon, [](const Result<CommandAt>&) {});  // said again if it was lost
   }
 
