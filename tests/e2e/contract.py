@@ -279,12 +279,13 @@ class Contract:
                                 ("RegisterAttribute", ("tenant", "register", "dry", "--type", "text")), ("CreateApiKey", ("key", "create", "--label", "dry", "--scope", "read")),
                                 ("RevokeApiKey", ("key", "revoke", "dry")), ("UpsertContact", ("contact", "upsert", "--file", files["contact"])),
                                 ("CreateList", ("list", "create", "dry")), ("SaveTemplate", ("template", "save", "--name", "dry", "--subject", "s", "--html", received, "--text", received)),
-                                ("CreateCampaign", ("campaign", "create", "--file", files["campaign"])), ("LaunchCampaign", ("campaign", "launch", "1")),
+                                ("CreateCampaign", ("campaign", "create", "--file", files["campaign"])), ("PauseCampaign", ("campaign", "pause", "1")),
                                 ("DefineSegment", ("segment", "create", "dry", "subscribed()")), ("ArchiveSegment", ("segment", "archive", "1")),
                                 ("PreviewSegment", ("segment", "preview", "subscribed()")), ("DefineSegment", ("segment", "change", "1", "suppressed()")),
                                 ("AddSuppression", ("suppression", "add", "dry@example.com")), ("RemoveSuppression", ("suppression", "remove", "dry@example.com", "--reason", "dry"))):
             answer = json.loads(self.cli(0, *arguments, "--dry-run", "--output", "json")[0])
             check(answer["dry_run"] is True and [one["type"].split(".")[-1] for one in answer["commands"]] == [type] and "key" not in answer, f"{arguments}: {answer}")
+        self.cli(3, "campaign", "launch", "1", "--dry-run", "--output", "json")  # it counts what the launch would do, of drafts
         settled = json.loads(self.cli(0, "sends", "unknown", "resolve", "--received", received, "--why", "dry", "--dry-run", "--output", "json")[0])
         check(settled["dry_run"] is True and settled["resent"] == 0, f"{settled}")
         for path in ("/v1/tenants", "/v1/attributes", "/v1/keys", "/v1/lists", "/v1/templates", "/v1/campaigns", "/v1/segments", "/v1/contacts?email=dry%40example.com"):
