@@ -30,8 +30,7 @@ std::optional<schema::ContactId> ContactParam(const Call& call) {
 
 void ReadMerged(Body& body, const Registry& registry, contacts::v1::PatchContact& command) {
   if (body.Has("email")) {
-    body.Violation("email", "address_change",
-                   "an address is not changed in place: create a contact of the new address, and suppress or erase the old one");
+    body.Violation("email", "address_change", "an address is changed by POST /v1/contacts/{id}/address: another contact may have it");
   }
   if (const json* attributes = body.Object("attributes")) {
     for (const auto& [name, value] : attributes->items()) {

@@ -1,6 +1,7 @@
 // See routes.h.
 #include "api/routes.h"
 
+#include "api/contact_address.h"
 #include "api/engagements.h"
 #include "api/esp/notice.h"
 #include "api/handlers.h"
@@ -55,6 +56,11 @@ constexpr RouteRow kRoutes[] = {
     {kPost, "/v1/contacts/{id}:erase", Scope::kWrite, "The same", "EraseContact", "", EraseContact},
     {kGet, "/v1/contacts/{id}/erasure", Scope::kRead,
      "The receipt of an erasure: where it stands in the journal, and whether the keys are gone", "erased_contact", "", ShowErasure},
+    {kPost, "/v1/contacts/{id}/address", Scope::kWrite,
+     "Give a contact another address: what it is, was sent and agreed to stays; 409 names who has it, 202 if that is not known yet",
+     "ChangeAddress", R"({"email":"ann@new.example"})", ChangeContactAddress},
+    {kGet, "/v1/contacts/{id}/address", Scope::kRead, "The address of a contact, and what became of the newest change", "address_change",
+     "", ShowContactAddress},
     {kGet, "/v1/contacts/{id}/timeline", Scope::kRead, "Everything that happened to a contact, the newest first", "timeline_of_contact", "",
      ShowContactTimeline},
     {kGet, "/v1/contacts/{id}/export", Scope::kRead,

@@ -241,7 +241,10 @@ json TopologyJson(const task::Pipeline& pipeline) {
   }
   json links = json::array();
   for (const task::Carry& carry : pipeline.carries()) {
-    links.push_back({{"event", TypeName(carry.event)}, {"to", carry.to == task::CarryTo::kAll ? "all" : "home"}});
+    links.push_back({{"event", TypeName(carry.event)},
+                     {"to", carry.to == task::CarryTo::kAll    ? "all"
+                            : carry.to == task::CarryTo::kHome ? "home"
+                                                               : "named"}});
   }
   return {{"nouns", nouns}, {"links", links}};
 }

@@ -212,6 +212,13 @@ const std::vector<Row>& Rows() {
        "/v1/contacts/{id}",
        {kId, {"attributes", "attributes", As::kNames, true, "names of attributes to remove"}}},
       {"contact",
+       "address",
+       "maily contact address 281474976710657 ann@new.example (another address for the same person: what they are, got and agreed to "
+       "stays)",
+       "POST",
+       "/v1/contacts/{id}/address",
+       {kId, {"email", "email", As::kText, true, "the new address"}}},
+      {"contact",
        "erase",
        "maily contact erase 281474976710657 --yes (for good: the keys of all that is known of the person are destroyed)",
        "DELETE",
@@ -993,7 +1000,8 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
       CLI::Option* option = nullptr;
       if (field.as == As::kSwitch) {
         option = sub->add_flag_callback(field.name, [values, i] { values->switches[i] = 1; }, field.help);
-      } else if (field.as == As::kList || field.as == As::kIds || field.as == As::kAttach || field.as == As::kPairs || field.as == As::kNames) {
+      } else if (field.as == As::kList || field.as == As::kIds || field.as == As::kAttach || field.as == As::kPairs ||
+                 field.as == As::kNames) {
         option = sub->add_option(field.name, values->lists[i], field.help);
       } else {
         option = sub->add_option(field.name, values->texts[i], field.help);

@@ -2,8 +2,13 @@
 #include "processors/pipeline.h"
 
 #include "maily/campaigns/v1/events.pb.h"
+#include "maily/consents/v1/commands.pb.h"
+#include "maily/contacts/v1/commands.pb.h"
+#include "maily/contacts/v1/events.pb.h"
 #include "maily/domains/v1/events.pb.h"
+#include "maily/engagements/v1/commands.pb.h"
 #include "maily/journeys/v1/events.pb.h"
+#include "maily/lists/v1/commands.pb.h"
 #include "maily/messages/v1/events.pb.h"
 #include "maily/segments/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
@@ -11,7 +16,9 @@
 #include "processors/assets/row.h"
 #include "processors/campaigns/row.h"
 #include "processors/consents/row.h"
+#include "processors/contacts/address_change.h"
 #include "processors/contacts/row.h"
+#include "processors/destinations.h"
 #include "processors/domains/row.h"
 #include "processors/engagements/row.h"
 #include "processors/journeys/row.h"
@@ -58,6 +65,12 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<campaigns::v1::CampaignThrottled>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::SendingRulesAnnounced>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::CampaignProgressed>(), CarryTo::kHome},
+          {TypeNumberOf<contacts::v1::AddressAsked>(), CarryTo::kNamed, ToAddress},
+          {TypeNumberOf<contacts::v1::AddressReserved>(), CarryTo::kNamed, ToReserver},
+          {TypeNumberOf<contacts::v1::AddressDenied>(), CarryTo::kNamed, ToDenied},
+          {TypeNumberOf<contacts::v1::AddressReleased>(), CarryTo::kNamed, ToReleased},
+          {TypeNumberOf<contacts::v1::AddressForgotten>(), CarryTo::kNamed, ToForgotten},
+          {TypeNumberOf<contacts::v1::CommandForwarded>(), CarryTo::kNamed, ToOwner},
           {TypeNumberOf<domains::v1::DomainAdded>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainKeysActivated>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainRemoved>(), CarryTo::kAll},
@@ -76,8 +89,16 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<sites::v1::SitePaced>(), CarryTo::kAll},
           {TypeNumberOf<suppressions::v1::DomainSuppressionAdded>(), CarryTo::kAll},
           {TypeNumberOf<suppressions::v1::DomainSuppressionRemoved>(), CarryTo::kAll},
+          {TypeNumberOf<suppressions::v1::SuppressionAdded>(), CarryTo::kNamed, ToOther},
+          {TypeNumberOf<suppressions::v1::SuppressionRemoved>(), CarryTo::kNamed, ToOtherRemoved},
       },
-      schema::HomeOf);
+      schema::HomeOf,
+      // What is asked of a contact by its address. A message is to the address itself, and a suppression is of it.
+      {.noun = "contacts",
+       .commands = {TypeNumberOf<contacts::v1::UpsertContact>(), TypeNumberOf<lists::v1::JoinList>(), TypeNumberOf<lists::v1::LeaveList>(),
+                    TypeNumberOf<lists::v1::Resubscribe>(), TypeNumberOf<consents::v1::RecordConsent>(),
+                    TypeNumberOf<engagements::v1::RecordContactEvent>()},
+       .forward = contacts::ForwardToOwner});
 }
 
 }  // namespace maily

@@ -10,6 +10,7 @@
 #include "maily/contacts/v1/events.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "processors/contacts/address_change.h"
 #include "processors/contacts/upsert.h"
 #include "schemas/keys.h"
 #include "schemas/sealed.h"
@@ -224,6 +225,21 @@ Upserted Meet(task::Context& context, const v1::UpsertContact& command, const v1
           .message = "this person was erased; only consent given anew, with its proof (consent_proof), admits them again"};
 }
 
+// Where the address is decided about: none = here. What comes for an address that a contact here has given up goes back to where it is
+// free.
+std::optional<PartitionId> ElsewhereOf(const task::Context& context, const v1::UpsertContact& command) {
+  const auto* elsewhere = context.view<v1::ContactElsewhere>().Find(state::Key(context.tenant(), command.contact_key()));
+  if (elsewhere != nullptr) return PartitionId(static_cast<uint16_t>(elsewhere->partition()));
+  const PartitionId home = schema::PartitionOfContact(command.contact_key(), context.partition_count());
+  return home == context.partition() ? std::nullopt : std::optional(home);
+}
+
+// The contact has another address by now, and this one is not free yet.
+bool IsLeaving(const task::Context& context, uint64_t ordinal, std::string_view contact_key) {
+  const auto* change = context.view<v1::AddressChange>().Find(state::Key(context.tenant(), ordinal));
+  return change != nullptr && change->former_key() == contact_key;
+}
+
 }  // namespace
 
 Upserted Upsert(task::Context& context, const v1::UpsertContact& command, v1::PriorContact* prior) {
@@ -240,11 +256,19 @@ Upserted Upsert(task::Context& context, const v1::UpsertContact& command, v1::Pr
   const std::string ref_key = state::Key(context.tenant(), command.contact_key());
   const v1::ContactRef* ref = context.view<v1::ContactRef>().Find(ref_key);
   if (ref == nullptr) {
+    // Who was erased here, at an address of another partition, is met here until the keys are gone: then that one knows.
+    const bool pending = context.view<v1::KeysPending>().Find(ref_key) != nullptr;
+    if (const auto partition = ElsewhereOf(context, command); partition && !pending) {
+      Forward(context, *partition, TypeNumberOf<v1::UpsertContact>(), command.SerializeAsString());
+      return {.result = 'f'};
+    }
     const v1::ErasedContact* erased = context.view<v1::ErasedContact>().Find(ref_key);
     return erased == nullptr ? Create(context, command, false, prior) : Meet(context, command, v1::ErasedContact(*erased), prior);
   }
 
   const uint64_t ordinal = ref->ordinal();
+  if (IsLeaving(context, ordinal, command.contact_key()))
+    return Refused("address_changing", "the contact of this address is getting another one; ask again in a moment");
   const std::string key = state::Key(context.tenant(), ordinal);
   const v1::Contact* contact = context.view<v1::Contact>().Find(key);
   MAILY_CHECK(contact != nullptr, "contact {} of tenant {} is named and not there", ordinal, context.tenant().value());
@@ -276,7 +300,12 @@ Upserted Upsert(task::Context& context, const v1::UpsertContact& command, v1::Pr
 
 namespace {
 
-std::string_view Word(char result) { return result == 'c' ? "created" : result == 'u' ? "updated" : "unchanged"; }
+std::string_view Word(char result) {
+  return result == 'c' ? "created" : result == 'u' ? "updated" : result == 'f' ? "forwarded" : "unchanged";
+}
+
+// By a link from the address's partition, without the key that it was routed by: nobody waits for the answer.
+bool IsForwarded(const task::Context& context) { return context.command() != nullptr && context.command()->key.empty(); }
 
 }  // namespace
 
@@ -287,7 +316,10 @@ void Decide(task::Context& context, const v1::UpsertContact& command) {
     context.Answer("reason", upserted.code);
     return context.Answer("message", upserted.message);
   }
-  if (upserted.code == "erasure_under_way") return context.Refuse(Outcome::kConflict, upserted.code, upserted.message);
+  if (upserted.code == "address_changing" && IsForwarded(context)) return context.Reject(upserted.code, upserted.message);
+  if (upserted.result == 'f') return context.Answer("result", Word(upserted.result));
+  if (upserted.code == "erasure_under_way" || upserted.code == "address_changing")
+    return context.Refuse(Outcome::kConflict, upserted.code, upserted.message);
   if (upserted.result == 'r') return context.Refuse(Outcome::kInvalid, upserted.code, upserted.message);
   context.Answer("contact_ordinal", upserted.ordinal);
   context.Answer("partition", uint64_t{context.partition().value()});
@@ -311,7 +343,7 @@ void Decide(task::Context& context, const v1::ImportContacts& command) {
     } else {
       upserted = Upsert(context, row);
     }
-    results.push_back(upserted.result);
+    results.push_back(upserted.result == 'f' ? 'u' : upserted.result);
     if (upserted.result == 'r' || upserted.result == 'e')
       context.Answer(std::to_string(i), fmt::format("{}: {}", upserted.code, upserted.message));
   }
@@ -319,9 +351,6 @@ void Decide(task::Context& context, const v1::ImportContacts& command) {
   if (context.event_count() == 0) context.Unchanged();
 }
 
-namespace {
-
-// The contact, or null: the command was refused.
 const v1::Contact* ContactOrRefuse(task::Context& context, uint64_t ordinal) {
   if (const auto* contact = context.view<v1::Contact>().Find(state::Key(context.tenant(), ordinal))) return contact;
   const auto* counter = context.view<v1::ContactCounter>().Find(state::Key(context.tenant()));
@@ -332,8 +361,6 @@ const v1::Contact* ContactOrRefuse(task::Context& context, uint64_t ordinal) {
   }
   return nullptr;
 }
-
-}  // namespace
 
 void Decide(task::Context& context, const v1::PatchContact& command) {
   const v1::Contact* contact = ContactOrRefuse(context, command.ordinal());
@@ -365,11 +392,17 @@ void Decide(task::Context& context, const v1::EraseContact& command) {
     if (counter != nullptr && command.ordinal() > 0 && command.ordinal() <= counter->last_ordinal()) return context.Unchanged();
     return context.Refuse(Outcome::kNotFound, "unknown_contact", "there is no such contact");
   }
+  if (IsChanging(context, command.ordinal())) {
+    return context.Refuse(Outcome::kConflict, "address_change_under_way",
+                          "the address of this contact is being changed; ask again in a moment");
+  }
+  const v1::Contact was = *contact;
   v1::ContactErased erased;
   erased.set_ordinal(command.ordinal());
-  erased.set_contact_key(contact->contact_key());
-  erased.set_generation(NextGeneration(context, contact->contact_key()));
+  erased.set_contact_key(was.contact_key());
+  erased.set_generation(NextGeneration(context, was.contact_key()));
   context.Emit(erased);
+  ForgetAddresses(context, command.ordinal(), was);
 }
 
 void Decide(task::Context& context, const v1::RecordKeysDestroyed& command) {
@@ -380,6 +413,7 @@ void Decide(task::Context& context, const v1::RecordKeysDestroyed& command) {
   destroyed.set_ordinal(pending->ordinal());
   destroyed.set_generation(command.generation());
   context.Emit(destroyed);
+  ForgetElsewhere(context, destroyed.ordinal(), destroyed.contact_key());
 }
 
 }  // namespace maily::contacts

@@ -113,7 +113,8 @@ void Decide(task::Context& context, const v1::ImportRows& command) {
     } else {
       upserted = Upsert(context, row, &prior);
     }
-    results.push_back(upserted.result);
+    results.push_back(upserted.result == 'f' ? 'u' : upserted.result);
+    if (upserted.result == 'f' && !is_repeat) ++updated;
     if (upserted.result == 'r') context.Answer(std::to_string(i), fmt::format("{}: {}", upserted.code, upserted.message));
     if (upserted.result != 'c' && upserted.result != 'u') continue;
     if (!is_repeat) ++(upserted.result == 'c' ? created : updated);
@@ -128,7 +129,7 @@ void Decide(task::Context& context, const v1::ImportRows& command) {
     *imported.add_contacts() = prior;
   }
   context.Answer("results", results);
-  if (imported.contacts().empty()) return context.Unchanged();
+  if (context.event_count() == 0) return context.Unchanged();
   imported.set_import_id(command.import_id());
   imported.set_created(created);
   imported.set_updated(updated);

@@ -3,6 +3,8 @@
 
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "maily/suppressions/v1/state.pb.h"
+#include "processors/contacts/address_change.h"
 #include "processors/contacts/decide.h"
 #include "processors/contacts/evolve.h"
 #include "processors/contacts/import_rows.h"
@@ -12,8 +14,8 @@ namespace maily::contacts {
 
 task::Noun Row() {
   return task::Noun("contacts", kEvolveVersion)
-      .Owns<v1::Contact, v1::ContactRef, v1::ContactCounter, v1::ErasedContact, v1::KeysPending>()
-      .Reads<lists::v1::Subscriber>()
+      .Owns<v1::Contact, v1::ContactRef, v1::ContactCounter, v1::ErasedContact, v1::KeysPending, v1::ContactElsewhere, v1::AddressChange>()
+      .Reads<lists::v1::Subscriber, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain>()
       .Decides<v1::UpsertContact>(Decide)
       .Decides<v1::ImportContacts>(Decide)
       .Decides<v1::PatchContact>(Decide)
@@ -21,6 +23,13 @@ task::Noun Row() {
       .Decides<v1::RecordKeysDestroyed>(Decide)
       .Decides<v1::ImportRows>(Decide)
       .Decides<v1::RestoreContacts>(Decide)
+      .Decides<v1::ChangeAddress>(Decide)
+      .Decides<v1::AddressAsked>(Decide)
+      .Decides<v1::AddressReserved>(Decide)
+      .Decides<v1::AddressDenied>(Decide)
+      .Decides<v1::RecordKeysMoved>(Decide)
+      .Decides<v1::AddressReleased>(Decide)
+      .Decides<v1::AddressForgotten>(Decide)
       .LooksUp<v1::UpsertContact, v1::ContactRef>()
       .Evolves<v1::ContactCreated>(Evolve)
       .Evolves<v1::ContactChanged>(Evolve)
@@ -28,7 +37,18 @@ task::Noun Row() {
       .Evolves<v1::ErasedContactMet>(Evolve)
       .Evolves<v1::ContactKeysDestroyed>(Evolve)
       .Evolves<v1::RowsImported>(Evolve)
-      .Evolves<v1::JoinUndone>(Evolve);
+      .Evolves<v1::JoinUndone>(Evolve)
+      .Evolves<v1::AddressAsked>(Evolve)
+      .Evolves<v1::AddressReserved>(Evolve)
+      .Evolves<v1::AddressDenied>(Evolve)
+      .Evolves<v1::AddressChangeRefused>(Evolve)
+      .Evolves<v1::ContactAddressChanged>(Evolve)
+      .Evolves<v1::AddressReleased>(Evolve)
+      .Evolves<v1::AddressFreed>(Evolve)
+      .Evolves<v1::CommandForwarded>(Evolve)
+      .Evolves<v1::AddressForgotten>(Evolve)
+      .Evolves<v1::AddressErased>(Evolve)
+      .Evolves<sends::v1::AttemptOpened>(Evolve);
 }
 
 }  // namespace maily::contacts

@@ -13,7 +13,7 @@ namespace maily::contacts {
 
 // How one contact was decided.
 struct Upserted {
-  char result = 'r';        // see ImportContacts
+  char result = 'r';        // see ImportContacts; f = another partition decides it
   uint64_t ordinal = 0;     // unless refused
   std::string_view code{};  // of a refusal, with a sentence
   std::string message{};
@@ -22,6 +22,9 @@ Upserted Refused(std::string_view code, std::string message);
 
 // Emits ContactCreated, ContactChanged or nothing. `prior`, if given, gets what stood there before, unless nothing changes.
 Upserted Upsert(task::Context& context, const v1::UpsertContact& command, v1::PriorContact* prior = nullptr);
+
+// The contact, or null: the command was refused, as unknown or erased.
+const v1::Contact* ContactOrRefuse(task::Context& context, uint64_t ordinal);
 
 // By which an import recognises what it wrote. [format]
 uint64_t PrintOf(const v1::Attribute& attribute);

@@ -268,6 +268,10 @@ void Evolve(task::Fold& fold, const contacts::v1::ContactErased& event) {
   if (Index(fold) != nullptr) CheckNow(fold, event.ordinal()).set_all(true);
 }
 
+void Evolve(task::Fold& fold, const contacts::v1::ContactAddressChanged& event) {
+  if (Index(fold) != nullptr) Wake(fold, event.ordinal(), v1::WAKE_SUPPRESSED, 0, {});
+}
+
 void Evolve(task::Fold& fold, const lists::v1::MemberJoined& event) { Wake(fold, event.ordinal(), v1::WAKE_LIST, event.list_id(), {}); }
 void Evolve(task::Fold& fold, const lists::v1::MemberLeft& event) { Wake(fold, event.ordinal(), v1::WAKE_LIST, event.list_id(), {}); }
 void Evolve(task::Fold& fold, const lists::v1::Resubscribed& event) { Wake(fold, event.ordinal(), v1::WAKE_SUBSCRIBED, 0, {}); }

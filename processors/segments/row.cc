@@ -39,6 +39,7 @@ task::Noun Row() {
       .Evolves<v1::PreviewCounted>(Evolve)
       .Evolves<contacts::v1::ContactCreated>(Evolve)
       .Evolves<contacts::v1::ContactChanged>(Evolve)
+      .Evolves<contacts::v1::ContactAddressChanged>(Evolve)
       .Evolves<contacts::v1::ContactErased>(Evolve)
       .Evolves<lists::v1::MemberJoined>(Evolve)
       .Evolves<lists::v1::MemberLeft>(Evolve)

@@ -53,11 +53,24 @@ const messages::v1::Message* MessageOf(const task::Context& context, uint64_t ca
   return message == nullptr || message->ordinal() != ordinal ? nullptr : message;
 }
 
+bool WasSent(const google::protobuf::RepeatedField<uint64_t>& campaigns, uint64_t campaign_id) {
+  return std::ranges::find(campaigns, campaign_id) != campaigns.end();
+}
+
+// The address of the contact that the campaign's mail went to: a bounce says nothing of another.
+const std::string& WentTo(const contacts::v1::Contact& contact, uint64_t campaign_id) {
+  if (contact.former().empty() || WasSent(contact.campaigns(), campaign_id)) return contact.contact_key();
+  for (int i = contact.former_size() - 1; i > 0; --i) {
+    if (WasSent(contact.former(i).campaigns(), campaign_id)) return contact.former(i).contact_key();
+  }
+  return contact.former(0).contact_key();
+}
+
 // Empty: there is no such contact any more.
 std::string ContactKeyOf(const task::Context& context, uint64_t campaign_id, uint64_t ordinal) {
   if (const auto* message = MessageOf(context, campaign_id, ordinal)) return message->contact_key();
   const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), ordinal));
-  return contact == nullptr ? std::string() : contact->contact_key();
+  return contact == nullptr ? std::string() : WentTo(*contact, campaign_id);
 }
 
 // Not this mail is unwelcome, but so many from here (RFC 5321 §4.2.3, RFC 3463 §3.8); greylisting speaks of one mail.

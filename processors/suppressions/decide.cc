@@ -56,6 +56,30 @@ std::string WhyNot(std::string_view reason, v1::Stream stream, std::string_view 
   return {};
 }
 
+bool IsHome(const task::Context& context, std::string_view contact_key) {
+  return schema::PartitionOfContact(contact_key, context.partition_count()) == context.partition();
+}
+
+// An entry lives where its address does. Of a contact that has moved to that address from another, its partition holds a copy, which the
+// gate asks there: what happens in either is carried to the other.
+template <class Event>
+void Place(const task::Context& context, Event& event) {
+  event.clear_carry_to();
+  event.set_copy(!IsHome(context, event.contact_key()));
+  if (event.copy()) return event.set_carry_to(1 + schema::PartitionOfContact(event.contact_key(), context.partition_count()).value());
+  const auto* elsewhere = context.view<contacts::v1::ContactElsewhere>().Find(state::Key(context.tenant(), event.contact_key()));
+  if (elsewhere != nullptr) event.set_carry_to(1 + elsewhere->partition());
+}
+
+// The contact has left the address: its partition asks for it no more.
+void DropCopy(task::Context& context, const std::string& contact_key) {
+  if (IsHome(context, contact_key) || Find(context, contact_key) == nullptr) return;
+  v1::SuppressionRemoved removed;
+  removed.set_contact_key(contact_key);
+  removed.set_copy(true);
+  context.Emit(removed);
+}
+
 bool HasKey(task::Context& context, std::string_view contact_key) {
   if (contact_key.size() == schema::kContactKeyBytes) return true;
   context.Refuse(Outcome::kInvalid, "invalid_suppression",
@@ -77,10 +101,12 @@ void Suppress(task::Context& context, const Event& event, std::string_view reaso
   added.set_contact_key(event.contact_key());
   added.set_reason(std::string(reason));
   added.set_source(std::string(source));
-  if (const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), event.ordinal()))) {
+  const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), event.ordinal()));
+  if (contact != nullptr && contact->contact_key() == event.contact_key()) {  // else the mail went to an address that it had
     added.set_address(contact->address());
     added.set_domain_key(contact->domain_key());
   }
+  Place(context, added);
   context.Emit(added);
 }
 
@@ -160,6 +186,7 @@ void Decide(task::Context& context, const v1::AddSuppression& command) {
   added.set_address(command.address());
   added.set_note(command.note());
   added.set_domain_key(command.domain_key());
+  Place(context, added);
   context.Emit(added);
 }
 
@@ -171,6 +198,33 @@ void Decide(task::Context& context, const v1::RemoveSuppression& command) {
   v1::SuppressionRemoved removed;
   removed.set_contact_key(command.contact_key());
   removed.set_reason(command.reason());
+  Place(context, removed);
+  context.Emit(removed);
+}
+
+// ---- From the other partition that asks for the address ----
+
+void Decide(task::Context& context, const v1::SuppressionAdded& other) {
+  const v1::Suppression* known = Find(context, other.contact_key());
+  const bool home = IsHome(context, other.contact_key());
+  const bool asked = home || context.view<contacts::v1::ContactRef>().Find(state::Key(context.tenant(), other.contact_key())) != nullptr;
+  if (!asked || Holds(known, other.stream())) return context.Unchanged();
+  v1::SuppressionAdded added = other;
+  added.set_stream(With(known, other.stream()));
+  Place(context, added);
+  if (!home) {  // nobody reads a copy but the gate
+    added.clear_carry_to();
+    added.clear_address();
+    added.clear_note();
+  }
+  context.Emit(added);
+}
+
+void Decide(task::Context& context, const v1::SuppressionRemoved& other) {
+  if (IsHome(context, other.contact_key()) || Find(context, other.contact_key()) == nullptr) return context.Unchanged();
+  v1::SuppressionRemoved removed = other;
+  removed.set_copy(true);
+  removed.clear_carry_to();
   context.Emit(removed);
 }
 
@@ -232,14 +286,20 @@ void React(task::Context& context, const sends::v1::BounceReceived& event) { Rea
 
 void React(task::Context& context, const sends::v1::BounceReclassified& event) {
   if (event.contact_key().empty() || !event.was().recipient_invalid() || event.now().recipient_invalid()) return;
+  if (!IsHome(context, event.contact_key())) return;  // what else holds it is known there alone: people lift it
   const v1::Suppression* known = Find(context, event.contact_key());
   if (known == nullptr || known->reason() != kHardBounce || HoldsOf(context, event.contact_key()) != nullptr) return;
   v1::SuppressionRemoved removed;
   removed.set_contact_key(event.contact_key());
   removed.set_reason(fmt::format("the bounce of campaign {} was none of the address: rule {}, not {}", event.campaign_id(),
                                  event.now().rule(), event.was().rule()));
+  Place(context, removed);
   context.Emit(removed);
 }
+
+void React(task::Context& context, const contacts::v1::ContactAddressChanged& event) { DropCopy(context, event.former_key()); }
+
+void React(task::Context& context, const contacts::v1::ContactErased& event) { DropCopy(context, event.contact_key()); }
 
 void React(task::Context& context, const sends::v1::ComplaintReceived& event) { Suppress(context, event, kComplaint, kComplaint); }
 

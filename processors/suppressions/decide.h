@@ -2,6 +2,7 @@
 // home, and in each partition what the home announced.
 #pragma once
 
+#include "maily/contacts/v1/events.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "maily/suppressions/v1/commands.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
@@ -21,6 +22,14 @@ inline constexpr std::string_view kManual = "manual";  // the reason where none 
 void Decide(task::Context& context, const v1::AddSuppression& command);
 // "not_suppressed", "invalid_suppression".
 void Decide(task::Context& context, const v1::RemoveSuppression& command);
+
+// ---- From the other partition that asks for the address ----
+// A contact keeps its partition when it moves to an address of another one: there stands a copy of the address's entry.
+void Decide(task::Context& context, const v1::SuppressionAdded& other);
+void Decide(task::Context& context, const v1::SuppressionRemoved& other);
+// A copy goes with the contact that it was made for.
+void React(task::Context& context, const contacts::v1::ContactAddressChanged& event);
+void React(task::Context& context, const contacts::v1::ContactErased& event);
 
 // ---- In the home ----
 // "invalid_suppression", "too_many_domain_suppressions". A domain that is suppressed already: as an address.

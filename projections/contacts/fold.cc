@@ -13,6 +13,7 @@
 #include "maily/lists/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
 #include "projections/contacts/sql.h"
+#include "schemas/keys.h"
 #include "schemas/sealed.h"
 #include "schemas/types.h"
 
@@ -90,11 +91,21 @@ class ContactsFold final : public Fold {
     MAILY_TRY(fold->destroy_keys_, setup.Prepare("destroy_keys"));
     MAILY_TRY(fold->remember_, setup.Prepare("remember"));
     MAILY_TRY(fold->find_contact_, setup.Prepare("find_contact"));
+    MAILY_TRY(fold->ask_address_, setup.Prepare("ask_address"));
+    MAILY_TRY(fold->settle_address_, setup.Prepare("settle_address"));
+    MAILY_TRY(fold->change_address_, setup.Prepare("change_address"));
+    MAILY_TRY(fold->change_personal_address_, setup.Prepare("change_personal_address"));
+    MAILY_TRY(fold->remember_addresses_, setup.Prepare("remember_addresses"));
+    MAILY_TRY(fold->erase_address_changes_, setup.Prepare("erase_address_changes"));
+    MAILY_TRY(fold->erase_addresses_, setup.Prepare("erase_addresses"));
     fold->keyring_ = setup.keyring();
     setup.handlers.On(fold.get(), &ContactsFold::Created);
     setup.handlers.On(fold.get(), &ContactsFold::Changed);
     setup.handlers.On(fold.get(), &ContactsFold::Erased);
     setup.handlers.On(fold.get(), &ContactsFold::KeysDestroyed);
+    setup.handlers.On(fold.get(), &ContactsFold::AddressAsked);
+    setup.handlers.On(fold.get(), &ContactsFold::AddressRefused);
+    setup.handlers.On(fold.get(), &ContactsFold::AddressChanged);
     setup.handlers.On(fold.get(), &ContactsFold::OptedOut);
     setup.handlers.On(fold.get(), &ContactsFold::OptedIn);
     setup.handlers.On(fold.get(), &ContactsFold::Suppressed);
@@ -236,6 +247,8 @@ class ContactsFold final : public Fold {
     MAILY_TRY_VOID(sql::Do(*erase_contact_, at.tenant.value(), contact_id));
     MAILY_TRY_VOID(sql::Do(*erase_personal_, at.tenant.value(), contact_id));
     MAILY_TRY_VOID(sql::Do(*erase_history_, at.tenant.value(), contact_id));
+    MAILY_TRY_VOID(sql::Do(*erase_address_changes_, at.tenant.value(), contact_id));
+    MAILY_TRY_VOID(sql::Do(*erase_addresses_, at.tenant.value(), contact_id));
     --added_[at.tenant.value()];
     forgot_ = keyring_ != nullptr;
     const std::string chain = fmt::format("{:016x}", at.chain);
@@ -244,6 +257,30 @@ class ContactsFold final : public Fold {
   }
   Result<void> KeysDestroyed(const EventAt& at, const contacts::ContactKeysDestroyed& e) {
     return sql::Do(*destroy_keys_, at.tenant.value(), at.ContactId(e.ordinal()), at.time.us);
+  }
+
+  Result<void> AddressAsked(const EventAt& at, const contacts::AddressAsked& e) {
+    return sql::Do(*ask_address_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), at.time.us);
+  }
+  Result<void> AddressRefused(const EventAt& at, const contacts::AddressChangeRefused& e) {
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    const sql::Value other =
+        e.other_contact_id() == 0 ? sql::Value::Null() : sql::Value::Integer(static_cast<int64_t>(e.other_contact_id()));
+    MAILY_TRY_VOID(sql::Do(*settle_address_, at.tenant.value(), contact_id, "refused", std::string_view(e.code()), other, at.time.us));
+    return Remember(at, contact_id, "address_change_refused", "", e.code());
+  }
+  Result<void> AddressChanged(const EventAt& at, const contacts::ContactAddressChanged& e) {
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    MAILY_TRY_VOID(
+        sql::Do(*change_address_, at.tenant.value(), contact_id, sql::Blob{e.contact_key()}, std::string_view(e.source()), at.time.us));
+    MAILY_TRY_VOID(sql::Do(*settle_address_, at.tenant.value(), contact_id, "changed", "", sql::Value::Null(), at.time.us));
+    MAILY_TRY_VOID(Remember(at, contact_id, "address_changed", e.source(), ""));
+    if (keyring_ == nullptr) return Ok();
+    const auto value = [](const std::optional<std::string>& text) { return text ? sql::Value::Text(*text) : sql::Value::Null(); };
+    MAILY_TRY(const auto address, Open(at.tenant, "address", e.address()));
+    MAILY_TRY(const auto former, Open(at.tenant, "address", e.former_address()));
+    MAILY_TRY_VOID(sql::Do(*change_personal_address_, at.tenant.value(), contact_id, value(address)));
+    return sql::Do(*remember_addresses_, at.tenant.value(), contact_id, at.sequence(), value(former), value(address));
   }
 
   Result<void> OptedOut(const EventAt& at, const maily::engagements::v1::Unsubscribed& e) {
@@ -259,10 +296,10 @@ class ContactsFold final : public Fold {
   Result<void> SuppressionLifted(const EventAt& at, const maily::suppressions::v1::SuppressionRemoved& e) {
     return RememberOf(at, e.contact_key(), "suppression_lifted", "", "");
   }
-  // Of the contact with that address, if there is one.
+  // Of the contact with that address, if there is one here: where it lives elsewhere, the copy that is made there tells.
   Result<void> RememberOf(const EventAt& at, const std::string& contact_key, std::string_view kind, std::string_view source,
                           std::string_view detail) {
-    sql::BindAll(*find_contact_, at.tenant.value(), sql::Blob{contact_key});
+    sql::BindAll(*find_contact_, at.tenant.value(), sql::Blob{contact_key}, at.ContactId(1), at.ContactId(schema::kOrdinalMax));
     const auto row = find_contact_->Step();
     const bool found = row && *row;
     const int64_t contact_id = found ? find_contact_->integer(0) : 0;
@@ -285,6 +322,13 @@ class ContactsFold final : public Fold {
   sql::Statement* destroy_keys_ = nullptr;
   sql::Statement* remember_ = nullptr;
   sql::Statement* find_contact_ = nullptr;
+  sql::Statement* ask_address_ = nullptr;
+  sql::Statement* settle_address_ = nullptr;
+  sql::Statement* change_address_ = nullptr;
+  sql::Statement* change_personal_address_ = nullptr;
+  sql::Statement* remember_addresses_ = nullptr;
+  sql::Statement* erase_address_changes_ = nullptr;
+  sql::Statement* erase_addresses_ = nullptr;
   keyring::Keyring* keyring_ = nullptr;
   bool forgot_ = false;  // somebody since the last commit
   std::string text_;     // used again for every contact
@@ -296,10 +340,16 @@ class ContactsFold final : public Fold {
 
 ReadModel ContactsReadModel() {
   return {.name = "contacts",
-          .version = 2,
+          .version = 3,
           .schema_sql = contacts_sql::kSchema,
           .queries_sql = contacts_sql::kQueries,
-          .tables = {{"contacts"}, {"contacts_pii", TableKind::kPersonal}, {"contact_totals"}, {"erased_contacts"}, {"contact_history"}},
+          .tables = {{"contacts"},
+                     {"contacts_pii", TableKind::kPersonal},
+                     {"contact_totals"},
+                     {"erased_contacts"},
+                     {"contact_history"},
+                     {"address_changes"},
+                     {"address_changes_pii", TableKind::kPersonal}},
           .make = &ContactsFold::Make};
 }
 

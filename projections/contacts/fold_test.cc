@@ -136,6 +136,42 @@ TEST_F(ContactsFoldTest, TagsAreASetAndTheTimelineNamesWhatChanged) {
   RebuildGivesTheSame();
 }
 
+TEST_F(ContactsFoldTest, AnotherAddressIsTheSamePersonAndTheTimelineHasBoth) {
+  Happens(1, Created());
+  contacts::AddressAsked asked;
+  asked.set_ordinal(1);
+  Happens(1, asked);
+  const auto newest = [this] {
+    return Ask("address_change", {{"tenant", Value::Integer(1)}, {"contact_id", Value::Integer(kAnn)}}).at(0, "state");
+  };
+  EXPECT_EQ(newest(), Value::Text("asked"));
+  contacts::AddressChangeRefused refused;
+  refused.set_ordinal(1);
+  refused.set_code("address_taken");
+  refused.set_other_contact_id(7);
+  Happens(1, refused);
+  EXPECT_EQ(newest(), Value::Text("refused"));
+  Happens(1, asked);
+  contacts::ContactAddressChanged changed;
+  changed.set_ordinal(1);
+  changed.set_contact_key("fedcba9876543210");
+  changed.set_address(Sealed("address", "ann@new.example"));
+  changed.set_former_key(std::string(kKey));
+  changed.set_former_address(Sealed("address", "Ann@Example.com"));
+  changed.set_source("api");
+  Happens(1, changed);
+  EXPECT_EQ(newest(), Value::Text("changed"));
+  EXPECT_EQ(Contact().at(0, "address"), Value::Text("ann@new.example"));
+  EXPECT_EQ(Contact().at(0, "attributes"), Value::Text(R"({"channel":"Web","recency":10})"));
+  EXPECT_TRUE(Ask("contact_by_key", {{"tenant", Value::Integer(1)}, {"contact_key", Value::Blob(std::string(kKey))}}).empty());
+  const Rows timeline = Timeline();
+  ASSERT_EQ(timeline.size(), 3u);
+  EXPECT_EQ(timeline.at(0, "kind"), Value::Text("address_changed"));
+  EXPECT_EQ(timeline.at(0, "detail"), Value::Text("Ann@Example.com -> ann@new.example"));
+  EXPECT_EQ(timeline.at(1, "detail"), Value::Text("address_taken"));
+  RebuildGivesTheSame();
+}
+
 TEST_F(ContactsFoldTest, OfTheErasedTheReceiptAloneIsLeft) {
   Happens(1, Created());
   contacts::ContactErased erased;
@@ -151,7 +187,7 @@ TEST_F(ContactsFoldTest, OfTheErasedTheReceiptAloneIsLeft) {
   EXPECT_EQ(receipt.at(0, "partition"), Value::Integer(1));
   EXPECT_EQ(receipt.at(0, "keys_destroyed_at_us"), Value::Null());
   auto r = databases->Open("people-v1", sql::Purpose::kRead).value();
-  for (const char* table : {"contacts_pii", "contacts", "contact_history"}) {
+  for (const char* table : {"contacts_pii", "contacts", "contact_history", "address_changes", "address_changes_pii"}) {
     sql::Statement* all = r->Prepare(fmt::format("SELECT * FROM {}", table)).value();
     EXPECT_FALSE(all->Step().value()) << table;
     all->Reset();

@@ -41,8 +41,11 @@ SELECT at_us, place, id, noun_id, kind, noun, name, source, detail FROM (
   SELECT created_at_us AS at_us, CAST(1 AS BIGINT) AS place, CAST(0 AS BIGINT) AS id, CAST(0 AS BIGINT) AS noun_id, 'created' AS kind, '' AS noun, '' AS name, '' AS source, '' AS detail
   FROM contacts WHERE tenant = :tenant AND contact_id = :contact_id
   UNION ALL
-  SELECT at_us, 2 AS place, sequence AS id, 0 AS noun_id, kind, '' AS noun, '' AS name, source, detail
-  FROM contact_history WHERE tenant = :tenant AND contact_id = :contact_id
+  SELECT h.at_us, 2 AS place, h.sequence AS id, 0 AS noun_id, h.kind, '' AS noun, '' AS name, h.source,
+         coalesce(p.former_address || ' -> ' || p.address, h.detail) AS detail
+  FROM contact_history h
+  LEFT JOIN address_changes_pii p ON p.tenant = h.tenant AND p.contact_id = h.contact_id AND p.sequence = h.sequence
+  WHERE h.tenant = :tenant AND h.contact_id = :contact_id
   UNION ALL
   SELECT m.joined_at_us AS at_us, 3 AS place, 0 AS id, l.list_id AS noun_id, 'list_joined' AS kind, 'list' AS noun, l.name, m.source, '' AS detail
   FROM lists l JOIN list_members m ON m.tenant = l.tenant AND m.list_id = l.list_id AND m.contact_id = :contact_id
@@ -106,5 +109,34 @@ UPDATE erased_contacts SET keys_destroyed_at_us = ?3 WHERE tenant = ?1 AND conta
 -- fold: remember
 INSERT INTO contact_history (tenant, contact_id, sequence, at_us, kind, source, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
 
+-- Of one partition: the copy of a suppression is read where its contact is.
 -- fold: find_contact
-SELECT contact_id FROM contacts WHERE tenant = ?1 AND contact_key = ?2;
+SELECT contact_id FROM contacts WHERE tenant = ?1 AND contact_key = ?2 AND contact_id BETWEEN ?3 AND ?4;
+
+-- The newest change of address that was asked for.
+-- name: address_change
+SELECT sequence, state, code, other_contact_id, asked_at_us, decided_at_us FROM address_changes
+WHERE tenant = :tenant AND contact_id = :contact_id ORDER BY sequence DESC LIMIT 1;
+
+-- fold: ask_address
+INSERT INTO address_changes (tenant, contact_id, sequence, state, code, other_contact_id, asked_at_us, decided_at_us)
+VALUES (?1, ?2, ?3, 'asked', '', NULL, ?4, NULL);
+
+-- fold: settle_address
+UPDATE address_changes SET state = ?3, code = ?4, other_contact_id = ?5, decided_at_us = ?6
+WHERE tenant = ?1 AND contact_id = ?2 AND state = 'asked';
+
+-- fold: change_address
+UPDATE contacts SET contact_key = ?3, source = ?4, changed_at_us = ?5 WHERE tenant = ?1 AND contact_id = ?2;
+
+-- fold: change_personal_address
+UPDATE contacts_pii SET address = ?3 WHERE tenant = ?1 AND contact_id = ?2;
+
+-- fold: remember_addresses
+INSERT INTO address_changes_pii (tenant, contact_id, sequence, former_address, address) VALUES (?1, ?2, ?3, ?4, ?5);
+
+-- fold: erase_address_changes
+DELETE FROM address_changes WHERE tenant = ?1 AND contact_id = ?2;
+
+-- fold: erase_addresses
+DELETE FROM address_changes_pii WHERE tenant = ?1 AND contact_id = ?2;

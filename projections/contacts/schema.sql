@@ -10,7 +10,8 @@ CREATE TABLE contacts (
   changed_at_us BIGINT NOT NULL,
   PRIMARY KEY (tenant, contact_id)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX contacts_by_key ON contacts (tenant, contact_key);
+-- An address that went from a contact of one partition to one of another may be both's for as long as one is behind the other.
+CREATE INDEX contacts_by_key ON contacts (tenant, contact_key);
 
 CREATE TABLE contacts_pii (
   tenant     BIGINT NOT NULL,
@@ -39,13 +40,36 @@ CREATE TABLE erased_contacts (
   PRIMARY KEY (tenant, contact_id)
 ) WITHOUT ROWID;
 
+-- What became of the changes of address that were asked for.
+CREATE TABLE address_changes (
+  tenant           BIGINT NOT NULL,
+  contact_id       BIGINT NOT NULL,
+  sequence         BIGINT NOT NULL,  -- lsn * 256 + place in the decision, of the asking
+  state            TEXT   NOT NULL,  -- asked, changed, refused
+  code             TEXT   NOT NULL,  -- why it was refused; empty = it was not
+  other_contact_id BIGINT,           -- whose the address is
+  asked_at_us      BIGINT NOT NULL,
+  decided_at_us    BIGINT,           -- null = not yet
+  PRIMARY KEY (tenant, contact_id, sequence)
+) WITHOUT ROWID;
+
+CREATE TABLE address_changes_pii (
+  tenant         BIGINT NOT NULL,
+  contact_id     BIGINT NOT NULL,
+  sequence       BIGINT NOT NULL,  -- of the row in contact_history
+  former_address TEXT,             -- null = its key is gone
+  address        TEXT,
+  PRIMARY KEY (tenant, contact_id, sequence)
+) WITHOUT ROWID;
+
 -- What happened to a contact, memberships, segments and mails apart: they have tables of their own.
 CREATE TABLE contact_history (
   tenant     BIGINT NOT NULL,
   contact_id BIGINT NOT NULL,
   sequence   BIGINT NOT NULL,  -- lsn * 256 + place in the decision
   at_us      BIGINT NOT NULL,
-  kind       TEXT   NOT NULL,  -- changed, readmitted, opted_out, opted_in, suppressed, suppression_lifted
+  kind       TEXT   NOT NULL,  -- changed, readmitted, opted_out, opted_in, suppressed, suppression_lifted,
+                               -- address_changed, address_change_refused
   source     TEXT   NOT NULL,  -- who or what asked for it
   detail     TEXT   NOT NULL,  -- names of what changed, a reason; never a value
   PRIMARY KEY (tenant, contact_id, sequence)

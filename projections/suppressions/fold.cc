@@ -25,6 +25,7 @@ class SuppressionsFold final : public Fold {
     setup.handlers.On(fold.get(), &SuppressionsFold::Added);
     setup.handlers.On(fold.get(), &SuppressionsFold::Removed);
     setup.handlers.On(fold.get(), &SuppressionsFold::Erased);
+    setup.handlers.On(fold.get(), &SuppressionsFold::AddressErased);
     setup.handlers.On(fold.get(), &SuppressionsFold::DomainAdded);
     setup.handlers.On(fold.get(), &SuppressionsFold::DomainRemoved);
     return std::unique_ptr<Fold>(std::move(fold));
@@ -42,6 +43,7 @@ class SuppressionsFold final : public Fold {
   static std::string ActorOf(const EventAt& at) { return at.decision == nullptr ? std::string() : std::string(at.decision->actor); }
 
   Result<void> Added(const EventAt& at, const suppressions::SuppressionAdded& e) {
+    if (e.copy()) return Ok();  // the address's own partition says so too
     const std::string actor = ActorOf(at);
     MAILY_TRY_VOID(sql::Do(*add_, at.tenant.value(), sql::Blob{e.contact_key()}, sql::Value::Null(), sql::Blob{e.domain_key()},
                            schema::StreamName(e.stream()), std::string_view(e.reason()), std::string_view(e.source()),
@@ -52,7 +54,12 @@ class SuppressionsFold final : public Fold {
     return sql::Do(*set_personal_, at.tenant.value(), sql::Blob{e.contact_key()}, address, note);
   }
   Result<void> Removed(const EventAt& at, const suppressions::SuppressionRemoved& e) {
+    if (e.copy()) return Ok();
     MAILY_TRY_VOID(sql::Do(*remove_, at.tenant.value(), sql::Blob{e.contact_key()}));
+    if (keyring_ == nullptr) return Ok();
+    return sql::Do(*forget_personal_, at.tenant.value(), sql::Blob{e.contact_key()});
+  }
+  Result<void> AddressErased(const EventAt& at, const maily::contacts::v1::AddressErased& e) {
     if (keyring_ == nullptr) return Ok();
     return sql::Do(*forget_personal_, at.tenant.value(), sql::Blob{e.contact_key()});
   }

@@ -249,4 +249,21 @@ Result<size_t> Keyring::Destroy(TenantId tenant, std::string_view subject) {
   return gone.size();
 }
 
+Result<void> Keyring::Move(TenantId tenant, std::string_view from, std::string_view to) {
+  if (from == to) return Fail(Code::kInvalid, "keyring: keys are moved from one subject to another");
+  Impl& impl = *impl_;
+  const std::scoped_lock change(impl.changing);
+  MAILY_TRY(const std::vector<KeyId> moved, impl.store->KeysOf(tenant, from));
+  if (moved.empty()) return Ok();
+  const auto forget = [&] {
+    const std::scoped_lock lock(impl.reading);
+    ++impl.forgotten;
+    for (const KeyId& id : moved) impl.opened->Remove(tenant, id);
+  };
+  forget();  // as in Destroy
+  MAILY_TRY_VOID(impl.store->Move(tenant, from, to));
+  forget();
+  return Ok();
+}
+
 }  // namespace maily::keyring

@@ -61,6 +61,9 @@ class Keyring {
   // Destroys all keys of the subject; how many there were. Nobody in this process opens what they sealed, or seals with them, from when
   // this returns; nobody in another from when its store knows (KeyStore::Destructions).
   Result<size_t> Destroy(TenantId tenant, std::string_view subject);
+  // Files all keys of `from` under `to`, so that destroying the keys of `to` destroys them; what they sealed is opened as before. The next
+  // who asks for a key of `from` gets a new one, as soon as after a Destroy. Again: nothing. kInvalid: both are the same.
+  Result<void> Move(TenantId tenant, std::string_view from, std::string_view to);
 
  private:
   struct Impl;

@@ -80,6 +80,19 @@ class KvStore final : public KeyStore {
     return kv_->Write(batch);
   }
 
+  Result<void> Move(TenantId tenant, std::string_view from, std::string_view to) override {
+    MAILY_TRY(std::vector<KeyId> ids, KeysOf(tenant, from));
+    if (ids.empty()) return Ok();
+    MAILY_TRY(const std::vector<KeyId> own, KeysOf(tenant, to));
+    ids.insert(ids.end(), own.begin(), own.end());  // the last one seals
+    std::string stored;
+    for (const KeyId& id : ids) stored.append(View(id));
+    KvBatch batch;
+    batch.Put(Place('s', tenant, to), stored);
+    batch.Delete(Place('s', tenant, from));
+    return kv_->Write(batch);
+  }
+
   Result<uint64_t> Destructions() override { return 0; }  // nobody else is here
 
  private:

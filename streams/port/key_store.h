@@ -51,8 +51,11 @@ class KeyStore {
   // Deletes all keys of a subject, those too that it got since KeysOf.
   virtual Result<void> Destroy(TenantId tenant, std::string_view subject) = 0;
 
-  // A number that has changed if another process may have destroyed a key since it was last asked for; asked before each use of a key that
-  // was kept in memory, so the answer is cheap, and may be as old as the adapter states. kRetry: that is not known at present.
+  // All keys of `from` are `to`'s from here on, in one change; `to` goes on sealing with the one that it has. Again: nothing.
+  virtual Result<void> Move(TenantId tenant, std::string_view from, std::string_view to) = 0;
+
+  // A number that has changed if another process may have destroyed or moved a key since it was last asked for; asked before each use of a
+  // key that was kept in memory, so the answer is cheap, and may be as old as the adapter states. kRetry: that is not known at present.
   virtual Result<uint64_t> Destructions() = 0;
 };
 

@@ -231,6 +231,15 @@ void Engine::FoldBookkeeping(const Decision& decision, Instant now) {
       MarkOutbox(home);
       continue;
     }
+    if (carry->to == CarryTo::kNamed) {
+      std::optional<Destination> named = carry->destination(event.payload, options_.partition_count);
+      if (!named || named->partition.value() >= options_.partition_count) continue;
+      const bool as_it_is = named->type == 0;
+      outbox_.Add(named->partition, {as_it_is ? event.type : named->type, decision.tenant, decision.trace, decision.correlation,
+                                     as_it_is ? std::string(event.payload) : std::move(named->payload)});
+      MarkOutbox(named->partition);
+      continue;
+    }
     for (uint16_t to = 0; to < options_.partition_count; ++to) {
       outbox_.Add(PartitionId(to), item);
       MarkOutbox(PartitionId(to));
@@ -322,9 +331,11 @@ Engine::Decided Engine::Command(const command::Received& received, Instant now, 
     return {};
   }
   context_.command_ = &command;
-  context_.noun_ = decider.noun;
   try {
-    if (!decider.row->decide(context_, command.payload)) {
+    context_.noun_ = pipeline_.forwarding_noun();
+    const bool forwarded = decider.forwarded && pipeline_.forwarding().forward(context_, command);
+    context_.noun_ = decider.noun;
+    if (!forwarded && !decider.row->decide(context_, command.payload)) {
       UndoAll();
       return RejectOpen(command, received.at, now, "malformed", "the payload is not a message of its type", draft);
     }

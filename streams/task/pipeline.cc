@@ -4,11 +4,17 @@
 #include <fmt/format.h>
 
 namespace maily::task {
+namespace {
 
-Pipeline::Pipeline(std::vector<Noun> nouns, std::vector<Carry> carries, PartitionId (*home)(TenantId, uint16_t))
+const char* Words(CarryTo to) { return to == CarryTo::kAll ? "to all" : to == CarryTo::kHome ? "to home" : "to named"; }
+
+}  // namespace
+
+Pipeline::Pipeline(std::vector<Noun> nouns, std::vector<Carry> carries, PartitionId (*home)(TenantId, uint16_t), Forwarding forwarding)
     : nouns_(std::move(nouns)),
       carries_(std::move(carries)),
       home_(home),
+      forwarding_(std::move(forwarding)),
       deciders_(kTypeNumbersMax),
       evolvers_(kTypeNumbersMax),
       reactors_(kTypeNumbersMax),
@@ -58,8 +64,19 @@ Pipeline::Pipeline(std::vector<Noun> nouns, std::vector<Carry> carries, Partitio
     for (const TypeNumber type : nouns_[i].reads())
       MAILY_CHECK(owner_[type] >= 0, "{} reads table {} that nobody owns", nouns_[i].name(), type);
   }
+  for (const TypeNumber type : forwarding_.commands) {
+    MAILY_CHECK(type < kTypeNumbersMax && deciders_[type].row != nullptr, "command {} is forwarded, and decided by nobody", type);
+    deciders_[type].forwarded = true;
+  }
+  while (!forwarding_.commands.empty() && nouns_[forwarding_noun_].name() != forwarding_.noun) {
+    MAILY_CHECK(++forwarding_noun_ < nouns_.size(), "there is no noun {} that forwards", forwarding_.noun);
+  }
   for (size_t i = 0; i < carries_.size(); ++i) {
-    MAILY_CHECK(deciders_[carries_[i].event].row != nullptr, "event {} is carried, but nobody decides it where it arrives",
+    MAILY_CHECK((carries_[i].to == CarryTo::kNamed) == (carries_[i].destination != nullptr), "event {} is carried to nowhere",
+                carries_[i].event);
+    // What arrives as another type is a command that is forwarded, so somebody decides it.
+    const auto& known = deciders_[carries_[i].event];
+    MAILY_CHECK(known.row != nullptr || carries_[i].to == CarryTo::kNamed, "event {} is carried, but nobody decides it where it arrives",
                 carries_[i].event);
     carry_[carries_[i].event] = static_cast<int>(i);
   }
@@ -127,7 +144,7 @@ std::string Pipeline::ToText(const std::function<std::string(TypeNumber)>& name)
   }
   out += "links\n";
   for (const Carry& carry : carries_) {
-    out += fmt::format("  {:<8} {}\n", carry.to == CarryTo::kAll ? "to all" : "to home", name(carry.event));
+    out += fmt::format("  {:<8} {}\n", Words(carry.to), name(carry.event));
   }
   return out;
 }
@@ -143,7 +160,7 @@ std::string Pipeline::ToDot(const std::function<std::string(TypeNumber)>& name) 
       out += fmt::format("  \"{}\" -> \"{}\" [label=\"reacts\", style=dotted];\n", name(row.type), noun.name());
   }
   for (const Carry& carry : carries_) {
-    out += fmt::format("  \"{}\" -> \"link\" [label=\"{}\"];\n", name(carry.event), carry.to == CarryTo::kAll ? "to all" : "to home");
+    out += fmt::format("  \"{}\" -> \"link\" [label=\"{}\"];\n", name(carry.event), Words(carry.to));
   }
   return out + "}\n";
 }

@@ -230,7 +230,31 @@ TYPED_TEST_P(KeyringContract, AnotherRootKeyIsRefused) {
   EXPECT_TRUE(this->harness_.Open(KeyringRoot(), 1 << 20));
 }
 
+TYPED_TEST_P(KeyringContract, MovedKeysGoWithTheirNewSubjectAndTheOldOneGetsOthers) {
+  const auto old = this->edge(0).GetOrCreate(this->kTenant, "old").value();
+  ASSERT_EQ(this->edge(1).GetOrCreate(this->kTenant, "old").value().key, old.key);
+  const auto own = this->edge(0).GetOrCreate(this->kTenant, "new").value();
+  EXPECT_EQ(this->edge(0).Move(this->kTenant, "old", "old").error().code, Code::kInvalid);
+  ASSERT_TRUE(this->edge(0).Move(this->kTenant, "old", "new"));
+  ASSERT_TRUE(this->edge(0).Move(this->kTenant, "old", "new")) << "again";
+  this->harness_.LetNotice();
+  const auto next = this->edge(1).GetOrCreate(this->kTenant, "old").value();
+  EXPECT_NE(next.key, old.key) << "somebody else's";
+  EXPECT_EQ(this->edge(1).Find(this->kTenant, old.key_id).value().key, old.key) << "what it sealed is opened";
+  EXPECT_EQ(this->edge(1).GetOrCreate(this->kTenant, "new").value().key, own.key);
+  // On to a third, which has none of its own.
+  ASSERT_TRUE(this->edge(1).Move(this->kTenant, "new", "last"));
+  this->harness_.LetNotice();
+  ASSERT_TRUE(this->edge(0).GetOrCreate(this->kTenant, "last"));
+  this->OpenEdges();
+  EXPECT_GE(this->edge(0).Destroy(this->kTenant, "last").value(), 2U);
+  this->harness_.LetNotice();
+  for (const auto& gone : {old, own}) EXPECT_EQ(this->edge(1).Find(this->kTenant, gone.key_id).error().code, Code::kNotFound);
+  EXPECT_EQ(this->edge(1).Find(this->kTenant, next.key_id).value().key, next.key) << "of whoever has the old name by now";
+}
+
 REGISTER_TYPED_TEST_SUITE_P(KeyringContract, TenantKeysAreMadeOnce, EdgesAtOnceGetTheSameKeys, KeysComeBack, ADestroyedKeyIsGoneEverywhere,
-                            WhatIsDestroyedWhileItIsUsedStaysGone, AnotherRootKeyIsRefused);
+                            MovedKeysGoWithTheirNewSubjectAndTheOldOneGetsOthers, WhatIsDestroyedWhileItIsUsedStaysGone,
+                            AnotherRootKeyIsRefused);
 
 }  // namespace maily::contract

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Contacts of the real program: merged by PATCH with their types, shown with all that happened to them, exported for the person, and erased.
 
+An address changes: everything stays, one of two who want it wins, the old one is somebody new's, and kill -9 in the middle loses and repeats none.
 Erasure is proved from outside: 410 everywhere, a receipt that names its place in the journal, no mail that was planned goes out, an import of the
 address is skipped, only consent with proof admits again; after a restart and a rebuild it is so too. Then every byte of the data directory is
 searched for what was erased: nothing is left, in plain, unpacked, or in the pages that the read models have freed.
 """
+import http.client
 import json
 import os
 import subprocess
@@ -73,6 +75,114 @@ def by_command(world, ann):
     check(world.cli("contact", "set", ann, "nonsense", check_code=False)[0] != 0, "a pair without =")
     code, _, err = world.cli("contact", "erase", ann, check_code=False, stdin="")
     check(code == 3 and "--yes" in err, f"unconfirmed: {code} {err}")
+
+
+def changes_address(world, api):
+    """Another address for the same person: everything stays, one of two wins, the old one is free, and kill -9 in the middle loses and repeats none."""
+    made = lambda email, **more: api.ok("POST", "/v1/contacts", dict({"email": email}, **more))["id"]  # noqa: E731
+    found = lambda email: api.ok("GET", f"/v1/contacts?email={quote(email)}")["items"]  # noqa: E731
+    kim = made("kim@old.example.com", attributes={"plan": "pro"}, tags=["gold"])
+    lee = made("lee@old.example.com")
+    wait_for("both", lambda: found("kim@old.example.com") and found("lee@old.example.com"), 20, world.server)
+    at = f"/v1/contacts/{kim}"
+    api.ok("POST", f"{at}/consents", {"purpose": "marketing", "state": "granted", "source": "form"})
+    for wrong in ("kim@@new.example.com", "Kim <kim@new.example.com>", "kim@[127.0.0.1]"):
+        status, answer, _ = api.call("POST", f"{at}/address", {"email": wrong})
+        check(status == 422 and answer["details"][0]["hint"], f"{wrong}: {status} {answer}")
+    check(api.call("POST", "/v1/contacts/281474976799999/address", {"email": "x@new.example.com"})[0] == 404, "nobody")
+
+    def settles(contact, email):
+        def look():
+            status, answer, _ = api.call("POST", f"/v1/contacts/{contact}/address", {"email": email})
+            return None if status == 409 and answer["code"] == "address_change_under_way" else (status, answer)
+        status, answer = wait_for("the change before is over", look, 20, world.server)
+        if status == 202:
+            change = wait_for("an answer", lambda: (lambda c: c if c["state"] != "asked" else None)(api.ok("GET", f"/v1/contacts/{contact}/address")["change"]), 20)
+            status, answer = (200, {"result": "changed"}) if change["state"] == "changed" else (409, change)
+        return status, answer
+    status, answer = settles(kim, "lee@old.example.com")
+    check(status == 409 and answer["code"] == "address_taken" and lee in json.dumps(answer), f"{status} {answer}")
+    api.ok("POST", "/v1/suppressions", {"email": "stop@new.example.com", "reason": "manual"})
+    status, answer = settles(kim, "stop@new.example.com")
+    check(status == 409 and answer["code"] == "address_suppressed", f"{status} {answer}")
+    dry = json.loads(world.cli("contact", "address", kim, "kim@new.example.com", "--dry-run", "--output", "json")[1])
+    check(dry["dry_run"] and api.ok("GET", at)["email"] == "kim@old.example.com", f"{dry}")
+    said = json.loads(world.cli("contact", "address", kim, "Kim@New.example.com", "--output", "json")[1])
+    check(said["id"] == kim, f"{said}")
+    shown = wait_for("the new address", lambda: (lambda c: c if c["email"] == "Kim@New.example.com" else None)(api.ok("GET", at)), 20, world.server)
+    check(shown["attributes"] == {"plan": "pro"} and shown["tags"] == ["gold"], f"{shown}")
+    check("granted" in json.dumps(api.ok("GET", f"{at}/consents")), "the consent stays")
+    check(any("kim@old.example.com -> Kim@New.example.com" in one.get("detail", "") for one in api.ok("GET", f"{at}/timeline")["items"]), "both addresses")
+    check(settles(kim, "kim@new.example.com")[1]["result"] == "unchanged", "the same address")
+
+    # By its new address it is the same person, wherever that lives; the old one is somebody new's.
+    api.ok("POST", "/v1/contacts", {"email": "kim@new.example.com", "attributes": {"plan": "free"}})
+    wait_for("the upsert", lambda: api.ok("GET", at)["attributes"]["plan"] == "free", 20, world.server)
+
+    def again():
+        status, answer, _ = api.call("POST", "/v1/contacts", {"email": "kim@old.example.com"})
+        return answer["id"] if status == 201 else None
+    other = wait_for("the old address is free", again, 20, world.server)
+    check(other != kim, "a new contact")
+
+    # Two at once, of one address: one wins, the other hears who.
+    answers = {}
+
+    def change(contact):
+        own = Api(api.port, api.key)
+        answers[contact] = own.call("POST", f"/v1/contacts/{contact}/address", {"email": "prize@new.example.com"})[0]
+        own.close()
+    both = [threading.Thread(target=change, args=(contact,)) for contact in (lee, other)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    states = lambda: [api.ok("GET", f"/v1/contacts/{contact}/address")["change"]["state"] for contact in (lee, other)]  # noqa: E731
+    wait_for("one has it", lambda: sorted(states()) == ["changed", "refused"], 20, world.server)
+    check(len(found("prize@new.example.com")) == 1, f"{answers}")
+    return kim
+
+
+def changes_through_kills(world, api):
+    """A crowd changes addresses, each of two to the same one, while the server is killed: each change ends, one of each pair, and again is refused."""
+    crowd = [api.ok("POST", "/v1/contacts", {"email": f"crowd{i}@old.example.com"})["id"] for i in range(40)]
+    wait_for("the crowd", lambda: api.call("GET", f"/v1/contacts/{crowd[-1]}")[0] == 200, 20, world.server)
+    taken = []
+    for kill in range(4):
+        stop = threading.Event()
+
+        def ask(mine, key=api.key, port=api.port):
+            own = Api(port, key)
+            for i in mine:
+                if stop.is_set():
+                    break
+                try:
+                    if own.call("POST", f"/v1/contacts/{crowd[i]}/address", {"email": f"crowd{i // 2}@new.example.com"})[0] in (200, 202, 409):
+                        taken.append(i)
+                except (OSError, ValueError, http.client.HTTPException):
+                    break
+            own.close()
+        threads = [threading.Thread(target=ask, args=(range(kill * 10 + first, kill * 10 + 10, 2),)) for first in (0, 1)]
+        before = len(taken)
+        for thread in threads:
+            thread.start()
+        wait_for("some are asked", lambda: len(taken) > before, 30, world.server)
+        world.server.kill()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        world.start_server()
+        api = world.api()
+
+    def over(contact):
+        change = api.ok("GET", f"/v1/contacts/{contact}/address").get("change")
+        return change is None or change["state"] != "asked"
+    wait_for("every change ends", lambda: all(over(contact) for contact in crowd), 60, world.server)
+    emails = [api.ok("GET", f"/v1/contacts/{contact}")["email"] for contact in crowd]
+    check(len(set(emails)) == len(emails), f"one owner an address: {sorted(emails)}")
+    for i in set(taken):
+        check(f"crowd{i // 2}@new.example.com" in emails, f"an acknowledged change is lost: {i}")
+    return api
 
 
 def a_life(world, api, personal):
@@ -216,6 +326,8 @@ def test(world):
     api = world.api()
     api.ok("PUT", "/v1/settings", {"senders": ["news@shop.example.com"], "company": "Shop", "postal_address": "1 Main Street"})
     by_command(world, patched(api))
+    changes_address(world, api)
+    api = changes_through_kills(world, api)
     campaign, ids, counts = a_life(world, api, personal)
     timeline(world, api, ids[personal[0]])
     suppressed = f"/v1/suppressions?email={quote(personal[0])}"

@@ -4,7 +4,7 @@
 People with recognisable addresses and names come in by import, API, events, suppressions and refusals that echo the address. The server
 is killed while it sends. Then every file is searched as it is, and every entry of every RocksDB database and every snapshot unpacked
 (`stored_bytes`).
-Personal words may stand in tables contacts_pii and suppressions_pii alone, and in the files of the database that holds it. The search proves itself: the same
+Personal words may stand in tables contacts_pii, suppressions_pii and address_changes_pii alone, and in the files of the database that holds it. The search proves itself: the same
 words are found there, and words that are not personal are found inside compressed frames and blocks.
 """
 import base64
@@ -15,7 +15,7 @@ import subprocess
 
 from program import check, quote, run_test, wait_for
 
-DECLARED = {("people", "contacts_pii"), ("people", "suppressions_pii")}  # read model's database, table
+DECLARED = {("people", "contacts_pii"), ("people", "suppressions_pii"), ("people", "address_changes_pii")}  # read model's database, table
 PERSONAL = ["quokkamail", "Xanthippe", "Wolfeschlegel", "numbatproperty", "203.0.113.77", "BandicootAgent"]
 # Not personal: the search must find it in log and state.
 PLAIN = "zebrafinchsubject"

@@ -264,7 +264,9 @@ class Player {
     for (int i = 1; i <= times; ++i) {
       const auto message = Parse(type, WithTimes(times == 1 ? std::string(rest) : WithCount(std::string(rest), i), world().now()));
       const PartitionId to = partition >= 0 ? PartitionId(static_cast<uint16_t>(partition)) : world().PartitionFor(*message);
-      answered_ = world().Command(to, type.number, schema::Encode(*message), occurred_at);
+      const auto* keyed = partition >= 0 ? nullptr : message->GetDescriptor()->FindFieldByName("contact_key");
+      const std::string key = keyed == nullptr ? std::string() : message->GetReflection()->GetString(*message, keyed);
+      answered_ = world().Command(to, type.number, schema::Encode(*message), occurred_at, key);
       if (given && answered_.outcome != journal::Outcome::kDone) {
         throw Broken{fmt::format("given, but {}: {}", OutcomeName(answered_.outcome), answered_.answer)};
       }

@@ -47,11 +47,14 @@ class World {
 
   // Where a command of this message goes: by its contact key, its site, the list of tenants, or the tenant's home.
   PartitionId PartitionFor(const google::protobuf::Message& message) const;
-  Answered Command(PartitionId partition, TypeNumber type, std::string_view payload, Instant occurred_at);
+  // `key`: that it is routed by; it goes on if its contact lives in another partition.
+  Answered Command(PartitionId partition, TypeNumber type, std::string_view payload, Instant occurred_at, std::string_view key = {});
   // Grants credits of the tenant at the relay, or of a recipient domain, in every partition; and as many for messages.
   void Grant(uint32_t credits, const std::optional<std::string>& domain = std::nullopt);
   // Delivers what links carry and cuts slices, until nothing more happens.
   void Run();
+  // Delivers what the links of one partition carry now, and no more: others are behind. False: nothing.
+  bool RunLinksOf(PartitionId from) { return Deliver(from); }
   // Lets time pass, firing timers when they are due.
   void Advance(Duration duration);
   // Lets time pass in which nobody leads anything: what was due is fired by the next Advance.

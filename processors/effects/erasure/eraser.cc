@@ -33,8 +33,10 @@ struct Eraser::Impl : std::enable_shared_from_this<Impl> {
   using Subject = std::pair<TenantId, std::string>;  // tenant, contact key
   struct Asked {
     uint32_t generation = 0;
-    bool destroyed = false;
-    Duration told_at;  // steady time
+    uint64_t ordinal = 0;  // of the contact whose keys are moved; 0 = they are destroyed
+    std::string move_to;
+    bool destroyed = false;  // or moved
+    Duration told_at;        // steady time
     Lag::Open owed;
   };
 
@@ -46,36 +48,54 @@ struct Eraser::Impl : std::enable_shared_from_this<Impl> {
     if (!one.owed) one.owed = lag->Begin();
     Next();
   }
+  void AskToMove(const Subject& subject, uint64_t ordinal, std::string to) {
+    Asked& one = moves[subject];
+    one.ordinal = ordinal;
+    one.move_to = std::move(to);
+    if (!one.owed) one.owed = lag->Begin();
+    Next();
+  }
 
   // One at a time: each waits for the disk.
   void Next() {
     if (busy || stopped) return;
+    for (auto& [subject, one] : moves) {
+      if (one.destroyed) continue;
+      busy = true;
+      blocking.Post([weak = weak_from_this(), &ring = keyring, &own = executor, subject = subject, to = one.move_to] {
+        const auto moved = ring.Move(subject.first, subject.second, to);
+        own.Post([weak, subject, failure = moved ? std::optional<Error>() : std::optional(moved.error())] {
+          if (auto self = weak.lock()) self->Came(self->moves, subject, 0, failure);
+        });
+      });
+      return;
+    }
     for (auto& [subject, one] : asked) {
       if (one.destroyed) continue;
       busy = true;
       blocking.Post([weak = weak_from_this(), &ring = keyring, &own = executor, subject = subject, generation = one.generation] {
         const auto destroyed = ring.Destroy(subject.first, subject.second);
         own.Post([weak, subject, generation, failure = destroyed ? std::optional<Error>() : std::optional(destroyed.error())] {
-          if (auto self = weak.lock()) self->Came(subject, generation, failure);
+          if (auto self = weak.lock()) self->Came(self->asked, subject, generation, failure);
         });
       });
       return;
     }
   }
 
-  void Came(const Subject& subject, uint32_t generation, const std::optional<Error>& failure) {
+  void Came(std::map<Subject, Asked>& of, const Subject& subject, uint32_t generation, const std::optional<Error>& failure) {
     busy = false;
     if (stopped) return;
     if (failure) {
-      observe::Log(observe::Level::kError, "keys of an erased contact were not destroyed; it is tried again",
+      observe::Log(observe::Level::kError, "keys of a contact were not destroyed or moved; it is tried again",
                    {{"partition", partition}, {"error", *failure}});
       executor.After(kAgain, [weak = weak_from_this()] {
         if (auto self = weak.lock()) self->Next();
       });
       return;
     }
-    const auto found = asked.find(subject);
-    if (found != asked.end() && found->second.generation == generation) {
+    const auto found = of.find(subject);
+    if (found != of.end() && found->second.generation == generation) {
       found->second.destroyed = true;
       Tell(subject, found->second);
     }
@@ -83,14 +103,24 @@ struct Eraser::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void Tell(const Subject& subject, Asked& one) {
-    contacts::v1::RecordKeysDestroyed told;
-    told.set_contact_key(subject.second);
-    told.set_generation(one.generation);
+    if (one.ordinal != 0) {
+      contacts::v1::RecordKeysMoved moved;
+      moved.set_ordinal(one.ordinal);
+      moved.set_former_key(subject.second);
+      return Tell(subject.first, one, moved);
+    }
+    contacts::v1::RecordKeysDestroyed destroyed;
+    destroyed.set_contact_key(subject.second);
+    destroyed.set_generation(one.generation);
+    Tell(subject.first, one, destroyed);
+  }
+  template <class Command>
+  void Tell(TenantId tenant, Asked& one, const Command& told) {
     const std::string payload = schema::Encode(told);
     command::Command command;
     command.id = entropy.NextId<CommandId>();
-    command.type = TypeNumberOf<contacts::v1::RecordKeysDestroyed>();
-    command.tenant = subject.first;
+    command.type = TypeNumberOf<Command>();
+    command.tenant = tenant;
     command.actor = "effect:erasure";
     command.occurred_at = clock.Now();
     command.payload = payload;
@@ -102,8 +132,10 @@ struct Eraser::Impl : std::enable_shared_from_this<Impl> {
     executor.After(kTellAgain, [weak = weak_from_this()] {
       auto self = weak.lock();
       if (!self || self->stopped) return;
-      for (auto& [subject, one] : self->asked) {
-        if (one.destroyed && self->clock.Steady() - one.told_at >= kTellAgain) self->Tell(subject, one);
+      for (auto* of : {&self->asked, &self->moves}) {
+        for (auto& [subject, one] : *of) {
+          if (one.destroyed && self->clock.Steady() - one.told_at >= kTellAgain) self->Tell(subject, one);
+        }
       }
       self->Poll();
     });
@@ -118,6 +150,7 @@ struct Eraser::Impl : std::enable_shared_from_this<Impl> {
   PartitionId partition;
   Epoch epoch;
   std::map<Subject, Asked> asked;  // until the journal shows that it is done
+  std::map<Subject, Asked> moves;  // likewise; of former addresses
   std::optional<Lag> lag;
   bool busy = false;
   bool stopped = false;
@@ -137,6 +170,13 @@ void Eraser::Lead(const Leadership& leadership) {
         Cursor cursor(key);
         const TenantId tenant(cursor.Ordered<uint32_t>());
         impl_->Ask({tenant, std::string(key.substr(sizeof(uint32_t)))}, pending.generation());
+        return true;
+      });
+  state::View<contacts::v1::AddressChange>(*leadership.cache)
+      .Scan({}, {}, [&](std::string_view key, const contacts::v1::AddressChange& change) {
+        Cursor cursor(key);
+        const TenantId tenant(cursor.Ordered<uint32_t>());
+        if (!change.former_key().empty()) impl_->AskToMove({tenant, change.former_key()}, cursor.Ordered<uint64_t>(), change.contact_key());
         return true;
       });
   impl_->Poll();
@@ -160,6 +200,15 @@ void Eraser::Accepted(const journal::AcceptedFrame& frame) {
       } else if (event.type == TypeNumberOf<contacts::v1::ErasedContactMet>()) {
         contacts::v1::ErasedContactMet met;
         if (read(event, met)) impl_->Ask({decision.tenant, met.contact_key()}, met.generation());
+      } else if (event.type == TypeNumberOf<contacts::v1::AddressErased>()) {
+        contacts::v1::AddressErased erased;
+        if (read(event, erased)) impl_->Ask({decision.tenant, erased.contact_key()}, erased.generation());
+      } else if (event.type == TypeNumberOf<contacts::v1::ContactAddressChanged>()) {
+        contacts::v1::ContactAddressChanged changed;
+        if (read(event, changed)) impl_->AskToMove({decision.tenant, changed.former_key()}, changed.ordinal(), changed.contact_key());
+      } else if (event.type == TypeNumberOf<contacts::v1::AddressReleased>()) {
+        contacts::v1::AddressReleased released;
+        if (read(event, released)) impl_->moves.erase({decision.tenant, released.contact_key()});
       } else if (event.type == TypeNumberOf<contacts::v1::ContactKeysDestroyed>()) {
         contacts::v1::ContactKeysDestroyed destroyed;
         if (read(event, destroyed)) impl_->asked.erase({decision.tenant, destroyed.contact_key()});
@@ -171,6 +220,7 @@ void Eraser::Accepted(const journal::AcceptedFrame& frame) {
 void Eraser::Stop() {
   impl_->stopped = true;
   impl_->asked.clear();
+  impl_->moves.clear();
   impl_->lag.reset();
 }
 

@@ -1,8 +1,11 @@
-// The effect that forgets: destroys the keys of whom the journal says to be erased, once that is accepted, and brings back that it did.
+// The effect that keeps keys with whom they are of. It forgets: destroys the keys of whom the journal says to be erased, once that is accepted, and brings back that it did.
 //
 // What was asked for and not done is state (contacts::v1::KeysPending), read at take-over; so a crash at any moment ends with destroyed
 // keys. A key is destroyed on the executor `blocking`, one subject after another, each durably. What fails is tried again every second.
-// Memory: 100 bytes for each erasure that is asked for and not done.
+// And it files: when a contact has another address, all keys of the former one are from then on those of the present one
+// (contacts::v1::AddressChange), which is brought back as RecordKeysMoved; only then the former address is free for somebody else.
+//
+// Memory: 100 bytes for each erasure or change that is asked for and not done.
 #pragma once
 
 #include <memory>

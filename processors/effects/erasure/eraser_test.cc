@@ -120,5 +120,31 @@ TEST_F(EraserTest, GoesOnAfterATakeOverAndLeavesToTheNextOwnerWhatIsIts) {
   EXPECT_TRUE(HasKey(bob_));
 }
 
+TEST_F(EraserTest, KeysOfAFormerAddressAreFiledUnderTheNewOneAlsoAfterATakeOver) {
+  cache_.Begin();
+  auto& change = state::Table<contacts::v1::AddressChange>(cache_).Edit(state::Key(kTenant, uint64_t{9}));
+  change.set_contact_key(std::string(kBob));
+  change.set_former_key(std::string(kAnn));
+  cache_.Commit();
+  Lead();
+  scheduler_.RunFor(Seconds(1));
+  EXPECT_EQ(Told(), 1U);
+  EXPECT_TRUE(HasKey(ann_)) << "what it sealed is opened as before";
+  EXPECT_NE(ring_->GetOrCreate(kTenant, kAnn)->key_id, ann_.key_id);
+  scheduler_.RunFor(Seconds(25));
+  EXPECT_GE(Told(), 2U) << "the first may be lost";
+  contacts::v1::AddressReleased released;
+  released.set_contact_key(std::string(kAnn));
+  released.set_ordinal(9);
+  Accept(released);
+  const uint64_t told = Told();
+  scheduler_.RunFor(Seconds(60));
+  EXPECT_EQ(Told(), told);
+  Accept(Erased(kBob));
+  scheduler_.RunFor(Seconds(1));
+  EXPECT_FALSE(HasKey(ann_)) << "it is the same person's";
+  EXPECT_FALSE(HasKey(bob_));
+}
+
 }  // namespace
 }  // namespace maily::effects

@@ -39,9 +39,18 @@ constexpr const char* kOfSubjects =
 constexpr const char* kPut =
     "INSERT INTO maily_keyring.subject_keys SELECT $1::int8, u.* FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) AS u(subject, key_id, "
     "wrapped) ORDER BY u.subject ON CONFLICT DO NOTHING";
-constexpr const char* kDestroy =
-    "WITH gone AS (DELETE FROM maily_keyring.subject_keys WHERE tenant = $1::int8 AND subject = $2::bytea RETURNING 1) "
-    "UPDATE maily_keyring.keyring SET destructions = destructions + 1 WHERE EXISTS (SELECT 1 FROM gone)";
+// A row a subject is what GetOrPut goes by. Keys that were moved to a subject stand under its name with their ids behind it, so a name must
+// not be that of another with 8 bytes more: the names of contacts have all the same length.
+#define MAILY_OF_SUBJECT                                                                                                         \
+  "tenant = $1::int8 AND (subject = $2::bytea OR (subject > $2::bytea AND subject <= $2::bytea || '\\xffffffffffffffff'::bytea " \
+  "AND length(subject) = length($2::bytea) + 8))"
+constexpr const char* kKeysOf = "SELECT key_id FROM maily_keyring.subject_keys WHERE " MAILY_OF_SUBJECT;
+constexpr const char* kMove =
+    "WITH moved AS (UPDATE maily_keyring.subject_keys SET subject = $3::bytea || key_id WHERE " MAILY_OF_SUBJECT
+    " RETURNING 1) UPDATE maily_keyring.keyring SET destructions = destructions + 1 WHERE EXISTS (SELECT 1 FROM moved)";
+constexpr const char* kDestroy = "WITH gone AS (DELETE FROM maily_keyring.subject_keys WHERE " MAILY_OF_SUBJECT
+                                 " RETURNING 1) "
+                                 "UPDATE maily_keyring.keyring SET destructions = destructions + 1 WHERE EXISTS (SELECT 1 FROM gone)";
 
 std::string Int8(uint64_t value) {
   std::string bytes;
@@ -138,8 +147,7 @@ class PostgresKeyStore final : public KeyStore {
   }
 
   Result<std::vector<KeyId>> KeysOf(TenantId tenant, std::string_view subject) override {
-    MAILY_TRY(const ResultHandle rows, Ask("SELECT key_id FROM maily_keyring.subject_keys WHERE tenant = $1::int8 AND subject = $2::bytea",
-                                           {Int8(tenant.value()), subject}));
+    MAILY_TRY(const ResultHandle rows, Ask(kKeysOf, {Int8(tenant.value()), subject}));
     std::vector<KeyId> ids(static_cast<size_t>(PQntuples(rows.get())));
     for (size_t row = 0; row < ids.size(); ++row) {
       MAILY_TRY(ids[row], IdOf(Field(rows, static_cast<int>(row), 0)));
@@ -148,6 +156,11 @@ class PostgresKeyStore final : public KeyStore {
   }
   Result<void> Destroy(TenantId tenant, std::string_view subject) override {
     MAILY_TRY_VOID(Ask(kDestroy, {Int8(tenant.value()), subject}));
+    return Ok();
+  }
+
+  Result<void> Move(TenantId tenant, std::string_view from, std::string_view to) override {
+    MAILY_TRY_VOID(Ask(kMove, {Int8(tenant.value()), from, to}));
     return Ok();
   }
 
