@@ -253,17 +253,11 @@ Result<void> Keyring::Move(TenantId tenant, std::string_view from, std::string_v
   if (from == to) return Fail(Code::kInvalid, "keyring: keys are moved from one subject to another");
   Impl& impl = *impl_;
   const std::scoped_lock change(impl.changing);
-  MAILY_TRY(const std::vector<KeyId> moved, impl.store->KeysOf(tenant, from));
-  if (moved.empty()) return Ok();
-  const auto forget = [&] {
-    const std::scoped_lock lock(impl.reading);
-    ++impl.forgotten;
-    for (const KeyId& id : moved) impl.opened->Remove(tenant, id);
-  };
-  forget();  // as in Destroy
-  MAILY_TRY_VOID(impl.store->Move(tenant, from, to));
-  forget();
-  return Ok();
+  {
+    const std::scoped_lock lock(impl.reading);  // who puts it back by its name holds `changing`
+    impl.opened->RemoveSubject(tenant, from);
+  }
+  return impl.store->Move(tenant, from, to);
 }
 
 }  // namespace maily::keyring

@@ -208,6 +208,17 @@ TEST(Keyring, DestroyedKeysAreGoneForGood) {
   EXPECT_EQ(f.ring->Destroy(TenantId(1), "bob").value(), 1u);
 }
 
+TEST(Keyring, AMovedKeyIsNotFoundByItsOldNameHoweverItIsUsed) {
+  Disk disk;
+  Fixture f(disk);
+  const SubjectKey key = f.ring->GetOrCreate(TenantId(1), "ann").value();
+  ASSERT_TRUE(f.ring->Move(TenantId(1), "ann", "anna"));
+  EXPECT_EQ(f.ring->Find(TenantId(1), key.key_id)->key, key.key);
+  EXPECT_NE(f.ring->GetOrCreate(TenantId(1), "ann")->key, key.key);
+  EXPECT_EQ(f.ring->Destroy(TenantId(1), "anna").value(), 1u);
+  EXPECT_EQ(f.ring->Find(TenantId(1), key.key_id).error().code, Code::kNotFound);
+}
+
 TEST(Keyring, AKeyThatIsNotDurableIsNotHandedOut) {
   Disk disk;
   Fixture f(disk);

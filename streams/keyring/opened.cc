@@ -127,4 +127,11 @@ void Opened::Remove(TenantId tenant, const KeyId& id) {
   bucket.used[at] = false;
 }
 
+void Opened::RemoveSubject(TenantId tenant, std::string_view subject) {
+  if (subject.empty() || subject.size() > kSubjectBytesMax) return;
+  Subjects& bucket = BucketOf(tenant, subject);
+  const int at = bucket.Find(tenant, subject);
+  if (at >= 0) bucket.sizes[at] = 0;
+}
+
 }  // namespace maily::keyring

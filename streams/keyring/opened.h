@@ -30,6 +30,8 @@ class Opened {
   void Put(TenantId tenant, const SubjectKey& key, std::string_view subject);
   // From here on it is not found by its subject either.
   void Remove(TenantId tenant, const KeyId& id);
+  // The key that was found by it is found by its id alone from here on.
+  void RemoveSubject(TenantId tenant, std::string_view subject);
 
  private:
   static constexpr size_t kWays = 8;
