@@ -297,7 +297,10 @@ void React(task::Context& context, const sends::v1::BounceReclassified& event) {
   context.Emit(removed);
 }
 
-void React(task::Context& context, const contacts::v1::ContactAddressChanged& event) { DropCopy(context, event.former_key()); }
+void React(task::Context& context, const contacts::v1::ContactAddressChanged& event) {
+  DropCopy(context, event.former_key());
+  DropCopy(context, event.contact_key());  // of a bounce that came after a contact had left it; where the address lives it is free of any
+}
 
 void React(task::Context& context, const contacts::v1::ContactErased& event) { DropCopy(context, event.contact_key()); }
 
