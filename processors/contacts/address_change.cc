@@ -21,6 +21,11 @@ using journal::Outcome;
 // What says something of the address alone; any other reason is the person's.
 bool IsOfAddress(std::string_view reason) { return reason == "hard_bounce" || reason == "soft_bounces" || reason == "invalid"; }
 
+// The entry of no address: one of this tenant has moved, to here or from here, ever. Where it is missing nothing else is looked for, and
+// it is asked for so often that it, or that it is missing, stays in memory.
+std::string MovedKey(TenantId tenant) { return state::Key(tenant); }
+void NoteMoved(task::Fold& fold) { fold.table<v1::ContactElsewhere>().Edit(MovedKey(fold.tenant())); }
+
 const v1::AddressChange* ChangeOf(const task::Context& context, uint64_t ordinal) {
   return context.view<v1::AddressChange>().Find(state::Key(context.tenant(), ordinal));
 }
@@ -214,6 +219,11 @@ void Decide(task::Context& context, const v1::AddressForgotten& forgotten) {
   context.Emit(erased);
 }
 
+const v1::ContactElsewhere* OwnerElsewhere(const task::Context& context, std::string_view contact_key) {
+  if (context.view<v1::ContactElsewhere>().Find(MovedKey(context.tenant())) == nullptr) return nullptr;
+  return context.view<v1::ContactElsewhere>().Find(state::Key(context.tenant(), contact_key));
+}
+
 void Forward(task::Context& context, PartitionId partition, TypeNumber type, std::string_view payload) {
   v1::CommandForwarded forwarded;
   forwarded.set_partition(partition.value());
@@ -224,7 +234,7 @@ void Forward(task::Context& context, PartitionId partition, TypeNumber type, std
 
 bool ForwardToOwner(task::Context& context, const command::Command& command) {
   if (command.key.size() != schema::kContactKeyBytes) return false;
-  const auto* elsewhere = context.view<v1::ContactElsewhere>().Find(state::Key(context.tenant(), command.key));
+  const auto* elsewhere = OwnerElsewhere(context, command.key);
   if (elsewhere == nullptr) return false;
   const v1::ContactElsewhere owner = *elsewhere;
   Forward(context, PartitionId(static_cast<uint16_t>(owner.partition())), command.type, command.payload);
@@ -250,6 +260,7 @@ void Evolve(task::Fold& fold, const v1::AddressReserved& event) {
   v1::ContactElsewhere& elsewhere = fold.table<v1::ContactElsewhere>().Edit(key);
   elsewhere.set_partition(event.partition());
   elsewhere.set_ordinal(event.ordinal());
+  NoteMoved(fold);
 }
 
 void Evolve(task::Fold&, const v1::AddressDenied&) {}
@@ -270,6 +281,7 @@ void Evolve(task::Fold& fold, const v1::ContactAddressChanged& event) {
   contact.set_domain_key(event.domain_key());
   fold.table<v1::ContactRef>().Edit(state::Key(fold.tenant(), event.contact_key())).set_ordinal(event.ordinal());
   fold.table<v1::AddressChange>().Edit(key).set_former_key(event.former_key());
+  NoteMoved(fold);
 }
 
 void Evolve(task::Fold& fold, const v1::AddressReleased& event) {
@@ -297,6 +309,7 @@ void Evolve(task::Fold& fold, const v1::AddressErased& event) {
 
 void Evolve(task::Fold& fold, const sends::v1::AttemptOpened& event) {
   if (schema::IsMessage(event.campaign_id())) return;
+  if (fold.table<v1::ContactElsewhere>().Find(MovedKey(fold.tenant())) == nullptr) return;
   auto contacts = fold.table<v1::Contact>();
   const std::string key = state::Key(fold.tenant(), event.ordinal());
   const v1::Contact* contact = contacts.Find(key);

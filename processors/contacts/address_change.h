@@ -7,6 +7,7 @@
 
 #include "maily/contacts/v1/commands.pb.h"
 #include "maily/contacts/v1/events.pb.h"
+#include "maily/contacts/v1/state.pb.h"
 #include "maily/sends/v1/events.pb.h"
 #include "streams/task/processor.h"
 
@@ -37,6 +38,9 @@ void ForgetAddresses(task::Context& context, uint64_t ordinal, const v1::Contact
 // The same for the address that it had in the end, if that lives elsewhere: once its keys are gone, so that nobody is admitted there under
 // keys that are about to go.
 void ForgetElsewhere(task::Context& context, uint64_t ordinal, const std::string& contact_key);
+
+// Who has the address in another partition, of an address that is at home here; null: nobody. Costs nothing where no address has moved.
+const v1::ContactElsewhere* OwnerElsewhere(const task::Context& context, std::string_view contact_key);
 
 // Sends a command on to where the address's contact lives; `partition` decides it.
 void Forward(task::Context& context, PartitionId partition, TypeNumber type, std::string_view payload);

@@ -226,16 +226,20 @@ Upserted Meet(task::Context& context, const v1::UpsertContact& command, const v1
 }
 
 // Where the address is decided about: none = here. What comes for an address that a contact here has given up goes back to where it is
-// free.
+// free. Who was erased here, at an address of another partition, is met here until the keys are gone: then that one knows.
 std::optional<PartitionId> ElsewhereOf(const task::Context& context, const v1::UpsertContact& command) {
-  const auto* elsewhere = context.view<v1::ContactElsewhere>().Find(state::Key(context.tenant(), command.contact_key()));
-  if (elsewhere != nullptr) return PartitionId(static_cast<uint16_t>(elsewhere->partition()));
   const PartitionId home = schema::PartitionOfContact(command.contact_key(), context.partition_count());
-  return home == context.partition() ? std::nullopt : std::optional(home);
+  if (home == context.partition()) {
+    const auto* owner = OwnerElsewhere(context, command.contact_key());
+    return owner == nullptr ? std::nullopt : std::optional(PartitionId(static_cast<uint16_t>(owner->partition())));
+  }
+  const bool pending = context.view<v1::KeysPending>().Find(state::Key(context.tenant(), command.contact_key())) != nullptr;
+  return pending ? std::nullopt : std::optional(home);
 }
 
 // The contact has another address by now, and this one is not free yet.
-bool IsLeaving(const task::Context& context, uint64_t ordinal, std::string_view contact_key) {
+bool IsLeaving(const task::Context& context, uint64_t ordinal, const v1::Contact& contact, std::string_view contact_key) {
+  if (contact.contact_key() == contact_key) return false;
   const auto* change = context.view<v1::AddressChange>().Find(state::Key(context.tenant(), ordinal));
   return change != nullptr && change->former_key() == contact_key;
 }
@@ -256,9 +260,7 @@ Upserted Upsert(task::Context& context, const v1::UpsertContact& command, v1::Pr
   const std::string ref_key = state::Key(context.tenant(), command.contact_key());
   const v1::ContactRef* ref = context.view<v1::ContactRef>().Find(ref_key);
   if (ref == nullptr) {
-    // Who was erased here, at an address of another partition, is met here until the keys are gone: then that one knows.
-    const bool pending = context.view<v1::KeysPending>().Find(ref_key) != nullptr;
-    if (const auto partition = ElsewhereOf(context, command); partition && !pending) {
+    if (const auto partition = ElsewhereOf(context, command)) {
       Forward(context, *partition, TypeNumberOf<v1::UpsertContact>(), command.SerializeAsString());
       return {.result = 'f'};
     }
@@ -267,11 +269,11 @@ Upserted Upsert(task::Context& context, const v1::UpsertContact& command, v1::Pr
   }
 
   const uint64_t ordinal = ref->ordinal();
-  if (IsLeaving(context, ordinal, command.contact_key()))
-    return Refused("address_changing", "the contact of this address is getting another one; ask again in a moment");
   const std::string key = state::Key(context.tenant(), ordinal);
   const v1::Contact* contact = context.view<v1::Contact>().Find(key);
   MAILY_CHECK(contact != nullptr, "contact {} of tenant {} is named and not there", ordinal, context.tenant().value());
+  if (IsLeaving(context, ordinal, *contact, command.contact_key()))
+    return Refused("address_changing", "the contact of this address is getting another one; ask again in a moment");
   thread_local v1::ContactChanged changed;
   changed.Clear();
   Compare(command, *contact, changed);
@@ -316,7 +318,7 @@ void Decide(task::Context& context, const v1::UpsertContact& command) {
     context.Answer("reason", upserted.code);
     return context.Answer("message", upserted.message);
   }
-  if (upserted.code == "address_changing" && IsForwarded(context)) return context.Reject(upserted.code, upserted.message);
+  if (upserted.result == 'r' && IsForwarded(context)) return context.Reject(upserted.code, upserted.message);
   if (upserted.result == 'f') return context.Answer("result", Word(upserted.result));
   if (upserted.code == "erasure_under_way" || upserted.code == "address_changing")
     return context.Refuse(Outcome::kConflict, upserted.code, upserted.message);

@@ -119,7 +119,7 @@ bool World::Deliver(PartitionId from) {
       received.time = now_;
       auto draft = Draft();
       const auto decided = destination.engine.Command(received, now_, draft);
-      const bool rejected = decided.outcome == journal::Outcome::kRejected && !decided.answer.contains("address_changing");
+      const bool rejected = decided.outcome == journal::Outcome::kRejected && !decided.answer.contains("ask again in a moment");
       MAILY_CHECK(decided.outcome != journal::Outcome::kOutOfOrder && !rejected, "link {} -> {}: {}", from.value(), to, decided.answer);
       Keep(PartitionId(to), draft);
       destination.engine.work().WakeAll();
