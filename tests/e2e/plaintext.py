@@ -68,6 +68,10 @@ def live(world):
     api.ok("POST", "/v1/contacts", {"email": "api@quokkamail.example", "attributes": {"first_name": "Xanthippe", "note": "Wolfeschlegel"}})
     api.call("POST", "/v1/contacts", {"email": "quokkamail@@wrong", "attributes": {"first_name": 5}})
     api.ok("POST", "/v1/events", {"id": "e-1", "type": "visit", "contact": {"email": "api@quokkamail.example"}, "properties": {"page": "numbatproperty"}})
+    moved = api.ok("POST", "/v1/contacts", {"email": "moves@quokkamail.example"})["id"]
+    status, answer, _ = api.call("POST", f"/v1/contacts/{moved}/address", {"email": "has-moved@quokkamail.example"})
+    check(status in (200, 202), f"{status} {answer}")
+    wait_for("the new address", lambda: api.ok("GET", f"/v1/contacts/{moved}/address").get("change", {}).get("state") == "changed", 20, world.server)
     for email in ("api@quokkamail.example", "stranger@quokkamail.example"):
         api.ok("POST", "/v1/suppressions", {"email": email, "note": "Wolfeschlegel rang"})
     template = api.ok("POST", "/v1/templates", {"name": "t", "subject": PLAIN + " {{ contact.first_name }}",
@@ -159,6 +163,7 @@ def run(world):
     check(set(hits) == allowed, f"personal plaintext at rest: { {path: hits[path] for path in set(hits) - allowed} }")
     inside = tables(world)
     check(set(inside) == DECLARED, f"personal plaintext in tables: {inside}")
+    check("quokkamail" in inside[("people", "address_changes_pii")], f"a change of address without them: {inside}")
     check({"quokkamail", "Wolfeschlegel"} <= inside[("people", "suppressions_pii")], f"suppressions have no address or note: {inside}")
     check({"quokkamail", "Xanthippe", "Wolfeschlegel"} <= inside[("people", "contacts_pii")], f"the search finds nothing where it must: {inside}")
     check({word for path in allowed for word in hits[path]} >= {"quokkamail", "Xanthippe", "Wolfeschlegel"}, f"not in the files: {hits}")
