@@ -5,6 +5,7 @@
 
 #include "maily/journeys/v1/state.pb.h"
 #include "processors/journeys/keys.h"
+#include "processors/journeys/update.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -53,13 +54,29 @@ void Apply(task::Fold& fold, const v1::JourneyMove& move) {
     instance.set_since_s(NowS(fold));
   };
   switch (move.kind()) {
-    case v1::MOVE_ENTERED:
+    case v1::MOVE_ENTERED: {
+      const v1::JourneyInstance before = instance;
       instance = {};
+      // What one may change in an hour is over re-entries too.
+      if (NowS(fold) - before.updates_from_s() < kUpdatesWithinS) {
+        instance.set_updates(before.updates());
+        instance.set_updates_from_s(before.updates_from_s());
+      }
       instance.set_version(move.version());
       instance.set_entered_at_s(NowS(fold));
       stands_at(move.next());
       SetDue(fold, ref, instance, NowS(fold));
       fold.table<v1::JourneyPresence>().Edit(PresenceKey(fold.tenant(), ref)).set_here(true);
+      break;
+    }
+    case v1::MOVE_UPDATED:
+      if (move.why() == "changed") CountUpdate(instance, NowS(fold));
+      stands_at(move.next());
+      SetDue(fold, ref, instance, NowS(fold));
+      break;
+    case v1::MOVE_DEFERRED:
+      if (instance.waits() || instance.step() != move.next()) stands_at(move.next());
+      SetDue(fold, ref, instance, move.due_s());
       break;
     case v1::MOVE_SENT: {
       auto* sent = instance.mutable_sent();
@@ -236,6 +253,8 @@ void Evolve(task::Fold& fold, const v1::JourneysMoved& event) {
   fold.RemoveWork(kStepJourneys, {});
   if (next_s != 0) ArmFor(fold, next_s);
 }
+
+void Evolve(task::Fold& /*fold*/, const v1::ContactUpdateWanted& /*event*/) {}  // what comes of it is the noun contacts' own
 
 void Evolve(task::Fold& fold, const v1::JourneysDue&) {
   fold.table<v1::JourneyClock>().Edit(state::Key(fold.tenant())).set_armed_s(0);

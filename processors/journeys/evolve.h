@@ -27,5 +27,6 @@ void Evolve(task::Fold& fold, const v1::JourneyClosed& event);
 void Evolve(task::Fold& fold, const v1::JourneyHeld& event);
 void Evolve(task::Fold& fold, const v1::JourneysMoved& event);
 void Evolve(task::Fold& fold, const v1::JourneysDue& event);
+void Evolve(task::Fold& fold, const v1::ContactUpdateWanted& event);
 
 }  // namespace maily::journeys
