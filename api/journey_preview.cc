@@ -17,7 +17,7 @@ namespace maily::api {
 namespace {
 
 constexpr int64_t kPeopleMax = 50'000;
-constexpr Duration kTimeMax = Seconds(20);
+constexpr Duration kTimeMax = Seconds(5);  // one of those who read waits for it
 constexpr int64_t kPageRows = 500;
 constexpr int64_t kNamesMax = 10'000;
 constexpr size_t kSamplesMax = 20;
@@ -120,6 +120,7 @@ Result<History> HistoryOf(Call& call, const Parameter& journey, const Instance& 
   const Parameter since{"since_us", Value::Integer(instance.entered_at_us)};
   MAILY_TRY(const Rows moves, QueryOwn(call, "journey_history", {journey, contact, since}));
   std::map<int64_t, std::string> templates;  // by message
+  std::set<std::string> entered;             // events that let this one in: they have happened
   std::set<std::string> own;                 // events that moved this one
   std::set<std::string> others;              // events that moved another key's
   constexpr std::string_view kTemplate = "template ";
@@ -127,6 +128,7 @@ Result<History> HistoryOf(Call& call, const Parameter& journey, const Instance& 
     const bool this_one = Bytes(moves, row, "instance_key") == instance.key;
     const std::string& event_id = Bytes(moves, row, "event_id");
     if (!event_id.empty()) (this_one ? own : others).insert(event_id);
+    if (this_one && Bytes(moves, row, "kind") == "entered") entered.insert(event_id);
     if (!this_one || Bytes(moves, row, "kind") != "sent") continue;
     history.sent.push_back(Bytes(moves, row, "step"));
     const std::string& why = Bytes(moves, row, "why");
@@ -138,8 +140,8 @@ Result<History> HistoryOf(Call& call, const Parameter& journey, const Instance& 
     const int64_t at_s = did.at(row, "recorded_at_us").integer / kMicros;
     if (kind == "event") {
       const std::string& event_id = Bytes(did, row, "event_id");
-      // What let it in has happened; what moved another key and not this one is about that one.
-      if (!own.contains(event_id) && others.contains(event_id)) continue;
+      // What moved another key and not this one is about that one.
+      if (entered.contains(event_id) || (!own.contains(event_id) && others.contains(event_id))) continue;
       history.happened.push_back({at_s, Happening::Kind::kEvent, Bytes(did, row, "name")});
       continue;
     }

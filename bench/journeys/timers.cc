@@ -271,7 +271,9 @@ void Round(const Arguments& arguments) {
   for (;;) {
     const double slice = WallSeconds();
     if (!partition.Slice()) break;
-    waits.push_back(WallSeconds() - slice);
+    const double waited = WallSeconds() - slice;
+    waits.push_back(waited);
+    partition.Move(Microseconds(static_cast<int64_t>(waited * 1e6)));
     // Somebody asks for something meanwhile.
     contacts::v1::UpsertContact other;
     other.set_contact_key(fmt::format("another-{:08}", commands++));

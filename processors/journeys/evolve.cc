@@ -38,7 +38,10 @@ void SetDue(task::Fold& fold, const InstanceRef& ref, v1::JourneyInstance& insta
   instance.set_held(false);
   instance.set_due_s(due_s);
   if (due_s == 0) return;
-  due.Edit(DueKey(fold.tenant(), due_s, ref)).set_due(true);
+  const std::string key = DueKey(fold.tenant(), due_s, ref);
+  due.Edit(key).set_due(true);
+  const auto* clock = fold.view<v1::JourneyClock>().Find(state::Key(fold.tenant()));
+  if (clock != nullptr && key < clock->first()) fold.table<v1::JourneyClock>().Edit(state::Key(fold.tenant())).set_first(key);
   due_s <= NowS(fold) ? Work(fold) : ArmFor(fold, due_s);
 }
 
@@ -244,10 +247,19 @@ void Evolve(task::Fold& fold, const v1::JourneysMoved& event) {
   if (!event.taken()) return;
   const std::string prefix = state::Key(fold.tenant());
   int64_t next_s = 0;
-  fold.view<v1::JourneyDue>().Scan(prefix, {}, [&](std::string_view key, const v1::JourneyDue&) {
+  // Not from the beginning: what was taken lies there still, as keys that were erased.
+  const auto* clock = fold.view<v1::JourneyClock>().Find(prefix);
+  std::string first = clock == nullptr ? std::string() : clock->first();
+  fold.view<v1::JourneyDue>().Scan(prefix, first, [&](std::string_view key, const v1::JourneyDue&) {
     next_s = static_cast<int64_t>(Cursor(key.substr(prefix.size())).Ordered<uint64_t>());
+    first = key;
     return false;
   });
+  if (next_s == 0 && !event.done().empty()) {
+    const v1::JourneyDueDone& last = *event.done().rbegin();
+    first = std::max(first, DueKey(fold.tenant(), last.due_s(), {last.journey_id(), last.ordinal(), last.key()}));
+  }
+  fold.table<v1::JourneyClock>().Edit(prefix).set_first(first);
   if (next_s != 0 && next_s <= NowS(fold)) return;
   fold.table<v1::JourneyClock>().Edit(prefix).set_working(false);
   fold.RemoveWork(kStepJourneys, {});

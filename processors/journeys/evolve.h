@@ -9,7 +9,7 @@
 
 namespace maily::journeys {
 
-inline constexpr uint32_t kEvolveVersion = 1;
+inline constexpr uint32_t kEvolveVersion = 2;
 
 // Work: instances that are due (subject: empty); everybody in a journey is looked at (subject: journey_id, 8 bytes, big-endian).
 inline constexpr task::WorkKind kStepJourneys = 21;

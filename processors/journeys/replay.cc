@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "processors/audience/segment_evaluate.h"
+#include "processors/compliance/timing.h"
 #include "processors/journeys/chance.h"
 #include "processors/journeys/definition.h"
 #include "processors/journeys/waits.h"
@@ -93,11 +94,11 @@ class Walk {
  public:
   Walk(const v1::JourneyDefinition& definition, const campaigns::v1::SendingRules& rules, const ReplayPerson& person, int64_t now_s)
       : definition_(definition), rules_(rules), person_(person), now_s_(now_s), at_s_(person.entered_at_s) {
-    const auto zone = person.attributes.find("time_zone");
+    const auto zone = person.attributes.find(compliance::kZoneAttribute);
     const json name = zone == person.attributes.end() ? json() : json::parse(zone->second, nullptr, false);
     if (!name.is_string()) return;
     contacts::v1::Attribute& attribute = *contact_.add_attributes();
-    attribute.set_name("time_zone");
+    attribute.set_name(std::string(compliance::kZoneAttribute));
     attribute.set_text(name.get<std::string>());
   }
 

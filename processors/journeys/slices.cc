@@ -46,7 +46,9 @@ struct Due {
 std::vector<Due> TakeDue(const task::Context& context) {
   const std::string tenant = state::Key(context.tenant());
   std::vector<Due> due;
-  context.view<v1::JourneyDue>().Scan(tenant, {}, [&](std::string_view key, const v1::JourneyDue&) {
+  const auto* clock = context.view<v1::JourneyClock>().Find(tenant);
+  const std::string first = clock == nullptr ? std::string() : clock->first();
+  context.view<v1::JourneyDue>().Scan(tenant, first, [&](std::string_view key, const v1::JourneyDue&) {
     Cursor cursor(key.substr(tenant.size()));
     const auto due_s = static_cast<int64_t>(cursor.Ordered<uint64_t>());
     if (due_s > NowS(context) || due.size() == kTurnsMax) return false;
