@@ -5,6 +5,7 @@
 #include "api/esp/notice.h"
 #include "api/handlers.h"
 #include "api/inbound_mail.h"
+#include "api/journeys.h"
 
 namespace maily::api {
 namespace {
@@ -152,6 +153,10 @@ constexpr RouteRow kRoutes[] = {
      "DefineJourney",
      R"({"entry":{"event":"signed_up"},"steps":[{"id":"day","type":"delay","for":"1d"}],"based_on":1,"move":{"wait":"day"}})",
      ChangeJourney},
+    {kPost, "/v1/journeys/{id}:preview", Scope::kRead,
+     "What a definition would have made of everybody who is in the journey, with samples; nothing is published, and nothing can be sent",
+     "journey", R"({"entry":{"event":"signed_up"},"steps":[{"id":"day","type":"delay","for":"1d"}],"move":{"wait":"day"}})",
+     PreviewJourney},
     {kPost, "/v1/journeys/{id}:pause", Scope::kWrite, "Pause a journey: nobody enters, nobody goes on", "PauseJourney", "", PauseJourney},
     {kPost, "/v1/journeys/{id}:resume", Scope::kWrite, "Resume a journey: whose wait is over goes on", "ResumeJourney", "", ResumeJourney},
     {kPost, "/v1/journeys/{id}:archive", Scope::kWrite, "Archive a journey: it is over for everybody in it", "ArchiveJourney", "",

@@ -383,6 +383,12 @@ const std::vector<Row>& Rows() {
        "PUT",
        "/v1/journeys/{id}",
        {kId, {"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
+      {"journey",
+       "preview",
+       "maily journey preview 1 --file welcome.json (what it would have made of everybody who is in it; nothing is published)",
+       "POST",
+       "/v1/journeys/{id}:preview",
+       {kId, {"--file", "", As::kWhole, true, "JSON body; - = standard input"}}},
       {"journey", "list", "maily journey list", "GET", "/v1/journeys", {kSize, kPage}},
       {"journey", "show", "maily journey show 1", "GET", "/v1/journeys/{id}", {kId}},
       {"journey", "pause", "maily journey pause 1", "POST", "/v1/journeys/{id}:pause", {kId}},
@@ -993,7 +999,8 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
       CLI::Option* option = nullptr;
       if (field.as == As::kSwitch) {
         option = sub->add_flag_callback(field.name, [values, i] { values->switches[i] = 1; }, field.help);
-      } else if (field.as == As::kList || field.as == As::kIds || field.as == As::kAttach || field.as == As::kPairs || field.as == As::kNames) {
+      } else if (field.as == As::kList || field.as == As::kIds || field.as == As::kAttach || field.as == As::kPairs ||
+                 field.as == As::kNames) {
         option = sub->add_option(field.name, values->lists[i], field.help);
       } else {
         option = sub->add_option(field.name, values->texts[i], field.help);

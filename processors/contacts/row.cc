@@ -21,6 +21,7 @@ task::Noun Row() {
       .Decides<v1::RecordKeysDestroyed>(Decide)
       .Decides<v1::ImportRows>(Decide)
       .Decides<v1::RestoreContacts>(Decide)
+      .Reacts<journeys::v1::ContactUpdateWanted>(React)
       .LooksUp<v1::UpsertContact, v1::ContactRef>()
       .Evolves<v1::ContactCreated>(Evolve)
       .Evolves<v1::ContactChanged>(Evolve)

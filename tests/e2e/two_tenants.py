@@ -195,6 +195,7 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/journeys"): ({"name": f"{word} stolen", "entry": {"segment": f"{amber.word} segment"},
                                         "steps": [{"id": "mail", "type": "send", "template": f"{amber.word} template"}]}, (422,)),
             ("put", "/v1/journeys/{id}"): ({"entry": {"event": "visit"}, "steps": [{"id": "out", "type": "exit"}]}, gone),
+            ("post", "/v1/journeys/{id}:preview"): ({"entry": {"event": "visit"}, "steps": [{"id": "out", "type": "exit"}]}, gone),
             ("post", "/v1/journeys/{id}:pause"): (None, gone),
             ("post", "/v1/journeys/{id}:resume"): (None, gone),
             ("post", "/v1/journeys/{id}:archive"): (None, gone),
