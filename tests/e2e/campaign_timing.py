@@ -140,7 +140,7 @@ def run(world):
     scheduled(world, world.api())
     for step in (throttled, by_clock, quiet, capped):
         step(world, world.api())
-    return "scheduled, held, throttled, by clocks, quiet, capped"
+    return "patched, scheduled, held, throttled, by clocks, quiet, capped"
 
 
 if __name__ == "__main__":
