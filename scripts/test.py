@@ -54,6 +54,7 @@ END_TO_END = [
     ("bounces", ["python3", "tests/e2e/bounces.py", "--maily", RELEASE]),
     ("tracking", ["python3", "tests/e2e/tracking.py", "--maily", RELEASE]),
     ("safety", ["python3", "tests/e2e/safety.py", "--maily", RELEASE]),
+    ("ab_test", ["python3", "tests/e2e/ab_test.py", "--maily", RELEASE]),
     ("campaign_timing", ["python3", "tests/e2e/campaign_timing.py", "--maily", RELEASE]),
     ("webhooks", ["python3", "tests/e2e/webhooks.py", "--maily", RELEASE]),
     ("mail_pickup", ["python3", "tests/e2e/mail_pickup.py", "--maily", RELEASE]),

@@ -218,6 +218,7 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/campaigns/{id}:unschedule"): (None, gone),
             ("post", "/v1/campaigns/{id}:release"): (None, gone),
             ("post", "/v1/campaigns/{id}:throttle"): ({"per_minute": 1}, gone),
+            ("post", "/v1/campaigns/{id}:winner"): ({"arm": "a"}, gone),
             ("post", "/v1/campaigns/{id}:pause"): (None, gone),
             ("post", "/v1/campaigns/{id}:resume"): (None, gone),
             ("post", "/v1/campaigns/{id}:cancel"): (None, gone),
