@@ -280,7 +280,10 @@ const std::vector<Row>& Rows() {
         {"--source", "source", As::kText, false, "where it came from; default api"},
         {"--text", "text", As::kText, false, "what was read: the id of a consent text"},
         {"--proof", "proof", As::kText, false, "where that can be seen"},
-        {"--double-opt-in", "double_opt_in", As::kSwitch, false, "pending until the link in the answer was followed and confirmed"}}},
+        {"--double-opt-in", "double_opt_in", As::kSwitch, false, "pending until the link in the answer was followed and confirmed"},
+        {"--mail", "mail", As::kSwitch, false, "Maily mails that link, at most once an hour"},
+        {"--template", "template", As::kText, false, "of that mail, by its name; default: the built-in text"},
+        {"--from", "from", As::kText, false, "its sender; default: the tenant's first"}}},
       {"consent",
        "withdraw",
        "maily consent withdraw 281474976710657 --purpose marketing --proof 'mail of 4 May'",
@@ -309,7 +312,9 @@ const std::vector<Row>& Rows() {
        {{"name", "name", As::kText, true, "its name"},
         {"--list", "list_id", As::kNumber, true, "the list that people join"},
         {"--text", "text", As::kText, true, "what they read: the id of a consent text"},
-        {"--double-opt-in", "double_opt_in", As::kSwitch, false, "they confirm it by mail"},
+        {"--double-opt-in", "double_opt_in", As::kSwitch, false, "they confirm it by a mail that Maily sends"},
+        {"--template", "template", As::kText, false, "of that mail, by its name; default: the built-in text"},
+        {"--from", "from", As::kText, false, "its sender; default: the tenant's first"},
         {"--redirect", "redirect_url", As::kText, false, "where a browser goes then; default: a page says thank you"}}},
       {"form", "list", "maily form list", "GET", "/v1/forms", {kSize, kPage}},
       {"form", "show", "maily form show 1", "GET", "/v1/forms/{id}", {kId}},
@@ -993,7 +998,8 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
       CLI::Option* option = nullptr;
       if (field.as == As::kSwitch) {
         option = sub->add_flag_callback(field.name, [values, i] { values->switches[i] = 1; }, field.help);
-      } else if (field.as == As::kList || field.as == As::kIds || field.as == As::kAttach || field.as == As::kPairs || field.as == As::kNames) {
+      } else if (field.as == As::kList || field.as == As::kIds || field.as == As::kAttach || field.as == As::kPairs ||
+                 field.as == As::kNames) {
         option = sub->add_option(field.name, values->lists[i], field.help);
       } else {
         option = sub->add_option(field.name, values->texts[i], field.help);

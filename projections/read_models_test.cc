@@ -43,18 +43,18 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // of a flush have come. SiteTallied counts for its plan. ChecksDue is followed by what was decided.
   // JoinUndone is followed by MemberLeft. SuppressionUpheld changes nothing that is shown: a suppression stays for another reason, too.
   // ErasedContactMet asks that keys be destroyed. MessageFormMade and MessageFormHeld repeat a version of a template; MessageWanted and
-  // MessageWithdrawn are followed by what comes of them. JourneyOpened, JourneyClosed and JourneyHeld repeat what a journey's home announced;
-  // JourneysDue is followed by who went on. AudienceReached is for the last check of an attempt. CampaignStartDue is followed by a launch or
-  // CampaignHeld. RunThrottled and SendingRulesAnnounced repeat what was asked, SendingRulesSet too. Who is put off, or waits for a clock or
-  // the pace, is pending as before. MailCounted counts for caps.
-  const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged",  "SoftBounceCounted", "SuppressedDomainChanged",
-                                                "SiteSuspensionSet", "SiteTallied",     "SitePaceSet",       "SiteFlushSet",
-                                                "SitePaced",         "SendsFlushed",    "ChecksDue",         "SuppressionUpheld",
-                                                "JourneyOpened",     "JourneyClosed",   "JourneyHeld",       "JourneysDue",
-                                                "MessageFormMade",   "MessageFormHeld", "MessageWanted",     "MessageWithdrawn",
-                                                "ErasedContactMet",  "JoinUndone",      "AudienceReached",
-                                                "CampaignStartDue",  "RunThrottled",    "SendPutOff",        "MailCounted",
-                                                "ZoneClosed",        "ZoneOpened",      "PaceWaited",        "SendingRulesAnnounced",
+  // MessageWithdrawn are followed by what comes of them. JourneyOpened, JourneyClosed and JourneyHeld repeat what a journey's home
+  // announced; JourneysDue is followed by who went on. AudienceReached is for the last check of an attempt. CampaignStartDue is followed by
+  // a launch or CampaignHeld. RunThrottled and SendingRulesAnnounced repeat what was asked, SendingRulesSet too. Who is put off, or waits
+  // for a clock or the pace, is pending as before. MailCounted counts for caps.
+  const std::set<std::string_view> passed_by = {"ProgressTaken",     "SigningChanged",   "SoftBounceCounted", "SuppressedDomainChanged",
+                                                "SiteSuspensionSet", "SiteTallied",      "SitePaceSet",       "SiteFlushSet",
+                                                "SitePaced",         "SendsFlushed",     "ChecksDue",         "SuppressionUpheld",
+                                                "JourneyOpened",     "JourneyClosed",    "JourneyHeld",       "JourneysDue",
+                                                "MessageFormMade",   "MessageFormHeld",  "MessageWanted",     "MessageWithdrawn",
+                                                "MessagesFlushed",   "ErasedContactMet", "JoinUndone",        "AudienceReached",
+                                                "CampaignStartDue",  "RunThrottled",     "SendPutOff",        "MailCounted",
+                                                "ZoneClosed",        "ZoneOpened",       "PaceWaited",        "SendingRulesAnnounced",
                                                 "SendingRulesSet"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;

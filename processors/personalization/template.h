@@ -2,6 +2,7 @@
 //
 //   {{ contact.first_name }}   an attribute of the contact, nil if it has none; {{ contact.email }} is the address
 //   {{ unsubscribe_url }}  {{ preferences_url }}  {{ postal_address }}  {{ company }}
+//   {{ confirm_url }}          the link of a double opt-in; nil in any other mail
 //   {{ variables.order.lines[0].name }}   what a message was posted with: any JSON; nil in the mail of a campaign
 //
 // Which attributes a template names is known before any mail is made, since the event that opens an attempt carries these and no others: so
@@ -70,6 +71,8 @@ struct Parsed {
   bool text_has_unsubscribe_url = false;
   bool html_has_postal_address = false;
   bool text_has_postal_address = false;
+  bool html_has_confirm_url = false;
+  bool text_has_confirm_url = false;
   std::vector<Violation> violations;  // every one; with any, there is nothing to render
 };
 Parsed Parse(const Source& source);
