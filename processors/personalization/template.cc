@@ -233,6 +233,10 @@ std::vector<Violation> Lint(const Source& source, const std::function<bool(std::
     Require(parsed.html_has_unsubscribe_url, Part::kHtml, "unsubscribe_url", kOptOut, violations);
     Require(parsed.html_has_postal_address, Part::kHtml, "postal_address", kAddress, violations);
   }
+  constexpr std::string_view kAskedOnly =
+      "confirm_url is empty in every mail but that of a double opt-in, which no campaign sends; save the template as transactional for it.";
+  if (parsed.html_has_confirm_url) violations.push_back({"misplaced_confirm_url", Part::kHtml, 0, 0, std::string(kAskedOnly)});
+  if (parsed.text_has_confirm_url) violations.push_back({"misplaced_confirm_url", Part::kText, 0, 0, std::string(kAskedOnly)});
   if (!IsBlank(source.text)) {
     Require(parsed.text_has_unsubscribe_url, Part::kText, "unsubscribe_url", kOptOut, violations);
     Require(parsed.text_has_postal_address, Part::kText, "postal_address", kAddress, violations);

@@ -45,8 +45,9 @@ std::string_view PartName(Part part);
 
 // Something that is wrong with a template, for its author.
 struct Violation {
-  std::string
-      code;  // "syntax", "unknown_name", "unknown_attribute", "missing_unsubscribe_url", "missing_postal_address", "empty", "too_large"
+  // "syntax", "unknown_name", "unknown_attribute", "missing_unsubscribe_url", "missing_postal_address", "misplaced_confirm_url", "empty",
+  // "too_large"
+  std::string code;
   Part part = Part::kHtml;
   uint32_t line = 0;         // from 1; 0 = the part as a whole
   uint32_t column = 0;       // from 1, in characters
@@ -80,7 +81,8 @@ Parsed Parse(const Source& source);
 // What Parse finds, and attributes that are not registered.
 std::vector<Violation> LintNames(const Source& source, const std::function<bool(std::string_view attribute)>& is_registered);
 // Everything that keeps a template from being saved: what Parse finds, attributes that are not registered, an unsubscribe link or a postal
-// address missing in a part, an empty mail. Empty = good to save.
+// address missing in a part, the link of a confirmation in a mail that is none, an empty mail. Empty = good to save. What a transactional
+// template may do all the same its saver knows.
 std::vector<Violation> Lint(const Source& source, const std::function<bool(std::string_view attribute)>& is_registered);
 
 }  // namespace maily::personalization

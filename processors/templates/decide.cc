@@ -98,9 +98,9 @@ void RefuseUnknown(task::Context& context, const tenants::v1::Tenant& tenant, co
   AnswerPlaces(context, violations);
 }
 
-// What only marketing mail must have.
+// What only marketing mail must have, or must not have.
 bool IsOfMarketing(const Violation& violation) {
-  return violation.code == "missing_unsubscribe_url" || violation.code == "missing_postal_address";
+  return violation.code == "missing_unsubscribe_url" || violation.code == "missing_postal_address" || violation.code == "misplaced_confirm_url";
 }
 
 template <class Messages>
