@@ -83,12 +83,14 @@ struct Content {
   personalization::Variables variables;
   std::string headers;
   std::string subject_prefix;
+  uint64_t confirm_number = 0;
 };
 
 Result<Content> ContentOf(TenantId tenant, uint64_t message_id, state::Cache& cache, keyring::Keyring& keyring) {
   const auto* message = state::View<messages::v1::Message>(cache).Find(state::Key(tenant, message_id));
   if (message == nullptr) return Fail(Code::kInvalid, "the message is not known in this partition");
   Content content;
+  content.confirm_number = message->confirm_number();
   if (!message->content().empty()) {
     MAILY_TRY(const std::string opened, schema::Open(keyring, tenant, kContentField, message->content()));
     messages::v1::MessageContent read;
@@ -198,7 +200,8 @@ const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id,
                     .returns = returns_,
                     .untracked = form.untracked(),
                     .messages = true,
-                    .opt_out = form.marketing()});
+                    .opt_out = form.marketing(),
+                    .confirmation = form.confirmation()});
   }
   if (const auto found = mailings_.find({tenant, campaign_id, arm}); found != mailings_.end()) return found->second;
   const auto* run = state::View<campaigns::v1::CampaignRun>(cache).Find(state::Key(tenant, campaign_id));
@@ -334,7 +337,8 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
                                   .message_id = opened.campaign_id(),
                                   .variables = content.variables.value(),
                                   .headers = content.headers,
-                                  .subject_prefix = content.subject_prefix},
+                                  .subject_prefix = content.subject_prefix,
+                                  .confirm_number = content.confirm_number},
                                  *keys, made.data));
   std::string return_path;
   MAILY_TRY(const std::string signatures, Signatures(tenant, mailing, first_opened_at, cache, made, return_path));
