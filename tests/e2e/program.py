@@ -1,5 +1,6 @@
 """Starts the real program for end-to-end tests, and speaks HTTP to it. Standard library only; loopback only."""
 import argparse
+import glob
 import http.client
 import importlib.util
 import json
@@ -149,10 +150,10 @@ AT_ONCE = 2.5  # s after its hand-over a mail's links are a person's to follow; 
 class Kafka:
     """A broker by scripts/kafka.sh, with the topics of one log; gone when this process is."""
 
-    def __init__(self, maily, base, partitions=16, brokers=1, settings=()):
+    def __init__(self, maily, base, partitions=16, brokers=1, settings=(), env=None):
         self.script = os.path.join(ROOT, "scripts", "kafka.sh")
         self.directory = os.path.join(base, "kafka")
-        started = subprocess.run([self.script, *(["start"] if brokers == 1 else ["cluster", str(brokers)]), "--dir", self.directory, "--while", str(os.getpid())], capture_output=True, text=True)
+        started = subprocess.run([self.script, *(["start"] if brokers == 1 else ["cluster", str(brokers)]), "--dir", self.directory, "--while", str(os.getpid())], capture_output=True, text=True, env=env)
         self.missing = started.stderr.strip() if started.returncode != 0 else ""
         if self.missing:
             return
@@ -220,6 +221,32 @@ class World:
         for process in (self.server, self.sink):
             if process is not None and process.alive():
                 process.kill()
+
+
+class MovedClock:
+    """A clock for processes that somebody moves (libfaketime). `missing` says why there is none; `env` is what they are started with."""
+
+    def __init__(self, world):
+        library = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+        self.missing = "" if library else "libfaketime is not there (scripts/setup.sh --mail)"
+        self.path = os.path.join(world.base, "clock")
+        self.ahead = 0
+        self.move(0)
+        self.env = dict(world.env, LD_PRELOAD="".join(library[:1]), FAKETIME_TIMESTAMP_FILE=self.path, FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
+
+    def move(self, seconds):
+        """From now on it is so far ahead of the machine's."""
+        self.ahead = seconds
+        with open(self.path + ".new", "w", encoding="ascii") as file:
+            file.write(f"{round(seconds):+d}s\n")
+        os.rename(self.path + ".new", self.path)
+
+    def now(self):
+        return time.time() + self.ahead
+
+    def set(self, instant):
+        """It shows this datetime now."""
+        self.move(instant.timestamp() - time.time())
 
 
 class Postgres:
