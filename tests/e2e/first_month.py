@@ -37,7 +37,7 @@ import subprocess
 from month_model import Person
 from month_sources import LETTERS
 from month_story import ZONES, Story, march
-from program import Api, MovedClock, check, run_test, wait_for
+from program import Api, MovedClock, Postgres, check, run_test, wait_for
 from returned_mail import arf, dsn, header
 
 SEED = int(os.environ.get("MAILY_TEST_SEED", "20270301"))
@@ -253,7 +253,10 @@ def tue_30_folded_anew(story):
     digests = lambda: {one["name"]: one["digest"] for one in json.loads(story.world.cli("projection", "verify", "--output", "json")[1])["groups"]}  # noqa: E731
     before = digests()
     check(story.world.server.stop() == 0, "SIGTERM")
-    shutil.rmtree(os.path.join(story.world.data, "views"))
+    if story.postgres:
+        story.postgres.run("DELETE FROM maily.live")
+    else:
+        shutil.rmtree(os.path.join(story.world.data, "views"))
     story.api.close()
     story.world.start_server()
     story.api = story.world.api()
@@ -276,9 +279,10 @@ def sunday_of_a_newsletter(day):
     return look
 
 
-DAYS = {1: mon_1_customers, 2: tue_2_sign_ups, 3: wed_3_clicks, 6: sat_before_a_newsletter(7), 7: sunday_of_a_newsletter(7), 8: mon_8_last_and_a_kill, 10: wed_10_import_and_a_kill,
-        11: thu_11_consents, 12: fri_12_forgotten, 13: sat_before_a_newsletter(14), 14: sunday_of_a_newsletter(14), 16: tue_16_mails_come_back, 17: wed_17_catalogue_and_a_kill,
-        18: thu_18_late_joiner, 19: fri_19_pros, 20: sat_20_all, 21: sunday_of_a_newsletter(21), 22: mon_22_orders, 24: wed_24_again, 27: sat_27_flash_and_newsletter, 28: sunday_of_a_newsletter(28),
+DAYS = {1: mon_1_customers, 2: tue_2_sign_ups, 3: wed_3_clicks, 6: sat_before_a_newsletter(7), 7: sunday_of_a_newsletter(7), 8: mon_8_last_and_a_kill,
+        10: wed_10_import_and_a_kill, 11: thu_11_consents, 12: fri_12_forgotten, 13: sat_before_a_newsletter(14), 14: sunday_of_a_newsletter(14),
+        16: tue_16_mails_come_back, 17: wed_17_catalogue_and_a_kill, 18: thu_18_late_joiner, 19: fri_19_pros, 20: sat_20_all,
+        21: sunday_of_a_newsletter(21), 22: mon_22_orders, 24: wed_24_again, 27: sat_27_flash_and_newsletter, 28: sunday_of_a_newsletter(28),
         30: tue_30_folded_anew}
 
 
@@ -286,6 +290,17 @@ def run(world):
     clock = MovedClock(world)
     if clock.missing:
         return f"skipped: {clock.missing}"
+    postgres = Postgres("month") if world.arguments.db == "postgres" else None
+    if postgres and postgres.missing:
+        return "skipped: PostgreSQL is not installed (scripts/setup.sh --postgres)"
+    try:
+        return month(world, clock, postgres)
+    finally:
+        if postgres:
+            postgres.stop()
+
+
+def month(world, clock, postgres):
     print(f"seed {SEED}", flush=True)
     clock.set(march(1, 0))
     world.env = clock.env
@@ -293,7 +308,11 @@ def run(world):
     with open(rules, "w", encoding="ascii") as file:
         file.write(SINK_RULES)
     world.start_sink("--script", rules)
-    story = Story(world, clock, SEED)
+    if postgres:
+        world.settings["db"] = postgres.url_under_roles()
+    story = Story(world, clock, SEED, postgres)
+    if postgres:
+        postgres.run("INSERT INTO maily.analysts (login, tenant) VALUES ('ann', 1)")
     totals = 0
     for day in range(1, 31):
         story.to(march(day, 6))
@@ -310,4 +329,4 @@ def run(world):
 
 
 if __name__ == "__main__":
-    run_test(run, settings={"partitions": 4, "relay-connections": 4})
+    run_test(run, flags={"--db": {"choices": ["sqlite", "postgres"], "default": "sqlite"}}, settings={"partitions": 4, "relay-connections": 4})

@@ -22,8 +22,8 @@ def march(day, hour=6, minute=0):
 
 
 class Story:
-    def __init__(self, world, clock, seed):
-        self.world, self.clock, self.model = world, clock, Model()
+    def __init__(self, world, clock, seed, postgres=None):
+        self.world, self.clock, self.model, self.postgres = world, clock, Model(), postgres
         self.random = random.Random(seed)
         self.ids, self.campaign_ids, self.template_names = {}, {}, {}
         self.lists, self.kills, self.unknown, self.over = {}, 0, 0, set()

@@ -291,13 +291,18 @@ def quote(text):
     return urllib.parse.quote(text, safe="")
 
 
-def run_test(test, **of_world):
-    """`test(world)` of the program that calls this, in a world named like it. Prints ok and what it gives; or why not, and exits 1."""
+def run_test(test, flags=None, **of_world):
+    """`test(world)` of the program that calls this, in a world named like it. Prints ok and what it gives; or why not, and exits 1. `flags`: more of
+    them, by name what argparse is told; `world.arguments` has them."""
     program = sys.modules["__main__"]
     name = os.path.splitext(os.path.basename(program.__file__))[0]
     parser = argparse.ArgumentParser(description=program.__doc__)
     parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
-    world = World(parser.parse_args().maily, name, **of_world)
+    for flag, how in (flags or {}).items():
+        parser.add_argument(flag, **how)
+    arguments = parser.parse_args()
+    world = World(arguments.maily, name, **of_world)
+    world.arguments = arguments
     try:
         said = test(world)
     except Failed as error:
