@@ -45,6 +45,7 @@ class ByApi:
             found[f"suppressed: {one['reason']}"] += 1
         for one in self.pages("/v1/lists"):
             found[f"list {one['name']}"] = one["members"]
+            found[f"list {one['name']} without consent"] = one["members_without_consent"]
         for name, which in story.campaign_ids.items():
             report = api.ok("GET", f"/v1/campaigns/{which}/report")
             counts = report["counts"]
@@ -100,6 +101,8 @@ class BySql:
             found[f"suppressed: {reason}"] = count
         for name, count in people("SELECT name, count(contact_id) FROM lists LEFT JOIN list_members USING (tenant, list_id) GROUP BY name"):
             found[f"list {name}"] = count
+        for name, count in people("SELECT l.name, t.members_without_consent FROM lists l JOIN list_totals t ON t.tenant = l.tenant AND t.list_id = l.list_id"):
+            found[f"list {name} without consent"] = count
         for name, status, count in campaigns("SELECT c.name, t.name, count(*) FROM sends s JOIN campaigns c USING (tenant, campaign_id) "
                                              "JOIN send_statuses t ON t.status = s.status GROUP BY 1, 2"):
             found[f"{name}: audience"] += count
@@ -138,9 +141,10 @@ class ByPublicEvents:
         self.story = story
         types = json.loads(subprocess.run([world.maily, "schema", "list", "--output", "json"], capture_output=True, text=True, check=True, env=world.env).stdout)
         self.public = {one["name"] for one in types["items"] if one.get("public_topic")}
-        self.places, self.seen = {}, collections.Counter()
+        self.places = {}
         self.contacts, self.erased, self.opted = set(), set(), set()
-        self.suppressed, self.lists, self.members = {}, {}, collections.defaultdict(set)
+        self.suppressed, self.lists = {}, {}
+        self.members, self.consents = collections.defaultdict(set), collections.defaultdict(set)
         self.campaigns, self.messages, self.arm_of = {}, {}, {}
         self.sums = collections.Counter()
 
@@ -162,7 +166,6 @@ class ByPublicEvents:
         self.sums[int(campaign), what] += count
 
     def take(self, kind, data, partition):
-        self.seen[kind] += 1
         who = (partition, int(data.get("ordinal", 0)))
         campaign = int(data.get("campaign_id", 0))
         if kind == "ContactCreated":
@@ -171,7 +174,7 @@ class ByPublicEvents:
             self.erased.add(who)
             self.contacts.discard(who)
             self.opted.discard(who)
-            for members in self.members.values():
+            for members in [*self.members.values(), *self.consents.values()]:
                 members.discard(who)
         elif kind == "ListCreated":
             self.lists[int(data["list_id"])] = data["name"]
@@ -179,6 +182,10 @@ class ByPublicEvents:
             self.members[int(data["list_id"])].add(who)
         elif kind == "MemberLeft":
             self.members[int(data["list_id"])].discard(who)
+        elif kind == "ConsentGranted" and "list_id" in data:
+            self.consents[int(data["list_id"])].add(who)
+        elif kind == "ConsentWithdrawn" and "list_id" in data:
+            self.consents[int(data["list_id"])].discard(who)
         elif kind == "Unsubscribed":
             self.opted.add(who)
             self.add(campaign, "unsubscribes")
@@ -223,6 +230,7 @@ class ByPublicEvents:
             found[f"suppressed: {reason}"] += 1
         for which, name in self.lists.items():
             found[f"list {name}"] = len(self.members[which])
+            found[f"list {name} without consent"] = len(self.members[which] - self.consents[which])
         for key, count in self.sums.items():
             if isinstance(key, str):
                 found[key] = count

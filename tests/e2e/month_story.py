@@ -123,6 +123,7 @@ class Story:
             found[f"suppressed: {reason}"] = sum(person.suppressed == reason for person in model.people.values())
         for name in self.lists:
             found[f"list {name}"] = len(model.members(name))
+            found[f"list {name} without consent"] = sum(name not in person.consents for person in model.members(name))
         for name, campaign in model.campaigns.items():
             found[f"{name}: audience"] = len(campaign.audience)
             found[f"{name}: delivered"], found[f"{name}: bounced"] = len(campaign.delivered), len(campaign.bounced)
