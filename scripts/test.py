@@ -57,6 +57,7 @@ END_TO_END = [
     ("safety", ["python3", "tests/e2e/safety.py", "--maily", RELEASE]),
     ("ab_test", ["python3", "tests/e2e/ab_test.py", "--maily", RELEASE]),
     ("campaign_timing", ["python3", "tests/e2e/campaign_timing.py", "--maily", RELEASE]),
+    ("first_month", ["python3", "tests/e2e/first_month.py", "--maily", RELEASE]),
     ("webhooks", ["python3", "tests/e2e/webhooks.py", "--maily", RELEASE]),
     ("mail_pickup", ["python3", "tests/e2e/mail_pickup.py", "--maily", RELEASE]),
     ("two_tenants", ["python3", "tests/e2e/two_tenants.py", "--maily", RELEASE]),
