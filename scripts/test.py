@@ -35,6 +35,7 @@ END_TO_END = [
     ("mx", ["python3", "tests/e2e/mx.py", "--maily", RELEASE]),
     ("mta_sts", ["python3", "tests/e2e/mta_sts.py", "--maily", RELEASE]),
     ("sites", ["python3", "tests/e2e/sites.py", "--maily", RELEASE]),
+    ("sources", ["python3", "tests/e2e/sources.py", "--maily", RELEASE]),
     ("confirmations", ["python3", "tests/e2e/confirmations.py", "--maily", RELEASE]),
     ("moved_clock", ["python3", "tests/e2e/moved_clock.py", "--maily", RELEASE]),
     ("relay_flush", ["python3", "tests/e2e/relay_flush.py", "--maily", RELEASE]),
