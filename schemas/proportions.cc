@@ -14,7 +14,8 @@ constexpr double kZ = 1.959963984540054;  // 95 %, two-sided
 Interval Wilson(double did, double of) {
   const double center = (did + kZ * kZ / 2) / (of + kZ * kZ);
   const double half = kZ * std::sqrt(did * (of - did) / of + kZ * kZ / 4) / (of + kZ * kZ);
-  return {std::max(0.0, center - half), std::min(1.0, center + half)};
+  // At the ends the sums are 0 and 1 but for rounding.
+  return {did <= 0 ? 0 : std::max(0.0, center - half), did >= of ? 1 : std::min(1.0, center + half)};
 }
 
 // Beta(1 + did, 1 + of - did) at points, scaled so that its highest value is 1.

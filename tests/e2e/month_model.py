@@ -9,7 +9,7 @@ import zoneinfo
 
 UTC = datetime.timezone.utc
 SHOP_ZONE = "Europe/Berlin"  # of contacts without one of their own
-PER_DAY, PER_WEEK = 1, 2     # marketing mails of a contact at most, by campaigns
+PER_DAY, PER_WEEK = 1, 3     # marketing mails of a contact at most, by campaigns and journeys
 GREYLISTED = datetime.timedelta(minutes=6, seconds=10)  # the first attempt is put off by 5 minutes and up to a fifth more
 MARGIN = datetime.timedelta(seconds=5)  # what was due is asked for so long after
 
@@ -20,7 +20,7 @@ class Person:
         self.lists, self.consents = set(), set()
         self.opted_out = self.erased = False
         self.suppressed = None                   # the reason
-        self.mailed = collections.Counter()      # by the day of its own calendar; campaigns alone
+        self.mailed = collections.Counter()      # by the day of its own calendar
         self.greeted = False                     # a greylisting server has seen it
         self.at = None                           # in the welcome journey: the step that it is at
         self.turn = 0                            # of that wait: an older one is over
@@ -167,6 +167,11 @@ class Model:
             self._go_on(person, "thanks")
 
     def _letter(self, person, name):
+        day = person.clock(self.now).date()
+        if person.capped(day):
+            self.journey[name, "skipped"] += 1
+            return
+        person.mailed[day] += 1
         self.journey[name, "sent"] += 1
         self._mail(name, person)
 
