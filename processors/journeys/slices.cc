@@ -37,6 +37,9 @@
 namespace maily::journeys {
 namespace {
 
+constexpr size_t kWantedBytesMax = 128 * 1024;  // of a slice: a decision has twice as many
+constexpr size_t kWantedEventsMax = 150;        // and no more than journal::kSliceEventsMax
+
 int64_t NowS(const task::Context& context) { return context.now().us / 1'000'000; }
 
 struct Due {
@@ -99,6 +102,9 @@ class Turn {
     late_ = NowS(context_) - due_.due_s > definition_.max_late_s();
     GoOn(instance_.waits() ? EndWait() : instance_.step());
   }
+
+  // Of what it has asked others for.
+  size_t bytes() const { return bytes_; }
 
  private:
   v1::JourneyMove& Add(v1::MoveKind kind, const std::string& step, const std::string& next, std::string why) {
@@ -185,6 +191,7 @@ class Turn {
     *wanted.mutable_add_tags() = step.update().add_tags();
     *wanted.mutable_remove_tags() = step.update().remove_tags();
     wanted.set_source(fmt::format("journey:{}", ref_.journey_id));
+    bytes_ += 2 * wanted.ByteSizeLong();  // what changes stands in ContactChanged once more
     context_.Emit(wanted);
     const auto* contact = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), ref_.ordinal));
     if (contact == nullptr || !IsAsWanted(*contact, step.update())) {
@@ -282,6 +289,7 @@ class Turn {
   const InstanceRef& ref_;
   v1::JourneysMoved& out_;
   v1::JourneyInstance instance_;
+  size_t bytes_ = 0;
   contacts::v1::Contact contact_;
   v1::JourneyDefinition definition_;
   std::string first_step_;  // where it was when its turn began
@@ -334,13 +342,18 @@ void Sweep(task::Context& context, const v1::JourneyRun& run, const v1::JourneyD
 task::SliceEnd StepJourneys(task::Context& context, std::string_view) {
   v1::JourneysMoved moved;
   moved.set_taken(true);
+  size_t bytes = 0;
   for (const Due& due : TakeDue(context)) {
+    // What is left stays due.
+    if (bytes >= kWantedBytesMax || context.event_count() >= kWantedEventsMax) break;
     v1::JourneyDueDone& done = *moved.add_done();
     done.set_due_s(due.due_s);
     done.set_ordinal(due.ref.ordinal);
     done.set_journey_id(due.ref.journey_id);
     done.set_key(due.ref.key);
-    Turn(context, due, moved).Take();
+    Turn turn(context, due, moved);
+    turn.Take();
+    bytes += turn.bytes();
   }
   context.Emit(moved);
   return task::SliceEnd::kMore;

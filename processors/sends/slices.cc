@@ -144,7 +144,9 @@ class Sending {
   const compliance::Quiet& quiet() const { return quiet_; }
   // Whether quiet hours until then are too long to wait for, for those who are due at `due`; zero: at the start.
   bool IsStale(Instant until, Instant due) const {
-    return until - std::max(due, Instant{run_.opened_at_us()}) > compliance::TtlOf(run_.spec());
+    // Whoever waited for a test's winner was not put off by quiet hours meanwhile.
+    const Instant begin = run_.winner() != 0 ? context_.now() : std::max(due, Instant{run_.opened_at_us()});
+    return until - begin > compliance::TtlOf(run_.spec());
   }
   // From here on everybody is skipped, for this reason; unspecified: not any more.
   void SkipAll(SkipReason reason) { skip_all_ = reason; }

@@ -30,7 +30,9 @@ bool IsPerson(engagements::v1::AgentClass agent) {
   return agent == engagements::v1::AGENT_DESKTOP || agent == engagements::v1::AGENT_MOBILE || agent == engagements::v1::AGENT_MAIL;
 }
 
-bool IsOpen(const CampaignRun* run) { return run != nullptr && run->spec().has_test() && !run->test_closed() && run->winner() == 0; }
+bool IsOpen(const CampaignRun* run) {
+  return run != nullptr && run->spec().has_test() && !run->test_closed() && run->winner() == 0 && run->state() != campaigns::v1::CANCELLING;
+}
 
 template <class Where>
 const CampaignRun* OpenTest(const Where& where, uint64_t campaign_id) {

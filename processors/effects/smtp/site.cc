@@ -197,7 +197,7 @@ bool Site::holds_leases() const {
 
 bool Site::Spent(Duration now, Instant wall) const {
   const std::lock_guard lock(mutex_);
-  return used_up_ && now < ask_again_ && Leased(wall) == 0;
+  return used_up_ && now < ask_again_ && std::ranges::none_of(leases_, [&](const SiteLease& lease) { return Good(lease, wall); });
 }
 
 SiteTally Site::TakeTally() {
