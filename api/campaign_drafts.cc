@@ -6,8 +6,9 @@
 #include <array>
 #include <charconv>
 
-#include "api/campaign_timing.h"
 #include "api/audience.h"
+#include "api/campaign_tests.h"
+#include "api/campaign_timing.h"
 #include "api/handlers.h"
 #include "api/submit.h"
 #include "maily/campaigns/v1/commands.pb.h"
@@ -17,9 +18,10 @@ namespace {
 
 constexpr size_t kArmsMax = 64;
 constexpr size_t kWhereBytesMax = 1000;
+constexpr size_t kSubjectBytesMax = 1000;
 
 // Members of the JSON, and the fields of a spec that they are.
-constexpr std::array<std::pair<const char*, const char*>, 15> kFields = {{{"name", "name"},
+constexpr std::array<std::pair<const char*, const char*>, 17> kFields = {{{"name", "name"},
                                                                           {"template_id", "template_id"},
                                                                           {"from", "from"},
                                                                           {"from_name", "from_name"},
@@ -33,7 +35,9 @@ constexpr std::array<std::pair<const char*, const char*>, 15> kFields = {{{"name
                                                                           {"exclude_segment_ids", "exclude_segment_ids"},
                                                                           {"throttle", "pace"},
                                                                           {"quiet_hours", "quiet_hours"},
-                                                                          {"ttl_minutes", "ttl_minutes"}}};
+                                                                          {"ttl_minutes", "ttl_minutes"},
+                                                                          {"test", "test"},
+                                                                          {"seed", "seed"}}};
 
 void ReadArm(Members& members, campaigns::v1::Arm& arm) {
   if (const auto name = members.Text("name", kNameBytesMax, kRequired)) arm.set_name(*name);
@@ -51,6 +55,8 @@ void ReadArm(Members& members, campaigns::v1::Arm& arm) {
   if (const auto weight = members.Integer("weight", 1, 1'000'000)) arm.set_weight(static_cast<uint32_t>(*weight));
   if (arm.where_attribute().empty() == (arm.weight() == 0)) members.Violation("", "invalid_arm", "an arm has either where or weight");
   arm.set_holdout(members.Boolean("holdout").value_or(false));
+  if (const auto subject = members.Text("subject", kSubjectBytesMax)) arm.set_subject(*subject);
+  if (const auto name = members.Text("from_name", kEmailBytesMax)) arm.set_from_name(*name);
 }
 
 // The revision in If-Match, 0 for "*"; none: the call was refused.
@@ -79,8 +85,10 @@ Result<Json> LaunchPreviewJson(Call& call, const Parameter& which) {
   const bool done = found.at(0, "partitions_done").integer == partitions;
   MAILY_TRY(const Rows arms, QueryOwn(call, "launch_preview_arms", {which}));
   MAILY_TRY(const Rows skips, QueryOwn(call, "launch_preview_skips", {which}));
+  MAILY_TRY(const Rows waiting, QueryOwn(call, "launch_preview_rest", {which}));
+  const int64_t rest = waiting.empty() ? 0 : waiting.at(0, "contacts").integer;
   MAILY_TRY(const Rows rules, QueryOwn(call, "launch_preview_rules", {which}));
-  int64_t to_send = 0;
+  int64_t to_send = rest;
   int64_t holdout = 0;
   int64_t skipped = 0;
   for (size_t row = 0; row < arms.size(); ++row)
@@ -110,6 +118,7 @@ Result<Json> LaunchPreviewJson(Call& call, const Parameter& which) {
               {"status", done ? "done" : "counting"},
               {"may_launch", done ? Json(passed) : Json()},
               {"counts", {{"audience", audience}, {"to_send", to_send}, {"skipped", skipped}, {"holdout", holdout}}},
+              {"awaits_winner", rest},
               {"skips", std::move(reasons)},
               {"arms", RowsJson(arms)},
               {"rules", std::move(verdicts)},
@@ -132,12 +141,9 @@ void ReadSpec(Members& members, campaigns::v1::CampaignSpec& spec, bool required
   ReadTiming(members, spec);
   members.Each("arms", kArmsMax, [&spec](Members& one) { ReadArm(one, *spec.add_arms()); });
   ReadAudience(members, spec);
-  constexpr std::pair<const char*, const char*> kNotThere[] = {
-      {"test", "no winner of an A/B test is chosen by itself: give arms with weights, and compare them in the report"},
-      {"evergreen", "the audience is that of the launch; whoever comes later is for another campaign"}};
-  for (const auto& [name, hint] : kNotThere) {
-    if (members.Has(name)) members.Violation(name, "not_implemented", hint);
-  }
+  ReadTest(members, spec);
+  if (members.Has("evergreen"))
+    members.Violation("evergreen", "not_implemented", "the audience is that of the launch; whoever comes later is for another campaign");
 }
 
 Result<void> AddDraft(Call& call, const Parameter& campaign, Json& body) {

@@ -2,6 +2,7 @@
 #include "api/audience.h"
 #include "api/body.h"
 #include "api/campaign_drafts.h"
+#include "api/campaign_tests.h"
 #include "api/campaign_timing.h"
 #include "api/handlers.h"
 #include "api/read.h"
@@ -163,6 +164,8 @@ void ShowCampaign(Call call) {
     body["arms"] = RowsJson(arms);
     MAILY_TRY_VOID(AddDraft(c, which, body));
     MAILY_TRY_VOID(ShowTiming(c, which, body));
+    MAILY_TRY(Json test, TestJson(c, which));
+    body["test"] = std::move(test);
     body["warnings"] = ConsentWarnings(c, body["id"].get<uint64_t>());
     return body;
   });
@@ -176,14 +179,11 @@ void ShowReport(Call call) {
          MAILY_TRY(const Rows filter, c.api->parts.views.Query("signal_filter", {}));
          MAILY_TRY(Json counts, CountsOf(c, which));
          MAILY_TRY(Json uplift, UpliftOf(c, which));
-         return Json{{"id", which.value.integer},
-                     {"name", found.at(0, "name").bytes},
-                     {"status", found.at(0, "status").bytes},
-                     {"counts", std::move(counts)},
-                     {"totals", RowJson(sums, 0)},
-                     {"arms", RowsJson(arms)},
-                     {"uplift", std::move(uplift)},
-                     {"signal_filter", filter.at(0, "version").integer}};
+         MAILY_TRY(Json test, TestJson(c, which));
+         return Json{
+             {"id", which.value.integer},   {"name", found.at(0, "name").bytes}, {"status", found.at(0, "status").bytes},
+             {"counts", std::move(counts)}, {"totals", RowJson(sums, 0)},        {"arms", WithRates(RowsJson(arms))},
+             {"test", std::move(test)},     {"uplift", std::move(uplift)},       {"signal_filter", filter.at(0, "version").integer}};
        });
 }
 

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "api/body.h"
+#include "api/confirmations.h"
 #include "api/handlers.h"
 #include "api/people_pages.h"
 #include "api/read.h"
@@ -154,21 +155,24 @@ void WithContact(Call call, consents::v1::RecordConsent command,
       });
 }
 
-// Personal fields are sealed under the contact's key, which is durable then.
-void WithOrder(Call call, consents::v1::RecordConsent command, std::move_only_function<void(Call call, gateway::Order order)> then) {
-  gateway::Order order = gateway::PlainOrder(command, command.contact_key());
-  if ((command.ip().empty() && command.user_agent().empty()) || call.dry_run()) return then(std::move(call), std::move(order));
+// What personal fields are sealed with: the contact's key, which is durable then; empty if there is nothing to seal.
+using Seals = std::vector<keyring::SubjectKey>;
+void WithSeals(Call call, const consents::v1::RecordConsent& command, std::move_only_function<void(Call call, Seals seals)> then) {
+  if ((command.ip().empty() && command.user_agent().empty()) || call.dry_run()) return then(std::move(call), {});
   gateway::SubjectKeys& keys = call.api->gateway.subject_keys();
   const TenantId tenant = call.caller.tenant;
   std::vector<std::string> subjects = {command.contact_key()};
-  keys.Get(tenant, std::move(subjects),
-           [call = std::move(call), command = std::move(command), order = std::move(order),
-            then = std::move(then)](Result<std::vector<keyring::SubjectKey>> made) mutable {
-             if (!made) return Refuse(call, made.error());
-             schema::SealPersonal(command, call.caller.tenant, (*made)[0], call.api->parts.entropy);
-             order.payload = command.SerializeAsString();
-             then(std::move(call), std::move(order));
-           });
+  keys.Get(tenant, std::move(subjects), [call = std::move(call), then = std::move(then)](Result<Seals> made) mutable {
+    if (!made) return Refuse(call, made.error());
+    then(std::move(call), std::move(*made));
+  });
+}
+gateway::Order OrderOf(consents::v1::RecordConsent command, const Seals& seals, TenantId tenant, Entropy& entropy) {
+  gateway::Order order = gateway::PlainOrder(command, command.contact_key());
+  if (seals.empty()) return order;
+  schema::SealPersonal(command, tenant, seals[0], entropy);
+  order.payload = command.SerializeAsString();
+  return order;
 }
 
 // With the link that confirms, for whoever asked to mail it.
@@ -198,13 +202,39 @@ void AnswerPending(Call& call, const gateway::Verdict& verdict, uint64_t contact
     body["expires_at"] = Rfc3339(body["expires_at_us"].get<int64_t>());
     body.erase("number");
     body.erase("expires_at_us");
+    if (body.contains("mailed")) body["mailed"] = body["mailed"] != 0;
   }
   Answer(call, 200, body, TokenOf(call, {&verdict, 1}));
 }
 
-// Its address, of a row of `forms`.
+// The language of a consent text, or empty. Blocking.
+std::string LanguageOf(Call& call, const std::string& text_hash) {
+  const auto text = QueryOwn(call, "consent_text", {{"text_hash", Value::Blob(text_hash)}});
+  return !text || text->empty() ? std::string() : text->at(0, "language").bytes;
+}
+
+// The mail of the confirmation is prepared first, then the consent is recorded with it.
+void RecordMailed(Call call, consents::v1::RecordConsent command, messages::v1::PrepareMessages prepare, Seals seals, uint64_t contact_id) {
+  gateway::Order first = ConfirmationOrder(call, prepare);
+  std::string whole = prepare.SerializeAsString() + command.SerializeAsString();
+  auto next = [command = std::move(command), seals = std::move(seals), tenant = call.caller.tenant,
+               &entropy = call.api->parts.entropy](const nlohmann::json& prepared) mutable {
+    *command.mutable_mailing() = ConfirmationMailIn(prepared);
+    return std::vector<gateway::Order>{OrderOf(command, seals, tenant, entropy)};
+  };
+  SubmitThen(
+      std::move(call), std::move(whole), std::move(first), std::move(next),
+      [contact_id](Call& answered, std::vector<gateway::Verdict>& verdicts) { AnswerPending(answered, verdicts.back(), contact_id); });
+}
+
+// Its address, of a row of `forms`, and what its mails are made of.
 Json FormJson(const Call& call, const keyring::TenantKeys& keys, const Rows& rows, size_t row) {
   Json out = RowJson(rows, row, "form_id");
+  for (const char* member : {"mail_form_id", "mail_template_id", "mail_template_version"}) out.erase(member);
+  if (const int64_t template_id = rows.at(row, "mail_template_id").integer; rows.at(row, "mail_form_id").integer != 0) {
+    out["mail"] = template_id == 0 ? Json{{"template_id", nullptr}}
+                                   : Json{{"template_id", template_id}, {"version", rows.at(row, "mail_template_version").integer}};
+  }
   out["text"] = out["text_hash"];
   out.erase("text_hash");
   out["url"] = fmt::format(
@@ -243,11 +273,17 @@ void RecordConsent(Call call) {
   command.set_ip(body.Text("ip", kIpBytesMax).value_or(""));
   command.set_user_agent(schema::BoundedAgent(body.Text("user_agent", 4096).value_or("")));
   command.set_double_opt_in(body.Boolean("double_opt_in").value_or(false));
+  command.set_mail(body.Boolean("mail").value_or(false));
+  if (command.mail() && !command.double_opt_in()) body.Violation("mail", "invalid", "is of a double opt-in: say double_opt_in too");
+  messages::v1::PrepareMessages prepare = ReadConfirmationMail(body, command.mail(), "mail");
   if (!body.Accepted(call)) return;
-  WithContact(std::move(call), std::move(command), [](Call checked, consents::v1::RecordConsent full) {
+  WithContact(std::move(call), std::move(command), [prepare = std::move(prepare)](Call checked, consents::v1::RecordConsent full) mutable {
     const uint64_t contact_id = IdParam(checked).value_or(0);
     const bool asks = full.double_opt_in();
-    WithOrder(std::move(checked), std::move(full), [contact_id, asks](Call c, gateway::Order order) mutable {
+    if (full.mail() && !full.text_hash().empty()) prepare.set_language(LanguageOf(checked, full.text_hash()));
+    WithSeals(std::move(checked), full, [contact_id, asks, prepare = std::move(prepare), full](Call c, Seals seals) mutable {
+      if (full.mail()) return RecordMailed(std::move(c), std::move(full), std::move(prepare), std::move(seals), contact_id);
+      gateway::Order order = OrderOf(std::move(full), seals, c.caller.tenant, c.api->parts.entropy);
       if (!asks) return Submit(std::move(c), std::move(order), {.more = {{"contact_id", std::to_string(contact_id)}}});
       std::vector<gateway::Order> one;
       one.push_back(std::move(order));
@@ -283,14 +319,24 @@ void DefineForm(Call call) {
   spec.set_text_hash(ReadText(body, kRequired));
   spec.set_double_opt_in(body.Boolean("double_opt_in").value_or(false));
   spec.set_redirect_url(body.Text("redirect_url", 1000).value_or(""));
+  messages::v1::PrepareMessages prepare = ReadConfirmationMail(body, spec.double_opt_in(), "double_opt_in");
   if (!body.Accepted(call)) return;
-  if (spec.double_opt_in() && !kConfirmationsAreMailed) {
-    return Refuse(call, {.status = 501,
-                         .code = "confirmation_mail_missing",
-                         .message = "a form cannot ask for a confirmation yet, since no mail would go out; record the consent with "
-                                    "double_opt_in over the API, and mail the confirm_url of its answer yourself"});
-  }
-  SubmitHome(std::move(call), command, {.status = 201, .id_member = "form_id", .collection = "/v1/forms", .more = {{"name", spec.name()}}});
+  Shape shape{.status = 201, .id_member = "form_id", .collection = "/v1/forms", .more = {{"name", spec.name()}}};
+  if (!spec.double_opt_in()) return SubmitHome(std::move(call), command, std::move(shape));
+  AfterOwnWrites(
+      std::move(call), "consent_text", kViewWait,
+      [command = std::move(command), prepare = std::move(prepare), shape = std::move(shape)](Call c, bool) mutable {
+        prepare.set_language(LanguageOf(c, command.spec().text_hash()));
+        gateway::Order first = ConfirmationOrder(c, prepare);
+        std::string whole = prepare.SerializeAsString() + command.SerializeAsString();
+        auto next = [command = std::move(command), home = schema::HomeKey(c.caller.tenant)](const nlohmann::json& prepared) mutable {
+          *command.mutable_spec()->mutable_mail() = ConfirmationMailIn(prepared);
+          return std::vector<gateway::Order>{gateway::PlainOrder(command, home)};
+        };
+        SubmitThen(
+            std::move(c), std::move(whole), std::move(first), std::move(next),
+            [shape = std::move(shape)](Call& held, std::vector<gateway::Verdict>& verdicts) { Conclude(held, verdicts.back(), shape); });
+      });
 }
 
 void ListForms(Call call) {

@@ -156,6 +156,7 @@ void CloneCampaign(Call call);      // likewise
 void ResendCampaign(Call call);     // likewise
 void ApproveCampaign(Call call);    // likewise
 void ShowLaunchPreview(Call call);  // likewise
+void ChooseWinner(Call call);       // campaign_tests.cc
 void PreviewAudience(Call call);    // audience.cc
 void ShowReport(Call call);
 void ShowPreview(Call call);  // preview.cc

@@ -1,4 +1,6 @@
 // Journeys: definitions, who is in them, and where a contact is in its own.
+#include "api/journeys.h"
+
 #include <fmt/format.h>
 
 #include <set>
@@ -7,9 +9,9 @@
 #include "api/handlers.h"
 #include "api/read.h"
 #include "api/submit.h"
-#include "maily/journeys/v1/commands.pb.h"
 #include "maily/messages/v1/commands.pb.h"
 #include "schemas/keys.h"
+#include "schemas/wall_time.h"
 
 namespace maily::api {
 namespace {
@@ -17,34 +19,6 @@ namespace {
 constexpr size_t kStepsMax = 100;
 constexpr size_t kMovesMax = 100;
 constexpr size_t kWordBytesMax = 40;
-
-// The members that a definition has; what is in them is looked at where it is decided.
-void ReadDefinition(Body& body, journeys::v1::DefineJourney& command) {
-  body.Object("entry", kRequired);
-  body.Text("reentry", kWordBytesMax);
-  body.Boolean("exit_on_leave");
-  body.Object("goal");
-  body.Text("max_late", kWordBytesMax);
-  body.Array("steps", kStepsMax, kRequired);
-  nlohmann::json definition = body.object();
-  for (const char* beside : {"name", "based_on", "move"}) definition.erase(beside);
-  command.set_json(definition.dump());
-}
-
-void ReadMoves(Body& body, journeys::v1::DefineJourney& command) {
-  const auto* moves = body.Object("move");
-  if (moves == nullptr) return;
-  if (moves->size() > kMovesMax) body.Violation("move", "too_many", fmt::format("at most {} steps", kMovesMax));
-  for (const auto& [from, to] : moves->items()) {
-    if (!to.is_string()) {
-      body.Violation("move/" + from, "wrong_type", "the id of a step of this version");
-      continue;
-    }
-    auto& move = *command.add_moves();
-    move.set_from(from);
-    move.set_to(to.get<std::string>());
-  }
-}
 
 // The templates that its steps send, each once. What is wrong with the steps is said where they are decided.
 std::vector<std::string> TemplatesOf(const journeys::v1::DefineJourney& command) {
@@ -118,7 +92,8 @@ Result<Json> StepsJson(Call& call, const Parameter& which) {
   Json out = Json::object();
   for (size_t row = 0; row < steps.size(); ++row) {
     Json one;
-    for (const char* column : {"entered", "here", "sent", "skipped"}) one[column] = steps.at(row, column).integer;
+    for (const char* column : {"entered", "here", "sent", "skipped", "updated", "deferred", "without_zone"})
+      one[column] = steps.at(row, column).integer;
     one["left"] = Json::object();
     out[steps.at(row, "step").bytes] = std::move(one);
   }
@@ -164,6 +139,12 @@ Result<Json> JourneysOf(Call& call, const Parameter& which) {
     if (rows.at(row, "due_at_us").type != sql::Type::kNull) {
       one["next"] = {
           {"step", rows.at(row, "step").bytes}, {"at", Rfc3339(rows.at(row, "due_at_us").integer)}, {"why", rows.at(row, "why").bytes}};
+      // Of a wait by local time: whose clock it is, and what it will show.
+      if (const schema::Zone* zone = schema::ZoneNamed(rows.at(row, "zone").bytes)) {
+        one["next"]["zone"] = zone->name();
+        one["next"]["local"] = schema::WallTimeText(zone->At(Instant{rows.at(row, "due_at_us").integer}));
+        one["next"]["zone_missing"] = rows.at(row, "zone_missing").integer != 0;
+      }
     }
     one["history"] = Json::array();
     for (size_t at = moves.size(); at-- > 0;) {
@@ -172,7 +153,7 @@ Result<Json> JourneysOf(Call& call, const Parameter& which) {
         continue;
       }
       one["history"].push_back(
-          Told(moves, at, {"at_us", "kind", "version", "step", "next_step", "why", "due_at_us", "message_id", "event_id"}));
+          Told(moves, at, {"at_us", "kind", "version", "step", "next_step", "why", "due_at_us", "zone", "message_id", "event_id"}));
     }
     items.push_back(std::move(one));
   }
@@ -189,6 +170,33 @@ void Change(Call call, std::string_view status) {
 }
 
 }  // namespace
+
+void ReadDefinition(Body& body, journeys::v1::DefineJourney& command) {
+  body.Object("entry", kRequired);
+  body.Text("reentry", kWordBytesMax);
+  body.Boolean("exit_on_leave");
+  body.Object("goal");
+  body.Text("max_late", kWordBytesMax);
+  body.Array("steps", kStepsMax, kRequired);
+  nlohmann::json definition = body.object();
+  for (const char* beside : {"name", "based_on", "move"}) definition.erase(beside);
+  command.set_json(definition.dump());
+}
+
+void ReadMoves(Body& body, journeys::v1::DefineJourney& command) {
+  const auto* moves = body.Object("move");
+  if (moves == nullptr) return;
+  if (moves->size() > kMovesMax) body.Violation("move", "too_many", fmt::format("at most {} steps", kMovesMax));
+  for (const auto& [from, to] : moves->items()) {
+    if (!to.is_string()) {
+      body.Violation("move/" + from, "wrong_type", "the id of a step of this version");
+      continue;
+    }
+    auto& move = *command.add_moves();
+    move.set_from(from);
+    move.set_to(to.get<std::string>());
+  }
+}
 
 void CreateJourney(Call call) {
   Body body(call);

@@ -301,11 +301,29 @@ void ChangePreferences(const std::shared_ptr<Pages>& pages, Request request, Res
 
 // ---- Confirmations ----
 
-// With another mail offered where one would go out.
-Response ExpiredPage(const PageTexts& texts) {
-  const std::string more = kConfirmationsAreMailed ? fmt::format("<form method=\"post\">{}</form>", Button("again", texts.ask_again))
-                                                   : fmt::format("<p>{}</p>", Html(texts.expired_hint));
+Response ExpiredPage(const PageTexts& texts, bool offers_mail) {
+  const std::string more = offers_mail ? fmt::format("<form method=\"post\">{}</form>", Button("again", texts.ask_again))
+                                       : fmt::format("<p>{}</p>", Html(texts.expired_hint));
   return Page(410, texts, texts.confirm_title, Paragraph(texts.expired) + more);
+}
+
+// What was asked under the number of the link, as far as the views know.
+struct Asked {
+  std::set<int64_t> lists;
+  int64_t expires_at_us = INT64_MAX;
+  bool by_maily = false;  // the mail with the link is Maily's, which can send another one
+};
+Asked AskedUnder(const Pages& pages, const TrackingId& id) {
+  Asked asked;
+  const auto rows = pages.Ask("consents_of_contact", id.tenant, {Pages::ContactOf(id)});
+  if (!rows) asked.by_maily = true;  // whoever decides knows
+  for (size_t row = 0; rows && row < rows->size(); ++row) {
+    if (rows->at(row, "number").integer != static_cast<int64_t>(id.campaign_id)) continue;
+    asked.lists.insert(rows->at(row, "list_id").integer);
+    asked.by_maily = asked.by_maily || rows->at(row, "mail").integer != 0;
+    if (rows->at(row, "expires_at_us").type != sql::Type::kNull) asked.expires_at_us = rows->at(row, "expires_at_us").integer;
+  }
+  return asked;
 }
 
 void ShowConfirmation(const std::shared_ptr<Pages>& pages, const Request& request, Respond respond) {
@@ -314,21 +332,14 @@ void ShowConfirmation(const std::shared_ptr<Pages>& pages, const Request& reques
   pages->Blocking([pages, id = *id, respond = std::move(respond)]() mutable {
     const Visitor visitor = pages->Look(id);
     const PageTexts& texts = *visitor.texts;
-    std::set<int64_t> asked;
-    int64_t expires_at_us = INT64_MAX;
-    const auto rows = pages->Ask("consents_of_contact", id.tenant, {Pages::ContactOf(id)});
-    for (size_t row = 0; rows && row < rows->size(); ++row) {
-      if (rows->at(row, "number").integer != static_cast<int64_t>(id.campaign_id)) continue;
-      asked.insert(rows->at(row, "list_id").integer);
-      if (rows->at(row, "expires_at_us").type != sql::Type::kNull) expires_at_us = rows->at(row, "expires_at_us").integer;
-    }
-    if (pages->api->parts.clock.Now().us >= expires_at_us) {
-      Response response = ExpiredPage(texts);
+    const Asked asked = AskedUnder(*pages, id);
+    if (pages->api->parts.clock.Now().us >= asked.expires_at_us) {
+      Response response = ExpiredPage(texts, asked.by_maily);
       response.status = 200;  // looking is no mistake
       return respond(std::move(response));
     }
     std::string names;
-    for (const int64_t list_id : asked) {
+    for (const int64_t list_id : asked.lists) {
       const auto list = pages->Ask("list", id.tenant, {{"list_id", Value::Integer(list_id)}});
       if (list && !list->empty()) names += fmt::format("<li>{}</li>", Html(list->at(0, "name").bytes));
     }
@@ -340,7 +351,6 @@ void ShowConfirmation(const std::shared_ptr<Pages>& pages, const Request& reques
 }
 
 void AskAgain(const std::shared_ptr<Pages>& pages, const Visitor& visitor, const Request& request, Respond respond) {
-  if (!kConfirmationsAreMailed) return respond(ExpiredPage(*visitor.texts));
   consents::v1::AskAgain command;
   command.set_ordinal(visitor.id.ordinal);
   command.set_number(visitor.id.campaign_id);
@@ -350,7 +360,7 @@ void AskAgain(const std::shared_ptr<Pages>& pages, const Visitor& visitor, const
                              [texts = visitor.texts, respond = std::move(respond)](const Verdict& verdict) mutable {
                                if (Refused(verdict, Outcome::kConflict))
                                  return respond(Page(409, *texts, texts->confirm_title, Paragraph(texts->asked_recently)));
-                               if (Refused(verdict, Outcome::kNotFound)) return respond(ExpiredPage(*texts));
+                               if (Refused(verdict, Outcome::kNotFound)) return respond(ExpiredPage(*texts, false));
                                if (!Holds(verdict)) return respond(Unavailable(*texts, texts->confirm_title));
                                respond(Page(200, *texts, texts->confirm_title, Paragraph(texts->asked_again)));
                              });
@@ -366,8 +376,10 @@ void Confirm(const std::shared_ptr<Pages>& pages, Request request, Respond respo
     command.set_ordinal(id.ordinal);
     command.set_number(id.campaign_id);
     pages->Change(visitor, request, std::move(command),
-                  [texts = visitor.texts, respond = std::move(respond)](const Verdict& verdict) mutable {
-                    if (Refused(verdict, Outcome::kGone) || Refused(verdict, Outcome::kNotFound)) return respond(ExpiredPage(*texts));
+                  [texts = visitor.texts, offers_mail = AskedUnder(*pages, id).by_maily,
+                   respond = std::move(respond)](const Verdict& verdict) mutable {
+                    if (Refused(verdict, Outcome::kGone)) return respond(ExpiredPage(*texts, offers_mail));
+                    if (Refused(verdict, Outcome::kNotFound)) return respond(ExpiredPage(*texts, false));
                     if (Refused(verdict, Outcome::kInvalid))
                       return respond(Page(422, *texts, texts->confirm_title, Paragraph(texts->too_many)));
                     if (!Holds(verdict)) return respond(Unavailable(*texts, texts->confirm_title));
@@ -388,6 +400,7 @@ struct PublicForm {
   std::string text_hash;
   std::string redirect_url;
   bool double_opt_in = false;
+  consents::v1::ConfirmationMail mail = {};
   const PageTexts* texts = nullptr;
 };
 
@@ -396,6 +409,10 @@ Result<PublicForm> FormOf(const Pages& pages, const TrackingId& id) {
   MAILY_TRY(const Rows rows, pages.Ask("form_page", id.tenant, {{"form_id", Number(id.campaign_id)}}));
   if (rows.empty() || rows.at(0, "archived_at_us").type != sql::Type::kNull) return Fail(Code::kNotFound, "there is no such form");
   const auto text = [&](const char* column) { return rows.at(0, column).bytes; };
+  consents::v1::ConfirmationMail mail;
+  mail.set_form_id(static_cast<uint64_t>(rows.at(0, "mail_form_id").integer));
+  mail.set_template_id(static_cast<uint64_t>(rows.at(0, "mail_template_id").integer));
+  mail.set_template_version(static_cast<uint32_t>(rows.at(0, "mail_template_version").integer));
   return PublicForm{.tenant = id.tenant,
                     .form_id = id.campaign_id,
                     .list_id = static_cast<uint64_t>(rows.at(0, "list_id").integer),
@@ -405,6 +422,7 @@ Result<PublicForm> FormOf(const Pages& pages, const TrackingId& id) {
                     .text_hash = text("text_hash"),
                     .redirect_url = text("redirect_url"),
                     .double_opt_in = rows.at(0, "double_opt_in").integer != 0,
+                    .mail = std::move(mail),
                     .texts = &TextsFor(text("language"))};
 }
 
@@ -441,6 +459,7 @@ void Subscribe(const std::shared_ptr<Pages>& pages, const PublicForm& form, cons
   consent.set_double_opt_in(form.double_opt_in);
   consent.set_by_public(true);
   consent.set_mail(form.double_opt_in);
+  if (form.double_opt_in) *consent.mutable_mailing() = form.mail;
   consent.set_ip(request.peer);
   consent.set_user_agent(schema::BoundedAgent(request.headers["user-agent"]));
   std::vector<std::string> subjects = {contact.contact_key()};

@@ -3,7 +3,7 @@
 //   GET  /p/{token}   the preference page: the tenant's public lists, those of the contact ticked
 //   POST /p/{token}   changes them; action=leave_all: no marketing at all
 //   GET  /y/{token}   what waits for a confirmation, and one button; changes nothing
-//   POST /y/{token}   confirms; again 200; 410 once it has expired
+//   POST /y/{token}   confirms; again 200; 410 once it has expired, with another mail offered: action=again, 409 within an hour of the last
 //   GET  /f/{token}   a public form
 //   POST /f/{token}   takes it: the same answer whoever the address is of
 // A forged token is 404. A change answers 200 once it is durable, 503 if it is not. What people see is in German for those whose attribute
@@ -21,9 +21,6 @@
 namespace maily::api {
 
 struct Shared;
-
-// Whether a mail follows a ConfirmationAsked that wants one. As long as none does, no form may ask for a confirmation.
-inline constexpr bool kConfirmationsAreMailed = false;
 
 // A client (an IPv4 address, an IPv6 site) may fill in so many forms in that time; beyond: 429. Up to kFormClientsMax are told apart; when
 // as many are known within the time, others are refused.

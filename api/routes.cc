@@ -6,6 +6,7 @@
 #include "api/esp/notice.h"
 #include "api/handlers.h"
 #include "api/inbound_mail.h"
+#include "api/journeys.h"
 
 namespace maily::api {
 namespace {
@@ -93,16 +94,18 @@ constexpr RouteRow kRoutes[] = {
     {kGet, "/v1/contacts/{id}/consents", Scope::kRead, "What a contact consented to, now or at a time, and how that came about",
      "consents_of_contact", "?as_of=2026-01-01T00:00:00Z", ShowConsents},
     {kPost, "/v1/contacts/{id}/consents", Scope::kWrite,
-     "Record that a contact consents to a list or a named purpose, or withdraws it; with double_opt_in it is pending until it is confirmed",
+     "Record that a contact consents to a list or a named purpose, or withdraws it; with double_opt_in it is pending until it is "
+     "confirmed, and with "
+     "mail the link is mailed",
      "RecordConsent",
-     R"({"list_id":1,"state":"granted","source":"call","text":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","proof":"call of 3 May","ip":"192.0.2.1","user_agent":"Firefox","double_opt_in":false})",
+     R"({"list_id":1,"state":"granted","source":"call","text":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","proof":"call of 3 May","ip":"192.0.2.1","user_agent":"Firefox","double_opt_in":true,"mail":true,"template":"please-confirm","version":1,"from":"Shop <news@shop.example.com>"})",
      RecordConsent, kBodyBytesMax},
     {kPost, "/v1/consent-texts", Scope::kWrite, "Register what people read when they consent; its id is its SHA-256", "DefineConsentText",
      R"({"name":"newsletter","language":"en","text":"Yes, send me the newsletter."})", DefineConsentText},
     {kGet, "/v1/consent-texts", Scope::kRead, "List consent texts", "consent_texts", "", ListConsentTexts},
     {kPost, "/v1/forms", Scope::kWrite, "Define a public form that puts people on a list; its address is in the answer of GET",
      "DefineForm",
-     R"({"name":"footer","list_id":1,"text":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","double_opt_in":false,"redirect_url":"https://shop.example.com/thanks"})",
+     R"({"name":"footer","list_id":1,"text":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","double_opt_in":true,"template":"please-confirm","version":1,"from":"Shop <news@shop.example.com>","redirect_url":"https://shop.example.com/thanks"})",
      DefineForm},
     {kGet, "/v1/forms", Scope::kRead, "List forms", "forms", "", ListForms},
     {kGet, "/v1/forms/{id}", Scope::kRead, "Show a form and its address", "form", "", ShowForm},
@@ -158,6 +161,10 @@ constexpr RouteRow kRoutes[] = {
      "DefineJourney",
      R"({"entry":{"event":"signed_up"},"steps":[{"id":"day","type":"delay","for":"1d"}],"based_on":1,"move":{"wait":"day"}})",
      ChangeJourney},
+    {kPost, "/v1/journeys/{id}:preview", Scope::kRead,
+     "What a definition would have made of everybody who is in the journey, with samples; nothing is published, and nothing can be sent",
+     "journey", R"({"entry":{"event":"signed_up"},"steps":[{"id":"day","type":"delay","for":"1d"}],"move":{"wait":"day"}})",
+     PreviewJourney},
     {kPost, "/v1/journeys/{id}:pause", Scope::kWrite, "Pause a journey: nobody enters, nobody goes on", "PauseJourney", "", PauseJourney},
     {kPost, "/v1/journeys/{id}:resume", Scope::kWrite, "Resume a journey: whose wait is over goes on", "ResumeJourney", "", ResumeJourney},
     {kPost, "/v1/journeys/{id}:archive", Scope::kWrite, "Archive a journey: it is over for everybody in it", "ArchiveJourney", "",
@@ -193,7 +200,7 @@ constexpr RouteRow kRoutes[] = {
     {kPost, "/v1/partials/{name}:archive", Scope::kWrite, "Let no new template version take a partial in", "ArchivePartial", "",
      ArchivePartial},
     {kPost, "/v1/campaigns", Scope::kWrite, "Create a campaign", "CreateCampaign",
-     R"({"name":"spring","template_id":1,"list_id":1,"from":"Shop <news@shop.example.com>","arms":[{"name":"a","weight":9},{"name":"none","weight":1,"holdout":true}]})",
+     R"({"name":"spring","template_id":1,"list_id":1,"from":"Shop <news@shop.example.com>","arms":[{"name":"a","weight":90},{"name":"none","weight":10,"holdout":true}]})",
      CreateCampaign},
     {kGet, "/v1/campaigns", Scope::kRead, "List campaigns", "campaigns", "", ListCampaigns},
     {kGet, "/v1/campaigns/{id}", Scope::kRead, "Show a campaign: status, counts, arms", "campaign", "", ShowCampaign},
@@ -218,10 +225,13 @@ constexpr RouteRow kRoutes[] = {
     {kPost, "/v1/campaigns/{id}:release", Scope::kWrite, "Start a held campaign after all", "ReleaseCampaign", "", ReleaseCampaign},
     {kPost, "/v1/campaigns/{id}:throttle", Scope::kWrite, "How fast it goes; also while it runs", "ThrottleCampaign",
      R"({"per_minute":600})", ThrottleCampaign},
+    {kPost, "/v1/campaigns/{id}:winner", Scope::kWrite, "Choose the arm that the rest of an A/B test gets, before it is chosen by itself",
+     "ChooseWinner", R"({"arm":"a"})", ChooseWinner},
     {kPost, "/v1/campaigns/{id}:pause", Scope::kWrite, "Pause", "PauseCampaign", "", PauseCampaign},
     {kPost, "/v1/campaigns/{id}:resume", Scope::kWrite, "Resume", "ResumeCampaign", "", ResumeCampaign},
     {kPost, "/v1/campaigns/{id}:cancel", Scope::kWrite, "Cancel", "CancelCampaign", "", CancelCampaign},
-    {kGet, "/v1/campaigns/{id}/report", Scope::kRead, "What it came to, arm by arm", "campaign_report", "", ShowReport},
+    {kGet, "/v1/campaigns/{id}/report", Scope::kRead, "What it came to, arm by arm, and what an A/B test decided", "campaign_report", "",
+     ShowReport},
     {kGet, "/v1/campaigns/{id}/preview", Scope::kRead, "The mail as one contact gets it (?contact_id= or ?email=); its tokens are dead",
      "campaign", "?email=ann%40example.com&locale=de", ShowPreview, kBodyBytesMax, "contact_id"},
     {kGet, "/v1/campaigns/{id}/skips", Scope::kRead, "Why some got no mail", "campaign_skips", "", ListSkips},

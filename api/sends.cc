@@ -24,7 +24,8 @@ constexpr size_t kMessageIdsMax = 10'000'000;
 constexpr Duration kUnknownWait = Seconds(5);
 
 // What ?status= can be: SendStatus, as the read model names it.
-constexpr std::string_view kStatuses[] = {"pending", "open", "waiting", "delivered", "bounced", "unknown", "skipped", "holdout", "expired"};
+constexpr std::string_view kStatuses[] = {"pending", "open",    "waiting", "delivered", "bounced",
+                                          "unknown", "skipped", "holdout", "expired",   "awaiting_winner"};
 static_assert(std::size(kStatuses) + 1 == sends::v1::SendStatus_ARRAYSIZE);  // NONE has no name
 
 using SendSet = std::set<std::pair<uint64_t, uint64_t>>;  // campaign, contact

@@ -19,7 +19,8 @@ constexpr Duration kDryRunWait = Seconds(2);  // for what this process asked bef
 // In the form in which the DNS is asked; none: the call was refused.
 std::optional<std::string> SiteOf(Call& call) {
   const std::string name(call.request.Param("site"));
-  if (auto site = HostName(name)) return *std::move(site);
+  const size_t source = std::min(name.find('@'), name.size());  // where it is reached from, if that is said
+  if (auto site = HostName(std::string_view(name).substr(0, source))) return *site + name.substr(source);
   Refuse(call, {.status = 422, .code = "invalid_site", .message = "\"" + name + "\" is no name of a site; maily site list shows them"});
   return std::nullopt;
 }

@@ -165,8 +165,12 @@ const std::vector<Setting>& Settings() {
       {"dns_servers", "", kText, 0, 0,
        "DNS servers that are asked, address:port[,address:port]; default: those of /etc/resolv.conf; a sandbox asks those on loopback "
        "alone"},
+      {"sources", "", kText, 0, 0,
+       "YAML file of addresses of this machine that mails leave from, and of pools of them, where routing is mx; empty: the system "
+       "chooses"},
       {"source_addresses", "", kText, 0, 0,
-       "IP addresses that mails leave from, 192.0.2.1,2001:db8::1; maily domain check looks at their reverse DNS; empty: it does not"},
+       "IP addresses that mails leave from, 192.0.2.1,2001:db8::1; maily domain check looks at their reverse DNS, and "
+       "at that of the file of sources; empty, and no such file: it does not"},
       {"helo_name", "localhost", kText, 0, 0, "name given in EHLO"},
       {"mail_listen", "", kEndpoint, 0, 0,
        "address that takes in mail that comes back (bounces, complaints) by SMTP, host:port, by the role api; empty: none is taken in"},

@@ -1,7 +1,10 @@
 // See dns.h.
 #include "app/dns.h"
 
+#include <algorithm>
+
 #include "app/endpoint.h"
+#include "app/sources.h"
 
 namespace maily::app {
 Result<dns::DnsOptions> DnsOptionsOf(const Config& config) {
@@ -22,6 +25,12 @@ Result<std::vector<std::string>> SourceAddresses(const Config& config) {
   for (const std::string& address : addresses) {
     if (!ReverseName(address)) {
       return Fail(Code::kInvalid, "{}: source_addresses must be IP addresses, not '{}'", config.Source("source_addresses"), address);
+    }
+  }
+  MAILY_TRY(const SourceFile file, ReadSources(config.Text("sources")));
+  for (const auto& source : file.sources) {
+    for (const std::string& address : source->addresses) {
+      if (std::ranges::find(addresses, address) == addresses.end()) addresses.push_back(address);
     }
   }
   return addresses;

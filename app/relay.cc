@@ -67,12 +67,15 @@ Result<std::shared_ptr<smtp::MxOptions>> MxOptionsOf(const Config& config, Resol
                 config.Source("dane"));
   }
   if (config.Text("routing") != "mx") {
+    if (!config.Text("sources").empty()) return Fail(Code::kInvalid, "sources: mails leave from them by the DNS, and routing is relay");
     if (!config.Text("routes").empty()) return Fail(Code::kInvalid, "routes: they are exceptions from the DNS, and routing is relay");
     return std::shared_ptr<smtp::MxOptions>();
   }
   auto mx = std::make_shared<smtp::MxOptions>();
   MAILY_TRY(smtp::Sites::PolicyOf policy_of, ReadSitePolicies(config.Text("site_policies")));
-  MAILY_TRY(mx->routes, ReadRoutes(config.Text("routes")));
+  MAILY_TRY(const SourceFile sources, ReadSources(config.Text("sources")));
+  MAILY_TRY(mx->routes, ReadRoutes(config.Text("routes"), sources));
+  mx->from = sources.Pool(kDefaultPool);
   mx->resolver = &resolver;
   mx->sites = std::make_shared<smtp::Sites>(std::move(policy_of));
   mx->workers = workers;

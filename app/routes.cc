@@ -12,7 +12,7 @@
 namespace maily::app {
 namespace {
 
-constexpr std::string_view kMembers[] = {"tenant", "domain", "via", "tls", "roots", "user", "password"};
+constexpr std::string_view kMembers[] = {"tenant", "domain", "via", "tls", "roots", "user", "password", "from"};
 
 Result<void> TakeDomain(std::string_view text, smtp::RouteRule& rule) {
   rule.below = text.starts_with("*.");
@@ -24,7 +24,7 @@ Result<void> TakeDomain(std::string_view text, smtp::RouteRule& rule) {
 }
 
 struct Texts {
-  std::string via, tls, roots, user, password;
+  std::string via, tls, roots, user, password, from;
 };
 
 Result<std::shared_ptr<const smtp::Smarthost>> RelayOf(const Texts& texts) {
@@ -54,7 +54,7 @@ Result<std::shared_ptr<const smtp::Smarthost>> RelayOf(const Texts& texts) {
   return std::shared_ptr<const smtp::Smarthost>(std::move(relay));
 }
 
-Result<smtp::RouteRule> ReadOne(const std::string& path, const YAML::Node& entry) {
+Result<smtp::RouteRule> ReadOne(const std::string& path, const YAML::Node& entry, const SourceFile& sources) {
   const auto wrong = [&](const YAML::Node& at, const std::string& what) {
     return Fail(Code::kInvalid, "{}:{}: {}", path, at.Mark().line + 1, what);
   };
@@ -64,7 +64,8 @@ Result<smtp::RouteRule> ReadOne(const std::string& path, const YAML::Node& entry
   for (const auto& member : entry) {
     const auto name = member.first.as<std::string>();
     if (std::ranges::find(kMembers, name) == std::end(kMembers)) {
-      return wrong(member.first, fmt::format("unknown member '{}'; there are tenant, domain, via, tls, roots, user and password", name));
+      return wrong(member.first,
+                   fmt::format("unknown member '{}'; there are tenant, domain, via, tls, roots, user, password and from", name));
     }
     if (!member.second.IsScalar()) return wrong(member.second, fmt::format("{} is one value", name));
     if (name == "tenant") {
@@ -78,16 +79,22 @@ Result<smtp::RouteRule> ReadOne(const std::string& path, const YAML::Node& entry
        : name == "tls"   ? texts.tls
        : name == "roots" ? texts.roots
        : name == "user"  ? texts.user
+       : name == "from"  ? texts.from
                          : texts.password) = member.second.Scalar();
     }
   }
   if (texts.via.empty()) return wrong(entry, "a route says via: host:port of a relay, or mx");
   if (texts.via == "mx") {
-    if (entry.size() > 1 + (rule.tenant ? 1u : 0u) + (rule.domain.empty() ? 0u : 1u)) {
+    if (entry.size() > 1 + (rule.tenant ? 1u : 0u) + (rule.domain.empty() ? 0u : 1u) + (texts.from.empty() ? 0u : 1u)) {
       return wrong(entry, "tls, roots, user and password are of a relay, and this goes by mx");
     }
+    if (texts.from.empty()) return rule;
+    rule.from = sources.Pool(texts.from);
+    if (!rule.from)
+      return wrong(entry["from"], fmt::format("from: the file of the setting sources has no pool or source '{}'", texts.from));
     return rule;
   }
+  if (!texts.from.empty()) return wrong(entry["from"], "from is of mails that go by mx, and these are handed to a relay");
   auto relay = RelayOf(texts);
   if (!relay) return wrong(entry, relay.error().message);
   rule.via = std::move(*relay);
@@ -96,14 +103,14 @@ Result<smtp::RouteRule> ReadOne(const std::string& path, const YAML::Node& entry
 
 }  // namespace
 
-Result<std::vector<smtp::RouteRule>> ReadRoutes(const std::string& path) {
+Result<std::vector<smtp::RouteRule>> ReadRoutes(const std::string& path, const SourceFile& sources) {
   std::vector<smtp::RouteRule> rules;
   if (path.empty()) return rules;
   try {
     const YAML::Node file = YAML::LoadFile(path);
     if (!file.IsNull() && !file.IsSequence()) return Fail(Code::kInvalid, "{}: it is no list of routes", path);
     for (const YAML::Node& entry : file) {
-      MAILY_TRY(smtp::RouteRule rule, ReadOne(path, entry));
+      MAILY_TRY(smtp::RouteRule rule, ReadOne(path, entry, sources));
       rules.push_back(std::move(rule));
     }
   } catch (const YAML::Exception& error) {

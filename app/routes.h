@@ -7,17 +7,19 @@
 //     roots: /etc/maily/roots.pem      # trusted authorities; without it the system's
 //     user: apikey                     # a login; only with tls required or verified
 //     password: env:PROVIDER_PASSWORD  # env:NAME or file:PATH, which hold it
+//     from: bulk                       # with via: mx, the pool or source that mails leave from (app/sources.h); without it the default one
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "app/sources.h"
 #include "processors/effects/smtp/smarthost.h"
 #include "streams/base/result.h"
 
 namespace maily::app {
 
 // Empty path: no rules. kInvalid: with file and line what is wrong.
-Result<std::vector<smtp::RouteRule>> ReadRoutes(const std::string& path);
+Result<std::vector<smtp::RouteRule>> ReadRoutes(const std::string& path, const SourceFile& sources);
 
 }  // namespace maily::app

@@ -15,7 +15,11 @@ Result<std::vector<smtp::RouteRule>> Read(const std::string& text) {
   const int file = mkstemp(name);
   close(file);
   std::ofstream(name) << text;
-  auto rules = ReadRoutes(name);
+  SourceFile sources;
+  auto pool = std::make_shared<smtp::SourcePool>();
+  pool->name = "bulk";
+  sources.pools["bulk"] = pool;
+  auto rules = ReadRoutes(name, sources);
   std::filesystem::remove(name);
   return rules;
 }
@@ -32,9 +36,12 @@ TEST(Routes, SayWhoGoesWhere) {
   password: env:MAILY_ROUTES_TEST
 - via: 127.0.0.1:2525
   tls: off
+- tenant: 9
+  via: mx
+  from: bulk
 )");
   ASSERT_TRUE(rules) << rules.error().message;
-  ASSERT_EQ(rules->size(), 3u);
+  ASSERT_EQ(rules->size(), 4u);
   EXPECT_EQ((*rules)[0].domain, "xn--bcher-kva.example");
   EXPECT_EQ((*rules)[0].via, nullptr);
   EXPECT_EQ((*rules)[1].tenant, TenantId(3));
@@ -47,7 +54,10 @@ TEST(Routes, SayWhoGoesWhere) {
   EXPECT_EQ((*rules)[1].via->login->password, "secret");
   EXPECT_EQ((*rules)[2].domain, "");
   EXPECT_EQ((*rules)[2].via->use_tls, smtp::TlsUse::kNever);
-  EXPECT_TRUE(ReadRoutes("")->empty());
+  EXPECT_EQ((*rules)[0].from, nullptr);
+  ASSERT_TRUE((*rules)[3].from);
+  EXPECT_EQ((*rules)[3].from->name, "bulk");
+  EXPECT_TRUE(ReadRoutes("", {})->empty());
   EXPECT_TRUE(Read("")->empty());
 }
 
@@ -67,6 +77,8 @@ TEST(Routes, WhatIsWrongIsSaidWithItsLine) {
       {"- via: a:25\n  user: me\n  password: env:MAILY_NOT_THERE\n", "MAILY_NOT_THERE"},
       {"- via: a:25\n  roots: /not/there\n", ":1: "},
       {"- via: mx\n  tls: off\n", "this goes by mx"},
+      {"- via: mx\n  from: nobody\n", ":2: from: the file of the setting sources has no pool or source 'nobody'"},
+      {"- via: a:25\n  from: bulk\n", ":2: from is of mails that go by mx"},
       {"- [\n", ":"},
   };
   for (const auto& [text, why] : cases) {

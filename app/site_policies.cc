@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "processors/effects/smtp/source.h"
+
 namespace maily::app {
 namespace {
 
@@ -66,7 +68,7 @@ Result<void> ReadOne(const std::string& path, const YAML::Node& entry, Policies&
   };
   if (!entry.IsMap() || !entry["site"]) return wrong(entry, "an entry has a member site");
   const auto site = entry["site"].as<std::string>();
-  const auto built_in = BuiltIn().find(site);
+  const auto built_in = BuiltIn().find(std::string(smtp::SiteWithout(site)));
   SitePolicy policy = built_in == BuiltIn().end() ? SitePolicy{} : built_in->second;
   for (const auto& member : entry) {
     const auto name = member.first.as<std::string>();
@@ -122,6 +124,10 @@ Result<smtp::Sites::PolicyOf> ReadSitePolicies(const std::string& path) {
   policies.insert(BuiltIn().begin(), BuiltIn().end());  // what the file does not name
   return smtp::Sites::PolicyOf([policies = std::move(policies)](std::string_view site) {
     auto found = policies.find(site);
+    if (const std::string_view source = smtp::SourceOf(site); found == policies.end() && !source.empty()) {
+      found = policies.find("*@" + std::string(source));
+      if (found == policies.end()) found = policies.find(smtp::SiteWithout(site));
+    }
     if (found == policies.end()) found = policies.find("*");
     return found == policies.end() ? SitePolicy{} : found->second;
   });

@@ -1,6 +1,8 @@
 // The file of the setting site_policies: limits of sites as data.
 //
 //   - site: google.com              # as the product names it (maily site list), or "*" for all that no other entry names
+//                                   # google.com@new: as reached from the source or the addresses called new, and "*@new": all sites from
+//                                   # there, before an entry of the site alone
 //     connections: 20               # at once
 //     mails_per_connection: 100
 //     mails_per_minute: 600         # 0 = no limit, as for the next two

@@ -30,6 +30,16 @@ TEST_F(SitePoliciesTest, WhatIsNotNamedHasTheBuiltInLimitsOrThoseOfTheStar) {
   EXPECT_EQ(ReadSitePolicies("").value()("mx.example.com").connections, smtp::SitePolicy().connections);
 }
 
+TEST_F(SitePoliciesTest, ASiteFromASourceHasItsOwnEntryOrTheSourcesOrTheSites) {
+  const auto policies =
+      Read("- site: google.com@new\n  mails_per_day: 7\n- site: '*@new'\n  warm_up: [50]\n- site: a.example\n  connections: 3\n").value();
+  EXPECT_EQ(policies("google.com@new").mails_per_day, 7u);
+  EXPECT_EQ(policies("google.com@new").connections, 20u) << "built in, of the site";
+  EXPECT_EQ(policies("a.example@new").warm_up, (std::vector<uint64_t>{50}));
+  EXPECT_EQ(policies("a.example@old").connections, 3u);
+  EXPECT_EQ(policies("yahoodns.net@old").mails_per_connection, 20u) << "built in";
+}
+
 TEST_F(SitePoliciesTest, AWarmUpPlanIsAListOfDays) {
   const auto policies = Read("- site: google.com\n  warm_up: [50, 100, 500]\n  warm_up_hold_percent: 8\n").value();
   EXPECT_EQ(policies("google.com").warm_up, (std::vector<uint64_t>{50, 100, 500}));

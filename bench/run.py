@@ -54,6 +54,8 @@ SEGMENTS_TARGETS = {"counted": most(3, "3 s"), "membership_p99": most(1000, "1 s
                     "events": (">= 4950", lambda row: row["ours"] >= 4_950)}
 IMPORT_TARGETS = {"import": least(0.4), "import_memory": part(1.5, "1.5 of a quarter of the rows")}
 LIQUID_TARGETS = {"render": (">= 10 and >= 100,000/s", lambda row: row["ratio"] is not None and row["ratio"] >= 10 and row["ours"] >= 100_000)}
+TIMERS_TARGETS = {"twice": most(0, "0"), "lost": most(0, "0"), "unfinished": most(0, "0"), "over_cap": most(0, "0"), "slice_p99": most(20, "20 ms"),
+                  "memory": part(1.5, "1.5 of half of the timers")}
 CASES_LEAST = 0.98
 
 
@@ -206,6 +208,16 @@ def bounces(arguments):
     return short
 
 
+def timers(arguments):
+    """Journey timers in a real store: a tenth due in one minute after two hours in which nothing ran."""
+    samples = form.Samples("timers" if arguments.more else None)
+    started = form.now()
+    programs = Programs(arguments.build, samples, arguments.rounds)
+    names = ["armed", "caught_up", "slice_p50", "slice_p99", "slice_max", "twice", "lost", "unfinished", "over_cap", "memory"]
+    take([(names, lambda: programs.run("journeys_timers", "--timers", str(arguments.timers)))], samples, argparse.Namespace(row=None))
+    return form.write("timers", samples, TIMERS_TARGETS, started)
+
+
 def liquid(arguments):
     """The engine of templates: renders against LiquidJS; the share of cases that pass stands at the top of the file."""
     samples = form.Samples("liquid" if arguments.more else None)
@@ -255,11 +267,12 @@ def take(steps, samples, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("bench", choices=["spine", "streams", "restart", "send", "click", "segments", "import", "bounces", "liquid"], help="which bench")
+    parser.add_argument("bench", choices=["spine", "streams", "restart", "send", "click", "segments", "import", "bounces", "liquid", "timers"], help="which bench")
     parser.add_argument("row", nargs="*", help="rows to measure; none = all")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
     parser.add_argument("--more", action="store_true", help="add the rounds to those in build/bench/<name>.json")
     parser.add_argument("--contacts", type=int, default=1_000_000, help="contacts of the size and restart rows")
+    parser.add_argument("--timers", type=int, default=1_000_000, help="timers: how many are armed")
     parser.add_argument("--sends", type=int, default=100_000, help="send: recipients of a campaign")
     parser.add_argument("--records", type=int, default=4_000_000, help="streams: of the hot rows")
     parser.add_argument("--warm", type=int, default=1_500_000, help="streams: records before it is measured, so that a JVM is warm")
@@ -274,7 +287,7 @@ def main():
     arguments = parser.parse_intermixed_args()
     arguments.build = os.path.abspath(arguments.build)
     sys.exit(1 if {"spine": spine, "streams": streams, "restart": restart, "send": send, "click": click, "segments": segments, "import": imports,
-              "bounces": bounces, "liquid": liquid}[arguments.bench](arguments) else 0)
+              "bounces": bounces, "liquid": liquid, "timers": timers}[arguments.bench](arguments) else 0)
 
 
 if __name__ == "__main__":

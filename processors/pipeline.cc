@@ -63,6 +63,8 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<campaigns::v1::CampaignCancelled>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::LaunchPreviewRequested>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::CampaignThrottled>(), CarryTo::kAll},
+          {TypeNumberOf<campaigns::v1::TestClosed>(), CarryTo::kAll},
+          {TypeNumberOf<campaigns::v1::WinnerChosen>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::SendingRulesAnnounced>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::CampaignProgressed>(), CarryTo::kHome},
           {TypeNumberOf<contacts::v1::AddressAsked>(), CarryTo::kNamed, ToAddress},

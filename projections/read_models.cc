@@ -2,8 +2,9 @@
 #include "projections/read_models.h"
 
 #include "projections/assets/fold.h"
-#include "projections/campaign_totals/fold.h"
+#include "projections/campaign_tests/fold.h"
 #include "projections/campaign_timing/fold.h"
+#include "projections/campaign_totals/fold.h"
 #include "projections/campaigns/fold.h"
 #include "projections/consents/fold.h"
 #include "projections/contacts/fold.h"
@@ -29,8 +30,9 @@ const std::vector<Group>& ReadModelGroups() {
        {TenantsReadModel(), DomainsReadModel(), ListsReadModel(), SuppressionsReadModel(), SegmentsReadModel(), JourneysReadModel(),
         ContactsReadModel(), ImportsReadModel(), ConsentsReadModel()}},
       {"campaigns",
-       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), CampaignTimingReadModel(), SendsReadModel(), MessagesReadModel(),
-        EngagementsReadModel(), CampaignTotalsReadModel(), SitesReadModel(), DeadLettersReadModel()}},
+       {TemplatesReadModel(), AssetsReadModel(), CampaignsReadModel(), CampaignTestsReadModel(), CampaignTimingReadModel(),
+        SendsReadModel(), MessagesReadModel(), EngagementsReadModel(), CampaignTotalsReadModel(), SitesReadModel(),
+        DeadLettersReadModel()}},
   };
   return groups;
 }

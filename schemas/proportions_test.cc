@@ -61,5 +61,27 @@ TEST(Proportions, WithoutADifferenceItIsSeldomSeen) {
   }
 }
 
+TEST(Proportions, WilsonsIntervalIsThatOfTheLiterature) {
+  EXPECT_NEAR(Within({10, 100}).low, 0.0552, 0.0001);
+  EXPECT_NEAR(Within({10, 100}).high, 0.1744, 0.0001);
+  EXPECT_EQ(Within({0, 0}).low, 0);
+  EXPECT_EQ(Within({0, 0}).high, 1);
+}
+
+TEST(Proportions, WhoIsProbablyBest) {
+  const auto best = [](std::vector<Share> shares) { return ProbabilitiesOfBest(shares); };
+  EXPECT_EQ(best({{3, 10}}), std::vector<double>{1});
+  for (const double one : best({{5, 50}, {5, 50}, {5, 50}})) EXPECT_NEAR(one, 1.0 / 3, 0.001);
+  for (const double one : best({{0, 0}, {0, 0}})) EXPECT_NEAR(one, 0.5, 0.001);
+  // Beta(2, 1) over Beta(1, 2): 5/6, by hand.
+  EXPECT_NEAR(best({{1, 1}, {0, 1}})[0], 5.0 / 6, 0.001);
+  // Two groups that are large: the normal approximation, z = (0.11 - 0.10) / sqrt(0.11 * 0.89 / 1e4 + 0.1 * 0.9 / 1e4) = 2.306.
+  EXPECT_NEAR(best({{1'100, 10'000}, {1'000, 10'000}})[0], 0.9894, 0.001);
+  // One that is small beside one that is large.
+  const auto mixed = best({{1, 3}, {100'000, 1'000'000}});
+  EXPECT_NEAR(mixed[0], 0.9477, 0.002);  // 1 - I(0.1; 2, 3)
+  EXPECT_NEAR(mixed[0] + mixed[1], 1, 1e-9);
+}
+
 }  // namespace
 }  // namespace maily::schema

@@ -45,7 +45,7 @@ ARROWS = {
     "projections/sql/postgres": ["streams/adapters/postgres", "projections/sql"],
     "projections": BELOW + ["schemas", "maily", "streams/journal", "streams/keyring", "projections/*"],
     "api": BELOW + ["schemas", "maily", "projections/views", "projections/sql", "streams/command", "streams/keyring", "api/*",
-                    "file:streams/journal/decision.h"],
+                    "file:streams/journal/decision.h", "file:processors/journeys/replay.h"],
     "api/mail": BELOW + ["streams/tls"],
     "api/inbound": BELOW + ["schemas", "maily", "projections/views", "projections/sql", "streams/command", "streams/keyring", "api/gateway",
                             "file:processors/bounces/report.h", "file:processors/bounces/classify.h", "file:api/esp/notice.h"],

@@ -33,7 +33,8 @@ bool AttributeText(const contacts::v1::Attribute& attribute, std::string& text) 
   return false;
 }
 
-Arms::Arms(const campaigns::v1::CampaignSpec& spec, uint64_t campaign_id) : spec_(spec), campaign_id_(campaign_id) {
+Arms::Arms(const campaigns::v1::CampaignSpec& spec, uint64_t campaign_id)
+    : spec_(spec), seed_(spec.seed() == 0 ? campaign_id : spec.seed()) {
   for (const auto& arm : spec_.arms()) {
     if (arm.where_attribute().empty()) weights_ += arm.weight();
   }
@@ -60,7 +61,7 @@ int Arms::Choose(const contacts::v1::Contact& contact) const {
   }
   if (weights_ == 0) return kNoArm;
   std::string bytes;
-  PutFixed<uint64_t>(bytes, campaign_id_);
+  PutFixed<uint64_t>(bytes, seed_);
   bytes.append(contact.contact_key());
   uint64_t bucket = Xxh3_64(bytes) % weights_;
   for (int i = 0; i < spec_.arms_size(); ++i) {
@@ -72,6 +73,14 @@ int Arms::Choose(const contacts::v1::Contact& contact) const {
   return kNoArm;
 }
 
+bool Arms::IsInSample(std::string_view contact_key) const {
+  if (!spec_.has_test()) return true;
+  std::string bytes = "sample";
+  PutFixed<uint64_t>(bytes, seed_);
+  bytes.append(contact_key);
+  return Xxh3_64(bytes) % 100 < spec_.test().sample_percent();
+}
+
 std::vector<std::string> CheckArms(const campaigns::v1::CampaignSpec& spec,
                                    const std::function<Attribute(std::string_view name)>& attribute) {
   std::vector<std::string> wrong;
@@ -81,6 +90,8 @@ std::vector<std::string> CheckArms(const campaigns::v1::CampaignSpec& spec,
   }
   std::set<std::string_view> names;
   bool anyone_gets_mail = spec.arms_size() == 0;
+  int weighted = 0;
+  uint64_t sum = 0;
   for (int i = 0; i < spec.arms_size(); ++i) {
     const auto& arm = spec.arms(i);
     const std::string which = arm.name().empty() ? fmt::format("arm {}", i + 1) : fmt::format("arm \"{}\"", arm.name());
@@ -89,6 +100,8 @@ std::vector<std::string> CheckArms(const campaigns::v1::CampaignSpec& spec,
     if (!arm.name().empty() && !names.insert(arm.name()).second) wrong.push_back("two arms are called \"" + arm.name() + "\"");
     anyone_gets_mail = anyone_gets_mail || !arm.holdout();
     if (arm.where_attribute().empty()) {
+      weighted += arm.weight() != 0;
+      sum += arm.weight();
       if (arm.weight() == 0) wrong.push_back(which + " has neither a condition nor a weight");
       continue;
     }
@@ -104,7 +117,29 @@ std::vector<std::string> CheckArms(const campaigns::v1::CampaignSpec& spec,
         break;
     }
   }
+  if (weighted > 1 && sum != kWeightsSum)
+    wrong.push_back(fmt::format("the weights of arms sum to {}, and it is {} that they share", sum, kWeightsSum));
   if (!anyone_gets_mail) wrong.push_back("every arm is a holdout: nobody would get mail");
+  return wrong;
+}
+
+std::vector<std::string> CheckTest(const campaigns::v1::CampaignSpec& spec) {
+  std::vector<std::string> wrong;
+  if (!spec.has_test()) return wrong;
+  const campaigns::v1::Test& test = spec.test();
+  if (spec.arms_size() < 2 || spec.arms_size() > kTestArmsMax)
+    wrong.push_back(fmt::format("a test is between 2 and {} arms, and there are {}", kTestArmsMax, spec.arms_size()));
+  for (const auto& arm : spec.arms()) {
+    if (!arm.where_attribute().empty())
+      wrong.push_back(fmt::format("arm \"{}\" has a condition: the arms of a test are given by weight", arm.name()));
+    if (arm.holdout())
+      wrong.push_back(fmt::format("arm \"{}\" is a holdout, which cannot win: the tenant has one (holdout_bp)", arm.name()));
+  }
+  if (test.sample_percent() < 1 || test.sample_percent() > 99)
+    wrong.push_back("sample_percent is 1 to 99: the rest of the audience gets the winner (to give all of it the arms, leave the test out)");
+  if (test.wait_minutes() < 1 || test.wait_minutes() > kTestWaitMinutesMax)
+    wrong.push_back(fmt::format("wait_minutes is 1 to {}", kTestWaitMinutesMax));
+  if (test.enough() > kTestEnoughMax) wrong.push_back(fmt::format("enough is at most {}", kTestEnoughMax));
   return wrong;
 }
 

@@ -64,7 +64,7 @@ TEST(Arms, ShareTheRestByWeight) {
 }
 
 TEST(Arms, DivideAnotherCampaignAnotherWay) {
-  const auto spec = Spec(R"(arms { name: "a" weight: 1 } arms { name: "b" weight: 1 })");
+  const auto spec = Spec(R"(arms { name: "a" weight: 50 } arms { name: "b" weight: 50 })");
   int same = 0;
   contacts::v1::Contact contact;
   for (int i = 0; i < 10'000; ++i) {
@@ -88,6 +88,54 @@ TEST(Arms, AreCheckedWithEveryViolation) {
                                       "arm 3: no attribute \"nope\" is registered", "arm \"secret\" has both a condition and a weight",
                                       "arm \"secret\": attribute \"first_name\" is personal, so no condition can see it",
                                       "every arm is a holdout: nobody would get mail"}));
+}
+
+TEST(Arms, WeightsSumTo100) {
+  const auto check = [](const std::string& arms) { return CheckArms(Spec(arms), [](std::string_view) { return Attribute::kUsable; }); };
+  EXPECT_EQ(check(R"(arms { name: "a" weight: 60 } arms { name: "b" weight: 50 })"),
+            (std::vector<std::string>{"the weights of arms sum to 110, and it is 100 that they share"}));
+  EXPECT_TRUE(check(R"(arms { name: "a" weight: 34 } arms { name: "b" weight: 33 } arms { name: "c" weight: 33 })").empty());
+  EXPECT_TRUE(check(R"(arms { name: "a" where_attribute: "x" where_value: "1" } arms { name: "others" weight: 1 })").empty());
+}
+
+// What a contact gets follows from contact and seed, and from nothing else: not from the campaign, not from when it is asked.
+TEST(Arms, AreAFunctionOfContactAndSeed) {
+  const std::string arms = R"(arms { name: "a" weight: 50 } arms { name: "b" weight: 30 } arms { name: "c" weight: 20 }
+                              test { sample_percent: 20 wait_minutes: 60 })";
+  const auto seeded = Spec("seed: 7 " + arms);
+  const auto other = Spec("seed: 8 " + arms);
+  const auto unseeded = Spec(arms);
+  int same = 0;
+  std::vector<int> in_sample(3);
+  contacts::v1::Contact contact;
+  for (int i = 0; i < 50'000; ++i) {
+    contact.set_contact_key("contact-" + std::to_string(i));
+    const int arm = Arms(seeded, 1).Choose(contact);
+    EXPECT_EQ(arm, Arms(seeded, 2).Choose(contact));
+    EXPECT_EQ(arm, Arms(unseeded, 7).Choose(contact));
+    EXPECT_EQ(Arms(seeded, 1).IsInSample(contact.contact_key()), Arms(seeded, 2).IsInSample(contact.contact_key()));
+    same += arm == Arms(other, 1).Choose(contact);
+    if (Arms(seeded, 1).IsInSample(contact.contact_key())) ++in_sample[static_cast<size_t>(arm)];
+  }
+  EXPECT_NEAR(same, 50'000 * 0.38, 500);  // 0.5² + 0.3² + 0.2²
+  // Being in the sample says nothing of the arm.
+  EXPECT_NEAR(in_sample[0], 5'000, 300);
+  EXPECT_NEAR(in_sample[1], 3'000, 250);
+  EXPECT_NEAR(in_sample[2], 2'000, 200);
+  EXPECT_TRUE(Arms(Spec(""), 1).IsInSample("anybody"));
+}
+
+TEST(Arms, OfATestAreGivenByWeightAlone) {
+  const auto wrong = CheckTest(Spec(R"(
+    arms { name: "a" where_attribute: "x" where_value: "1" } arms { name: "b" weight: 1 holdout: true }
+    test { sample_percent: 100 enough: 2000000 })"));
+  ASSERT_EQ(wrong.size(), 5U);
+  EXPECT_NE(wrong[0].find("given by weight"), std::string::npos);
+  EXPECT_NE(wrong[1].find("cannot win"), std::string::npos);
+  EXPECT_NE(wrong[2].find("sample_percent is 1 to 99"), std::string::npos);
+  EXPECT_EQ(CheckTest(Spec(R"(arms { name: "a" weight: 100 } test { sample_percent: 10 wait_minutes: 1 })")),
+            (std::vector<std::string>{"a test is between 2 and 10 arms, and there are 1"}));
+  EXPECT_TRUE(CheckTest(Spec("")).empty());
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ using campaigns::v1::CampaignSpec;
 
 constexpr uint8_t kSendVerdict = 64;      // [format] of AudiencePlanned
 constexpr uint8_t kHoldoutVerdict = 128;  // [format]
+constexpr uint8_t kRestVerdict = 192;     // [format]
 
 template <class T>
 std::string BitsOf(const state::View<T>& view, TenantId tenant, uint64_t id, uint64_t ordinal) {
@@ -68,7 +69,9 @@ bool Reach::IsDerived(uint64_t place) const {
   const auto status = static_cast<sends::v1::SendStatus>(static_cast<uint8_t>(first_statuses_[place]));
   const auto verdict = static_cast<uint8_t>(first_verdicts_[place]);
   if (derived_ == campaigns::v1::NON_OPENERS) return status == sends::v1::SENT && !BitAt(first_openers_, place);
-  if (status == sends::v1::SKIPPED) return verdict >= kSendVerdict && verdict < kHoldoutVerdict;  // at the attempt
+  if (status == sends::v1::SKIPPED) {
+    return (verdict >= kSendVerdict && verdict < kHoldoutVerdict) || verdict == kRestVerdict;  // at the attempt, or instead of it
+  }
   return status == sends::v1::HARD_BOUNCED || status == sends::v1::EXPIRED;
 }
 

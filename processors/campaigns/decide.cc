@@ -13,6 +13,7 @@
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/audience/arms.h"
+#include "processors/campaigns/ab_test.h"
 #include "processors/campaigns/drafts.h"
 #include "processors/campaigns/pace.h"
 #include "processors/campaigns/safety.h"
@@ -43,15 +44,42 @@ personalization::Source NameSource(const v1::CampaignSpec& spec) {
   return {.subject = {}, .html = {}, .text = {}, .preheader = {}, .from_name = spec.from_name(), .partials = {}};
 }
 
+// What an arm says of its own.
+personalization::Source ArmSource(const v1::Arm& arm) {
+  return {.subject = arm.subject(), .html = {}, .text = {}, .preheader = {}, .from_name = arm.from_name(), .partials = {}};
+}
+
+void CheckArmTexts(const tenants::v1::Tenant& tenant, const v1::CampaignSpec& spec,
+                   std::vector<std::pair<std::string, std::string>>& wrong) {
+  const auto registered = [&](std::string_view name) {
+    return std::ranges::any_of(tenant.attributes(), [&](const auto& attribute) { return attribute.name() == name; });
+  };
+  for (int i = 0; i < spec.arms_size(); ++i) {
+    const v1::Arm& arm = spec.arms(i);
+    if (arm.subject().size() > kSubjectBytesMax || HasControl(arm.subject()))
+      wrong.emplace_back(fmt::format("/arms/{}/subject", i), fmt::format("a subject has at most {} bytes, in one line", kSubjectBytesMax));
+    if (arm.from_name().size() > kFromBytesMax || HasControl(arm.from_name()))
+      wrong.emplace_back(fmt::format("/arms/{}/from_name", i),
+                         fmt::format("the name in From has at most {} bytes, in one line", kFromBytesMax));
+    for (const personalization::Violation& violation : personalization::LintNames(ArmSource(arm), registered))
+      wrong.emplace_back(fmt::format("/arms/{}", i), violation.ToString());
+  }
+}
+
 // What the partitions need of the version: without what its HTML was compiled from, and with the attributes that the name in From is made
 // of.
 templates::v1::TemplateVersion Carried(const templates::v1::TemplateVersion& version, const v1::CampaignSpec& spec) {
   templates::v1::TemplateVersion carried = version;
   carried.clear_mjml();
   for (templates::v1::TemplateVariant& variant : *carried.mutable_variants()) variant.clear_mjml();
-  for (std::string& attribute : personalization::Parse(NameSource(spec)).attributes) {
-    if (std::ranges::find(carried.attributes(), attribute) == carried.attributes().end()) *carried.add_attributes() = std::move(attribute);
-  }
+  const auto name = [&](const personalization::Source& source) {
+    for (std::string& attribute : personalization::Parse(source).attributes) {
+      if (std::ranges::find(carried.attributes(), attribute) == carried.attributes().end())
+        *carried.add_attributes() = std::move(attribute);
+    }
+  };
+  name(NameSource(spec));
+  for (const v1::Arm& arm : spec.arms()) name(ArmSource(arm));
   return carried;
 }
 
@@ -195,6 +223,8 @@ bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec) {
        })) {
     wrong.emplace_back("/arms", std::move(sentence));
   }
+  for (std::string& sentence : audience::CheckTest(spec)) wrong.emplace_back("/test", std::move(sentence));
+  CheckArmTexts(tenant, spec, wrong);
   CheckTiming(spec, wrong);
   if (!wrong.empty()) {
     std::vector<std::string> sentences;
@@ -332,6 +362,7 @@ void Decide(task::Context& context, const v1::ResumeCampaign& command) {
     resumed.set_why(command.why());
   }
   context.Emit(resumed);
+  MoveTest(context, command.campaign_id());
   context.Answer("campaign_id", command.campaign_id());
   context.Answer("status", "running");
 }
@@ -356,6 +387,7 @@ void Decide(task::Context& context, const v1::CampaignProgressed& progress) {
   *taken.mutable_progress() = progress;
   context.Emit(taken);
 
+  MoveTest(context, progress.campaign_id());
   const v1::Campaign& campaign = *campaigns.Find(key);  // as it is now
   if (campaign.status() != v1::LAUNCHED && campaign.status() != v1::STATUS_PAUSED) return;
   int planned = 0;

@@ -22,6 +22,7 @@ namespace maily::campaigns {
 inline constexpr uint64_t kCampaignsMax = 1'000'000;  // of one tenant
 inline constexpr size_t kNameBytesMax = 200;
 inline constexpr size_t kFromBytesMax = 500;
+inline constexpr size_t kSubjectBytesMax = 1000;  // of an arm
 inline constexpr size_t kWhyBytesMax = 500;
 // Of what a launch carries to every partition: it arrives as one command (command::kCommandBytesMax, less its envelope).
 inline constexpr size_t kLaunchBytesMax = 60 * 1024;

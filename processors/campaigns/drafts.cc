@@ -152,7 +152,8 @@ void Decide(task::Context& context, const v1::DeleteCampaign& command) {
 void Decide(task::Context& context, const v1::CloneCampaign& command) {
   const v1::Campaign* campaign =
       CampaignIn(context, command.campaign_id(),
-                 {v1::DRAFT, v1::LAUNCHED, v1::STATUS_PAUSED, v1::STATUS_CANCELLED, v1::COMPLETED, v1::REFUSED}, "campaign_not_found");
+                 {v1::DRAFT, v1::SCHEDULED, v1::HELD, v1::LAUNCHED, v1::STATUS_PAUSED, v1::STATUS_CANCELLED, v1::COMPLETED, v1::REFUSED},
+                 "campaign_not_found");
   if (campaign == nullptr) return;
   v1::CampaignSpec spec = campaign->spec();
   spec.set_name(command.name().empty() ? "Copy of " + spec.name() : command.name());
@@ -170,6 +171,7 @@ void Decide(task::Context& context, const v1::ResendCampaign& command) {
   if (command.template_id() != 0) spec.set_template_id(command.template_id());
   spec.mutable_derived()->set_campaign_id(command.campaign_id());
   spec.mutable_derived()->set_as(command.as());
+  spec.clear_test();  // the arms stay, for all of them
   if (!RefusesSpec(context, spec)) Create(context, spec);
 }
 

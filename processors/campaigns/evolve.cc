@@ -98,6 +98,9 @@ void Evolve(task::Fold& fold, const v1::ProgressTaken& event) {
   partition.set_settled(progress.settled());
   partition.set_state(progress.state());
   *partition.mutable_sites() = progress.sites();
+  partition.set_sampled(progress.sampled());
+  partition.set_test_closed(progress.test_closed());
+  *partition.mutable_arms() = progress.arms();
 }
 
 // ---- In each partition ----

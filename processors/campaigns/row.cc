@@ -11,6 +11,7 @@
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/events.pb.h"
 #include "maily/tenants/v1/state.pb.h"
+#include "processors/campaigns/ab_test.h"
 #include "processors/campaigns/decide.h"
 #include "processors/campaigns/draft_folds.h"
 #include "processors/campaigns/drafts.h"
@@ -55,6 +56,9 @@ task::Noun Row() {
       .Decides<v1::CampaignCancelled>(Decide)
       .Decides<v1::CampaignThrottled>(Decide)
       .Decides<v1::SendingRulesAnnounced>(Decide)
+      .Decides<v1::ChooseWinner>(Decide)
+      .Decides<v1::TestClosed>(Decide)
+      .Decides<v1::WinnerChosen>(Decide)
       .Reacts<tenants::v1::SettingsChanged>(React)
       .Evolves<v1::CampaignCreated>(Evolve)
       .Evolves<v1::CampaignLaunched>(Evolve)
@@ -72,6 +76,11 @@ task::Noun Row() {
       .Evolves<v1::SendingRulesAnnounced>(Evolve)
       .Evolves<v1::RunThrottled>(Evolve)
       .Evolves<v1::SendingRulesSet>(Evolve)
+      .Evolves<v1::TestWaiting>(Evolve)
+      .Evolves<v1::TestClosed>(Evolve)
+      .Evolves<v1::WinnerChosen>(Evolve)
+      .Evolves<v1::RunTestClosed>(Evolve)
+      .Evolves<v1::RunWinnerSet>(Evolve)
       .Evolves<v1::CampaignOpened>(Evolve)
       .Evolves<v1::AudiencePlanned>(Evolve)
       .Evolves<v1::RunStateChanged>(Evolve)
@@ -87,7 +96,8 @@ task::Noun Row() {
       .Evolves<engagements::v1::Clicked>(Evolve)
       .Slices(kCountLaunch, "count what a launch would do", CountLaunch)
       .Slices(kPlan, "plan the audience", Plan)
-      .Timers(kStartStep, "start a scheduled campaign", StartDue);
+      .Timers(kStartStep, "start a scheduled campaign", StartDue)
+      .Timers(kTestStep, "the wait of a test is over", TestDue);
 }
 
 }  // namespace maily::campaigns

@@ -28,6 +28,7 @@ namespace {
 
 constexpr int kSendVerdict = 64;      // + arm [format]
 constexpr int kHoldoutVerdict = 128;  // + arm [format]
+constexpr int kRestVerdict = 192;     // to be sent by the arm that wins [format]
 constexpr size_t kLanesMax = 250;     // of a campaign in a partition, the shared one apart; they are bytes
 
 // What is known of the contacts of one slice. Read by scans: they stay out of the cache, and a chunk lies together.
@@ -111,7 +112,8 @@ class Slice {
       } else {
         verdicts[i] = static_cast<char>(person.arm == audience::kNoArm                    ? v1::NO_ARM
                                         : person.clock.why != v1::SKIP_REASON_UNSPECIFIED ? person.clock.why
-                                                                                          : kSendVerdict + person.arm);
+                                        : arms_.IsInSample(person.contact_key)            ? kSendVerdict + person.arm
+                                                                                          : kRestVerdict);
       }
       if (clocks_ && static_cast<uint8_t>(verdicts[i]) >= kSendVerdict && person.clock.bucket != 0) {
         (*clocks_->planned().mutable_buckets())[i] = static_cast<char>(person.clock.bucket);
@@ -137,7 +139,7 @@ class Slice {
     for (size_t i = 0; i < bytes.size(); ++i) {
       const auto verdict = static_cast<uint8_t>(planned.verdicts()[i]);
       const std::string& domain = people_[i].domain_key;
-      if (verdict < kSendVerdict || verdict >= kHoldoutVerdict || domain.empty()) continue;
+      if (verdict < kSendVerdict || (verdict >= kHoldoutVerdict && verdict != kRestVerdict) || domain.empty()) continue;
       auto lane = lanes.find(domain);
       if (lane == lanes.end()) {
         if (lanes.size() >= kLanesMax) continue;

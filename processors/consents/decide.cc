@@ -13,7 +13,10 @@
 #include "maily/consents/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
+#include "maily/messages/v1/events.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
+#include "schemas/keys.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -51,6 +54,13 @@ bool IsSuppressed(const task::Context& context, const contacts::v1::Contact& con
                                                state::Key(context.tenant(), std::string_view(contact.domain_key()))) != nullptr);
 }
 
+// Whether a confirmation may be mailed at all.
+bool CanBeMailed(const task::Context& context, uint64_t ordinal) {
+  const auto* contact = ContactOf(context, ordinal);
+  return contact != nullptr && contact->contact_key().size() == schema::kContactKeyBytes && !contact->address().empty() &&
+         !IsSuppressed(context, *contact);
+}
+
 bool IsPurpose(std::string_view name) {
   return !name.empty() && name.size() <= kPurposeBytesMax && name[0] >= 'a' && name[0] <= 'z' &&
          std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; });
@@ -67,6 +77,7 @@ std::string WhyNot(const v1::RecordConsent& command) {
   if (!command.text_hash().empty() && command.text_hash().size() != kHashBytes) return "a text is named by its SHA-256";
   if (command.ip().size() > kSealedBytesMax || command.user_agent().size() > kSealedBytesMax) return "the address or agent is too long";
   if (command.double_opt_in() && (command.list_id() == 0 || !command.granted())) return "what is confirmed is the consent to a list";
+  if (command.mail() && !command.double_opt_in()) return "a confirmation is mailed of a double opt-in alone";
   return {};
 }
 
@@ -98,13 +109,33 @@ bool Fits(task::Context& context, size_t changes) {
   return false;
 }
 
+bool MayMail(const task::Context& context, const v1::Person& person) {
+  return person.mailed_at_us() == 0 || context.now() - Instant{person.mailed_at_us()} >= kAskPause;
+}
+
+// The mail with the link of `asked`, which is emitted by now.
+void WantMail(task::Context& context, const v1::ConfirmationAsked& asked) {
+  const auto* contact = ContactOf(context, asked.ordinal());
+  messages::v1::MessageWanted wanted;
+  messages::v1::PostMessage& message = *wanted.mutable_message();
+  message.set_form_id(asked.mailing().form_id());
+  message.set_template_id(asked.mailing().template_id());
+  message.set_template_version(asked.mailing().template_version());
+  message.set_contact_key(contact->contact_key());
+  message.set_address(contact->address());
+  message.set_domain_key(contact->domain_key());
+  message.set_source("consents");
+  message.set_expires_after_s(static_cast<uint32_t>(kAskMailedWithin.us / 1'000'000));
+  message.set_confirm_number(asked.number());
+  context.Emit(wanted);
+}
+
 // A confirmation is asked of the contact for the list, under the open number or a new one.
 void Ask(task::Context& context, uint64_t ordinal, const v1::RecordConsent& command) {
   const v1::Person& person = PersonOf(context, ordinal);
   const bool open = person.ask().number() != 0 && context.now().us < person.ask().expires_at_us();
   const bool there = open && std::ranges::any_of(person.ask().lists(), [&](const auto& one) { return one.list_id() == command.list_id(); });
-  const bool may_mail = person.mailed_at_us() == 0 || context.now() - Instant{person.mailed_at_us()} >= kAskPause;
-  const bool mail = command.mail() && may_mail;
+  const bool mail = command.mail() && MayMail(context, person) && CanBeMailed(context, ordinal);
   if (open && !there && person.ask().lists_size() >= kAskedListsMax) {
     return RefuseInvalid(context, "too_many_lists", fmt::format("at most {} lists wait for one confirmation", kAskedListsMax));
   }
@@ -112,6 +143,7 @@ void Ask(task::Context& context, uint64_t ordinal, const v1::RecordConsent& comm
   const int64_t expires_at_us = (context.now() + kAskValid).us;
   context.Answer("state", "pending");
   context.Answer("number", number);
+  if (command.mail()) context.Answer("mailed", uint64_t{mail ? 1U : 0U});
   if (there && !mail) {
     context.Answer("expires_at_us", static_cast<uint64_t>(person.ask().expires_at_us()));
     return context.Unchanged();
@@ -126,9 +158,11 @@ void Ask(task::Context& context, uint64_t ordinal, const v1::RecordConsent& comm
   asked.set_form_id(command.form_id());
   asked.set_expires_at_us(expires_at_us);
   asked.set_mail(mail);
+  if (command.mail()) *asked.mutable_mailing() = command.mailing();
   asked.set_proof(command.proof());
   SetReader(asked, command);
   context.Emit(asked);
+  if (mail) WantMail(context, asked);
 }
 
 void Grant(task::Context& context, uint64_t ordinal, const v1::RecordConsent& command) {
@@ -224,6 +258,8 @@ void Decide(task::Context& context, const v1::DefineForm& command) {
     return RefuseInvalid(context, "list_not_found", fmt::format("there is no list {}", spec.list_id()));
   if (context.view<v1::ConsentText>().Find(state::Key(context.tenant(), std::string_view(spec.text_hash()))) == nullptr)
     return RefuseInvalid(context, "consent_text_not_found", "there is no such consent text; define it first");
+  if (spec.double_opt_in() && spec.mail().form_id() == 0)
+    return RefuseInvalid(context, "confirmation_mail_missing", "a form that asks for a confirmation names what its mails are made by");
   const auto* counter = context.view<v1::ConsentCounter>().Find(state::Key(context.tenant()));
   const uint64_t last = counter == nullptr ? 0 : counter->last_form_id();
   if (last >= kFormsMax) return RefuseInvalid(context, "too_many_forms", fmt::format("a tenant has at most {} forms", kFormsMax));
@@ -247,6 +283,8 @@ void Decide(task::Context& context, const v1::ArchiveForm& command) {
 
 void Decide(task::Context& context, const v1::RecordConsent& command) {
   if (const std::string why = WhyNot(command); !why.empty()) return RefuseInvalid(context, "invalid_consent", why);
+  if (command.mail() && command.mailing().form_id() == 0)
+    return RefuseInvalid(context, "confirmation_mail_missing", "it names nothing that the mail of the confirmation is made by");
   const auto* ref = context.view<contacts::v1::ContactRef>().Find(state::Key(context.tenant(), std::string_view(command.contact_key())));
   if (ref == nullptr) return context.Refuse(Outcome::kNotFound, "unknown_contact", "there is no contact of that address");
   const uint64_t ordinal = ref->ordinal();
@@ -300,13 +338,16 @@ void Decide(task::Context& context, const v1::AskAgain& command) {
   const auto* contact = ContactOf(context, command.ordinal());
   if (contact == nullptr || person.ask().number() == 0 || person.ask().number() != command.number())
     return context.Refuse(Outcome::kNotFound, "confirmation_unknown", "nothing waits for a confirmation under this number");
-  if (IsSuppressed(context, *contact)) return context.Unchanged();
-  if (person.mailed_at_us() != 0 && context.now() - Instant{person.mailed_at_us()} < kAskPause)
+  const auto& lists = person.ask().lists();
+  const auto mailed = std::ranges::find_if(lists, [](const v1::AskedFor& one) { return one.mail().form_id() != 0; });
+  if (mailed == lists.end())
+    return context.Refuse(Outcome::kNotFound, "confirmation_not_mailed", "no mail was sent by Maily, so there is none to send again");
+  if (!CanBeMailed(context, command.ordinal())) return context.Unchanged();
+  if (!MayMail(context, person))
     return context.Refuse(Outcome::kConflict, "confirmation_recent",
                           "a mail was sent within the last hour; look for it, or come back later");
   const bool open = context.now().us < person.ask().expires_at_us();
-  bool mail = true;
-  for (const v1::AskedFor& one : person.ask().lists()) {
+  for (const v1::AskedFor& one : lists) {
     v1::ConfirmationAsked asked;
     asked.set_ordinal(command.ordinal());
     asked.set_number(open ? command.number() : person.last_number() + 1);
@@ -315,8 +356,10 @@ void Decide(task::Context& context, const v1::AskAgain& command) {
     asked.set_form_id(one.form_id());
     asked.set_source("asked_again");
     asked.set_expires_at_us((context.now() + kAskValid).us);
-    asked.set_mail(std::exchange(mail, false));
+    asked.set_mail(&one == &*mailed);
+    if (one.has_mail()) *asked.mutable_mailing() = one.mail();
     context.Emit(asked);
+    if (asked.mail()) WantMail(context, asked);
   }
 }
 

@@ -28,25 +28,30 @@ inline constexpr std::string_view kWithdrawnList = "list/";  // and its id: of a
 inline constexpr Duration kAskValid = Days(7);
 // A contact is mailed one confirmation at most in this time, whatever is filled in.
 inline constexpr Duration kAskPause = Seconds(60 * 60);
+// Its mail is given up then: whoever filled a form in does not wait for days.
+inline constexpr Duration kAskMailedWithin = Hours(48);
 
 // ---- In the home ----
 // The same text again changes nothing. "invalid_consent_text", "too_many_consent_texts".
 void Decide(task::Context& context, const v1::DefineConsentText& command);
-// Answers form_id. "invalid_form", "list_not_found", "consent_text_not_found", "too_many_forms".
+// Answers form_id. "invalid_form", "list_not_found", "consent_text_not_found", "too_many_forms"; "confirmation_mail_missing": it asks for a
+// confirmation, and names no form of messages that its mails are made by.
 void Decide(task::Context& context, const v1::DefineForm& command);
 // "form_not_found".
 void Decide(task::Context& context, const v1::ArchiveForm& command);
 
 // ---- In the partition of the contact ----
-// Answers state: "granted", "withdrawn" or "pending", then with number, contact_partition and expires_at_us.
-// "unknown_contact", "invalid_consent", "proof_missing" (an opt-out is taken back only with one), "too_many_purposes",
-// "too_many_lists" (asked about at once), "opted_out" (of a list: take the opt-out back first).
-// `by_public`: nothing is recorded of who is a member already, is suppressed, or has opted out and is not asked to confirm.
+// Answers state: "granted", "withdrawn" or "pending", then with number, expires_at_us and, if a mail was asked for, mailed: 1 or 0, since
+// whoever is suppressed or was mailed within kAskPause gets none. The message with the link is wanted in the same decision.
+// "unknown_contact", "invalid_consent", "confirmation_mail_missing", "proof_missing" (an opt-out is taken back only with one),
+// "too_many_purposes", "too_many_lists" (asked about at once), "opted_out" (of a list: take the opt-out back first). `by_public`: nothing
+// is recorded of who is a member already, is suppressed, or has opted out and is not asked to confirm.
 void Decide(task::Context& context, const v1::RecordConsent& command);
 // All lists of the open ask; and an opt-out is taken back, with other memberships withdrawn: none of them was asked for.
 // Confirmed already: unchanged. "confirmation_unknown", "confirmation_expired", "too_many_lists".
 void Decide(task::Context& context, const v1::ConfirmConsent& command);
-// "confirmation_unknown", "confirmation_recent".
+// Another mail, by the same form as the one before. "confirmation_unknown", "confirmation_recent"; "confirmation_not_mailed": Maily sent
+// none.
 void Decide(task::Context& context, const v1::AskAgain& command);
 // A list that is ticked after an opt-out takes it back as ConfirmConsent does. "unknown_contact", "invalid_consent", "too_many_lists".
 void Decide(task::Context& context, const v1::ChangePreferences& command);

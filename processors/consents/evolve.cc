@@ -91,6 +91,7 @@ void Evolve(task::Fold& fold, const v1::ConfirmationAsked& event) {
   asked.set_list_id(event.list_id());
   asked.set_text_hash(event.text_hash());
   asked.set_form_id(event.form_id());
+  if (event.has_mailing()) *asked.mutable_mail() = event.mailing();
   person.set_last_number(event.number());
   if (event.mail()) person.set_mailed_at_us(fold.now().us);
 }

@@ -387,6 +387,27 @@ void Decide(task::Context& context, const v1::PatchContact& command) {
   context.Answer("result", Word('u'));
 }
 
+void React(task::Context& context, const journeys::v1::ContactUpdateWanted& wanted) {
+  const auto* contact = context.view<v1::Contact>().Find(state::Key(context.tenant(), wanted.ordinal()));
+  if (contact == nullptr || !WhyNotTags(wanted.add_tags(), wanted.remove_tags()).empty()) return;
+  v1::PatchContact patch;
+  for (const journeys::v1::JourneyValue& value : wanted.set()) {
+    Attribute& attribute = *patch.add_attributes();
+    attribute.set_name(value.name());
+    if (value.has_text()) attribute.set_text(value.text());
+    if (value.has_integer()) attribute.set_integer(value.integer());
+    if (value.has_number()) attribute.set_number(value.number());
+    if (value.has_boolean()) attribute.set_boolean(value.boolean());
+  }
+  v1::ContactChanged changed;
+  Compare(patch, *contact, changed);
+  CompareTags(wanted.add_tags(), wanted.remove_tags(), *contact, changed);
+  if (changed.ByteSizeLong() == 0 || WhyTooMuch(*contact, changed)) return;
+  changed.set_ordinal(wanted.ordinal());
+  changed.set_source(wanted.source());
+  context.Emit(changed);
+}
+
 void Decide(task::Context& context, const v1::EraseContact& command) {
   const auto* contact = context.view<v1::Contact>().Find(state::Key(context.tenant(), command.ordinal()));
   if (contact == nullptr) {

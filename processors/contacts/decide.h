@@ -2,6 +2,7 @@
 #pragma once
 
 #include "maily/contacts/v1/commands.pb.h"
+#include "maily/journeys/v1/events.pb.h"
 #include "streams/task/processor.h"
 
 namespace maily::contacts {
@@ -30,6 +31,9 @@ void Decide(task::Context& context, const v1::ImportContacts& command);
 
 // Answers result: "updated" or "unchanged". Codes: "unknown_contact" (not found), "erased" (gone), and those of UpsertContact.
 void Decide(task::Context& context, const v1::PatchContact& command);
+
+// A step of a journey changes a contact, in the decision of the step; as PatchContact, and nothing happens where that would be refused.
+void React(task::Context& context, const journeys::v1::ContactUpdateWanted& wanted);
 
 // Unchanged if it was erased before. Codes: "unknown_contact" (not found), "address_change_under_way" (a conflict).
 void Decide(task::Context& context, const v1::EraseContact& command);

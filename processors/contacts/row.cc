@@ -30,6 +30,7 @@ task::Noun Row() {
       .Decides<v1::RecordKeysMoved>(Decide)
       .Decides<v1::AddressReleased>(Decide)
       .Decides<v1::AddressForgotten>(Decide)
+      .Reacts<journeys::v1::ContactUpdateWanted>(React)
       .LooksUp<v1::UpsertContact, v1::ContactRef>()
       .Evolves<v1::ContactCreated>(Evolve)
       .Evolves<v1::ContactChanged>(Evolve)

@@ -8,7 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "processors/journeys/update.h"
+#include "processors/journeys/waits.h"
 #include "schemas/json.h"
+#include "schemas/wall_time.h"
 
 namespace maily::journeys {
 namespace {
@@ -216,12 +219,16 @@ class Reader {
     } else if (*type == "exit") {
       Only(step, where, {"id", "type"});
       out.mutable_exit();
-    } else if (*type == "update" || *type == "webhook") {
+    } else if (*type == "update") {
+      Only(step, where, {"id", "type", "set", "add_tags", "remove_tags", "next"});
+      out.set_next(Way(step, "next", where, behind));
+      *out.mutable_update() = ReadUpdate(step, where, catalog_.expressions, parsed_.problems);
+    } else if (*type == "webhook") {
       Problem(At(where, "type"), "not_implemented", fmt::format("steps of type {} are not there yet", *type));
     } else if (*type == "goal") {
       Problem(At(where, "type"), "invalid", "the goal stands beside the steps: \"goal\": {\"event\": NAME}");
     } else {
-      Problem(At(where, "type"), "invalid", "send, delay, wait_for, split or exit");
+      Problem(At(where, "type"), "invalid", "send, delay, wait_for, split, update or exit");
     }
   }
 
@@ -243,9 +250,13 @@ class Reader {
     if (until == nullptr) return delay.set_for_s(Duration(step, "for", where).value_or(1));
     const std::string at = At(where, "until");
     if (!until->is_object()) return Problem(at, "invalid", "like {\"weekday\": \"monday\", \"time\": \"09:00\"}");
-    Only(*until, at, {"weekday", "time", "zone"});
-    if (const auto zone = Text(*until, "zone", at, 64); zone && *zone != "UTC") {
-      Problem(At(at, "zone"), "not_implemented", "times of day are in UTC; other zones are not there yet");
+    Only(*until, at, {"weekday", "weekdays", "time", "zone"});
+    if (const auto zone = Text(*until, "zone", at, schema::kZoneBytesMax)) {
+      delay.set_zone(*zone);
+      if (*zone != kContactZone && *zone != kTenantZone && schema::ZoneNamed(*zone) == nullptr) {
+        Problem(At(at, "zone"), "unknown_zone",
+                fmt::format("contact, tenant, or a zone of the IANA database; the nearest is {}", schema::NearestZone(*zone)));
+      }
     }
     if (const auto time = Text(*until, "time", at, 5, true)) {
       const auto minute = ParseTimeOfDay(*time);
@@ -257,6 +268,18 @@ class Reader {
       if (found == std::end(kWeekdays)) return Problem(At(at, "weekday"), "invalid", "monday to sunday");
       delay.set_weekday(static_cast<int32_t>(found - std::begin(kWeekdays)) + 1);
     }
+    if (const json* days = Find(*until, "weekdays")) Weekdays(*days, *until, at, delay);
+  }
+  void Weekdays(const json& days, const json& until, const std::string& at, v1::DelayStep& delay) {
+    if (until.contains("weekday")) return Problem(at, "invalid", "give one of weekday and weekdays");
+    uint32_t mask = 0;
+    for (const json& day : days) {
+      const auto found = day.is_string() ? std::ranges::find(kWeekdays, day.get_ref<const std::string&>()) : std::end(kWeekdays);
+      if (found == std::end(kWeekdays)) return Problem(At(at, "weekdays"), "invalid", "a list of monday to sunday");
+      mask |= 1U << (found - std::begin(kWeekdays));
+    }
+    if (!days.is_array() || mask == 0) return Problem(At(at, "weekdays"), "invalid", "a list of monday to sunday");
+    delay.set_weekdays(mask);
   }
 
   void Split(const json& step, const std::string& where, const std::string& behind, v1::JourneyStep& out) {

@@ -76,12 +76,13 @@ TEST(JourneyDefinition, EveryProblemIsNamedWithItsPlace) {
   EXPECT_EQ(
       Problems(R"({"entry":{"event":"e","segment":"x"},"goal":7,"max_late":"soon","colour":1,"exit_on_leave":true,
     "steps":[{"id":"A","type":"send","template":"none","nxt":1},{"id":"w","type":"wait_for","event":"e","timeout":"400d","else":"gone"},
-    {"type":"delay"},{"id":"w","type":"webhook"},{"id":"u","type":"update"},
+    {"type":"delay"},{"id":"w","type":"webhook"},{"id":"u","type":"update","set":{"plan":3,"name":"x"},"add_tags":["No"]},
     {"id":"s","type":"split","branches":[{"if":"plan = 3","next":"w"},{"if":"clicked() > 1","next":"w"}]}]})"),
       "/colour unknown_field; /entry invalid; /entry/segment unknown_segment; /exit_on_leave invalid; /goal invalid; /max_late invalid; "
       "/steps/0/id invalid; /steps/2/id missing; /steps/3/id duplicate; /steps/0/nxt unknown_field; /steps/0/template unknown_template; "
       "/steps/1/else unknown_step; /steps/1/timeout invalid; /steps/2 invalid; /steps/3/type not_implemented; "
-      "/steps/4/type not_implemented; /steps/5/branches/0/if invalid; /steps/5/branches/1/if invalid");
+      "/steps/4/set/name unknown_attribute; /steps/4/set/plan invalid; /steps/4/add_tags invalid; /steps/5/branches/0/if invalid; "
+      "/steps/5/branches/1/if invalid");
 }
 
 TEST(JourneyDefinition, NoStepIsLostAndNoWayGoesRoundWithoutAWait) {
@@ -93,6 +94,39 @@ TEST(JourneyDefinition, NoStepIsLostAndNoWayGoesRoundWithoutAWait) {
   EXPECT_EQ(Problems(R"({"entry":{"event":"e"},"steps":[{"id":"w","type":"wait_for","clicked":"late","timeout":"1d","else":"late"},
     {"id":"late","type":"send","template":"hello"}]})"),
             "/steps/0/clicked unknown_step");
+}
+
+TEST(JourneyDefinition, ATimeOfDayIsOfSomebodysClock) {
+  const auto until = [](const std::string& members) {
+    return R"({"entry":{"event":"e"},"steps":[{"id":"w","type":"delay","until":{"time":"09:00",)" + members + "}}]}";
+  };
+  const auto read = [&](const std::string& members) { return ParseJourney(until(members), Catalog()).definition.steps(0).delay(); };
+  EXPECT_EQ(read(R"("zone":"contact")").zone(), "contact");
+  EXPECT_EQ(read(R"("zone":"tenant","weekdays":["monday","friday"])").weekdays(), 0b0010001u);
+  EXPECT_EQ(read(R"("zone":"Europe/Berlin","weekday":"sunday")").weekday(), 7);
+  EXPECT_EQ(Problems(until(R"("zone":"Mars/Olympus")")), "/steps/0/until/zone unknown_zone");
+  EXPECT_EQ(Problems(until(R"("weekdays":[])")), "/steps/0/until/weekdays invalid");
+  EXPECT_EQ(Problems(until(R"("weekdays":"monday")")), "/steps/0/until/weekdays invalid");
+  EXPECT_EQ(Problems(until(R"("weekdays":["monday",7])")), "/steps/0/until/weekdays invalid");
+  EXPECT_EQ(Problems(until(R"("weekdays":["monday"],"weekday":"monday")")), "/steps/0/until invalid");
+}
+
+TEST(JourneyDefinition, AnUpdateNamesWhatIsThere) {
+  const auto with = [](const std::string& members) {
+    return R"({"entry":{"event":"e"},"steps":[{"id":"u","type":"update")" + members + "}]}";
+  };
+  const auto parsed = ParseJourney(with(R"(,"set":{"plan":"pro"},"add_tags":["a","b"],"remove_tags":["c"])"), Catalog());
+  ASSERT_TRUE(parsed.problems.empty());
+  const v1::UpdateStep& update = parsed.definition.steps(0).update();
+  EXPECT_EQ(update.set(0).text(), "pro");
+  EXPECT_EQ(update.add_tags_size(), 2);
+  EXPECT_EQ(update.remove_tags(0), "c");
+  const auto removed = ParseJourney(with(R"(,"set":{"plan":null})"), Catalog()).definition.steps(0).update();
+  EXPECT_EQ(removed.set(0).value_case(), v1::JourneyValue::VALUE_NOT_SET);
+  EXPECT_EQ(Problems(with("")), "/steps/0 missing");
+  EXPECT_EQ(Problems(with(R"(,"set":{})")), "/steps/0/set invalid");
+  EXPECT_EQ(Problems(with(R"(,"add_tags":["a"],"remove_tags":["a"])")), "/steps/0/remove_tags invalid");
+  EXPECT_EQ(Problems(with(R"(,"set":{"plan":["x"]},"remove_tags":{})")), "/steps/0/set/plan invalid; /steps/0/remove_tags invalid");
 }
 
 TEST(JourneyDefinition, Durations) {

@@ -5,6 +5,7 @@
 
 #include "maily/journeys/v1/state.pb.h"
 #include "processors/journeys/keys.h"
+#include "processors/journeys/update.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -37,7 +38,10 @@ void SetDue(task::Fold& fold, const InstanceRef& ref, v1::JourneyInstance& insta
   instance.set_held(false);
   instance.set_due_s(due_s);
   if (due_s == 0) return;
-  due.Edit(DueKey(fold.tenant(), due_s, ref)).set_due(true);
+  const std::string key = DueKey(fold.tenant(), due_s, ref);
+  due.Edit(key).set_due(true);
+  const auto* clock = fold.view<v1::JourneyClock>().Find(state::Key(fold.tenant()));
+  if (clock != nullptr && key < clock->first()) fold.table<v1::JourneyClock>().Edit(state::Key(fold.tenant())).set_first(key);
   due_s <= NowS(fold) ? Work(fold) : ArmFor(fold, due_s);
 }
 
@@ -53,13 +57,29 @@ void Apply(task::Fold& fold, const v1::JourneyMove& move) {
     instance.set_since_s(NowS(fold));
   };
   switch (move.kind()) {
-    case v1::MOVE_ENTERED:
+    case v1::MOVE_ENTERED: {
+      const v1::JourneyInstance before = instance;
       instance = {};
+      // What one may change in an hour is over re-entries too.
+      if (NowS(fold) - before.updates_from_s() < kUpdatesWithinS) {
+        instance.set_updates(before.updates());
+        instance.set_updates_from_s(before.updates_from_s());
+      }
       instance.set_version(move.version());
       instance.set_entered_at_s(NowS(fold));
       stands_at(move.next());
       SetDue(fold, ref, instance, NowS(fold));
       fold.table<v1::JourneyPresence>().Edit(PresenceKey(fold.tenant(), ref)).set_here(true);
+      break;
+    }
+    case v1::MOVE_UPDATED:
+      if (move.why() == "changed") CountUpdate(instance, NowS(fold));
+      stands_at(move.next());
+      SetDue(fold, ref, instance, NowS(fold));
+      break;
+    case v1::MOVE_DEFERRED:
+      if (instance.waits() || instance.step() != move.next()) stands_at(move.next());
+      SetDue(fold, ref, instance, move.due_s());
       break;
     case v1::MOVE_SENT: {
       auto* sent = instance.mutable_sent();
@@ -227,15 +247,26 @@ void Evolve(task::Fold& fold, const v1::JourneysMoved& event) {
   if (!event.taken()) return;
   const std::string prefix = state::Key(fold.tenant());
   int64_t next_s = 0;
-  fold.view<v1::JourneyDue>().Scan(prefix, {}, [&](std::string_view key, const v1::JourneyDue&) {
+  // Not from the beginning: what was taken lies there still, as keys that were erased.
+  const auto* clock = fold.view<v1::JourneyClock>().Find(prefix);
+  std::string first = clock == nullptr ? std::string() : clock->first();
+  fold.view<v1::JourneyDue>().Scan(prefix, first, [&](std::string_view key, const v1::JourneyDue&) {
     next_s = static_cast<int64_t>(Cursor(key.substr(prefix.size())).Ordered<uint64_t>());
+    first = key;
     return false;
   });
+  if (next_s == 0 && !event.done().empty()) {
+    const v1::JourneyDueDone& last = *event.done().rbegin();
+    first = std::max(first, DueKey(fold.tenant(), last.due_s(), {last.journey_id(), last.ordinal(), last.key()}));
+  }
+  fold.table<v1::JourneyClock>().Edit(prefix).set_first(first);
   if (next_s != 0 && next_s <= NowS(fold)) return;
   fold.table<v1::JourneyClock>().Edit(prefix).set_working(false);
   fold.RemoveWork(kStepJourneys, {});
   if (next_s != 0) ArmFor(fold, next_s);
 }
+
+void Evolve(task::Fold& /*fold*/, const v1::ContactUpdateWanted& /*event*/) {}  // what comes of it is the noun contacts' own
 
 void Evolve(task::Fold& fold, const v1::JourneysDue&) {
   fold.table<v1::JourneyClock>().Edit(state::Key(fold.tenant())).set_armed_s(0);

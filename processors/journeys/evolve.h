@@ -9,7 +9,7 @@
 
 namespace maily::journeys {
 
-inline constexpr uint32_t kEvolveVersion = 1;
+inline constexpr uint32_t kEvolveVersion = 2;
 
 // Work: instances that are due (subject: empty); everybody in a journey is looked at (subject: journey_id, 8 bytes, big-endian).
 inline constexpr task::WorkKind kStepJourneys = 21;
@@ -27,5 +27,6 @@ void Evolve(task::Fold& fold, const v1::JourneyClosed& event);
 void Evolve(task::Fold& fold, const v1::JourneyHeld& event);
 void Evolve(task::Fold& fold, const v1::JourneysMoved& event);
 void Evolve(task::Fold& fold, const v1::JourneysDue& event);
+void Evolve(task::Fold& fold, const v1::ContactUpdateWanted& event);
 
 }  // namespace maily::journeys

@@ -1,11 +1,13 @@
 // See row.h.
 #include "processors/journeys/row.h"
 
+#include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/journeys/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "maily/messages/v1/state.pb.h"
 #include "maily/segments/v1/state.pb.h"
+#include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
@@ -23,7 +25,7 @@ task::Noun Row() {
             v1::JourneyDue, v1::JourneyClock, v1::JourneyIndex>()
       .Reads<tenants::v1::Tenant, templates::v1::TemplateName, lists::v1::List, lists::v1::Subscriber, contacts::v1::Contact,
              contacts::v1::ContactRef, suppressions::v1::Suppression, segments::v1::Segment, segments::v1::SegmentMembers,
-             messages::v1::MessageRun, messages::v1::Message>()
+             messages::v1::MessageRun, messages::v1::Message, campaigns::v1::SendingRules, sends::v1::ContactMails>()
       .Decides<v1::DefineJourney>(Decide)
       .Decides<v1::ArchiveJourney>(Decide)
       .Decides<v1::PauseJourney>(Decide)
@@ -41,6 +43,7 @@ task::Noun Row() {
       .Evolves<v1::JourneyHeld>(Evolve)
       .Evolves<v1::JourneysMoved>(Evolve)
       .Evolves<v1::JourneysDue>(Evolve)
+      .Evolves<v1::ContactUpdateWanted>(Evolve)
       .Reacts<engagements::v1::ContactEventRecorded>(React)
       .Reacts<engagements::v1::Opened>(React)
       .Reacts<engagements::v1::Clicked>(React)

@@ -7,29 +7,38 @@
 #include <utility>
 #include <vector>
 
+#include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/journeys/v1/events.pb.h"
 #include "maily/journeys/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "maily/messages/v1/events.pb.h"
 #include "maily/messages/v1/state.pb.h"
+#include "maily/sends/v1/events.pb.h"
+#include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/compliance/gate.h"
+#include "processors/compliance/timing.h"
+#include "processors/journeys/chance.h"
 #include "processors/journeys/definition.h"
 #include "processors/journeys/evolve.h"
 #include "processors/journeys/facts.h"
 #include "processors/journeys/keys.h"
+#include "processors/journeys/update.h"
+#include "processors/journeys/waits.h"
 #include "processors/journeys/withdraw.h"
 #include "schemas/keys.h"
 #include "schemas/message_id.h"
 #include "schemas/types.h"
+#include "schemas/wall_time.h"
 #include "streams/base/bytes.h"
 #include "streams/base/hash.h"
 
 namespace maily::journeys {
 namespace {
 
-constexpr int64_t kDayS = 86'400;
+constexpr size_t kWantedBytesMax = 128 * 1024;  // of a slice: a decision has twice as many
+constexpr size_t kWantedEventsMax = 150;        // and no more than journal::kSliceEventsMax
 
 int64_t NowS(const task::Context& context) { return context.now().us / 1'000'000; }
 
@@ -40,7 +49,9 @@ struct Due {
 std::vector<Due> TakeDue(const task::Context& context) {
   const std::string tenant = state::Key(context.tenant());
   std::vector<Due> due;
-  context.view<v1::JourneyDue>().Scan(tenant, {}, [&](std::string_view key, const v1::JourneyDue&) {
+  const auto* clock = context.view<v1::JourneyClock>().Find(tenant);
+  const std::string first = clock == nullptr ? std::string() : clock->first();
+  context.view<v1::JourneyDue>().Scan(tenant, first, [&](std::string_view key, const v1::JourneyDue&) {
     Cursor cursor(key.substr(tenant.size()));
     const auto due_s = static_cast<int64_t>(cursor.Ordered<uint64_t>());
     if (due_s > NowS(context) || due.size() == kTurnsMax) return false;
@@ -52,16 +63,16 @@ std::vector<Due> TakeDue(const task::Context& context) {
   return due;
 }
 
-// When a wait that began at since_s ends. A time of day is the first one after now_s.
-int64_t EndOf(const v1::JourneyStep& step, int64_t since_s, int64_t now_s) {
-  if (step.has_wait()) return since_s + step.wait().timeout_s();
-  const v1::DelayStep& delay = step.delay();
-  if (delay.minute() < 0) return since_s + delay.for_s();
-  for (int64_t day = now_s / kDayS;; ++day) {
-    const int64_t at_s = day * kDayS + int64_t{delay.minute()} * 60;
-    const int64_t weekday = (day + 3) % 7 + 1;  // 1970-01-01 was a Thursday
-    if (at_s > now_s && (delay.weekday() == 0 || weekday == delay.weekday())) return at_s;
-  }
+const campaigns::v1::SendingRules* RulesOf(const task::Context& context) {
+  return context.view<campaigns::v1::SendingRules>().Find(state::Key(context.tenant()));
+}
+
+void SetEnd(const WaitEnd& end, v1::JourneyMove& move, v1::JourneysMoved& moved) {
+  move.set_due_s(end.due_s);
+  if (end.zone.empty()) return;
+  move.set_zone(end.zone);
+  move.set_zone_missing(end.zone_missing);
+  if (moved.tz_version().empty()) moved.set_tz_version(schema::TzVersion());
 }
 
 // One instance has its turn.
@@ -73,6 +84,7 @@ class Turn {
     const auto* found = context_.view<v1::JourneyInstance>().Find(InstanceKey(context_.tenant(), ref_));
     if (found == nullptr || found->over()) return;
     instance_ = *found;
+    first_step_ = instance_.step();
     const auto* run = context_.view<v1::JourneyRun>().Find(state::Key(context_.tenant(), ref_.journey_id));
     if (run == nullptr || run->archived()) return Leave("archived");
     if (run->paused()) {
@@ -90,6 +102,9 @@ class Turn {
     late_ = NowS(context_) - due_.due_s > definition_.max_late_s();
     GoOn(instance_.waits() ? EndWait() : instance_.step());
   }
+
+  // Of what it has asked others for.
+  size_t bytes() const { return bytes_; }
 
  private:
   v1::JourneyMove& Add(v1::MoveKind kind, const std::string& step, const std::string& next, std::string why) {
@@ -141,8 +156,8 @@ class Turn {
       if (step == nullptr) return Leave("completed");
       if (step->has_exit()) return Leave("exit");
       if (step->has_delay() || step->has_wait()) {
-        Add(v1::MOVE_WAITS, "", id, step->has_wait() ? "wait_for" : "delay").set_due_s(EndOf(*step, NowS(context_), NowS(context_)));
-        return;
+        const WaitEnd end = EndOf(*step, NowS(context_), NowS(context_), &contact_, RulesOf(context_));
+        return SetEnd(end, Add(v1::MOVE_WAITS, "", id, step->has_wait() ? "wait_for" : "delay"), out_);
       }
       if (step->has_split()) {
         auto [next, why] = Split(*step);
@@ -150,17 +165,80 @@ class Turn {
         id = next;
         continue;
       }
+      if (step->has_update()) return Update(*step);  // it goes on at its next turn
       if (late_) {
         Add(v1::MOVE_SKIPPED, id, step->next(), "overdue");
         id = step->next();
         continue;
       }
-      return Send(*step);  // it goes on at its next turn
+      return SendOrPutOff(*step);  // as above
     }
   }
 
+  // The contact is changed in this decision by the noun contacts, which may find it too large for that.
+  void Update(const v1::JourneyStep& step) {
+    if (IsAsWanted(contact_, step.update())) {
+      Add(v1::MOVE_UPDATED, step.id(), step.next(), "unchanged");
+      return;
+    }
+    if (!MayUpdate(instance_, NowS(context_))) {
+      Add(v1::MOVE_SKIPPED, step.id(), step.next(), "update_limit");
+      return;
+    }
+    v1::ContactUpdateWanted wanted;
+    wanted.set_ordinal(ref_.ordinal);
+    *wanted.mutable_set() = step.update().set();
+    *wanted.mutable_add_tags() = step.update().add_tags();
+    *wanted.mutable_remove_tags() = step.update().remove_tags();
+    wanted.set_source(fmt::format("journey:{}", ref_.journey_id));
+    bytes_ += 2 * wanted.ByteSizeLong();  // what changes stands in ContactChanged once more
+    context_.Emit(wanted);
+    const auto* contact = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), ref_.ordinal));
+    if (contact == nullptr || !IsAsWanted(*contact, step.update())) {
+      Add(v1::MOVE_SKIPPED, step.id(), step.next(), "contact_full");
+      return;
+    }
+    Add(v1::MOVE_UPDATED, step.id(), step.next(), "changed");
+  }
+
+  // Not in quiet hours, and not more than the tenant's caps: both on the contact's own clock.
+  void SendOrPutOff(const v1::JourneyStep& step) {
+    const campaigns::v1::SendingRules* found = RulesOf(context_);
+    if (found == nullptr) return (void)Send(step);
+    const campaigns::v1::SendingRules rules = *found;  // a copy: other entries are looked up meanwhile
+    const schema::Zone* own = compliance::OwnZone(contact_);
+    const schema::Zone& zone = own != nullptr ? *own : compliance::ZoneOf(&rules);
+    if (const auto until = compliance::Quiet(&rules, {}).Until(zone, context_.now())) return PutOff(step, *until, zone, own == nullptr);
+    if (rules.cap().per_day() == 0 && rules.cap().per_week() == 0) return (void)Send(step);
+    const int32_t day = zone.At(context_.now()).day;
+    const auto* mails = context_.view<sends::v1::ContactMails>().Find(state::Key(context_.tenant(), ref_.ordinal));
+    if (compliance::CapReached(rules.cap(), mails, day)) {
+      Add(v1::MOVE_SKIPPED, step.id(), step.next(), "frequency_cap");
+      return;
+    }
+    const uint64_t message_id = Send(step);
+    if (message_id == 0) return;
+    sends::v1::MailCounted counted;
+    counted.set_campaign_id(message_id);
+    counted.set_ordinal(ref_.ordinal);
+    counted.set_day(day);
+    context_.Emit(counted);
+  }
+  void PutOff(const v1::JourneyStep& step, Instant until, const schema::Zone& zone, bool zone_missing) {
+    const int64_t until_s = (until.us + 999'999) / 1'000'000;
+    // Whoever was put off before has stood there since.
+    const int64_t wanted_s = first_step_ == step.id() && !instance_.waits() ? instance_.since_s() : due_.due_s;
+    if (until_s - wanted_s > definition_.max_late_s()) {
+      Add(v1::MOVE_SKIPPED, step.id(), step.next(), "quiet_hours");
+      return;
+    }
+    SetEnd({.due_s = until_s, .zone = zone.name(), .zone_missing = zone_missing}, Add(v1::MOVE_DEFERRED, "", step.id(), "quiet_hours"),
+           out_);
+  }
+
   // A message is wanted in this decision; the noun messages accepts it, and asks again before every attempt whether it may go.
-  void Send(const v1::JourneyStep& step) {
+  // Its id; 0 = it was skipped.
+  uint64_t Send(const v1::JourneyStep& step) {
     messages::v1::MessageWanted wanted;
     messages::v1::PostMessage& message = *wanted.mutable_message();
     message.set_form_id(step.send().form_id());
@@ -172,7 +250,7 @@ class Turn {
     message.set_source("journey");
     if (contact_.contact_key().size() != schema::kContactKeyBytes || contact_.address().empty()) {
       Add(v1::MOVE_SKIPPED, step.id(), step.next(), "no_address");
-      return;
+      return 0;
     }
     context_.Emit(wanted);
     const auto* run = context_.view<messages::v1::MessageRun>().Find(state::Key(context_.tenant()));
@@ -180,9 +258,10 @@ class Turn {
     const auto* posted = context_.view<messages::v1::Message>().Find(state::Key(context_.tenant(), message_id));
     if (posted == nullptr || posted->status() == sends::v1::SKIPPED) {
       Add(v1::MOVE_SKIPPED, step.id(), step.next(), "suppressed");
-      return;
+      return 0;
     }
     Add(v1::MOVE_SENT, step.id(), step.next(), "template " + step.send().template_name()).set_message_id(message_id);
+    return message_id;
   }
 
   std::pair<std::string, std::string> Split(const v1::JourneyStep& step) {
@@ -210,8 +289,10 @@ class Turn {
   const InstanceRef& ref_;
   v1::JourneysMoved& out_;
   v1::JourneyInstance instance_;
+  size_t bytes_ = 0;
   contacts::v1::Contact contact_;
   v1::JourneyDefinition definition_;
+  std::string first_step_;  // where it was when its turn began
   bool late_ = false;
 };
 
@@ -241,7 +322,10 @@ void Sweep(task::Context& context, const v1::JourneyRun& run, const v1::JourneyD
       move.set_version(run.version());
       move.set_next(to->id());
       move.set_why(fmt::format("version {}", run.version()));
-      if (to->has_delay() || to->has_wait()) move.set_due_s(EndOf(*to, instance->since_s(), NowS(context)));
+      if (to->has_delay() || to->has_wait()) {
+        const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), ref.ordinal));
+        SetEnd(EndOf(*to, instance->since_s(), NowS(context), contact, RulesOf(context)), move, out);
+      }
       *out.add_moves() = move;
       return;
     }
@@ -255,25 +339,21 @@ void Sweep(task::Context& context, const v1::JourneyRun& run, const v1::JourneyD
 
 }  // namespace
 
-uint32_t ChanceOf(PartitionId partition, uint64_t ordinal, uint64_t journey_id, std::string_view step, uint32_t total) {
-  std::string bytes;
-  PutOrdered<uint16_t>(bytes, partition.value());
-  PutOrdered<uint64_t>(bytes, ordinal);
-  PutOrdered<uint64_t>(bytes, journey_id);
-  bytes.append(step);
-  return static_cast<uint32_t>((Xxh3_64(bytes) >> 32) * total >> 32);
-}
-
 task::SliceEnd StepJourneys(task::Context& context, std::string_view) {
   v1::JourneysMoved moved;
   moved.set_taken(true);
+  size_t bytes = 0;
   for (const Due& due : TakeDue(context)) {
+    // What is left stays due.
+    if (bytes >= kWantedBytesMax || context.event_count() >= kWantedEventsMax) break;
     v1::JourneyDueDone& done = *moved.add_done();
     done.set_due_s(due.due_s);
     done.set_ordinal(due.ref.ordinal);
     done.set_journey_id(due.ref.journey_id);
     done.set_key(due.ref.key);
-    Turn(context, due, moved).Take();
+    Turn turn(context, due, moved);
+    turn.Take();
+    bytes += turn.bytes();
   }
   context.Emit(moved);
   return task::SliceEnd::kMore;

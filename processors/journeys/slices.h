@@ -21,7 +21,4 @@ task::SliceEnd SweepJourney(task::Context& context, std::string_view subject);
 // Timer kDueStep.
 void DueCome(task::Context& context, std::string_view subject);
 
-// The branch of a contact, from 0: chance that is a function of these alone, and in proportion to the weights. `total` = their sum.
-uint32_t ChanceOf(PartitionId partition, uint64_t ordinal, uint64_t journey_id, std::string_view step, uint32_t total);
-
 }  // namespace maily::journeys

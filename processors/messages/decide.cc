@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -16,9 +17,11 @@
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/compliance/gate.h"
 #include "processors/compliance/rules.h"
+#include "processors/messages/confirmation_mail.h"
 #include "processors/messages/evolve.h"
 #include "processors/messages/slices.h"
 #include "processors/personalization/mail_size.h"
+#include "processors/personalization/template.h"
 #include "schemas/keys.h"
 #include "schemas/message_id.h"
 #include "schemas/types.h"
@@ -58,13 +61,30 @@ std::string DigestOf(const v1::MessageForm& form) {
   std::string bytes;
   PutOrdered<uint64_t>(bytes, form.template_id());
   PutOrdered<uint32_t>(bytes, form.template_version().number());
-  PutOrdered<uint8_t>(bytes, static_cast<uint8_t>((form.untracked() ? 1 : 0) + (form.marketing() ? 2 : 0)));
+  PutOrdered<uint8_t>(bytes, static_cast<uint8_t>((form.untracked() ? 1 : 0) + (form.marketing() ? 2 : 0) + (form.confirmation() ? 4 : 0)));
   for (const std::string* text : {&form.from(), &form.postal_address(), &form.company()}) PutBytes(bytes, *text);
   const Hash128 hash = Xxh3_128(bytes);
   std::string digest;
   PutOrdered<uint64_t>(digest, hash.high);
   PutOrdered<uint64_t>(digest, hash.low);
   return digest;
+}
+
+// The version that is asked for; null: there is none.
+const templates::v1::TemplateVersion* VersionFor(const task::Context& context, const v1::PrepareMessages& command, uint64_t template_id) {
+  if (command.confirmation() && command.template_id() == 0 && command.template_().empty()) return &ConfirmationMail(command.language());
+  return VersionOf(context.view<templates::v1::Template>().Find(state::Key(context.tenant(), template_id)), command.version());
+}
+
+// Whoever reads any part of any variant finds the link.
+bool HasConfirmUrl(const templates::v1::TemplateVersion& version) {
+  std::vector<personalization::PartialSource> partials;
+  for (const auto& partial : version.partials()) partials.push_back({partial.name(), partial.html(), partial.text()});
+  const auto has = [&](const auto& of) {
+    const auto parsed = personalization::Parse({of.subject(), of.html(), of.text(), {}, {}, partials});
+    return (of.html().empty() || parsed.html_has_confirm_url) && (of.text().empty() || parsed.text_has_confirm_url);
+  };
+  return has(version) && std::ranges::all_of(version.variants(), has);
 }
 
 void RefuseFor(task::Context& context, const std::vector<compliance::Objection>& wrong) {
@@ -117,6 +137,7 @@ uint64_t Accept(task::Context& context, const v1::PostMessage& command) {
   accepted.set_retry_unknown(command.retry_unknown());
   accepted.set_test(command.test());
   accepted.set_source(command.source());
+  accepted.set_confirm_number(command.confirm_number());
   if (context.command() != nullptr && !context.command()->trace.IsZero()) {
     const TraceId& trace = context.command()->trace;
     accepted.set_trace(trace.view().data(), trace.view().size());
@@ -132,9 +153,8 @@ uint64_t Accept(task::Context& context, const v1::PostMessage& command) {
 void Decide(task::Context& context, const v1::PrepareMessages& command) {
   const tenants::v1::Tenant& tenant = TenantOf(context);
   const uint64_t template_id = TemplateIdOf(context, command);
-  const auto* saved = context.view<templates::v1::Template>().Find(state::Key(context.tenant(), template_id));
-  const templates::v1::TemplateVersion* version = VersionOf(saved, command.version());
-  if (saved != nullptr && version == nullptr) {
+  const templates::v1::TemplateVersion* version = VersionFor(context, command, template_id);
+  if (version == nullptr && context.view<templates::v1::Template>().Find(state::Key(context.tenant(), template_id)) != nullptr) {
     context.Refuse(Outcome::kInvalid, "template_version_not_found",
                    fmt::format("version {} of template {} is not there; the last 16 are kept", command.version(), template_id));
     return context.Answer("/version#template_version_not_found", "there is no such version");
@@ -142,13 +162,16 @@ void Decide(task::Context& context, const v1::PrepareMessages& command) {
   campaigns::v1::CampaignSpec spec;
   spec.set_template_id(template_id);
   spec.set_from(!command.from().empty() || tenant.senders().empty() ? command.from() : tenant.senders(0));
-  const std::vector<compliance::Objection> wrong =
+  std::vector<compliance::Objection> wrong =
       compliance::MessageObjections({.spec = spec,
                                      .tenant = tenant,
                                      .version = version,
                                      .domain = compliance::DomainOf(context.view<domains::v1::Domain>(), context.tenant(), spec.from()),
                                      .live = command.live()},
                                     command.marketing());
+  if (command.confirmation() && version != nullptr && !HasConfirmUrl(*version))
+    wrong.push_back({"/template_id", "confirm_url_missing",
+                     "every part of the template, in every language, needs {{ confirm_url }} outside of all conditions and loops"});
   if (!wrong.empty()) return RefuseFor(context, wrong);
   const uint64_t mail_bytes = personalization::MailBytes(*version);
   if (command.mail_bytes_max() != 0 && mail_bytes > command.mail_bytes_max()) {
@@ -162,7 +185,9 @@ void Decide(task::Context& context, const v1::PrepareMessages& command) {
   form.set_from(spec.from());
   form.set_postal_address(tenant.postal_address());
   form.set_company(tenant.company());
-  form.set_untracked(tenant.tracking() == tenants::v1::TRACKING_OFF);
+  // Who has not agreed to anything yet is not watched.
+  form.set_untracked(command.confirmation() || tenant.tracking() == tenants::v1::TRACKING_OFF);
+  form.set_confirmation(command.confirmation());
   form.set_marketing(command.marketing());
   made.set_digest(DigestOf(form));
   if (const auto* known = context.view<v1::MessageFormRef>().Find(state::Key(context.tenant(), made.digest()))) {

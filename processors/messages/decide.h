@@ -20,8 +20,8 @@ inline constexpr size_t kContentBytesMax = 48 * 1024;    // of a MessageContent,
 inline constexpr Duration kExpiresAfterMax = Hours(48);  // and what it is if nobody says it
 
 // In the tenant's home. Answers form_id, template_id, template_version. Codes of refusal: "template_not_found",
-// "template_version_not_found", "from_not_verified", "domain_missing", "domain_unchecked", "mail_too_large", "form_too_large",
-// "too_many_forms".
+// "template_version_not_found", "confirm_url_missing", "from_not_verified", "domain_missing", "domain_unchecked", "mail_too_large",
+// "form_too_large", "too_many_forms".
 void Decide(task::Context& context, const v1::PrepareMessages& command);
 // In every partition.
 void Decide(task::Context& context, const v1::MessageFormMade& made);

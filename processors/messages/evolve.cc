@@ -65,11 +65,23 @@ void Unqueue(task::Fold& fold, uint64_t message_id) {
     lanes.Erase(state::Key(fold.tenant(), lane));
     if (lane != 0) run.set_lanes(run.lanes() - 1);
   }
-  if (run.queued() == 0) fold.RemoveWork(kSendMessages, {});
+  if (run.queued() == 0 && run.deferred() == 0) fold.RemoveWork(kSendMessages, {});
+}
+
+// It waits for a retry, or does not any more; while any does, a flush may come.
+void SetDeferred(task::Fold& fold, uint64_t message_id, bool deferred) {
+  v1::Message& message = MessageOf(fold, message_id);
+  if (message.deferred() == deferred) return;
+  message.set_deferred(deferred);
+  v1::MessageRun& run = RunOf(fold);
+  run.set_deferred(deferred ? run.deferred() + 1 : run.deferred() - 1);
+  if (deferred) fold.AddWork(kSendMessages, {});
+  if (run.queued() == 0 && run.deferred() == 0) fold.RemoveWork(kSendMessages, {});
 }
 
 // It is over for good, and nobody needs what it says any more.
 void Settle(task::Fold& fold, uint64_t message_id, sends::SendStatus status) {
+  SetDeferred(fold, message_id, false);
   Unqueue(fold, message_id);
   v1::Message& message = MessageOf(fold, message_id);
   message.set_status(status);
@@ -105,6 +117,7 @@ void Evolve(task::Fold& fold, const v1::MessageAccepted& event) {
   message.set_retry_unknown(event.retry_unknown());
   message.set_test(event.test());
   message.set_trace(event.trace());
+  message.set_confirm_number(event.confirm_number());
   fold.ArmTimer(Instant{event.expires_at_us()}, kExpireStep, ExpireSubject(event.message_id()));
   Queue(fold, event.message_id(), 1);
 }
@@ -131,7 +144,9 @@ void Evolve(task::Fold& fold, const sends::AttemptDelivered& event) {
 }
 
 void Evolve(task::Fold& fold, const sends::AttemptDeferred& event) {
-  if (schema::IsMessage(event.campaign_id())) MessageOf(fold, event.campaign_id()).set_status(sends::WAITING);
+  if (!schema::IsMessage(event.campaign_id())) return;
+  MessageOf(fold, event.campaign_id()).set_status(sends::WAITING);
+  SetDeferred(fold, event.campaign_id(), true);
 }
 
 void Evolve(task::Fold& fold, const sends::AttemptBounced& event) {
@@ -154,6 +169,15 @@ void Evolve(task::Fold& fold, const sends::RetryDue& event) {
   message.set_status(sends::WAITING);
   const uint32_t next = message.attempt() + 1;
   Queue(fold, event.campaign_id(), next);
+  SetDeferred(fold, event.campaign_id(), false);
+}
+
+void Evolve(task::Fold& fold, const v1::MessagesFlushed& event) {
+  const bool done = event.next_message_id() == 0;
+  v1::MessageRun& run = RunOf(fold);
+  if (done) run.set_flushed(event.order());
+  run.set_flush_order(done ? 0 : event.order());
+  run.set_flush_message_id(event.next_message_id());
 }
 
 void Evolve(task::Fold& fold, const sends::SendExpired& event) {

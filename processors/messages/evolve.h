@@ -1,7 +1,7 @@
 // Folds what happened to messages. What events of sends say of a campaign's mail leaves nothing here.
 //
 // A message is queued in the lane of its recipient's domain while it waits for a credit: lane = the first 8 bytes of the domain's key, or
-// 0, which those share that find kLanesMax others. The work item is there while any is queued.
+// 0, which those share that find kLanesMax others. The work item is there while any is queued, or waits for the time of a retry.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace maily::messages {
 
-inline constexpr uint32_t kEvolveVersion = 1;
+inline constexpr uint32_t kEvolveVersion = 2;
 
 inline constexpr uint64_t kLanesMax = 255;  // of a tenant, the shared one apart
 
@@ -27,6 +27,7 @@ void Evolve(task::Fold& fold, const v1::MessageAccepted& event);
 // Both are followed by what comes of them.
 void Evolve(task::Fold& fold, const v1::MessageWanted& event);
 void Evolve(task::Fold& fold, const v1::MessageWithdrawn& event);
+void Evolve(task::Fold& fold, const v1::MessagesFlushed& event);
 
 void Evolve(task::Fold& fold, const sends::v1::AttemptOpened& event);
 void Evolve(task::Fold& fold, const sends::v1::SendSkipped& event);

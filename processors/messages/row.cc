@@ -1,11 +1,13 @@
 // See row.h.
 #include "processors/messages/row.h"
 
+#include "maily/consents/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/domains/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "maily/messages/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
+#include "maily/sites/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "maily/templates/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
@@ -21,7 +23,8 @@ task::Noun Row() {
       .Owns<v1::MessageFormRef, v1::MessageFormCounter, v1::HeldForm, v1::MessageRun, v1::Message, v1::MessageQueued, v1::MessageLane>()
       .Reads<tenants::v1::Tenant, templates::v1::Template, templates::v1::TemplateName, domains::v1::Domain, contacts::v1::Contact,
              contacts::v1::ContactRef, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
-             suppressions::v1::SuppressedDomainCounter, sends::v1::OpenAttempt, lists::v1::Subscriber>()
+             suppressions::v1::SuppressedDomainCounter, sends::v1::OpenAttempt, lists::v1::Subscriber, consents::v1::Person,
+             sites::v1::SiteFlush, sites::v1::SiteFlushes>()
       .Decides<v1::PrepareMessages>(Decide)
       .Decides<v1::MessageFormMade>(Decide)
       .Decides<v1::PostMessage>(Decide)
@@ -32,6 +35,7 @@ task::Noun Row() {
       .Evolves<v1::MessageAccepted>(Evolve)
       .Evolves<v1::MessageWanted>(Evolve)
       .Evolves<v1::MessageWithdrawn>(Evolve)
+      .Evolves<v1::MessagesFlushed>(Evolve)
       .Evolves<sends::v1::AttemptOpened>(Evolve)
       .Evolves<sends::v1::SendSkipped>(Evolve)
       .Evolves<sends::v1::AttemptDelivered>(Evolve)

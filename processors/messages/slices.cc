@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "maily/campaigns/v1/state.pb.h"
+#include "maily/consents/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "maily/messages/v1/state.pb.h"
@@ -13,6 +14,7 @@
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/compliance/gate.h"
 #include "processors/messages/evolve.h"
+#include "processors/messages/flush.h"
 #include "schemas/keys.h"
 #include "schemas/tracking_id.h"
 #include "schemas/types.h"
@@ -79,12 +81,40 @@ void Open(task::Context& context, const Next& next, const task::CreditHolder& ho
   context.Emit(opened);
 }
 
+// The confirmation of a double opt-in goes to who is still asked, and is suppressed for nothing: it must not be what he complains of.
+std::string WhyNoConfirmation(const task::Context& context, const v1::Message& message) {
+  if (context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), message.ordinal())) == nullptr) return "erased";
+  const auto* person = context.view<consents::v1::Person>().Find(state::Key(context.tenant(), message.ordinal()));
+  if (person == nullptr || person->ask().number() != message.confirm_number())
+    return person != nullptr && message.confirm_number() <= person->confirmed_number() ? "confirmed" : "not_asked_any_more";
+  if (const auto* entry = context.view<suppressions::v1::Suppression>().Find(state::Key(context.tenant(), message.contact_key())))
+    return entry->reason().empty() ? "suppressed" : entry->reason();
+  const bool domain = !message.domain_key().empty() && context.view<suppressions::v1::SuppressedDomain>().Find(
+                                                           state::Key(context.tenant(), message.domain_key())) != nullptr;
+  return domain ? "domain" : "";
+}
+
+void Skip(task::Context& context, uint64_t message_id, const v1::Message& message, campaigns::v1::SkipReason reason, std::string_view why) {
+  sends::v1::SendSkipped skipped;
+  skipped.set_campaign_id(message_id);
+  skipped.set_ordinal(message.ordinal());
+  skipped.set_reason(reason);
+  skipped.set_detail(std::string(why));
+  context.Emit(skipped);
+}
+
 }  // namespace
 
 std::string SkipIfSuppressed(task::Context& context, uint64_t message_id) {
   // A copy: other tables are looked up meanwhile.
   const v1::Message found = *context.view<v1::Message>().Find(state::Key(context.tenant(), message_id));
   const v1::Message* message = &found;
+  if (found.confirm_number() != 0) {
+    std::string why = WhyNoConfirmation(context, found);
+    const bool asked = why != "confirmed" && why != "not_asked_any_more";
+    if (!why.empty()) Skip(context, message_id, found, asked ? campaigns::v1::SUPPRESSED : campaigns::v1::CANCELLED, why);
+    return why;
+  }
   const auto* held = context.view<v1::HeldForm>().Find(state::Key(context.tenant(), found.form_id()));
   // A form that has not arrived is asked again before the message is sent.
   const bool marketing = held != nullptr && held->form().marketing();
@@ -104,16 +134,12 @@ std::string SkipIfSuppressed(task::Context& context, uint64_t message_id) {
     if (domains.Holds(message->domain_key())) why = "domain";
   }
   if (why.empty()) return why;
-  sends::v1::SendSkipped skipped;
-  skipped.set_campaign_id(message_id);
-  skipped.set_ordinal(message->ordinal());
-  skipped.set_reason(reason);
-  skipped.set_detail(why);
-  context.Emit(skipped);
+  Skip(context, message_id, found, reason, why);
   return why;
 }
 
 task::SliceEnd SendMessage(task::Context& context, std::string_view /*subject*/) {
+  if (FlushSites(context)) return task::SliceEnd::kMore;
   const std::string prefix = state::Key(context.tenant());
   const auto* run = context.view<v1::MessageRun>().Find(prefix);
   const uint64_t last_lane = run == nullptr ? 0 : run->last_lane();

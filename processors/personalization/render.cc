@@ -11,7 +11,7 @@
 namespace maily::personalization {
 namespace {
 
-enum Name : uint8_t { kOther, kContact, kUnsubscribeUrl, kPreferencesUrl, kPostalAddress, kCompany, kVariables };
+enum Name : uint8_t { kOther, kContact, kUnsubscribeUrl, kPreferencesUrl, kConfirmUrl, kPostalAddress, kCompany, kVariables };
 constexpr uint32_t kPixel = ~uint32_t{0};
 constexpr uint32_t kPreheader = kPixel - 1;
 
@@ -30,6 +30,7 @@ Name NameOf(std::string_view name) {
   if (name == "contact") return kContact;
   if (name == "unsubscribe_url") return kUnsubscribeUrl;
   if (name == "preferences_url") return kPreferencesUrl;
+  if (name == "confirm_url") return kConfirmUrl;
   if (name == "postal_address") return kPostalAddress;
   if (name == "variables") return kVariables;
   return name == "company" ? kCompany : kOther;
@@ -121,8 +122,12 @@ Result<Compiled> Compiled::Compile(const Source& source, std::span<const std::st
   data->from_name = Build(Part::kFromName, source.from_name, source, links);
   data->attributes = std::move(parsed.attributes);
   data->link_count = links.size();
-  for (const Piece* piece : {&data->html, &data->text})
-    data->names_preferences = data->names_preferences || std::ranges::find(piece->names, uint8_t{kPreferencesUrl}) != piece->names.end();
+  const auto is_named = [&data](uint8_t name) {
+    return std::ranges::any_of(std::initializer_list<const Piece*>{&data->html, &data->text},
+                               [name](const Piece* piece) { return std::ranges::find(piece->names, name) != piece->names.end(); });
+  };
+  data->names_preferences = is_named(kPreferencesUrl);
+  data->names_confirm = is_named(kConfirmUrl);
   return Compiled(std::move(data));
 }
 
@@ -141,6 +146,9 @@ Result<void> Compiled::RenderPart(Part part, const Piece& piece, const Values& v
         break;
       case kPreferencesUrl:
         scratch.names[i] = urls.preferences.empty() ? Value() : Value::String(urls.preferences);
+        break;
+      case kConfirmUrl:
+        scratch.names[i] = urls.confirm.empty() ? Value() : Value::String(urls.confirm);
         break;
       case kPostalAddress:
         scratch.names[i] = Value::String(values.postal_address);

@@ -32,7 +32,7 @@ struct Values {
   std::string_view email = {};
   std::string_view postal_address = {};
   std::string_view company = {};
-  Value variables = {};  // of a message (variables.h): a hash, or nil
+  Value variables = {};                      // of a message (variables.h): a hash, or nil
   Instant now = {};                          // what "now" is in dates: of the first attempt, so that every attempt makes the same bytes
   const liquid::BlankSeen* blank = nullptr;  // told of what is written and blank (liquid/template.h)
 };
@@ -44,6 +44,7 @@ struct Urls {
   std::string_view unsubscribe;
   std::string_view honeypot = {};     // of a link that no person sees, beside the pixel; empty = none
   std::string_view preferences = {};  // where the contact chooses its lists; empty = no value
+  std::string_view confirm = {};      // where the contact confirms what it was asked; empty = no value
   bool untracked = false;             // `links` is empty: links stay as the template has them
 };
 
@@ -64,6 +65,8 @@ class Compiled {
   size_t link_count() const { return data_->link_count; }
   // Whether a mail of it needs Urls::preferences.
   bool names_preferences() const { return data_->names_preferences; }
+  // Whether Urls::confirm is written anywhere.
+  bool names_confirm() const { return data_->names_confirm; }
 
   // Fills `out` (its capacity is used again). The pixel stands before </body>, or at the end; nowhere if the mail is
   // untracked (links.h). CHECK: values and URLs are as many as attributes() and link_count(). kInvalid: the template fails for this
@@ -89,6 +92,7 @@ class Compiled {
     std::vector<std::string> attributes;
     size_t link_count = 0;
     bool names_preferences = false;
+    bool names_confirm = false;
   };
   struct Scratch;
   explicit Compiled(std::shared_ptr<const Data> data) : data_(std::move(data)) {}

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <tuple>
 #include <unordered_set>
 
 #include "processors/personalization/liquid/template.h"
@@ -16,7 +15,8 @@ namespace {
 
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-constexpr std::string_view kNames[] = {"contact", "unsubscribe_url", "preferences_url", "postal_address", "company", "variables"};
+constexpr std::string_view kNames[] = {"contact",        "unsubscribe_url", "preferences_url", "confirm_url",
+                                       "postal_address", "company",         "variables"};
 
 // What a text answers of itself: {{ contact.name.size }}.
 bool IsOfText(std::string_view step) { return step == "size" || step == "first" || step == "last"; }
@@ -33,17 +33,22 @@ class PartReader {
     for (const PartialSource& partial : partials) partials_.push_back({partial.name, part == Part::kHtml ? partial.html : partial.text});
   }
 
-  // Whether unsubscribe_url and postal_address are written for everybody.
-  std::pair<bool, bool> Run() {
+  // What is written for everybody.
+  struct Always {
+    bool unsubscribe_url = false;
+    bool postal_address = false;
+    bool confirm_url = false;
+  };
+  Always Run() {
     std::vector<liquid::Problem> problems;
     compiled_ = liquid::Template::Compile(source_, {.strict = true, .partials = partials_}, problems);
     const auto& compiled = compiled_;  // names and references view it
     for (liquid::Problem& problem : problems) Add("syntax", problem.line, problem.column, std::move(problem.message), problem.partial);
-    if (!compiled) return {false, false};
+    if (!compiled) return {};
     placeholders_ += compiled->tags();
     if (placeholders_ > kPlaceholdersMax) {
       Add("too_large", 0, 0, fmt::format("The template has more than {} placeholders and tags.", kPlaceholdersMax));
-      return {false, false};
+      return {};
     }
     const auto names = compiled->names();
     for (size_t i = 0; i < names.size(); ++i) {
@@ -53,14 +58,15 @@ class PartReader {
         Add("syntax", 0, 0, fmt::format("The template cannot set {} itself; take another name.", names[i]));
       }
     }
-    bool unsubscribe = false;
-    bool address = false;
+    Always always;
     for (const liquid::Reference& reference : compiled->References()) {
       Resolve(reference);
-      unsubscribe = unsubscribe || (reference.always && reference.root == "unsubscribe_url" && reference.path.empty());
-      address = address || (reference.always && reference.root == "postal_address" && reference.path.empty());
+      if (!reference.always || !reference.path.empty()) continue;
+      always.unsubscribe_url = always.unsubscribe_url || reference.root == "unsubscribe_url";
+      always.postal_address = always.postal_address || reference.root == "postal_address";
+      always.confirm_url = always.confirm_url || reference.root == "confirm_url";
     }
-    return {unsubscribe, address};
+    return always;
   }
 
  private:
@@ -80,13 +86,13 @@ class PartReader {
       return Unknown(
           reference,
           fmt::format("There is no {}; known are contact.<attribute>, variables.<name> of a message, unsubscribe_url, preferences_url, "
-                      "postal_address and company.",
+                      "confirm_url, postal_address and company.",
                       reference.root.substr(0, 100)));
     }
     if (reference.dynamic || reference.path.size() > 1 || (reference.path.size() == 1 && !IsOfText(reference.path[0]))) {
       return Unknown(reference, fmt::format("{} is a text and has nothing inside.", reference.root));
     }
-    if (part_ != Part::kHtml && part_ != Part::kText && (reference.root == "unsubscribe_url" || reference.root == "preferences_url")) {
+    if (part_ != Part::kHtml && part_ != Part::kText && reference.root.ends_with("_url")) {
       Add("syntax", reference.line, reference.column,
           fmt::format("{} belongs into the HTML and text, not into the {}.", reference.root, PartName(part_)), reference.partial);
     }
@@ -177,11 +183,17 @@ Parsed Parse(const Source& source) {
     }
   }
   const auto read = [&](Part part, std::string_view text) {
-    return text.empty() ? std::pair(false, false) : PartReader(part, text, source.partials, parsed, shared).Run();
+    return text.empty() ? PartReader::Always() : PartReader(part, text, source.partials, parsed, shared).Run();
   };
   read(Part::kSubject, source.subject);
-  std::tie(parsed.html_has_unsubscribe_url, parsed.html_has_postal_address) = read(Part::kHtml, source.html);
-  std::tie(parsed.text_has_unsubscribe_url, parsed.text_has_postal_address) = read(Part::kText, source.text);
+  const PartReader::Always html = read(Part::kHtml, source.html);
+  const PartReader::Always text = read(Part::kText, source.text);
+  parsed.html_has_unsubscribe_url = html.unsubscribe_url;
+  parsed.html_has_postal_address = html.postal_address;
+  parsed.html_has_confirm_url = html.confirm_url;
+  parsed.text_has_unsubscribe_url = text.unsubscribe_url;
+  parsed.text_has_postal_address = text.postal_address;
+  parsed.text_has_confirm_url = text.confirm_url;
   read(Part::kPreheader, source.preheader);
   read(Part::kFromName, source.from_name);
   return parsed;
@@ -221,6 +233,10 @@ std::vector<Violation> Lint(const Source& source, const std::function<bool(std::
     Require(parsed.html_has_unsubscribe_url, Part::kHtml, "unsubscribe_url", kOptOut, violations);
     Require(parsed.html_has_postal_address, Part::kHtml, "postal_address", kAddress, violations);
   }
+  constexpr std::string_view kAskedOnly =
+      "confirm_url is empty in every mail but that of a double opt-in, which no campaign sends; save the template as transactional for it.";
+  if (parsed.html_has_confirm_url) violations.push_back({"misplaced_confirm_url", Part::kHtml, 0, 0, std::string(kAskedOnly)});
+  if (parsed.text_has_confirm_url) violations.push_back({"misplaced_confirm_url", Part::kText, 0, 0, std::string(kAskedOnly)});
   if (!IsBlank(source.text)) {
     Require(parsed.text_has_unsubscribe_url, Part::kText, "unsubscribe_url", kOptOut, violations);
     Require(parsed.text_has_postal_address, Part::kText, "postal_address", kAddress, violations);

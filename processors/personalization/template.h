@@ -2,6 +2,7 @@
 //
 //   {{ contact.first_name }}   an attribute of the contact, nil if it has none; {{ contact.email }} is the address
 //   {{ unsubscribe_url }}  {{ preferences_url }}  {{ postal_address }}  {{ company }}
+//   {{ confirm_url }}          the link of a double opt-in; nil in any other mail
 //   {{ variables.order.lines[0].name }}   what a message was posted with: any JSON; nil in the mail of a campaign
 //
 // Which attributes a template names is known before any mail is made, since the event that opens an attempt carries these and no others: so
@@ -44,8 +45,9 @@ std::string_view PartName(Part part);
 
 // Something that is wrong with a template, for its author.
 struct Violation {
-  std::string
-      code;  // "syntax", "unknown_name", "unknown_attribute", "missing_unsubscribe_url", "missing_postal_address", "empty", "too_large"
+  // "syntax", "unknown_name", "unknown_attribute", "missing_unsubscribe_url", "missing_postal_address", "misplaced_confirm_url", "empty",
+  // "too_large"
+  std::string code;
   Part part = Part::kHtml;
   uint32_t line = 0;         // from 1; 0 = the part as a whole
   uint32_t column = 0;       // from 1, in characters
@@ -70,6 +72,8 @@ struct Parsed {
   bool text_has_unsubscribe_url = false;
   bool html_has_postal_address = false;
   bool text_has_postal_address = false;
+  bool html_has_confirm_url = false;
+  bool text_has_confirm_url = false;
   std::vector<Violation> violations;  // every one; with any, there is nothing to render
 };
 Parsed Parse(const Source& source);
@@ -77,7 +81,8 @@ Parsed Parse(const Source& source);
 // What Parse finds, and attributes that are not registered.
 std::vector<Violation> LintNames(const Source& source, const std::function<bool(std::string_view attribute)>& is_registered);
 // Everything that keeps a template from being saved: what Parse finds, attributes that are not registered, an unsubscribe link or a postal
-// address missing in a part, an empty mail. Empty = good to save.
+// address missing in a part, the link of a confirmation in a mail that is none, an empty mail. Empty = good to save. What a transactional
+// template may do all the same its saver knows.
 std::vector<Violation> Lint(const Source& source, const std::function<bool(std::string_view attribute)>& is_registered);
 
 }  // namespace maily::personalization

@@ -7,6 +7,8 @@
 
 #include "processors/sends/clocks.h"
 #include "processors/sends/report.h"
+#include "processors/sends/rest.h"
+#include "processors/sends/test_tally.h"
 #include "schemas/message_id.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
@@ -16,7 +18,8 @@ namespace maily::sends {
 namespace {
 
 v1::SendStatus StatusOf(uint8_t verdict) {
-  if (verdict == 0 || verdict >= 192) return v1::NONE;
+  if (verdict == kRestVerdict) return v1::AWAITING;
+  if (verdict == 0 || verdict > kRestVerdict) return v1::NONE;
   if (verdict < 64) return v1::SKIPPED;
   return verdict < 128 ? v1::PENDING : v1::HELD_OUT;
 }
@@ -173,6 +176,7 @@ void Evolve(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
   uint64_t to_send = 0;
   uint64_t skipped = 0;
   uint64_t holdout = 0;
+  uint64_t awaiting = 0;
   for (const std::string& domain : event.new_lanes()) {
     run->set_lanes(run->lanes() + 1);
     v1::SendLane& lane = run.Lane(run->lanes());
@@ -198,7 +202,8 @@ void Evolve(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
       const v1::SendStatus status = StatusOf(static_cast<uint8_t>(verdict));
       (*chunk.mutable_verdicts())[at + i] = verdict;
       (*chunk.mutable_statuses())[at + i] = static_cast<char>(status);
-      to_send += status == v1::PENDING;
+      to_send += status == v1::PENDING || status == v1::AWAITING;
+      awaiting += status == v1::AWAITING;
       skipped += status == v1::SKIPPED;
       holdout += status == v1::HELD_OUT;
       if (status == v1::PENDING) ++left[event.lanes().empty() ? 0 : static_cast<uint8_t>(event.lanes()[done + i])];
@@ -214,6 +219,7 @@ void Evolve(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
   run.Plus(&CampaignCounts::set_to_send, &CampaignCounts::to_send, to_send);
   run.Plus(&CampaignCounts::set_skipped, &CampaignCounts::skipped, skipped);
   run.Plus(&CampaignCounts::set_holdout, &CampaignCounts::holdout, holdout);
+  run->set_awaiting(run->awaiting() + awaiting);
   run.Advance();
   run.AddWork();
 }
@@ -227,6 +233,7 @@ void Evolve(task::Fold& fold, const campaigns::v1::RunStateChanged& event) {
 void Evolve(task::Fold& fold, const campaigns::v1::CampaignProgressed& event) {
   Run run(fold, event.campaign_id());
   if (event.planned()) run->set_planned(true);
+  if (event.sampled()) run->set_sampled(true);
   const campaigns::v1::CampaignCounts& n = event.counts();
   v1::Reported reported;
   reported.set_answered(n.delivered() + n.bounced() + n.unknown() + n.failed());
@@ -302,6 +309,7 @@ void Evolve(task::Fold& fold, const v1::AttemptDelivered& event) {
   run.SetStatus(event.ordinal(), v1::SENT);
   Forget(fold, run, event.campaign_id(), event.ordinal());
   run.Plus(&CampaignCounts::set_delivered, &CampaignCounts::delivered);
+  TallyDelivered(fold, event.campaign_id(), event.ordinal());
   Tally(fold, run, event.campaign_id(), event.site());
 }
 
@@ -351,6 +359,7 @@ void Evolve(task::Fold& fold, const v1::UnknownResolved& event) {
     run.SetStatus(event.ordinal(), v1::SENT);
     Forget(fold, run, event.campaign_id(), event.ordinal());
     run.Plus(&CampaignCounts::set_delivered, &CampaignCounts::delivered);
+    TallyDelivered(fold, event.campaign_id(), event.ordinal());
   }
   run.AddWork();  // at the least, to report the new sums
 }

@@ -38,6 +38,16 @@ void AddSites(const task::Context& context, campaigns::v1::CampaignProgressed& p
   for (auto& site : sites) *progressed.add_sites() = std::move(site);
 }
 
+// Of a test that is not decided.
+void AddTest(const task::Context& context, campaigns::v1::CampaignProgressed& progressed) {
+  const std::string key = state::Key(context.tenant(), progressed.campaign_id());
+  const auto* run = context.view<campaigns::v1::CampaignRun>().Find(key);
+  if (run == nullptr || !run->spec().has_test() || run->winner() != 0) return;
+  progressed.set_sampled(IsSampled(context, progressed.campaign_id()));
+  progressed.set_test_closed(run->test_closed());
+  if (const auto* tally = context.view<v1::TestTally>().Find(key); tally != nullptr) *progressed.mutable_arms() = tally->arms();
+}
+
 bool IsNews(uint64_t now, uint64_t reported, uint64_t least) { return now >= reported + std::max(least, reported / 16); }
 
 }  // namespace
@@ -52,6 +62,7 @@ void Report(task::Context& context, uint64_t campaign_id, campaigns::v1::RunStat
   progressed.set_settled(IsSettled(context, campaign_id));
   progressed.set_state(state);
   if (run.policy() > 0) AddSites(context, progressed);
+  AddTest(context, progressed);
   context.Emit(progressed);
 }
 

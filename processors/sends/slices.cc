@@ -20,6 +20,7 @@
 #include "processors/sends/evolve.h"
 #include "processors/sends/flush.h"
 #include "processors/sends/report.h"
+#include "processors/sends/rest.h"
 #include "schemas/keys.h"
 #include "schemas/tracking_id.h"
 #include "schemas/types.h"
@@ -143,7 +144,9 @@ class Sending {
   const compliance::Quiet& quiet() const { return quiet_; }
   // Whether quiet hours until then are too long to wait for, for those who are due at `due`; zero: at the start.
   bool IsStale(Instant until, Instant due) const {
-    return until - std::max(due, Instant{run_.opened_at_us()}) > compliance::TtlOf(run_.spec());
+    // Whoever waited for a test's winner was not put off by quiet hours meanwhile.
+    const Instant begin = run_.winner() != 0 ? context_.now() : std::max(due, Instant{run_.opened_at_us()});
+    return until - begin > compliance::TtlOf(run_.spec());
   }
   // From here on everybody is skipped, for this reason; unspecified: not any more.
   void SkipAll(SkipReason reason) { skip_all_ = reason; }
@@ -293,10 +296,22 @@ const v1::SendRun& RunOf(const task::Context& context, uint64_t campaign_id) {
   return run == nullptr ? kNew : *run;
 }
 
+// A test that is not decided, of a campaign that was not cancelled.
+bool TestIsOpen(const task::Context& context, uint64_t campaign_id) {
+  const auto* run = context.view<CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
+  return run != nullptr && run->spec().has_test() && run->winner() == 0 && run->state() != campaigns::v1::CANCELLING;
+}
+
 }  // namespace
+
+bool IsSampled(const task::Context& context, uint64_t campaign_id) {
+  const v1::SendRun& run = RunOf(context, campaign_id);
+  return run.planned() && !Walk(context, campaign_id, run.cursor()).Find();
+}
 
 bool IsSettled(const task::Context& context, uint64_t campaign_id) {
   const v1::SendRun& run = RunOf(context, campaign_id);
+  if (run.awaiting() > 0 || TestIsOpen(context, campaign_id)) return false;
   return run.planned() && run.open() == 0 && run.waiting() == 0 && !Walk(context, campaign_id, run.cursor()).Find();
 }
 
@@ -445,7 +460,7 @@ task::SliceEnd Send(task::Context& context, std::string_view subject) {
   const CampaignRun* run = context.view<CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
   MAILY_CHECK(run != nullptr, "campaign {} of tenant {} is sent and not there", campaign_id, context.tenant().value());
   context.Continue(TraceId::From(run->trace()));
-  if (FlushSites(context, campaign_id)) return task::SliceEnd::kMore;
+  if (FlushSites(context, campaign_id) || ReleaseRest(context, campaign_id)) return task::SliceEnd::kMore;
   if (run->state() != campaigns::v1::PAUSED) {
     Sending sending(context, campaign_id, *run);
     if (Paced(context, campaign_id, sending)) return task::SliceEnd::kWaiting;
@@ -455,6 +470,10 @@ task::SliceEnd Send(task::Context& context, std::string_view subject) {
       Paced(context, campaign_id, sending);
       return task::SliceEnd::kWaiting;
     }
+  }
+  if (TestIsOpen(context, campaign_id) && !RunOf(context, campaign_id).sampled() && IsSampled(context, campaign_id)) {
+    Report(context, campaign_id, run->state());
+    return task::SliceEnd::kMore;
   }
   // 3. All is settled.
   if (!IsSettled(context, campaign_id)) return task::SliceEnd::kWaiting;

@@ -14,6 +14,9 @@ task::SliceEnd Send(task::Context& context, std::string_view subject);
 // Nobody is pending, open or waiting any more.
 bool IsSettled(const task::Context& context, uint64_t campaign_id);
 
+// Of the sample of a campaign's test: everybody was tried once.
+bool IsSampled(const task::Context& context, uint64_t campaign_id);
+
 // What the home announced is in force: the partition says so, with its sums.
 void React(task::Context& context, const campaigns::v1::RunStateChanged& event);
 

@@ -16,16 +16,22 @@ namespace {
 using journal::Outcome;
 
 constexpr TenantId kPlatform{0};
-constexpr size_t kNameBytesMax = 253;  // RFC 1035 §2.3.4
+constexpr size_t kNameBytesMax = 253;   // RFC 1035 §2.3.4
+constexpr size_t kSourceBytesMax = 63;  // app/sources.h
 constexpr int64_t kHourUs = int64_t{3600} * 1'000'000;
 constexpr int64_t kHoursOfDay = 24;
 constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
 
-// A host name in lower case, as the DNS gives it.
-bool IsSite(std::string_view name) {
-  return !name.empty() && name.size() <= kNameBytesMax && std::ranges::all_of(name, [](char c) {
+bool IsName(std::string_view name, size_t bytes_max) {
+  return !name.empty() && name.size() <= bytes_max && std::ranges::all_of(name, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
   });
+}
+
+// A host name in lower case, as the DNS gives it; with "@source" as it is reached from there (processors/effects/smtp/source.h).
+bool IsSite(std::string_view name) {
+  const size_t at = name.find('@');
+  return IsName(name.substr(0, at), kNameBytesMax) && (at == std::string_view::npos || IsName(name.substr(at + 1), kSourceBytesMax));
 }
 
 bool Accepts(task::Context& context, const std::string& site, size_t text_bytes, size_t text_bytes_max) {

@@ -98,9 +98,10 @@ void RefuseUnknown(task::Context& context, const tenants::v1::Tenant& tenant, co
   AnswerPlaces(context, violations);
 }
 
-// What only marketing mail must have.
+// What only marketing mail must have, or must not have.
 bool IsOfMarketing(const Violation& violation) {
-  return violation.code == "missing_unsubscribe_url" || violation.code == "missing_postal_address";
+  return violation.code == "missing_unsubscribe_url" || violation.code == "missing_postal_address" ||
+         violation.code == "misplaced_confirm_url";
 }
 
 template <class Messages>
@@ -110,8 +111,8 @@ bool SameAll(const Messages& a, const Messages& b) {
 
 bool SameContent(const v1::TemplateVersion& a, const v1::TemplateVersion& b) {
   return a.subject() == b.subject() && a.html() == b.html() && a.text() == b.text() && a.text_made() == b.text_made() &&
-         a.preheader() == b.preheader() && a.locale() == b.locale() && a.mjml() == b.mjml() && a.transactional() == b.transactional() && SameAll(a.assets(), b.assets()) &&
-         SameAll(a.partials(), b.partials()) && SameAll(a.variants(), b.variants());
+         a.preheader() == b.preheader() && a.locale() == b.locale() && a.mjml() == b.mjml() && a.transactional() == b.transactional() &&
+         SameAll(a.assets(), b.assets()) && SameAll(a.partials(), b.partials()) && SameAll(a.variants(), b.variants());
 }
 
 // What the HTML says must not be lost to those who read text: with the opt-out and the address that the HTML has.

@@ -91,5 +91,23 @@ TEST_F(CampaignTimingFoldTest, ContactsWithoutAZoneOfTheirOwnAreSummed) {
   EXPECT_EQ(Timing().at(0, "clocks"), Value::Integer(1));
 }
 
+TEST_F(CampaignTimingFoldTest, AnEditTakesThePlaceOfWhatWasAndADeletedDraftLeavesNothing) {
+  auto created = Of<campaigns::CampaignCreated>();
+  created.mutable_spec()->mutable_pace()->set_per_minute(60);
+  created.mutable_spec()->mutable_quiet_hours()->set_from_minute(1'320);
+  Happens(0, created);
+  auto edited = Of<campaigns::CampaignEdited>();
+  edited.set_revision(2);
+  edited.mutable_spec()->mutable_pace()->set_over_minutes(30);
+  edited.mutable_spec()->set_ttl_minutes(90);
+  Happens(0, edited);
+  EXPECT_EQ(Timing().at(0, "per_minute"), Value::Integer(0));
+  EXPECT_EQ(Timing().at(0, "over_minutes"), Value::Integer(30));
+  EXPECT_EQ(Timing().at(0, "quiet_from"), Value::Null());
+  EXPECT_EQ(Timing().at(0, "ttl_minutes"), Value::Integer(90));
+  Happens(0, Of<campaigns::CampaignDeleted>());
+  EXPECT_TRUE(Timing().empty());
+}
+
 }  // namespace
 }  // namespace maily::projections

@@ -24,6 +24,7 @@ namespace engagements = maily::engagements::v1;
 namespace sends = maily::sends::v1;
 
 constexpr int64_t kNoArm = -1;
+constexpr int64_t kRest = -3;           // waits for the winner of a test: assigned when it gets its arm
 constexpr int64_t kTenantHoldout = -2;  // assigned, so that what they do is counted
 
 struct Totals {
@@ -111,6 +112,7 @@ class CampaignTotalsFold final : public Fold {
     fold->keyring_ = setup.keyring();
     EventHandlers& on = setup.handlers;
     on.On(fold.get(), &CampaignTotalsFold::Planned);
+    on.On(fold.get(), &CampaignTotalsFold::Released);
     on.On(fold.get(), &CampaignTotalsFold::Skipped);
     on.On<sends::AttemptDelivered>([f = fold.get()](const EventAt& at, const auto& e) { return f->HandOver(at, e, &Totals::delivered); });
     on.On<sends::BounceReceived>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::bounced_later, 1); });
@@ -155,6 +157,7 @@ class CampaignTotalsFold final : public Fold {
 
  private:
   static int64_t ArmOf(const Verdict& verdict) {
+    if (verdict.fate == Fate::kRest) return kRest;
     return verdict.fate == Fate::kSkipped && verdict.reason == kHoldoutReason ? kTenantHoldout : verdict.arm;
   }
   Totals& Of(TenantId tenant, uint64_t campaign_id, int64_t arm) { return totals_[{tenant.value(), campaign_id, arm}]; }
@@ -170,7 +173,7 @@ class CampaignTotalsFold final : public Fold {
     for (const char byte : e.verdicts()) {
       const Verdict verdict = VerdictOf(byte);
       if (verdict.in_audience()) ++verdicts[static_cast<uint8_t>(byte)];
-      if (const int64_t arm = ArmOf(verdict); arm != kNoArm) {
+      if (const int64_t arm = ArmOf(verdict); arm != kNoArm && arm != kRest) {
         assign.BindInteger(2, contact_id);
         assign.BindInteger(4, arm);
         MAILY_TRY_VOID(assign.Send());
@@ -180,9 +183,35 @@ class CampaignTotalsFold final : public Fold {
     for (const auto& [byte, contacts] : verdicts) {
       const Verdict verdict = VerdictOf(static_cast<char>(byte));
       Totals& totals = Of(at.tenant, e.campaign_id(), ArmOf(verdict));
-      if (verdict.arm >= 0) totals.recipients += contacts;
+      if (verdict.arm >= 0 || verdict.fate == Fate::kRest) totals.recipients += contacts;
       if (verdict.fate == Fate::kSkipped) totals.skipped += contacts;
       if (verdict.reason != 0) skips_[{at.tenant.value(), e.campaign_id(), ArmOf(verdict), verdict.reason}] += contacts;
+    }
+    return Ok();
+  }
+
+  // They get their arm now; or none, of a campaign that was cancelled.
+  Result<void> Released(const EventAt& at, const sends::RestReleased& e) {
+    MAILY_TRY_VOID(WriteRecipients());  // who was without an arm gets one
+    const int64_t arm = e.winner() == 0 ? kNoArm : int64_t{e.winner()} - 1;
+    sql::Statement& assign = *assign_;
+    assign.BindInteger(1, at.tenant.value());
+    assign.BindInteger(3, static_cast<int64_t>(e.campaign_id()));
+    assign.BindInteger(4, arm);
+    assign.BindInteger(5, at.time.us);
+    int64_t contacts = 0;
+    MAILY_TRY_VOID(ForEachBit(e.rest(), [&](uint64_t i) -> Result<void> {
+      ++contacts;
+      if (arm == kNoArm) return Ok();
+      assign.BindInteger(2, at.ContactId(e.first_ordinal() + i));
+      return assign.Send();
+    }));
+    Of(at.tenant, e.campaign_id(), kRest).recipients -= contacts;
+    if (arm != kNoArm) {
+      Of(at.tenant, e.campaign_id(), arm).recipients += contacts;
+    } else {
+      Of(at.tenant, e.campaign_id(), kNoArm).skipped += contacts;
+      skips_[{at.tenant.value(), e.campaign_id(), kNoArm, static_cast<int>(maily::campaigns::v1::CANCELLED)}] += contacts;
     }
     return Ok();
   }
@@ -482,7 +511,7 @@ class CampaignTotalsFold final : public Fold {
 
 ReadModel CampaignTotalsReadModel() {
   return {.name = "campaign_totals",
-          .version = 4 + kAttributionVersion + kSignalRulesVersion,
+          .version = 5 + kAttributionVersion + kSignalRulesVersion,
           .schema_sql = campaign_totals_sql::kSchema,
           .queries_sql = campaign_totals_sql::kQueries,
           .tables = {{"assignments"},

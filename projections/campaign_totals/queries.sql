@@ -31,8 +31,8 @@ SELECT version FROM signal_filter;
 -- How the audience came out. audience = planned + holdout; planned = pending + delivered + skipped + bounced + expired + unknown.
 -- name: campaign_counts
 SELECT coalesce(sum(t.recipients + CASE WHEN t.arm < 0 THEN t.skipped ELSE 0 END), 0) AS audience,
-       coalesce(sum(CASE WHEN t.arm < 0 THEN t.skipped WHEN a.holdout = 1 THEN 0 ELSE t.recipients END), 0) AS planned,
-       coalesce(sum(CASE WHEN t.arm < 0 OR a.holdout = 1 THEN 0
+       coalesce(sum(CASE WHEN t.arm = -3 THEN t.recipients WHEN t.arm < 0 THEN t.skipped WHEN a.holdout = 1 THEN 0 ELSE t.recipients END), 0) AS planned,
+       coalesce(sum(CASE WHEN t.arm = -3 THEN t.recipients WHEN t.arm < 0 OR a.holdout = 1 THEN 0
                          ELSE t.recipients - t.delivered - t.skipped - t.bounced - t.expired - t.unknown END), 0) AS pending,
        coalesce(sum(t.delivered), 0) AS delivered, coalesce(sum(t.skipped), 0) AS skipped, coalesce(sum(t.bounced), 0) AS bounced,
        coalesce(sum(t.expired), 0) AS expired, coalesce(sum(t.unknown), 0) AS unknown,

@@ -17,7 +17,7 @@ CREATE TABLE assignments (
 CREATE TABLE campaign_totals (
   tenant        BIGINT NOT NULL,
   campaign_id   BIGINT NOT NULL,
-  arm           BIGINT NOT NULL,  -- -1 = skipped before an arm was chosen, -2 = in the tenant's holdout
+  arm           BIGINT NOT NULL,  -- -1 = skipped before an arm was chosen, -2 = in the tenant's holdout, -3 = waits for the winner of a test
   recipients    BIGINT NOT NULL,  -- assigned to the arm
   delivered     BIGINT NOT NULL,
   bounced       BIGINT NOT NULL,  -- refused by the receiver's server

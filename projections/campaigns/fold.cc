@@ -148,7 +148,8 @@ class CampaignsFold final : public Fold {
   }
   Result<void> InsertArm(uint32_t tenant, uint64_t campaign_id, int arm, const campaigns::Arm& a) {
     return sql::Do(*insert_arm_, tenant, campaign_id, arm, std::string_view(a.name()), a.holdout() ? 1 : 0,
-                   std::string_view(a.where_attribute()), std::string_view(a.where_value()), a.weight());
+                   std::string_view(a.where_attribute()), std::string_view(a.where_value()), a.weight(), std::string_view(a.subject()),
+                   std::string_view(a.from_name()));
   }
   Result<void> Launched(const EventAt& at, const campaigns::CampaignLaunched& e) {
     const auto& version = e.template_version();
@@ -225,7 +226,7 @@ class CampaignsFold final : public Fold {
 
 ReadModel CampaignsReadModel() {
   return {.name = "campaigns",
-          .version = 5,
+          .version = 6,
           .schema_sql = campaigns_sql::kSchema,
           .queries_sql = campaigns_sql::kQueries,
           .tables = {{"campaigns"},

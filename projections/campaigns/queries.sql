@@ -23,7 +23,7 @@ GROUP BY c.tenant, c.campaign_id, c.name, s.name, c.reason, c.template_id, c.tem
          c.stop_site, c.stop_code, c.overridden, c.override_why;
 
 -- name: campaign_arms
-SELECT arm, name, holdout, where_attribute, where_value, weight FROM campaign_arms
+SELECT arm, name, holdout, where_attribute, where_value, weight, subject, from_name FROM campaign_arms
 WHERE tenant = :tenant AND campaign_id = :campaign_id ORDER BY arm;
 
 -- name: campaign_partitions
@@ -42,7 +42,8 @@ INSERT INTO campaigns (tenant, campaign_id, name, template_id, from_address, rep
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10);
 
 -- fold: insert_arm
-INSERT INTO campaign_arms (tenant, campaign_id, arm, name, holdout, where_attribute, where_value, weight) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
+INSERT INTO campaign_arms (tenant, campaign_id, arm, name, holdout, where_attribute, where_value, weight, subject, from_name)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10);
 
 -- fold: insert_link
 INSERT INTO campaign_links (tenant, campaign_id, link, target) VALUES (?1, ?2, ?3, ?4);
@@ -97,6 +98,10 @@ SELECT a.arm, a.name, a.holdout, coalesce(v.contacts, 0) AS recipients
 FROM launch_preview_arms a LEFT JOIN launch_preview_verdicts v ON v.tenant = a.tenant AND v.preview_id = a.preview_id
      AND v.verdict = a.arm + CASE WHEN a.holdout = 1 THEN 128 ELSE 64 END
 WHERE a.tenant = :tenant AND a.preview_id = :preview_id ORDER BY a.arm;
+
+-- How many would wait for the winner of a test.
+-- name: launch_preview_rest
+SELECT contacts FROM launch_preview_verdicts WHERE tenant = :tenant AND preview_id = :preview_id AND verdict = 192;
 
 -- Why some would get no mail.
 -- name: launch_preview_skips

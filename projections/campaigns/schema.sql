@@ -41,6 +41,8 @@ CREATE TABLE campaign_arms (
   where_attribute TEXT   NOT NULL,
   where_value     TEXT   NOT NULL,
   weight          BIGINT NOT NULL,
+  subject         TEXT   NOT NULL,  -- Liquid: instead of the template's; empty = the template's
+  from_name       TEXT   NOT NULL,  -- Liquid: instead of the campaign's; empty = the campaign's
   PRIMARY KEY (tenant, campaign_id, arm)
 ) WITHOUT ROWID;
 
@@ -129,7 +131,7 @@ CREATE TABLE launch_preview_parts (
 CREATE TABLE launch_preview_verdicts (
   tenant     BIGINT NOT NULL,
   preview_id BIGINT NOT NULL,
-  verdict    BIGINT NOT NULL,         -- below 64: skip_reasons; 64 + arm: would be sent; 128 + arm: held out
+  verdict    BIGINT NOT NULL,         -- below 64: skip_reasons; 64 + arm: would be sent; 128 + arm: held out; 192: would wait for a winner
   contacts   BIGINT NOT NULL,
   PRIMARY KEY (tenant, preview_id, verdict)
 ) WITHOUT ROWID;

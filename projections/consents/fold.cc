@@ -53,14 +53,13 @@ class ConsentsFold final : public Fold {
     uint64_t campaign_id = 0;
     uint64_t number = 0;
     int64_t expires_at_us = 0;
-    bool mail = false;
+    int mail = 0;  // as in the table
   };
   Result<void> Record(const EventAt& at, uint64_t ordinal, const Entry& entry) {
     return sql::Do(*record_, at.tenant.value(), at.ContactId(ordinal), at.sequence(), entry.list_id, entry.purpose, entry.state,
-                   entry.source, entry.text_hash.empty() ? sql::Value::Null() : sql::Value::Blob(std::string(entry.text_hash)),
-                   entry.proof, entry.form_id, entry.campaign_id, entry.number,
-                   entry.expires_at_us == 0 ? sql::Value::Null() : sql::Value::Integer(entry.expires_at_us), entry.mail ? 1 : 0,
-                   at.time.us);
+                   entry.source, entry.text_hash.empty() ? sql::Value::Null() : sql::Value::Blob(std::string(entry.text_hash)), entry.proof,
+                   entry.form_id, entry.campaign_id, entry.number,
+                   entry.expires_at_us == 0 ? sql::Value::Null() : sql::Value::Integer(entry.expires_at_us), entry.mail, at.time.us);
   }
 
   // The plaintext; null if there is none, or nobody can open it any more.
@@ -90,7 +89,7 @@ class ConsentsFold final : public Fold {
   Result<void> FormDefined(const EventAt& at, const consents::FormDefined& e) {
     return sql::Do(*define_form_, at.tenant.value(), e.form_id(), std::string_view(e.spec().name()), e.spec().list_id(),
                    sql::Blob{e.spec().text_hash()}, e.spec().double_opt_in() ? 1 : 0, std::string_view(e.spec().redirect_url()),
-                   at.time.us);
+                   e.spec().mail().form_id(), e.spec().mail().template_id(), e.spec().mail().template_version(), at.time.us);
   }
   Result<void> FormArchived(const EventAt& at, const consents::FormArchived& e) {
     return sql::Do(*archive_form_, at.tenant.value(), e.form_id(), at.time.us);
@@ -129,7 +128,9 @@ class ConsentsFold final : public Fold {
                            .form_id = e.form_id(),
                            .number = e.number(),
                            .expires_at_us = e.expires_at_us(),
-                           .mail = e.mail()}));
+                           .mail = e.mail()          ? 1
+                                   : e.has_mailing() ? 2
+                                                     : 0}));
     return RecordReader(at, e);
   }
   Result<void> Unsubscribed(const EventAt& at, const maily::engagements::v1::Unsubscribed& e) {
@@ -155,7 +156,7 @@ class ConsentsFold final : public Fold {
 
 ReadModel ConsentsReadModel() {
   return {.name = "consents",
-          .version = 1,
+          .version = 2,
           .schema_sql = consents_sql::kSchema,
           .queries_sql = consents_sql::kQueries,
           .tables = {{"consent_events"}, {"consent_events_pii", TableKind::kPersonal}, {"consent_texts"}, {"forms"}},

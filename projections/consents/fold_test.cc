@@ -2,6 +2,7 @@
 #include "projections/consents/fold.h"
 
 #include "maily/consents/v1/events.pb.h"
+#include "maily/contacts/v1/events.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/lists/v1/events.pb.h"
 #include "projections/projector/fake_journal.h"
@@ -120,6 +121,65 @@ TEST_F(ConsentsFoldTest, AConsentOfAMemberIsCounted) {
   RebuildGivesTheSame();
 }
 
+TEST_F(ConsentsFoldTest, OfWhoIsErasedNothingIsLeft) {
+  const auto about = [](auto event, uint64_t ordinal) {
+    event.set_ordinal(ordinal);
+    return event;
+  };
+  consents::ConsentGranted granted;
+  granted.set_list_id(1);
+  granted.set_source("form");
+  granted.set_proof("form 1");
+  maily::contacts::v1::ContactErased erased;
+  erased.set_ordinal(7);
+  Happens(0, News(), Joined(false), about(Joined(true), 8), about(granted, 7), about(granted, 8));
+  Happens(0, Left(), Joined(false));
+  EXPECT_EQ(Unconsented(), 1);
+  Happens(0, erased);
+  EXPECT_EQ(Ask("consents_of_contact", person_).size(), 0u);
+  EXPECT_EQ(Ask("memberships_of_contact", person_).size(), 0u);
+  EXPECT_EQ(Unconsented(), 0);
+  EXPECT_EQ(Ask("list", {tenant_, {"list_id", Value::Integer(1)}}).at(0, "members"), Value::Integer(1));
+  EXPECT_EQ(Ask("consents_of_contact", {tenant_, {"contact_id", Value::Integer(8)}}).size(), 1u) << "of others all is left";
+  RebuildGivesTheSame();
+}
+
+TEST_F(ConsentsFoldTest, WhoIsErasedLeavesTheNumberOfThoseWithoutConsentAsItIs) {
+  maily::contacts::v1::ContactErased erased;
+  erased.set_ordinal(7);
+  lists::MemberJoined other = Joined(false);
+  other.set_ordinal(8);
+  Happens(0, News(), Joined(true), other);
+  EXPECT_EQ(Unconsented(), 1);
+  Happens(0, erased);
+  EXPECT_EQ(Unconsented(), 1);
+  consents::ConsentGranted granted;
+  granted.set_ordinal(8);
+  granted.set_list_id(1);
+  granted.set_source("api");
+  Happens(0, granted);
+  EXPECT_EQ(Unconsented(), 0);
+  RebuildGivesTheSame();
+}
+
+TEST_F(ConsentsFoldTest, AnAskSaysWhoMailsIt) {
+  consents::ConfirmationAsked asked;
+  asked.set_ordinal(7);
+  asked.set_number(1);
+  asked.set_list_id(1);
+  Happens(0, News(), asked);
+  asked.mutable_mailing()->set_form_id(3);
+  Happens(0, asked);
+  asked.set_mail(true);
+  Happens(0, asked);
+  const Rows rows = Ask("consents_of_contact", person_);
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows.at(0, "mail"), Value::Integer(0));
+  EXPECT_EQ(rows.at(1, "mail"), Value::Integer(2));
+  EXPECT_EQ(rows.at(2, "mail"), Value::Integer(1));
+  RebuildGivesTheSame();
+}
+
 TEST_F(ConsentsFoldTest, FormsAndTextsAreFound) {
   consents::ConsentTextDefined text;
   text.set_hash(std::string(32, 'h'));
@@ -130,9 +190,13 @@ TEST_F(ConsentsFoldTest, FormsAndTextsAreFound) {
   form.mutable_spec()->set_name("footer");
   form.mutable_spec()->set_list_id(1);
   form.mutable_spec()->set_text_hash(text.hash());
+  form.mutable_spec()->mutable_mail()->set_form_id(5);
+  form.mutable_spec()->mutable_mail()->set_template_version(2);
   Happens(0, News(), text, form);
   const std::vector<Parameter> which = {tenant_, {"form_id", Value::Integer(1)}};
   EXPECT_EQ(Ask("form_page", which).at(0, "text"), Value::Text("Yes, send me news."));
+  EXPECT_EQ(Ask("form_page", which).at(0, "mail_form_id"), Value::Integer(5));
+  EXPECT_EQ(Ask("form", which).at(0, "mail_template_version"), Value::Integer(2));
   consents::FormArchived archived;
   archived.set_form_id(1);
   Happens(0, archived);

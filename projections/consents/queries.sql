@@ -13,15 +13,18 @@ WHERE tenant = :tenant AND text_hash > :after ORDER BY text_hash LIMIT :limit;
 SELECT text_hash, name, language, text, defined_at_us FROM consent_texts WHERE tenant = :tenant AND text_hash = :text_hash;
 
 -- name: forms
-SELECT form_id, name, list_id, text_hash, double_opt_in, redirect_url, created_at_us, archived_at_us FROM forms
+SELECT form_id, name, list_id, text_hash, double_opt_in, redirect_url, mail_form_id, mail_template_id,
+       mail_template_version, created_at_us, archived_at_us FROM forms
 WHERE tenant = :tenant AND form_id > :after ORDER BY form_id LIMIT :limit;
 
 -- name: form
-SELECT form_id, name, list_id, text_hash, double_opt_in, redirect_url, created_at_us, archived_at_us FROM forms
+SELECT form_id, name, list_id, text_hash, double_opt_in, redirect_url, mail_form_id, mail_template_id,
+       mail_template_version, created_at_us, archived_at_us FROM forms
 WHERE tenant = :tenant AND form_id = :form_id;
 
 -- name: form_page
-SELECT f.list_id, f.text_hash, f.double_opt_in, f.redirect_url, f.archived_at_us, l.name AS list_name, l.description, t.text, t.language
+SELECT f.list_id, f.text_hash, f.double_opt_in, f.redirect_url, f.mail_form_id, f.mail_template_id, f.mail_template_version,
+       f.archived_at_us, l.name AS list_name, l.description, t.text, t.language
 FROM forms f JOIN lists l ON l.tenant = f.tenant AND l.list_id = f.list_id
 JOIN consent_texts t ON t.tenant = f.tenant AND t.text_hash = f.text_hash
 WHERE f.tenant = :tenant AND f.form_id = :form_id;
@@ -38,8 +41,9 @@ INSERT INTO consent_events_pii (tenant, contact_id, sequence, ip, user_agent) VA
 INSERT INTO consent_texts (tenant, text_hash, name, language, text, defined_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
 
 -- fold: define_form
-INSERT INTO forms (tenant, form_id, name, list_id, text_hash, double_opt_in, redirect_url, created_at_us, archived_at_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL);
+INSERT INTO forms (tenant, form_id, name, list_id, text_hash, double_opt_in, redirect_url, mail_form_id, mail_template_id, mail_template_version,
+                   created_at_us, archived_at_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, NULL);
 
 -- fold: archive_form
 UPDATE forms SET archived_at_us = ?3 WHERE tenant = ?1 AND form_id = ?2;

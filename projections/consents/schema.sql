@@ -13,7 +13,7 @@ CREATE TABLE consent_events (
   campaign_id   BIGINT NOT NULL,  -- whose mail had the link; 0 = none
   number        BIGINT NOT NULL,  -- of the ask that is open, or confirmed; 0 = none
   expires_at_us BIGINT,           -- of an ask
-  mail          BIGINT NOT NULL,  -- 1 = a confirmation mail is wanted
+  mail          BIGINT NOT NULL,  -- of an ask: 0 = whoever asked mails the link, 1 = Maily does, 2 = Maily did within the hour before
   at_us         BIGINT NOT NULL,
   PRIMARY KEY (tenant, contact_id, sequence)
 ) WITHOUT ROWID;
@@ -46,6 +46,9 @@ CREATE TABLE forms (
   text_hash      BLOB   NOT NULL,
   double_opt_in  BIGINT NOT NULL,
   redirect_url   TEXT   NOT NULL,  -- empty = a page says thank you
+  mail_form_id          BIGINT NOT NULL,  -- of messages: what mails of confirmations are made by; 0 = none
+  mail_template_id      BIGINT NOT NULL,  -- 0 = the built-in text
+  mail_template_version BIGINT NOT NULL,
   created_at_us  BIGINT NOT NULL,
   archived_at_us BIGINT,
   PRIMARY KEY (tenant, form_id)

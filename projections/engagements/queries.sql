@@ -13,6 +13,14 @@ SELECT coalesce(sum(t.engagements), 0) AS count
 FROM engagement_totals t JOIN engagement_kinds k ON k.kind = t.kind
 WHERE t.tenant = :tenant AND (:type = '' OR CASE WHEN t.kind = 4 THEN t.name ELSE k.name END = :type);
 
+-- What a person did since then, in order: machines, and pictures that a proxy fetched at a click, do not count.
+-- name: happened_to_contact
+SELECT k.name AS kind, e.campaign_id, e.name, e.event_id, e.recorded_at_us
+FROM engagements e JOIN engagement_kinds k ON k.kind = e.kind
+WHERE e.tenant = :tenant AND e.contact_id = :contact_id AND e.recorded_at_us >= :since_us AND e.kind IN (1, 2, 4)
+  AND (e.agent IS NULL OR e.agent NOT IN (5, 6)) AND NOT (e.kind = 2 AND coalesce(e.agent, 0) = 4)
+ORDER BY e.sequence LIMIT 2000;
+
 -- fold: add_engagements
 INSERT INTO engagement_totals (tenant, kind, name, engagements) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (tenant, kind, name) DO UPDATE SET engagements = engagement_totals.engagements + ?4;

@@ -34,6 +34,10 @@ std::string_view KindName(journeys::MoveKind kind) {
       return "released";
     case journeys::MOVE_REMAPPED:
       return "remapped";
+    case journeys::MOVE_DEFERRED:
+      return "deferred";
+    case journeys::MOVE_UPDATED:
+      return "updated";
     case journeys::MOVE_LEFT:
       return "left";
     case journeys::MOVE_KIND_UNSPECIFIED:
@@ -45,7 +49,7 @@ std::string_view KindName(journeys::MoveKind kind) {
 std::string_view StatusAfter(const journeys::JourneyMove& move) {
   if (move.kind() == journeys::MOVE_LEFT) return "over";
   if (move.kind() == journeys::MOVE_HELD) return "held";
-  if (move.kind() == journeys::MOVE_WAITS) return "waiting";
+  if (move.kind() == journeys::MOVE_WAITS || move.kind() == journeys::MOVE_DEFERRED) return "waiting";
   return move.kind() == journeys::MOVE_REMAPPED && move.due_s() != 0 ? "waiting" : "ready";
 }
 
@@ -76,6 +80,9 @@ class JourneysFold final : public Fold {
     int64_t here = 0;
     int64_t sent = 0;
     int64_t skipped = 0;
+    int64_t updated = 0;
+    int64_t deferred = 0;
+    int64_t without_zone = 0;
   };
 
   Result<void> Defined(const EventAt& at, const journeys::JourneyDefined& e) {
@@ -102,7 +109,14 @@ class JourneysFold final : public Fold {
       MAILY_TRY_VOID(One(at, move, place++));
       Sums& before = steps[{move.journey_id(), move.step()}];
       Sums& after = steps[{move.journey_id(), move.next()}];
+      if (move.zone_missing() && move.kind() != journeys::MOVE_DEFERRED) ++after.without_zone;
       switch (move.kind()) {
+        case journeys::MOVE_DEFERRED:
+          ++after.deferred;
+          continue;
+        case journeys::MOVE_UPDATED:
+          ++before.updated;
+          break;
         case journeys::MOVE_SENT:
           ++before.sent;
           break;
@@ -129,7 +143,7 @@ class JourneysFold final : public Fold {
     }
     for (const auto& [which, sums] : steps) {
       MAILY_TRY_VOID(sql::Do(*add_step_, at.tenant.value(), which.first, std::string_view(which.second), sums.entered, sums.here, sums.sent,
-                             sums.skipped));
+                             sums.skipped, sums.updated, sums.deferred, sums.without_zone));
     }
     for (const auto& [which, instances] : ends) {
       const auto& [journey_id, step, reason] = which;
@@ -144,14 +158,16 @@ class JourneysFold final : public Fold {
     const sql::Value message_id = move.message_id() == 0 ? sql::Value::Null() : sql::Value::Text(std::to_string(move.message_id()));
     MAILY_TRY_VOID(sql::Do(*add_move_, at.tenant.value(), contact_id, at.sequence(), place, move.journey_id(), sql::Blob{move.key()},
                            move.version(), at.time.us, KindName(move.kind()), std::string_view(move.step()), std::string_view(move.next()),
-                           std::string_view(move.why()), due_at_us, message_id, std::string_view(move.event_id())));
+                           std::string_view(move.why()), due_at_us, message_id, std::string_view(move.event_id()),
+                           std::string_view(move.zone()), int64_t{move.zone_missing()}));
     if (move.kind() == journeys::MOVE_ENTERED) {
       return sql::Do(*enter_, at.tenant.value(), contact_id, move.journey_id(), sql::Blob{move.key()}, move.version(),
                      std::string_view(move.next()), std::string_view(move.why()), at.time.us, std::string_view(move.event_id()));
     }
     const std::string& step = move.kind() == journeys::MOVE_LEFT ? move.step() : move.next();
     return sql::Do(*stand_, at.tenant.value(), contact_id, move.journey_id(), sql::Blob{move.key()}, move.version(), std::string_view(step),
-                   StatusAfter(move), std::string_view(move.why()), at.time.us, due_at_us);
+                   StatusAfter(move), std::string_view(move.why()), at.time.us, due_at_us, std::string_view(move.zone()),
+                   int64_t{move.zone_missing()});
   }
 
   sql::Statement* define_ = nullptr;
@@ -169,7 +185,7 @@ class JourneysFold final : public Fold {
 
 ReadModel JourneysReadModel() {
   return {.name = "journeys",
-          .version = 1,
+          .version = 2,
           .schema_sql = journeys_sql::kSchema,
           .queries_sql = journeys_sql::kQueries,
           .tables = {{"journeys"}, {"journey_versions"}, {"journey_instances"}, {"journey_moves"}, {"journey_steps"}, {"journey_ends"}},

@@ -67,6 +67,35 @@ TEST_F(JourneysFoldTest, StepsAreCountedOverAllPartitions) {
   EXPECT_EQ(rows.at(0, "over").integer, 1);
 }
 
+TEST_F(JourneysFoldTest, WaitsByClocksChangesAndPutOffSendsAreCounted) {
+  journeys::JourneysMoved moved;
+  Add(moved, journeys::MOVE_ENTERED, 1, "", "mark", "event signed_up");
+  Add(moved, journeys::MOVE_UPDATED, 1, "mark", "morning", "changed");
+  Add(moved, journeys::MOVE_WAITS, 1, "", "morning", "delay", 1000);
+  moved.mutable_moves(2)->set_zone("Europe/Berlin");
+  moved.mutable_moves(2)->set_zone_missing(true);
+  Add(moved, journeys::MOVE_ENTERED, 2, "", "hello", "event signed_up");
+  Add(moved, journeys::MOVE_DEFERRED, 2, "", "hello", "quiet_hours", 2000);
+  Happens(0, Defined(1, "{}"), moved);
+  auto rows = Ask("journey_steps", {tenant_, journey_});
+  ASSERT_EQ(rows.size(), 3u);  // hello, mark, morning
+  EXPECT_EQ(rows.at(0, "deferred").integer, 1);
+  EXPECT_EQ(rows.at(0, "here").integer, 1);
+  EXPECT_EQ(rows.at(1, "updated").integer, 1);
+  EXPECT_EQ(rows.at(1, "here").integer, 0);
+  EXPECT_EQ(rows.at(2, "without_zone").integer, 1);
+  rows = Ask("journeys_of_contact", {tenant_, {"contact_id", Value::Integer(1)}});
+  EXPECT_EQ(rows.at(0, "zone").bytes, "Europe/Berlin");
+  EXPECT_EQ(rows.at(0, "zone_missing").integer, 1);
+  rows = Ask("journeys_of_contact", {tenant_, {"contact_id", Value::Integer(2)}});
+  EXPECT_EQ(rows.at(0, "status").bytes, "waiting");
+  EXPECT_EQ(rows.at(0, "why").bytes, "quiet_hours");
+  rows = Ask("journey_people",
+             {tenant_, journey_, {"after", Value::Integer(1)}, {"after_key", Value::Blob("")}, {"limit", Value::Integer(9)}});
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows.at(0, "contact_id").integer, 2);
+}
+
 TEST_F(JourneysFoldTest, AContactShowsWhereItIsAndWhatHappened) {
   journeys::JourneysMoved moved;
   Add(moved, journeys::MOVE_ENTERED, 1, "", "wait", "event signed_up");

@@ -36,8 +36,12 @@ CREATE TABLE journey_instances (
   event_id      TEXT   NOT NULL,  -- of the event that it entered by
   since_us      BIGINT NOT NULL,
   due_at_us     BIGINT,           -- null = nothing is waited for
+  zone          TEXT   NOT NULL,  -- of a wait by local time: whose clock it is, IANA; else empty
+  zone_missing  BIGINT NOT NULL,  -- 1 = that is the tenant's: the contact has none, or one that nobody knows
   PRIMARY KEY (tenant, contact_id, journey_id, instance_key)
 ) WITHOUT ROWID;
+
+CREATE INDEX journey_people ON journey_instances (tenant, journey_id, contact_id, instance_key) WHERE status <> 'over';
 
 -- Everything that happened to everybody, in order.
 CREATE TABLE journey_moves (
@@ -49,13 +53,15 @@ CREATE TABLE journey_moves (
   instance_key BLOB   NOT NULL,
   version      BIGINT NOT NULL,
   at_us        BIGINT NOT NULL,
-  kind         TEXT   NOT NULL,   -- entered, passed, sent, skipped, waits, held, released, remapped, left
+  kind         TEXT   NOT NULL,   -- entered, passed, sent, updated, skipped, waits, deferred, held, released, remapped, left
   step         TEXT   NOT NULL,   -- that was done, or where it was
   next_step    TEXT   NOT NULL,
   why          TEXT   NOT NULL,
   due_at_us    BIGINT,
   message_id   TEXT,
   event_id     TEXT   NOT NULL,
+  zone         TEXT   NOT NULL,   -- of a wait by local time
+  zone_missing BIGINT NOT NULL,
   PRIMARY KEY (tenant, contact_id, sequence, place)
 ) WITHOUT ROWID;
 
@@ -68,6 +74,9 @@ CREATE TABLE journey_steps (
   here       BIGINT NOT NULL,     -- are at it now
   sent       BIGINT NOT NULL,
   skipped    BIGINT NOT NULL,
+  updated    BIGINT NOT NULL,     -- contacts that it changed
+  deferred   BIGINT NOT NULL,     -- sends that quiet hours put off
+  without_zone BIGINT NOT NULL,   -- waits by a contact's own clock that went by the tenant's
   PRIMARY KEY (tenant, journey_id, step)
 ) WITHOUT ROWID;
 

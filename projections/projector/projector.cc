@@ -273,7 +273,12 @@ struct Projector::Impl {
     if (!live() || scheduled) return Schedule({});
     pausing = true;  // before it asks: whoever begins to wait after the answer finds it set
     if (Watched()) pausing = false;
-    Pause(pausing ? limits.commit_gap_unwatched : limits.commit_gap);
+    Pause(pausing ? UnwatchedGap() : limits.commit_gap);
+  }
+  Duration UnwatchedGap() const {
+    const uint64_t events_each = std::max<uint64_t>(limits.few_events, 1);
+    return std::clamp(limits.commit_gap_unwatched * static_cast<int64_t>(committed_events / events_each), limits.commit_gap_unwatched,
+                      std::max(limits.commit_gap_unwatched, limits.commit_gap_busy));
   }
   void Pause(Duration gap) {
     const Duration since = env.clock.Steady() - last_commit;
@@ -346,7 +351,7 @@ struct Projector::Impl {
     }
     MAILY_TRY_VOID(connection->Commit());
     in_transaction = false;
-    events = 0;
+    committed_events = std::exchange(events, 0);
     last_commit = env.clock.Steady();
     std::vector<journal::Position> changed;
     for (size_t p = 0; p < parts.size(); ++p) {
@@ -444,9 +449,10 @@ struct Projector::Impl {
   bool stopped = true;                // until Start
   bool in_transaction = false;
   bool placing = false;
-  bool forgets = false;      // what was deleted of the erased is in the write-ahead file yet
-  bool forget_soon = false;  // that is tried again
-  uint64_t events = 0;       // in the transaction
+  bool forgets = false;           // what was deleted of the erased is in the write-ahead file yet
+  bool forget_soon = false;       // that is tried again
+  uint64_t events = 0;            // in the transaction
+  uint64_t committed_events = 0;  // in the one before
   Duration last_commit;
 
   std::vector<Lsn> stop_at;  // empty = nowhere

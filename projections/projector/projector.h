@@ -36,15 +36,19 @@ enum class Mode : uint8_t {
 };
 
 struct ProjectorLimits {
-  Duration live_slice = Milliseconds(50);             // a transaction is not longer when there is more to fold
-  Duration live_slice_unwatched = Milliseconds(200);  // while callbacks.watched says that nobody waits for what is folded
-  Duration build_slice = Milliseconds(5);             // then other work of the executor has its turn
-  uint64_t live_events_max = 20'000;                  // of a transaction
-  uint64_t build_events_max = 50'000;                 // of a transaction: the pages that it changes are kept in memory twice
+  Duration live_slice = Milliseconds(50);      // a transaction is not longer when there is more to fold
+  Duration live_slice_unwatched = Seconds(1);  // while callbacks.watched says that nobody waits for what is folded
+  Duration build_slice = Milliseconds(5);      // then other work of the executor has its turn
+  uint64_t live_events_max = 100'000;          // of a transaction
+  uint64_t build_events_max = 50'000;          // of a transaction: the pages that it changes are kept in memory twice
   // Commits are so far apart when frames come one by one: what arrives meanwhile shares a transaction. Far below what a reader notices.
   Duration commit_gap = Milliseconds(2);
   // While nobody waits: a page of an index that many rows of a transaction go to is written once.
   Duration commit_gap_unwatched = Milliseconds(200);
+  // The same after a transaction of more than few_events, longer in proportion to them up to here: under load most of a fold's cost is
+  // pages that are changed, written and copied again by every transaction.
+  Duration commit_gap_busy = Seconds(1);
+  uint64_t few_events = 2'000;
   Duration retry_after = Seconds(1);            // after kRetry: disk full, file locked
   int64_t checkpoint_bytes = 16 * 1024 * 1024;  // of unplaced bytes
 };

@@ -88,6 +88,7 @@ class SendsFold final : public Fold {
     auto fold = std::make_unique<SendsFold>();
     MAILY_TRY(fold->plan_, setup.Prepare("plan"));
     MAILY_TRY(fold->change_, setup.Prepare("change"));
+    MAILY_TRY(fold->release_, setup.Prepare("release"));
     MAILY_TRY(fold->hear_, setup.Prepare("hear"));
     MAILY_TRY(fold->remember_, setup.Prepare("remember"));
     MAILY_TRY(fold->bounce_, setup.Prepare("bounce"));
@@ -108,6 +109,7 @@ class SendsFold final : public Fold {
     on.On(fold.get(), &SendsFold::Complained);
     on.On(fold.get(), &SendsFold::AutoReplied);
     on.On(fold.get(), &SendsFold::Reclassified);
+    on.On(fold.get(), &SendsFold::Released);
     return std::unique_ptr<Fold>(std::move(fold));
   }
 
@@ -139,10 +141,11 @@ class SendsFold final : public Fold {
         plan.BindInteger(3, contact_id);
         verdict.arm < 0 ? plan.BindNull(4) : plan.BindInteger(4, verdict.arm);
         plan.BindInteger(5, verdict.fate == Fate::kSend      ? sends::PENDING
+                            : verdict.fate == Fate::kRest    ? sends::AWAITING
                             : verdict.fate == Fate::kHoldout ? sends::HELD_OUT
                                                              : sends::SKIPPED);
         plan.BindInteger(6, verdict.reason);
-        verdict.fate == Fate::kSend ? plan.BindNull(8) : plan.BindInteger(8, at.time.us);
+        verdict.fate == Fate::kSend || verdict.fate == Fate::kRest ? plan.BindNull(8) : plan.BindInteger(8, at.time.us);
         MAILY_TRY_VOID(plan.Send());
       }
       ++contact_id;
@@ -266,6 +269,18 @@ class SendsFold final : public Fold {
     return Remember(at, e, kAutoReplied, 0, {std::nullopt, {}, e.reason(), {}, e.source()});
   }
 
+  // Nothing has happened to them since they were planned.
+  Result<void> Released(const EventAt& at, const sends::RestReleased& e) {
+    const bool skipped = e.winner() == 0;
+    return ForEachBit(e.rest(), [&](uint64_t i) {
+      return sql::Do(*release_, at.tenant.value(), e.campaign_id(), at.ContactId(e.first_ordinal() + i),
+                     skipped ? std::nullopt : std::optional<int64_t>(e.winner() - 1),
+                     static_cast<int>(skipped ? sends::SKIPPED : sends::PENDING),
+                     static_cast<int>(skipped ? maily::campaigns::v1::CANCELLED : maily::campaigns::v1::SKIP_REASON_UNSPECIFIED),
+                     skipped ? std::optional<int64_t>(at.time.us) : std::nullopt);
+    });
+  }
+
   // The row says what the newest judgement is, of the reply in the session or of what came back.
   Result<void> Reclassified(const EventAt& at, const sends::BounceReclassified& e) {
     Heard& heard = HeardOf(at, e);
@@ -278,6 +293,7 @@ class SendsFold final : public Fold {
 
   sql::Statement* plan_ = nullptr;
   sql::Statement* change_ = nullptr;
+  sql::Statement* release_ = nullptr;
   sql::Statement* hear_ = nullptr;
   sql::Statement* remember_ = nullptr;
   sql::Statement* bounce_ = nullptr;
@@ -290,7 +306,7 @@ class SendsFold final : public Fold {
 
 ReadModel SendsReadModel() {
   return {.name = "sends",
-          .version = 5,
+          .version = 6,
           .schema_sql = sends_sql::kSchema,
           .queries_sql = sends_sql::kQueries,
           .tables = {{"sends"},

@@ -123,3 +123,7 @@ ON CONFLICT (tenant, campaign_id, contact_id) DO UPDATE SET at_us = excluded.at_
 
 -- fold: judge_bounce
 UPDATE bounces SET hard = ?4, reason = ?5, rule = ?6 WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
+
+-- Those who waited for the winner of a test.
+-- fold: release
+UPDATE sends SET arm = ?4, status = ?5, reason = ?6, settled_at_us = ?7 WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;

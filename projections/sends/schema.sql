@@ -3,7 +3,7 @@ CREATE TABLE sends (
   tenant          BIGINT NOT NULL,
   campaign_id     BIGINT NOT NULL,
   contact_id      BIGINT NOT NULL,
-  arm             BIGINT,           -- null = skipped before an arm was chosen
+  arm             BIGINT,           -- null = skipped before an arm was chosen, or waits for the winner of a test
   status          BIGINT NOT NULL,  -- send_statuses
   reason          BIGINT NOT NULL,  -- skip_reasons; 0 = none
   attempts        BIGINT NOT NULL,  -- attempts opened
@@ -60,7 +60,8 @@ CREATE TABLE bounces (
 
 CREATE TABLE send_statuses (status BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
 INSERT INTO send_statuses (status, name)
-VALUES (1, 'pending'), (2, 'open'), (3, 'waiting'), (4, 'delivered'), (5, 'bounced'), (6, 'unknown'), (7, 'skipped'), (8, 'holdout'), (9, 'expired');
+VALUES (1, 'pending'), (2, 'open'), (3, 'waiting'), (4, 'delivered'), (5, 'bounced'), (6, 'unknown'), (7, 'skipped'), (8, 'holdout'), (9, 'expired'),
+       (10, 'awaiting_winner');
 
 CREATE TABLE skip_reasons (reason BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
 INSERT INTO skip_reasons (reason, name)

@@ -34,7 +34,13 @@ class Dialer {
  public:
   virtual ~Dialer() = default;
   // kRetry: refused, unreachable, timed out. kInvalid: the mode of this instance forbids this address (sandbox: loopback only).
-  virtual void Dial(const Endpoint& to, Duration timeout, std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) = 0;
+  void Dial(const Endpoint& to, Duration timeout, std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) {
+    DialFrom("", to, timeout, std::move(done));
+  }
+  // From an address of this machine, an IP literal of the same family as `to`; empty: the system chooses. kRetry too: it is not of this
+  // machine.
+  virtual void DialFrom(const std::string& local, const Endpoint& to, Duration timeout,
+                        std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) = 0;
 };
 
 // Takes incoming connections until it is destroyed.

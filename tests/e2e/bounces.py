@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from program import check, free_port, need, run_test, wait_for
+from returned_mail import arf, dsn, header
 
 need(["aiosmtpd"], "scripts/setup.sh --mail")
 from aiosmtpd.controller import Controller  # noqa: E402
@@ -34,36 +35,6 @@ class Handler:
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 (aiosmtpd's name)
         self.mails[envelope.rcpt_tos[0]] = (envelope.mail_from, envelope.content)
         return "250 2.0.0 taken"
-
-
-def header(mail, name):
-    for line in mail.split(b"\r\n\r\n", 1)[0].decode().split("\r\n"):
-        if line.lower().startswith(name.lower() + ":"):
-            return line.split(":", 1)[1].strip()
-    raise KeyError(name)
-
-
-def report(report_type, prose, fields, returned, to):
-    """multipart/report (RFC 6522): prose, blocks of fields, the header of the mail."""
-    part = "delivery-status" if report_type == "delivery-status" else "feedback-report"
-    blocks = "\r\n\r\n".join("\r\n".join(f"{name}: {value}" for name, value in block) for block in fields)
-    header_of_mail = "".join(f"{name}: {value}\r\n" for name, value in returned)
-    return (f"From: MAILER-DAEMON@mx.example.net\r\nTo: {to}\r\nSubject: Undelivered Mail Returned to Sender\r\nMIME-Version: 1.0\r\n"
-            f'Content-Type: multipart/report; report-type={report_type}; boundary="x"\r\n\r\n--x\r\nContent-Type: text/plain\r\n\r\n{prose}\r\n'
-            f"--x\r\nContent-Type: message/{part}\r\n\r\n{blocks}\r\n\r\n--x\r\nContent-Type: text/rfc822-headers\r\n\r\n{header_of_mail}\r\n"
-            "--x--\r\n").encode()
-
-
-def dsn(who, to, action="failed", status="5.1.1", said="550 5.1.1 no such user", returned=()):
-    return report("delivery-status", f"I could not deliver your mail to {who}.",
-                  [[("Reporting-MTA", "dns; mx.example.net")],
-                   [("Final-Recipient", f"rfc822; {who}"), ("Action", action), ("Status", status), ("Diagnostic-Code", f"smtp; {said} <{who}>")]],
-                  [("Subject", "news"), *returned], to)
-
-
-def arf(kind, message_id):
-    return report("feedback-report", "This is a report.", [[("Feedback-Type", kind), ("User-Agent", "fbl/1"), ("Version", "1")]],
-                  [("Message-ID", message_id), ("To", "[redacted]")], "fbl@" + HOST)
 
 
 def qmail(who, to):
@@ -168,9 +139,9 @@ def run(world):
 
     # Complaints, though redacted; other feedback, late notices, full mailboxes and answers of machines suppress nobody.
     fbl = "fbl@" + HOST
-    back(arf("abuse", header(relay.mails[complains][1], "Message-ID")), fbl)
-    back(arf("not-spam", header(relay.mails[stays][1], "Message-ID")), fbl)
-    back(arf("opt-out", header(relay.mails[left][1], "Message-ID")), fbl)
+    back(arf("abuse", header(relay.mails[complains][1], "Message-ID"), fbl), fbl)
+    back(arf("not-spam", header(relay.mails[stays][1], "Message-ID"), fbl), fbl)
+    back(arf("opt-out", header(relay.mails[left][1], "Message-ID"), fbl), fbl)
     back(dsn(late, path[late], "delayed", "4.4.1", "421 4.4.1 no answer from host"), path[late])
     back(dsn(full, path[full], status="5.2.2", said="552 5.2.2 mailbox full"), path[full])
     back(vacation(path[away]), path[away])

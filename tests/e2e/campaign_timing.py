@@ -43,6 +43,22 @@ def prepare(api):
     api.ok("POST", "/v1/templates", {"name": "t", "subject": "Hi", "text": "{{ unsubscribe_url }} {{ postal_address }}"})
 
 
+def patched(api):
+    """Of a draft, when it goes is changed like all else."""
+    campaign = create(api, "draft", throttle={"per_minute": 20}, quiet_hours={"from": "21:00", "to": "08:00"})
+    wanted = {"throttle": {"over_minutes": 90}, "quiet_hours": {"from": "22:30", "to": "07:00"}, "ttl_minutes": 45, "from_name": "The shop"}
+    changed = api.call("PATCH", f"/v1/campaigns/{campaign}", wanted, {"If-Match": '"1"'})
+    check(changed[0] == 200 and changed[1]["revision"] == 2, f"{changed}")
+    wait_for("the changes show", lambda: all(shown(api, campaign)[name] == value for name, value in wanted.items()), 10)
+    changed = api.call("PATCH", f"/v1/campaigns/{campaign}", {"ttl_minutes": None, "throttle": None, "quiet_hours": None, "from_name": None}, {"If-Match": '"2"'})
+    check(changed[0] == 200, f"{changed}")
+    wait_for("they are gone", lambda: shown(api, campaign)["throttle"] is None and shown(api, campaign)["quiet_hours"] is None, 10)
+    found = shown(api, campaign)
+    check(found["ttl_minutes"] == 4320 and found["from_name"] == "", f"{found}")
+    refused(api.call("PATCH", f"/v1/campaigns/{campaign}", {"ttl_minutes": 0, "throttle": {"per_minute": 1, "over_minutes": 1}}, {"If-Match": '"3"'}),
+            422, "invalid_request", ("/ttl_minutes", "out_of_range"), ("/throttle/over_minutes", "twice"))
+
+
 def scheduled(world, api):
     """The sender is missing at the first start; the second one falls due while nobody runs."""
     campaign = create(api, "morning")
@@ -120,10 +136,11 @@ def run(world):
     world.start_sink()
     world.start_server()
     prepare(world.api())
+    patched(world.api())
     scheduled(world, world.api())
     for step in (throttled, by_clock, quiet, capped):
         step(world, world.api())
-    return "scheduled, held, throttled, by clocks, quiet, capped"
+    return "patched, scheduled, held, throttled, by clocks, quiet, capped"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A journey of the real program: an event lets contacts in, a mail goes out, a delay of seconds, a split by an attribute, another mail or the
-exit; keyed orders wait for their own payment; after kill -9 and a rebuild everything is as it was, and nobody gets a mail twice."""
+exit; keyed orders wait for their own payment; steps change a contact and wait for its own clock; what another version would have made of
+everybody is shown before; after kill -9 and a rebuild everything is as it was, and nobody gets a mail twice."""
 import csv
 import json
 import os
@@ -16,6 +17,50 @@ WELCOME = {"name": "welcome", "entry": {"event": "signed_up"}, "steps": [
     {"id": "out", "type": "exit"}]}
 ORDER = {"name": "order", "entry": {"event": "ordered", "key": "order_id"}, "steps": [
     {"id": "paid", "type": "wait_for", "event": "paid", "timeout": "300s", "next": "end", "else": "end"}]}
+
+TIDY = {"name": "tidy", "entry": {"event": "tidied"}, "steps": [
+    {"id": "mark", "type": "update", "set": {"plan": "team"}, "add_tags": ["tidy"]},
+    {"id": "split", "type": "split", "branches": [{"if": 'plan = "team"', "next": "morning"}], "else": "end"},
+    {"id": "morning", "type": "delay", "until": {"time": "09:00", "zone": "contact"}}]}
+
+
+def clocks_and_changes(world, api, ids):
+    """A step changes contacts, a wait goes by their own clocks, and a preview says what another version would make of them."""
+    tidy = api.ok("POST", "/v1/journeys", TIDY)["id"]
+    for who, zone in (("ann", "Asia/Tokyo"), ("bob", "Mars/Olympus")):
+        api.ok("PATCH", f"/v1/contacts/{ids[who]}", {"attributes": {"time_zone": zone}})
+        event(api, "tidied", who, f"t-{who}")
+    of = lambda who: [one for one in api.ok("GET", f"/v1/contacts/{ids[who]}/journeys")["items"] if one["name"] == "tidy"]  # noqa: E731
+    wait_for("both wait for the morning", lambda: [one["status"] for who in ("ann", "bob") for one in of(who)] == ["waiting"] * 2, 15, world.server)
+    ann, bob = of("ann")[0]["next"], of("bob")[0]["next"]
+    check(ann["zone"] == "Asia/Tokyo" and ann["local"].endswith("T09:00") and ann["at"].endswith("T00:00:00Z") and not ann["zone_missing"], f"{ann}")
+    check(bob["zone"] == "UTC" and bob["at"].endswith("T09:00:00Z") and bob["zone_missing"], f"{bob}")
+    show = api.ok("GET", f"/v1/journeys/{tidy}")
+    check(show["steps"]["mark"]["updated"] == 2 and show["steps"]["morning"]["without_zone"] == 1, f"{show}")
+    contact = api.ok("GET", f"/v1/contacts/{ids['ann']}")
+    check(contact["attributes"]["plan"] == "team" and contact["tags"] == ["tidy"], f"{contact}")
+
+    # The same definition changes nothing; one without the wait would have sent a mail and be over.
+    steps = TIDY["steps"]
+    same = api.ok("POST", f"/v1/journeys/{tidy}:preview", {"entry": TIDY["entry"], "steps": steps})
+    check((same["examined"], same["same"], same["different"], same["complete"]) == (2, 2, 0, True) and same["steps_then"] == {"morning": 2}, f"{same}")
+    path = os.path.join(world.base, "tidy.json")
+    changed = {"entry": TIDY["entry"], "move": {"morning": "last"}, "steps": [
+        steps[0], {"id": "hello", "type": "send", "template": "hello"},
+        {"id": "last", "type": "wait_for", "clicked": "hello", "timeout": "3d", "else": "end"}]}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(changed, file)
+    before = received(world)
+    told = json.loads(world.cli("journey", "preview", str(tidy), "--file", path, "--output", "json")[1])
+    check(told["different"] == 2 and told["differences"] == {"step": 2} and told["sends"] == {"hello": {"now": 0, "then": 2}}, f"{told}")
+    check(told["on_publishing"] == {"stay": 0, "moved": {"morning": {"to": "last", "instances": 2}}}, f"{told}")
+    sample = told["samples"][0]
+    check(sample["now"]["step"] == "morning" and sample["then"]["step"] == "last" and sample["then"]["due_at"] > sample["entered_at"], f"{sample}")
+    status, answer, _ = api.call("POST", f"/v1/journeys/{tidy}:preview", {"entry": {"segment": "nobody"}, "steps": [{"id": "a", "type": "exit"}]})
+    check(status == 422 and answer["details"][0]["code"] == "unknown_segment", f"{status} {answer}")
+    check(api.call("POST", "/v1/journeys/99:preview", changed)[0] == 404, "an unknown journey")
+    show = api.ok("GET", f"/v1/journeys/{tidy}")
+    check(show["version"] == 1 and show["in_it"] == 2 and received(world) == before, "a preview publishes nothing and sends nothing")
 
 
 def refused(api):
@@ -52,6 +97,7 @@ def run(world):
     api = world.api()
     api.ok("PUT", "/v1/settings", {"senders": ["news@shop.example"], "postal_address": "1 Main St"})
     api.ok("POST", "/v1/attributes", {"name": "plan", "type": "text", "personal": False})
+    api.ok("POST", "/v1/attributes", {"name": "time_zone", "type": "text", "personal": False})
     foot = " https://shop.example/ {{ unsubscribe_url }} {{ postal_address }}"
     for name in ("hello", "thanks"):
         api.ok("POST", "/v1/templates", {"name": name, "subject": name, "text": name + foot})
@@ -112,6 +158,7 @@ def run(world):
     world.cli("journey", "archive", str(order))
     wait_for("archived", lambda: show(order)["status"] == "archived", 10, world.server)
 
+    clocks_and_changes(world, api, ids)
     digests = lambda: {group["name"]: group["digest"] for group in  # noqa: E731
                        json.loads(world.cli("projection", "verify", "--output", "json")[1])["groups"]}
     first, history = digests(), of("ann")

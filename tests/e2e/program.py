@@ -1,5 +1,6 @@
 """Starts the real program for end-to-end tests, and speaks HTTP to it. Standard library only; loopback only."""
 import argparse
+import glob
 import http.client
 import importlib.util
 import json
@@ -149,10 +150,10 @@ AT_ONCE = 2.5  # s after its hand-over a mail's links are a person's to follow; 
 class Kafka:
     """A broker by scripts/kafka.sh, with the topics of one log; gone when this process is."""
 
-    def __init__(self, maily, base, partitions=16, brokers=1, settings=()):
+    def __init__(self, maily, base, partitions=16, brokers=1, settings=(), env=None):
         self.script = os.path.join(ROOT, "scripts", "kafka.sh")
         self.directory = os.path.join(base, "kafka")
-        started = subprocess.run([self.script, *(["start"] if brokers == 1 else ["cluster", str(brokers)]), "--dir", self.directory, "--while", str(os.getpid())], capture_output=True, text=True)
+        started = subprocess.run([self.script, *(["start"] if brokers == 1 else ["cluster", str(brokers)]), "--dir", self.directory, "--while", str(os.getpid())], capture_output=True, text=True, env=env)
         self.missing = started.stderr.strip() if started.returncode != 0 else ""
         if self.missing:
             return
@@ -222,6 +223,32 @@ class World:
                 process.kill()
 
 
+class MovedClock:
+    """A clock for processes that somebody moves (libfaketime). `missing` says why there is none; `env` is what they are started with."""
+
+    def __init__(self, world):
+        library = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+        self.missing = "" if library else "libfaketime is not there (scripts/setup.sh --mail)"
+        self.path = os.path.join(world.base, "clock")
+        self.ahead = 0
+        self.move(0)
+        self.env = dict(world.env, LD_PRELOAD="".join(library[:1]), FAKETIME_TIMESTAMP_FILE=self.path, FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
+
+    def move(self, seconds):
+        """From now on it is so far ahead of the machine's."""
+        self.ahead = seconds
+        with open(self.path + ".new", "w", encoding="ascii") as file:
+            file.write(f"{round(seconds):+d}s\n")
+        os.rename(self.path + ".new", self.path)
+
+    def now(self):
+        return time.time() + self.ahead
+
+    def set(self, instant):
+        """It shows this datetime now."""
+        self.move(instant.timestamp() - time.time())
+
+
 class Postgres:
     """A PostgreSQL server of this run's own (scripts/postgres.sh)."""
 
@@ -264,13 +291,18 @@ def quote(text):
     return urllib.parse.quote(text, safe="")
 
 
-def run_test(test, **of_world):
-    """`test(world)` of the program that calls this, in a world named like it. Prints ok and what it gives; or why not, and exits 1."""
+def run_test(test, flags=None, **of_world):
+    """`test(world)` of the program that calls this, in a world named like it. Prints ok and what it gives; or why not, and exits 1. `flags`: more of
+    them, by name what argparse is told; `world.arguments` has them."""
     program = sys.modules["__main__"]
     name = os.path.splitext(os.path.basename(program.__file__))[0]
     parser = argparse.ArgumentParser(description=program.__doc__)
     parser.add_argument("--maily", default=os.path.join(ROOT, "build/release/app/maily"))
-    world = World(parser.parse_args().maily, name, **of_world)
+    for flag, how in (flags or {}).items():
+        parser.add_argument(flag, **how)
+    arguments = parser.parse_args()
+    world = World(arguments.maily, name, **of_world)
+    world.arguments = arguments
     try:
         said = test(world)
     except Failed as error:

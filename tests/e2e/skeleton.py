@@ -255,7 +255,7 @@ class Skeleton:
         for i in range(1, 40):
             if i % 50:
                 self.api.ok("POST", "/v1/suppressions", {"email": f"r{i}@ok.test", "reason": "manual"})
-        self.big = self.campaign("big", self.list, arms=[{"name": "a", "weight": 9}, {"name": "none", "weight": 1, "holdout": True}])
+        self.big = self.campaign("big", self.list, arms=[{"name": "a", "weight": 90}, {"name": "none", "weight": 10, "holdout": True}])
         before = self.mails()
         started = time.monotonic()
         self.launch(self.big)

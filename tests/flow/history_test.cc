@@ -84,10 +84,10 @@ class History {
     create.mutable_spec()->set_from("news@example.com");
     auto& arm = *create.mutable_spec()->add_arms();
     arm.set_name("a");
-    arm.set_weight(4);
+    arm.set_weight(80);
     auto& holdout = *create.mutable_spec()->add_arms();
     holdout.set_name("h");
-    holdout.set_weight(1);
+    holdout.set_weight(20);
     holdout.set_holdout(true);
     Ask(create);
     campaigns::LaunchCampaign launch;

@@ -148,9 +148,10 @@ class Audience {
       spec.mutable_arms(0)->set_where_value("pro");
       spec.mutable_arms(0)->set_holdout(Below(2) == 0);
       spec.add_arms()->set_name("x");
-      spec.mutable_arms(1)->set_weight(1);
+      const uint32_t weight = 25 * (1 + Below(3));
+      spec.mutable_arms(1)->set_weight(weight);
       spec.add_arms()->set_name("y");
-      spec.mutable_arms(2)->set_weight(1 + Below(3));
+      spec.mutable_arms(2)->set_weight(100 - weight);
     }
     Ask(create);
     const auto meets = [](const std::set<uint64_t>& a, const std::set<uint64_t>& b) {

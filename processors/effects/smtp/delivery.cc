@@ -165,9 +165,9 @@ class Shared : public std::enable_shared_from_this<Shared> {
   }
   Granter& GranterOf(const Origin& origin) { return schema::IsMessage(origin.key.campaign_id) ? messages : granter; }
   // What one has learnt of a domain both know. False: as Granter::Learn.
-  bool Learn(const std::string& credits, const std::shared_ptr<Site>& site) {
-    const bool known = messages.Learn(credits, site);
-    return granter.Learn(credits, site) && known;
+  bool Learn(const std::string& credits, const Granter::Ways& ways) {
+    const bool known = messages.Learn(credits, ways);
+    return granter.Learn(credits, ways) && known;
   }
   void PostDistribute() {
     messages.PostDistribute();
@@ -282,7 +282,10 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void Go(uint64_t id, Policies::Found found);
   // The mail that has found its way, or not; null: the partition is led elsewhere, or nothing begins any more.
   std::unique_ptr<Mail> TakeLooking(uint64_t id);
-  void GoTo(std::unique_ptr<Mail> mail, Servers::One* servers);
+  // Of these ways of its credits; none: the servers' site is the only one.
+  void GoTo(std::unique_ptr<Mail> mail, Servers::One* servers, const Granter::Ways& ways = {});
+  // Which of these a mail takes: the one that it is reserved at, else the first that has something left.
+  size_t WayOf(const Origin& origin, const Granter::Ways& ways);
   // What was gathered: one record for each partition.
   void SendGathered();
   void Send(const std::shared_ptr<Pending>& pending, command::More more = command::More::kNone);
@@ -759,7 +762,8 @@ void Shared::Drop(PartitionId partition, const std::function<void(const Origin&)
 
 void Shared::FindWay(std::unique_ptr<Mail> mail, const std::string& domain) {
   const TenantId tenant = static_cast<const AttemptMail&>(*mail).origin().key.tenant;
-  if (const auto relay = ViaOf(options.mx->routes, tenant, domain)) return GoTo(std::move(mail), servers_->Of(relay));
+  const RouteRule* const rule = RuleOf(options.mx->routes, tenant, domain);
+  if (rule != nullptr && rule->via) return GoTo(std::move(mail), servers_->Of(rule->via));
   const uint64_t id = ++last_looking_;
   looking_.emplace(id, std::move(mail));
   router_->Find(domain, [weak = weak_from_this(), id, domain](Router::Found found) {
@@ -783,7 +787,7 @@ void Shared::Found(uint64_t id, const std::string& domain, Router::Found found) 
   const std::unique_ptr<Mail> mail = TakeLooking(id);
   if (mail == nullptr) return;
   const std::string& credits = static_cast<AttemptMail&>(*mail).origin().credits;
-  if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) Learn(credits, nullptr);
+  if (!credits.empty() && found.verdict.kind == Verdict::Kind::kBounced) Learn(credits, {});
   mail->Done(found.verdict);
 }
 
@@ -792,14 +796,34 @@ void Shared::Go(uint64_t id, Policies::Found found) {
   if (mail == nullptr) return;
   static_cast<AttemptMail&>(*mail).Under(found.policy);
   if (!found.ok()) return mail->Done(found.verdict);
-  GoTo(std::move(mail), servers_->Of(found.route, found.policy));
+  const Origin& origin = static_cast<AttemptMail&>(*mail).origin();
+  const std::string_view domain = std::string_view(mail->rcpt_to()).substr(mail->rcpt_to().rfind('@') + 1);
+  const RouteRule* const rule = RuleOf(options.mx->routes, origin.key.tenant, domain);
+  const SourcePool* const pool = rule != nullptr && rule->from ? rule->from.get() : options.mx->from.get();
+  if (pool == nullptr) return GoTo(std::move(mail), servers_->Of(found.route, found.policy, nullptr));
+  const Sources sources = SourcesFor(pool, origin.key.tenant, domain);
+  Granter::Ways ways;
+  for (const auto& source : sources) ways.push_back(options.mx->sites->At(SiteFrom(found.route.site, source.get())));
+  const size_t way = WayOf(origin, ways);
+  GoTo(std::move(mail), servers_->Of(found.route, found.policy, sources[way].get()), ways);
 }
 
-void Shared::GoTo(std::unique_ptr<Mail> mail, Servers::One* servers) {
+size_t Shared::WayOf(const Origin& origin, const Granter::Ways& ways) {
+  const auto place_of = [&](const std::shared_ptr<Site>& site) {
+    return static_cast<size_t>(std::ranges::find(ways, site) - ways.begin());
+  };
+  if (const size_t reserved = place_of(origin.reserved); reserved < ways.size()) return reserved;
+  const Duration now = clock.Steady();
+  const Instant wall = clock.Now();
+  const auto way = std::ranges::find_if(ways, [&](const auto& site) { return !site->Spent(now, wall); });
+  return way == ways.end() ? 0 : static_cast<size_t>(way - ways.begin());
+}
+
+void Shared::GoTo(std::unique_ptr<Mail> mail, Servers::One* servers, const Granter::Ways& ways) {
   if (servers == nullptr) return mail->Done({.kind = Verdict::Kind::kDeferred, .text = "too many mail servers are in use at once"});
   auto& attempt = static_cast<AttemptMail&>(*mail);
   const std::string& credits = attempt.origin().credits;
-  const bool known = !credits.empty() && Learn(credits, servers->site);
+  const bool known = !credits.empty() && Learn(credits, ways.empty() ? Granter::Ways{servers->site} : ways);
   const SiteGate gate = servers->site->gate();
   if (gate != SiteGate::kOpen || !attempt.Reserve(servers->site)) {
     // Where credits are the site's, it opens again when there is one; else it is put off.

@@ -45,7 +45,8 @@ struct MxOptions {
   uint16_t port = 25;
   bool private_allowed = false;  // mail servers on this machine or in private networks
   StsOptions sts = {};
-  std::vector<RouteRule> routes = {};  // mails that are handed to a relay all the same
+  std::vector<RouteRule> routes = {};                // mails that are handed to a relay all the same, or leave from other addresses
+  std::shared_ptr<const SourcePool> from = nullptr;  // where all others leave from; null: the system chooses
   // A site is slower, or as fast as before, with a reply that names nobody; on the executor.
   std::function<void(const SiteChange& change)> changed = {};
 };

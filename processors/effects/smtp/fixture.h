@@ -118,7 +118,8 @@ class FakeRelay : public Dialer {
   // reply instead of the usual one, "close" to close without a reply, "hang" for no reply, or empty.
   std::function<std::string(const std::string& command, const std::string& rest)> hook;
 
-  void Dial(const Endpoint&, Duration, std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override {
+  void DialFrom(const std::string&, const Endpoint&, Duration,
+                std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override {
     ++dials;
     executor_.Post([this, done = std::move(done)]() mutable {
       if (refuse) return done(Fail(Code::kRetry, "connection refused"));

@@ -24,6 +24,12 @@ constexpr int64_t kAtOnce = 8;                      // credits that a partition 
 constexpr Duration kIdleTenant = Seconds(3);        // who wanted nothing of a site for so long begins anew there
 constexpr int64_t kAheadMax = 6;                    // times what a slow site would have
 
+// None has anything left: the first.
+std::shared_ptr<Site> FirstWay(const Granter::Ways& ways, Duration now, Instant wall) {
+  const auto way = std::ranges::find_if(ways, [&](const auto& site) { return !site->Spent(now, wall); });
+  return way != ways.end() ? *way : ways.empty() ? nullptr : ways.front();
+}
+
 }  // namespace
 
 Granter::Granter(Options options, Executor& executor, Clock& clock)
@@ -104,26 +110,45 @@ std::shared_ptr<Site> Granter::Opened(PartitionId partition, std::string_view ke
   return place->site;
 }
 
-bool Granter::Learn(std::string_view key, std::shared_ptr<Site> site) {
-  const Place* before = PlaceOf(key);
-  if (before != nullptr && before->site == site) return true;
-  if (places_.size() >= kPlacesMax && before == nullptr) return false;  // one mail at a time goes to the others
+bool Granter::Learn(std::string_view key, const Ways& ways) {
+  if (everywhere_.site) return true;
+  const auto before = places_.find(key);
+  if (before != places_.end() && before->second.ways == ways) return true;
+  if (places_.size() >= kPlacesMax && before == places_.end()) return false;  // one mail at a time goes to the others
+  Place& place = before != places_.end() ? before->second : places_[std::string(key)];
+  place.ways = ways;
+  Move(key, place, FirstWay(ways, clock_.Steady(), clock_.Now()));
+  PostDistribute();
+  return true;
+}
+
+std::shared_ptr<Site> Granter::SiteOf(std::string_view key) const {
+  const Place* place = PlaceOf(key);
+  return place == nullptr ? nullptr : place->site;
+}
+
+void Granter::Move(std::string_view key, Place& place, std::shared_ptr<Site> to) {
+  if (place.site == to) return;
   int64_t outstanding = 0;
   for (const auto& [partition, member] : members_) {
     const auto account = member.accounts.find(key);
     if (account != member.accounts.end()) outstanding += account->second.outstanding();
   }
-  if (before != nullptr && before->site) {
-    before->site->Unreserve(static_cast<uint32_t>(outstanding));
-    outstanding_at_[before->site.get()] -= outstanding;
+  if (place.site) {
+    place.site->Unreserve(static_cast<uint32_t>(outstanding));
+    outstanding_at_[place.site.get()] -= outstanding;
   }
-  if (site) {
-    site->Reserve(static_cast<uint32_t>(outstanding));
-    outstanding_at_[site.get()] += outstanding;
+  if (to) {
+    to->Reserve(static_cast<uint32_t>(outstanding));
+    outstanding_at_[to.get()] += outstanding;
   }
-  places_[std::string(key)] = Place{std::move(site)};
-  PostDistribute();
-  return true;
+  place.site = std::move(to);
+}
+
+void Granter::Prefer(std::string_view key) {
+  const auto found = places_.find(key);
+  if (found == places_.end() || found->second.ways.size() < 2) return;
+  Move(key, found->second, FirstWay(found->second.ways, clock_.Steady(), clock_.Now()));
 }
 
 void Granter::Begun(std::string_view key, const Site& site) {
@@ -290,6 +315,7 @@ void Granter::Distribute() {
     // Who wants of the same site shares what is free there: tenants by their weights, the wants of one in turn.
     std::map<const Site*, int64_t> wanting;
     std::map<const Site*, std::map<TenantId, int64_t>> tenants;
+    for (const auto& [key, partition] : wants_) Prefer(key);
     for (const auto& [key, partition] : wants_) {
       const Place* place = PlaceOf(key);
       if (place == nullptr || !place->site) continue;

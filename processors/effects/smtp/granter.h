@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "processors/effects/smtp/site.h"
 #include "streams/base/ids.h"
@@ -66,8 +67,13 @@ class Granter {
   // reservation is the caller's now. Null: nowhere.
   // `tenant`: whose key it is.
   std::shared_ptr<Site> Opened(PartitionId partition, std::string_view key, TenantId tenant = {});
-  // The mails of `key` go to this site; null: nowhere, they are settled here. False: that is not remembered, there are too many keys.
-  bool Learn(std::string_view key, std::shared_ptr<Site> site);
+  // The mails of `key` go to the first of these sites whose number is not used up; none: nowhere, they are settled here. False: that is not
+  // remembered, there are too many keys.
+  using Ways = std::vector<std::shared_ptr<Site>>;
+  bool Learn(std::string_view key, const Ways& ways);
+  bool Learn(std::string_view key, const std::shared_ptr<Site>& site) { return Learn(key, site ? Ways{site} : Ways()); }
+  // Where they go at present; null: nowhere, or nobody knows.
+  std::shared_ptr<Site> SiteOf(std::string_view key) const;
   // Where a mail of `key` that is under way is from now on.
   void Begun(std::string_view key, const Site& site);
   // It is not under way any more. Null: it never was at a site.
@@ -92,7 +98,8 @@ class Granter {
     std::map<std::string, Account, std::less<>> accounts;
   };
   struct Place {
-    std::shared_ptr<Site> site;  // null: nowhere
+    std::shared_ptr<Site> site;  // one of the ways; null: nowhere
+    Ways ways = {};
   };
   // How quickly mails came to their ends lately.
   struct Pace {
@@ -138,6 +145,10 @@ class Granter {
   // find some.
   int64_t Room(const Site* site, int64_t free, int64_t active) const;
   const Place* PlaceOf(std::string_view key) const;
+  // The place of `key` is another site, with what was granted and is not opened yet.
+  void Move(std::string_view key, Place& place, std::shared_ptr<Site> to);
+  // To the first way whose number is not used up.
+  void Prefer(std::string_view key);
   void Routed(std::string_view key);
 
   const Options options_;

@@ -214,6 +214,36 @@ TEST_F(GranterTest, ADomainThatMovesToAnotherSiteTakesItsReservationsAlong) {
   EXPECT_EQ(granter_.Opened(kFirst, "a"), after);
 }
 
+TEST_F(GranterTest, WhatASiteHasNoNumberForGoesAnotherWayUntilThereIsOne) {
+  Join();
+  const auto fresh = std::make_shared<Site>("mx.a@new", SitePolicy{.mails_per_day = 100}, [](const auto&) {});
+  const auto old = std::make_shared<Site>("mx.a@old", SitePolicy{.connections = 4});
+  EXPECT_TRUE(granter_.Learn("a", {fresh, old}));
+  EXPECT_EQ(granter_.SiteOf("a"), fresh) << "nobody knows yet what it has";
+  Spend(first_, "a");
+  EXPECT_EQ(first_.available("a"), 0u) << "it is asked for";
+  Lend(*fresh, 2);
+  executor_.Advance(Seconds(1));
+  ASSERT_EQ(first_.available("a"), 2u);
+  ASSERT_TRUE(first_.Take("a"));
+  EXPECT_EQ(granter_.Opened(kFirst, "a"), fresh);
+  ASSERT_TRUE(first_.Take("a"));
+  EXPECT_EQ(granter_.Opened(kFirst, "a"), fresh);
+  for (int mail = 0; mail < 2; ++mail) EXPECT_TRUE(fresh->Begin(executor_.Steady(), executor_.Now()));
+  Spend(first_, "a");
+  fresh->Lend({.mails = 0, .hour = 0, .until = {}, .used_up = true}, executor_.Steady() + Seconds(5));  // its day's number is used up
+  executor_.Advance(Seconds(1));
+  EXPECT_EQ(granter_.SiteOf("a"), old);
+  ASSERT_GT(first_.available("a"), 0u);
+  ASSERT_TRUE(first_.Take("a"));
+  EXPECT_EQ(granter_.Opened(kFirst, "a"), old);
+  executor_.Advance(Seconds(5));  // it is asked again
+  Spend(first_, "a");
+  Lend(*fresh, 5);
+  executor_.Advance(Seconds(1));
+  EXPECT_EQ(granter_.SiteOf("a"), fresh) << "the next day";
+}
+
 constexpr TenantId kAnn(2), kBob(3);
 
 // Two tenants that always have more to send than the one site takes: what each gets, by keys of domains and partitions that it has.

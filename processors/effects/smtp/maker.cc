@@ -83,12 +83,14 @@ struct Content {
   personalization::Variables variables;
   std::string headers;
   std::string subject_prefix;
+  uint64_t confirm_number = 0;
 };
 
 Result<Content> ContentOf(TenantId tenant, uint64_t message_id, state::Cache& cache, keyring::Keyring& keyring) {
   const auto* message = state::View<messages::v1::Message>(cache).Find(state::Key(tenant, message_id));
   if (message == nullptr) return Fail(Code::kInvalid, "the message is not known in this partition");
   Content content;
+  content.confirm_number = message->confirm_number();
   if (!message->content().empty()) {
     MAILY_TRY(const std::string opened, schema::Open(keyring, tenant, kContentField, message->content()));
     messages::v1::MessageContent read;
@@ -144,6 +146,15 @@ std::string WithAssets(const templates::v1::TemplateVersion& version, std::strin
   });
 }
 
+// The version as an arm gets it: its own subject stands in every language.
+templates::v1::TemplateVersion VersionOf(const templates::v1::TemplateVersion& version, const campaigns::v1::Arm& arm) {
+  templates::v1::TemplateVersion own = version;
+  if (arm.subject().empty()) return own;
+  own.set_subject(arm.subject());
+  for (templates::v1::TemplateVariant& variant : *own.mutable_variants()) variant.set_subject(arm.subject());
+  return own;
+}
+
 }  // namespace
 
 Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing::Options options, int variant) {
@@ -169,17 +180,17 @@ Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing
   return Mailing::Make(options);
 }
 
-const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
+const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id, uint32_t arm, state::Cache& cache) {
   static const Compiled kNone{.mailing = nullptr, .variants = {}, .error = "the campaign is not known in this partition"};
   if (schema::IsMessage(campaign_id)) {
     const auto* message = state::View<messages::v1::Message>(cache).Find(state::Key(tenant, campaign_id));
     if (message == nullptr) return kNone;
     const uint64_t key = message->form_id() | kFormMark;
-    if (const auto found = mailings_.find({tenant, key}); found != mailings_.end()) return found->second;
+    if (const auto found = mailings_.find({tenant, key, 0}); found != mailings_.end()) return found->second;
     const auto* held = state::View<messages::v1::HeldForm>(cache).Find(state::Key(tenant, message->form_id()));
     if (held == nullptr) return kNone;
     const messages::v1::MessageForm& form = held->form();
-    return Compile(tenant, key, form.template_version(),
+    return Compile(tenant, key, 0, form.template_version(),
                    {.tenant = tenant,
                     .campaign_id = message->form_id(),
                     .from = form.from(),
@@ -189,20 +200,23 @@ const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id,
                     .returns = returns_,
                     .untracked = form.untracked(),
                     .messages = true,
-                    .opt_out = form.marketing()});
+                    .opt_out = form.marketing(),
+                    .confirmation = form.confirmation()});
   }
-  if (const auto found = mailings_.find({tenant, campaign_id}); found != mailings_.end()) return found->second;
+  if (const auto found = mailings_.find({tenant, campaign_id, arm}); found != mailings_.end()) return found->second;
   const auto* run = state::View<campaigns::v1::CampaignRun>(cache).Find(state::Key(tenant, campaign_id));
   if (run == nullptr) return kNone;
   const std::string trace = run->trace().empty() ? "" : TraceId::From(run->trace()).ToHex();
-  return Compile(tenant, campaign_id, run->template_version(),
+  const auto& own = arm < static_cast<uint32_t>(run->spec().arms_size()) ? run->spec().arms(static_cast<int>(arm))
+                                                                         : campaigns::v1::Arm::default_instance();
+  return Compile(tenant, campaign_id, arm, VersionOf(run->template_version(), own),
                  {.tenant = tenant,
                   .campaign_id = campaign_id,
                   .list_id = run->spec().list_id(),
                   .trace = trace,
                   .from = run->spec().from(),
                   .reply_to = run->spec().reply_to(),
-                  .from_name = run->spec().from_name(),
+                  .from_name = own.from_name().empty() ? run->spec().from_name() : own.from_name(),
                   .postal_address = run->postal_address(),
                   .company = run->company(),
                   .tracking_base_url = tracking_base_url_,
@@ -210,10 +224,10 @@ const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id,
                   .untracked = run->spec().untracked()});
 }
 
-const Maker::Compiled& Maker::Compile(TenantId tenant, uint64_t key, const templates::v1::TemplateVersion& version,
+const Maker::Compiled& Maker::Compile(TenantId tenant, uint64_t key, uint32_t arm, const templates::v1::TemplateVersion& version,
                                       const Mailing::Options& options) {
   if (mailings_.size() >= kMailingsMax) mailings_.clear();
-  Compiled& compiled = mailings_[{tenant, key}];
+  Compiled& compiled = mailings_[{tenant, key, arm}];
   for (int variant = -1; variant < version.variants_size(); ++variant) {
     auto mailing = MailingOf(version, options, variant);
     if (!mailing) {
@@ -248,7 +262,7 @@ const Mailing& Maker::Compiled::For(const sends::v1::AttemptOpened& opened) cons
 
 const mime::Plan* Maker::Lacks(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
   if (!tails_) return nullptr;
-  const Compiled& compiled = CompiledFor(tenant, campaign_id, cache);
+  const Compiled& compiled = CompiledFor(tenant, campaign_id, 0, cache);  // what is enclosed is the same for all arms
   if (!compiled.mailing || compiled.mailing->plan().plain() || tails_->Find(tenant, compiled.mailing->plan())) return nullptr;
   return &compiled.mailing->plan();
 }
@@ -288,7 +302,7 @@ Result<std::string> Maker::Signatures(TenantId tenant, const Mailing& mailing, I
 
 Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1::AttemptOpened& opened, Instant first_opened_at,
                          state::Cache& cache, Made& made, Tail tail) {
-  const Compiled& compiled = CompiledFor(tenant, opened.campaign_id(), cache);
+  const Compiled& compiled = CompiledFor(tenant, opened.campaign_id(), opened.arm(), cache);
   if (!compiled.mailing) return Fail(Code::kInvalid, "{}", compiled.error);
   const Mailing& mailing = compiled.For(opened);
   if (!mailing.plan().plain()) {
@@ -323,7 +337,8 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
                                   .message_id = opened.campaign_id(),
                                   .variables = content.variables.value(),
                                   .headers = content.headers,
-                                  .subject_prefix = content.subject_prefix},
+                                  .subject_prefix = content.subject_prefix,
+                                  .confirm_number = content.confirm_number},
                                  *keys, made.data));
   std::string return_path;
   MAILY_TRY(const std::string signatures, Signatures(tenant, mailing, first_opened_at, cache, made, return_path));

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "maily/sends/v1/events.pb.h"
@@ -58,9 +59,10 @@ class Maker {
     // The one in the contact's language.
     const Mailing& For(const sends::v1::AttemptOpened& opened) const;
   };
-  // Of a campaign, or of the form of a message.
-  const Compiled& CompiledFor(TenantId tenant, uint64_t campaign_id, state::Cache& cache);
-  const Compiled& Compile(TenantId tenant, uint64_t key, const templates::v1::TemplateVersion& version, const Mailing::Options& options);
+  // Of an arm of a campaign, or of the form of a message.
+  const Compiled& CompiledFor(TenantId tenant, uint64_t campaign_id, uint32_t arm, state::Cache& cache);
+  const Compiled& Compile(TenantId tenant, uint64_t key, uint32_t arm, const templates::v1::TemplateVersion& version,
+                          const Mailing::Options& options);
   // What goes in front of `data`; empty: there is no key. `return_path`: the host of envelope senders, or empty.
   Result<std::string> Signatures(TenantId tenant, const Mailing& mailing, Instant at, state::Cache& cache, const Made& made,
                                  std::string& return_path);
@@ -71,8 +73,8 @@ class Maker {
   const Returns returns_;
   keyring::Keyring& keyring_;
   const std::shared_ptr<EncodedTails> tails_;
-  std::map<std::pair<TenantId, uint64_t>, Compiled> mailings_;  // by campaign, or form with kFormMark
-  std::map<std::string, dkim::Signer> signers_;                 // by tenant, domain, selector and sealed key
+  std::map<std::tuple<TenantId, uint64_t, uint32_t>, Compiled> mailings_;  // by campaign and arm, or form with kFormMark
+  std::map<std::string, dkim::Signer> signers_;                            // by tenant, domain, selector and sealed key
 };
 
 }  // namespace maily::smtp

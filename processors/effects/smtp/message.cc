@@ -292,6 +292,7 @@ Result<Mailing> Mailing::Make(const Options& options) {
     fixed += fmt::format("List-ID: <list-{}.t{}.{}>\r\n", options.list_id, options.tenant.value(), mailing.from_.domain());
     fixed += fmt::format("Feedback-ID: c{}:t{}:campaign:maily\r\n", options.campaign_id, options.tenant.value());
   }
+  if (options.confirmation) fixed += "Auto-Submitted: auto-generated\r\n";  // RFC 3834 5
   if (!options.trace.empty()) fixed += fmt::format("X-Maily-Trace: {}\r\n", options.trace);
   if (mailing.opt_out_) fixed += "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n";
   fixed += "MIME-Version: 1.0\r\n";
@@ -304,13 +305,16 @@ Result<void> Mailing::Compose(const Recipient& to, const keyring::TenantKeys& ke
 }
 
 Result<Mailing::Preview> Mailing::MakePreview(const Recipient& to, const keyring::TenantKeys& keys) const {
-  Tokens tokens = TokensOf(to, keys);
+  Recipient shown = to;
+  if (shown.confirm_number == 0) shown.confirm_number = 1;  // whoever looks wants to see where the link stands
+  Tokens tokens = TokensOf(shown, keys);
   const auto blank = [](std::string& token) { std::ranges::fill(token, 'x'); };
   std::ranges::for_each(tokens.links, blank);
   blank(tokens.pixel);
   blank(tokens.honeypot);
   blank(tokens.unsubscribe);
   blank(tokens.preferences);
+  blank(tokens.confirm);
   blank(tokens.message_id);
   Preview preview;
   MAILY_TRY_VOID(Compose(to, tokens, preview.parts, preview.message));
@@ -331,6 +335,14 @@ Mailing::Tokens Mailing::TokensOf(const Recipient& to, const keyring::TenantKeys
   }
   tokens.unsubscribe = token(schema::TrackingKind::kUnsubscribe, 0);
   if (compiled_.names_preferences()) tokens.preferences = token(schema::TrackingKind::kPreferences, 0);
+  if (compiled_.names_confirm() && to.confirm_number != 0) {
+    tokens.confirm = schema::EncodeTrackingId({.kind = schema::TrackingKind::kConfirm,
+                                               .tenant = tenant_,
+                                               .partition = to.partition,
+                                               .campaign_id = to.confirm_number,
+                                               .ordinal = to.ordinal},
+                                              keys);
+  }
   const std::string message_id = EncodeMessageId({tenant_, to.partition, campaign_id, to.ordinal}, from_.domain(), keys);
   tokens.message_id = message_id.substr(1, message_id.find('@') - 1);
   return tokens;
@@ -345,21 +357,22 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
   const std::string honeypot = tokens.honeypot.empty() ? std::string() : fmt::format("{}/c/{}", base_url_, tokens.honeypot);
   const std::string unsubscribe = fmt::format("{}/u/{}", base_url_, tokens.unsubscribe);
   const std::string preferences = tokens.preferences.empty() ? std::string() : fmt::format("{}/p/{}", base_url_, tokens.preferences);
-  MAILY_TRY_VOID(compiled_.Render(
-      {.attributes = to.attributes,
-       .email = to.address,
-       .postal_address = postal_address_,
-       .company = company_,
-       .variables = to.variables,
-       .now = to.date,
-       .blank = to.blank},
-      {.links = links,
-       .open_pixel = pixel,
-       .unsubscribe = unsubscribe,
-       .honeypot = honeypot,
-       .preferences = preferences,
-       .untracked = untracked},
-      rendered));
+  const std::string confirm = tokens.confirm.empty() ? std::string() : fmt::format("{}/y/{}", base_url_, tokens.confirm);
+  MAILY_TRY_VOID(compiled_.Render({.attributes = to.attributes,
+                                   .email = to.address,
+                                   .postal_address = postal_address_,
+                                   .company = company_,
+                                   .variables = to.variables,
+                                   .now = to.date,
+                                   .blank = to.blank},
+                                  {.links = links,
+                                   .open_pixel = pixel,
+                                   .unsubscribe = unsubscribe,
+                                   .honeypot = honeypot,
+                                   .preferences = preferences,
+                                   .confirm = confirm,
+                                   .untracked = untracked},
+                                  rendered));
   if (rendered.html.empty() && rendered.text.empty()) return Fail(Code::kInvalid, "the mail is empty for this recipient");
 
   out.clear();

@@ -80,7 +80,8 @@ class Mailing {
     bool untracked = false;  // no mail of it has tracked links or a pixel
     // Of messages, campaign_id being their form's id: no opt-out is offered in the headers, and nothing names a list.
     bool messages = false;
-    bool opt_out = false;  // of messages: an opt-out is offered in the headers all the same
+    bool opt_out = false;       // of messages: an opt-out is offered in the headers all the same
+    bool confirmation = false;  // of messages: they answer a form that somebody filled in
     // Images and attachments; text and html are set by Make from the source, and the domain from From.
     std::vector<mime::Item> images = {};
     std::vector<mime::Item> attachments = {};
@@ -108,6 +109,7 @@ class Mailing {
     personalization::Value variables = {};
     std::string_view headers = {};  // whole lines, each with its CRLF
     std::string_view subject_prefix = {};
+    uint64_t confirm_number = 0;  // of the contact's ask, whose link the mail carries; 0 = none
   };
   // Puts the whole message into `out`, or the head of one that has a tail; not dot-stuffed. kInvalid: not possible for this recipient, and
   // never will be.
@@ -129,6 +131,7 @@ class Mailing {
     std::string honeypot;  // empty: none
     std::string unsubscribe;
     std::string preferences;
+    std::string confirm;     // empty: none
     std::string message_id;  // without brackets and domain
   };
   Tokens TokensOf(const Recipient& to, const keyring::TenantKeys& keys) const;

@@ -340,6 +340,41 @@ TEST(Message, EveryUrlOfTheMailIsATokenOfThisSend) {
   EXPECT_EQ(found, (std::vector<std::string>{"u0", "c1", "c0", "c0", "o0"}));
 }
 
+TEST(Message, AConfirmationCarriesTheLinkOfItsAskAndOtherMailsCarryNone) {
+  Keys keys;
+  const auto mailing =
+      Mailing::Make({.tenant = TenantId(1),
+                     .campaign_id = 2,
+                     .from = "news@shop.example",
+                     .source = {.subject = "s", .html = "<a href=\"{{ confirm_url }}\">yes</a>", .text = "<{{ confirm_url }}>"},
+                     .tracking_base_url = "https://t.example",
+                     .untracked = true,
+                     .messages = true,
+                     .confirmation = true});
+  ASSERT_TRUE(mailing.has_value()) << mailing.error().ToString();
+  Mailing::Recipient to{.partition = PartitionId(5),
+                        .ordinal = 1234,
+                        .address = "ada@b.example",
+                        .attributes = {},
+                        .date = kDate,
+                        .message_id = uint64_t{1} << 62,
+                        .confirm_number = 9};
+  std::string mail;
+  ASSERT_TRUE(mailing->Compose(to, keys.Of(1), mail));
+  EXPECT_NE(mail.find("Auto-Submitted: auto-generated\r\n"), std::string::npos);
+  EXPECT_EQ(mail.find("List-"), std::string::npos);
+  const std::string token = schema::EncodeTrackingId(
+      {.kind = schema::TrackingKind::kConfirm, .tenant = TenantId(1), .partition = PartitionId(5), .campaign_id = 9, .ordinal = 1234},
+      keys.Of(1));
+  std::string plain = mail;
+  for (size_t at = 0; (at = plain.find("=\r\n", at)) != std::string::npos;) plain.erase(at, 3);
+  EXPECT_NE(plain.find("<https://t.example/y/" + token + ">"), std::string::npos) << plain;
+  EXPECT_NE(plain.find("\"https://t.example/y/" + token + "\""), std::string::npos) << plain;
+  to.confirm_number = 0;
+  ASSERT_TRUE(mailing->Compose(to, keys.Of(1), mail));
+  EXPECT_EQ(mail.find("/y/"), std::string::npos);
+}
+
 TEST(Message, MessageIdsNameTheSendAndCannotBeForged) {
   Keys keys;
   const SendId id{TenantId(3), PartitionId(15), 1'000'000, (uint64_t{1} << 47) + 5};

@@ -48,6 +48,8 @@ Verdict Bounce(std::string enhanced, std::string text) {
 }
 Verdict Later(std::string text) { return {.kind = Verdict::Kind::kDeferred, .stage = Stage::kConnect, .text = std::move(text)}; }
 
+bool IsV6(std::string_view literal) { return literal.find(':') != std::string_view::npos; }
+
 // RFC 1918, RFC 6598, RFC 3927, RFC 4193 and this machine's own.
 bool IsPrivate(const std::string& address) {
   if (IsLoopback(address) || address.starts_with("0.") || address.starts_with("10.") || address.starts_with("192.168.") ||
@@ -147,7 +149,16 @@ struct Connector::Impl : std::enable_shared_from_this<Impl> {
     if (search->addresses.empty()) return NextHost(search);
     const Endpoint to{search->addresses.back(), search->host.port};
     search->addresses.pop_back();
-    dialer.Dial(to, options.dial_timeout, [weak = weak_from_this(), search](Result<std::unique_ptr<Connection>> dialed) {
+    std::string local;
+    if (!options.from.empty()) {
+      const auto found = std::ranges::find_if(options.from, [&](const std::string& one) { return IsV6(one) == IsV6(to.host); });
+      if (found == options.from.end()) {
+        search->why = fmt::format("no address of its family to reach {} from", to.host);
+        return NextAddress(search);
+      }
+      local = *found;
+    }
+    dialer.DialFrom(local, to, options.dial_timeout, [weak = weak_from_this(), search](Result<std::unique_ptr<Connection>> dialed) {
       const auto self = weak.lock();
       if (!self) return;
       if (dialed) return search->done(Connected{std::move(*dialed), search->host.host});

@@ -49,8 +49,9 @@ class Connector {
   struct Options {
     std::vector<Endpoint> hosts;  // names or IP literals
     Duration dial_timeout = Seconds(30);
-    bool look_up = false;          // by the resolver; else the dialer does
-    bool private_allowed = false;  // else addresses of this machine and of private networks are passed by
+    bool look_up = false;                // by the resolver; else the dialer does
+    std::vector<std::string> from = {};  // addresses of this machine, one of a family at most; empty: the system chooses
+    bool private_allowed = false;        // else addresses of this machine and of private networks are passed by
   };
   struct Connected {
     std::unique_ptr<Connection> connection;

@@ -96,8 +96,9 @@ class ConnectorTest : public testing::Test {
   // Reaches what a test lets it reach.
   class SomeHosts : public Dialer {
    public:
-    void Dial(const Endpoint& to, Duration, std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override {
-      dialed.push_back(to.host);
+    void DialFrom(const std::string& local, const Endpoint& to, Duration,
+                  std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override {
+      dialed.push_back(local.empty() ? to.host : local + ">" + to.host);
       if (!up.contains(to.host)) return done(Fail(Code::kRetry, "{} refused", to.host));
       done(std::unique_ptr<Connection>(std::make_unique<Line>(to)));
     }
@@ -133,6 +134,16 @@ TEST_F(ConnectorTest, TheNextHostIsTriedAndEachAddress) {
   EXPECT_EQ(Connect(connector), "b.example at 198.51.100.3") << "a greeted with 4xx";
   dialer_.up.clear();
   EXPECT_EQ(Connect(connector), "198.51.100.2 refused");
+}
+
+TEST_F(ConnectorTest, ASourceReachesAddressesOfItsFamilies) {
+  resolver_.SetAddresses("a.example", {"2001:db8::9", "198.51.100.1"});
+  Connector connector({.hosts = {{"a.example", 25}}, .look_up = true, .from = {"192.0.2.7"}}, dialer_, &resolver_, *executor_);
+  EXPECT_EQ(Connect(connector), "198.51.100.1 refused");
+  EXPECT_EQ(dialer_.dialed, (std::vector<std::string>{"192.0.2.7>198.51.100.1"}));
+  resolver_.SetAddresses("b.example", {"2001:db8::9"});
+  Connector other({.hosts = {{"b.example", 25}}, .look_up = true, .from = {"192.0.2.7"}}, dialer_, &resolver_, *executor_);
+  EXPECT_EQ(Connect(other), "no address of its family to reach 2001:db8::9 from");
 }
 
 TEST_F(ConnectorTest, PrivateAddressesAreNoMailServersUnlessAllowed) {

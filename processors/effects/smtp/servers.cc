@@ -52,28 +52,33 @@ Servers::One* Servers::Of(const std::shared_ptr<const Smarthost>& relay) {
   return &servers_.emplace(key, One{std::move(site), std::move(pool)}).first->second;
 }
 
-Servers::One* Servers::Of(const Route& route, const Sts& policy) {
+Servers::One* Servers::Of(const Route& route, const Sts& policy, const Source* source) {
   std::vector<std::string> names = route.hosts;
   std::ranges::sort(names);
   std::string key;
   for (const std::string& name : names) key += name + ' ';
   if (Enforced(policy)) key += "MTA-STS";
+  if (source != nullptr) key += " from " + source->name;
   if (One* const found = Find(key)) return found;
   if (!Room()) return nullptr;
-  std::shared_ptr<Site> site = options_.mx->sites->At(route.site);
+  std::shared_ptr<Site> site = options_.mx->sites->At(SiteFrom(route.site, source));
   std::vector<Endpoint> hosts;
   for (const std::string& host : route.hosts) hosts.push_back({host, options_.mx->port});
   PoolOptions how = PoolFor(options_, *site);
   how.relay = hosts.front();
+  if (source != nullptr && !source->helo.empty()) how.session.helo = source->helo;
   if (Enforced(policy)) {
     how.session.tls = TlsUse::kRequired;
     how.verify = tls::Verify::kRequire;
     how.tls = options_.mx->sts.tls;
   }
-  auto connector = std::make_unique<Connector>(
-      Connector::Options{
-          .hosts = std::move(hosts), .dial_timeout = how.dial_timeout, .look_up = true, .private_allowed = options_.mx->private_allowed},
-      dialer_, options_.mx->resolver, executor_);
+  auto connector =
+      std::make_unique<Connector>(Connector::Options{.hosts = std::move(hosts),
+                                                     .dial_timeout = how.dial_timeout,
+                                                     .look_up = true,
+                                                     .from = source != nullptr ? source->addresses : std::vector<std::string>(),
+                                                     .private_allowed = options_.mx->private_allowed},
+                                  dialer_, options_.mx->resolver, executor_);
   auto pool = std::make_unique<Pool>(how, std::move(connector), site, executor_, clock_);
   return &servers_.emplace(std::move(key), One{std::move(site), std::move(pool)}).first->second;
 }

@@ -28,8 +28,9 @@ class Servers {
   Servers(const SharedOptions& options, Dialer& dialer, Executor& executor, Clock& clock)
       : options_(options), dialer_(dialer), executor_(executor), clock_(clock) {}
 
-  // Those of the route under that policy, or of this relay. Null: there are too many in use at once.
-  One* Of(const Route& route, const Sts& policy);
+  // Those of the route under that policy, reached from there (null: the system chooses), or of this relay. Null: there are too many in use
+  // at once.
+  One* Of(const Route& route, const Sts& policy, const Source* source);
   One* Of(const std::shared_ptr<const Smarthost>& relay);
   void Each(const std::function<void(Pool&)>& visit) {
     for (auto& [names, one] : servers_) visit(*one.pool);

@@ -173,6 +173,7 @@ void Site::Lend(const SiteLease& lease, Duration ask_again) {
   const std::lock_guard lock(mutex_);
   asked_ = false;
   ask_again_ = ask_again;
+  used_up_ = lease.used_up;
   if (lease.mails == 0) return;
   lent_ = lease.mails;
   leases_.push_back(lease);
@@ -192,6 +193,11 @@ std::vector<SiteLease> Site::TakeUnspent(Instant wall, bool all) {
 bool Site::holds_leases() const {
   const std::lock_guard lock(mutex_);
   return !leases_.empty();
+}
+
+bool Site::Spent(Duration now, Instant wall) const {
+  const std::lock_guard lock(mutex_);
+  return used_up_ && now < ask_again_ && std::ranges::none_of(leases_, [&](const SiteLease& lease) { return Good(lease, wall); });
 }
 
 SiteTally Site::TakeTally() {

@@ -53,6 +53,7 @@ struct SiteLease {
   uint64_t mails = 0;
   int64_t hour = 0;  // since 1970, UTC
   Instant until;
+  bool used_up = false;  // of no mails: nothing is left of the number
 };
 
 // What became of mails to a site with a warm-up plan.
@@ -139,6 +140,8 @@ class Site : public std::enable_shared_from_this<Site> {
   // Leases that are over, or all, with what of them has not begun and does not any more.
   std::vector<SiteLease> TakeUnspent(Instant wall, bool all);
   bool holds_leases() const;
+  // Its number of the hour or of the day is used up: nothing is leased, and nothing was to be had when it was last asked for.
+  bool Spent(Duration now, Instant wall) const;
   SiteTally TakeTally();
 
   // What became of a mail. True, and `change` says how: the site is slower or as fast as it may be again from now on.
@@ -205,6 +208,7 @@ class Site : public std::enable_shared_from_this<Site> {
   uint64_t lent_ = 0;  // by the last one
   uint64_t reserved_ = 0;
   bool asked_ = false;
+  bool used_up_ = false;  // as of the last lease
   Duration ask_again_;
   SiteTally tally_;
   uint64_t delivered_ = 0, deferred_ = 0, bounced_ = 0, refused_ = 0;

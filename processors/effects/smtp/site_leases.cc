@@ -63,6 +63,7 @@ void SiteLeases::Answered(const std::shared_ptr<Site>& site, const std::string& 
   SiteLease lease;
   if (json.is_object() && json.contains("mails") && json.contains("hour") && json.contains("until_us")) {
     lease = {.mails = json["mails"].get<uint64_t>(), .hour = json["hour"].get<int64_t>(), .until = {json["until_us"].get<int64_t>()}};
+    lease.used_up = lease.mails == 0;
   } else {
     observe::Log(observe::Level::kWarn, "no mails are leased to a site", {{"site", site->name()}, {"answer", answer}});
   }

@@ -22,9 +22,9 @@ bool RouteRule::Fits(TenantId of, std::string_view recipient_domain) const {
          SameName(recipient_domain.substr(recipient_domain.size() - domain.size()), domain);
 }
 
-std::shared_ptr<const Smarthost> ViaOf(const std::vector<RouteRule>& rules, TenantId tenant, std::string_view recipient_domain) {
+const RouteRule* RuleOf(const std::vector<RouteRule>& rules, TenantId tenant, std::string_view recipient_domain) {
   const auto rule = std::ranges::find_if(rules, [&](const RouteRule& one) { return one.Fits(tenant, recipient_domain); });
-  return rule == rules.end() ? nullptr : rule->via;
+  return rule == rules.end() ? nullptr : &*rule;
 }
 
 }  // namespace maily::smtp

@@ -1,4 +1,4 @@
-// Exceptions from the DNS: mails of some tenants, or to some domains, that are handed to a relay.
+// Rules of some tenants, or of mails to some domains: what is handed to a relay, and what leaves from other addresses of this machine.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "processors/effects/smtp/session.h"
+#include "processors/effects/smtp/source.h"
 #include "streams/base/ids.h"
 #include "streams/port/net.h"
 #include "streams/tls/channel.h"
@@ -24,15 +25,16 @@ struct Smarthost {
 };
 
 struct RouteRule {
-  std::optional<TenantId> tenant = {};             // none: all
-  std::string domain = {};                         // A-labels in lower case; empty: all
-  bool below = false;                              // the domains below it, and not itself
-  std::shared_ptr<const Smarthost> via = nullptr;  // null: by the DNS
+  std::optional<TenantId> tenant = {};               // none: all
+  std::string domain = {};                           // A-labels in lower case; empty: all
+  bool below = false;                                // the domains below it, and not itself
+  std::shared_ptr<const Smarthost> via = nullptr;    // null: by the DNS
+  std::shared_ptr<const SourcePool> from = nullptr;  // by the DNS from these; null: as where no rule fits
 
   bool Fits(TenantId of, std::string_view recipient_domain) const;
 };
 
-// Where a mail goes: by the first rule that fits. Null: by the DNS. `recipient_domain`: in A-labels; case does not count.
-std::shared_ptr<const Smarthost> ViaOf(const std::vector<RouteRule>& rules, TenantId tenant, std::string_view recipient_domain);
+// The first rule that fits; null: none does. `recipient_domain`: in A-labels; case does not count.
+const RouteRule* RuleOf(const std::vector<RouteRule>& rules, TenantId tenant, std::string_view recipient_domain);
 
 }  // namespace maily::smtp

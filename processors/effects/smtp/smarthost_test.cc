@@ -19,7 +19,8 @@ TEST(Smarthost, TheFirstRuleThatFitsDecides) {
       {.tenant = TenantId(4), .via = relay("four")},
   };
   const auto via = [&](uint32_t tenant, std::string_view domain) {
-    const auto host = ViaOf(rules, TenantId(tenant), domain);
+    const RouteRule* const rule = RuleOf(rules, TenantId(tenant), domain);
+    const auto host = rule == nullptr ? nullptr : rule->via;
     return host == nullptr ? std::string() : host->host.host;
   };
   EXPECT_EQ(via(3, "example.com"), "three");
@@ -32,7 +33,7 @@ TEST(Smarthost, TheFirstRuleThatFitsDecides) {
   EXPECT_EQ(via(4, "notexample.com"), "four");
   EXPECT_EQ(via(1, ".example.com"), "") << "no name below";
   EXPECT_EQ(via(1, ""), "");
-  EXPECT_EQ(ViaOf({}, TenantId(1), "x"), nullptr);
+  EXPECT_EQ(RuleOf({}, TenantId(1), "x"), nullptr);
 }
 
 }  // namespace

@@ -147,8 +147,8 @@ using DialDone = std::move_only_function<void(Result<std::unique_ptr<Connection>
 
 // One attempt: look up, connect, or the time-out, whatever comes first calls `done`, once.
 struct Attempt : std::enable_shared_from_this<Attempt> {
-  Attempt(asio::io_context& io, Endpoint target, DialDone on_done)
-      : resolver(io), socket(io), timer(io), to(std::move(target)), done(std::move(on_done)) {}
+  Attempt(asio::io_context& io, std::string from, Endpoint target, DialDone on_done)
+      : resolver(io), socket(io), timer(io), local(std::move(from)), to(std::move(target)), done(std::move(on_done)) {}
 
   void Start(Duration timeout, bool loopback) {
     loopback_only = loopback;
@@ -169,10 +169,25 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
       if (!loopback_only || entry.endpoint().address().is_loopback()) targets.push_back(entry.endpoint());
     }
     if (targets.empty()) return Finish(Fail(Code::kInvalid, "sandbox mode: {} is not a loopback address", to.ToString()));
-    asio::async_connect(socket, targets, [self = shared_from_this()](const error_code& ec, const tcp::endpoint&) {
-      if (ec) return self->Finish(Fail(Code::kRetry, "connect to {} failed: {}", self->to.ToString(), ec.message()));
-      self->Finish(std::unique_ptr<Connection>(std::make_unique<AsioConnection>(std::move(self->socket))));
-    });
+    if (!local.empty()) return ConnectFrom(targets);
+    asio::async_connect(socket, targets, [self = shared_from_this()](const error_code& ec, const tcp::endpoint&) { self->Connected(ec); });
+  }
+  void ConnectFrom(const std::vector<tcp::endpoint>& targets) {
+    error_code ec;
+    const auto address = asio::ip::make_address(local, ec);
+    if (ec) return Finish(Fail(Code::kInvalid, "{} is no IP address", local));
+    const auto target = std::ranges::find_if(targets, [&](const tcp::endpoint& one) { return one.address().is_v6() == address.is_v6(); });
+    if (target == targets.end()) return Finish(Fail(Code::kRetry, "{} and {} are addresses of two families", local, to.ToString()));
+    socket.open(target->protocol(), ec);
+    // The port is chosen by connect: else one that leads to another host would be taken for this one as well (Linux, ip(7)).
+    if (!ec) socket.set_option(asio::detail::socket_option::boolean<IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT>(true), ec);
+    if (!ec) socket.bind(tcp::endpoint(address, 0), ec);
+    if (ec) return Finish(Fail(Code::kRetry, "connect to {} from {} failed: {}", to.ToString(), local, ec.message()));
+    socket.async_connect(*target, [self = shared_from_this()](const error_code& failed) { self->Connected(failed); });
+  }
+  void Connected(const error_code& ec) {
+    if (ec) return Finish(Fail(Code::kRetry, "connect to {} failed: {}", to.ToString(), ec.message()));
+    Finish(std::unique_ptr<Connection>(std::make_unique<AsioConnection>(std::move(socket))));
   }
   void Finish(Result<std::unique_ptr<Connection>> result) {
     if (!done) return;
@@ -187,6 +202,7 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
   tcp::resolver resolver;
   tcp::socket socket;
   asio::steady_timer timer;
+  const std::string local;  // empty: the system chooses
   const Endpoint to;
   bool loopback_only = true;
   DialDone done;  // empty once called
@@ -217,7 +233,7 @@ Result<std::unique_ptr<Listener>> AsioNet::Listen(const Endpoint& at, std::funct
   return std::unique_ptr<Listener>(std::make_unique<AsioListener>(worker_, std::move(state), std::move(local)));
 }
 
-void AsioDialer::Dial(const Endpoint& to, Duration timeout, DialDone done) {
+void AsioDialer::DialFrom(const std::string& local, const Endpoint& to, Duration timeout, DialDone done) {
   const Mode mode = capability_.mode();
   if (mode == Mode::kHeld) {
     worker_.Post([to, done = std::move(done)]() mutable {
@@ -232,8 +248,8 @@ void AsioDialer::Dial(const Endpoint& to, Duration timeout, DialDone done) {
     });
     return;
   }
-  worker_.Post([&worker = worker_, to, timeout, mode, done = std::move(done)]() mutable {
-    std::make_shared<Attempt>(worker.impl().io, std::move(to), std::move(done))->Start(timeout, mode == Mode::kSandbox);
+  worker_.Post([&worker = worker_, local, to, timeout, mode, done = std::move(done)]() mutable {
+    std::make_shared<Attempt>(worker.impl().io, std::move(local), std::move(to), std::move(done))->Start(timeout, mode == Mode::kSandbox);
   });
 }
 

@@ -26,7 +26,8 @@ class AsioDialer : public Dialer {
   // `worker` runs the dials and owns the connections, and must outlive both. Dials in flight go on when the dialer is destroyed.
   AsioDialer(Worker& worker, LiveCapability capability) : worker_(worker), capability_(std::move(capability)) {}
   // Thread: any; `done` runs on the worker, never within the call. The time-out covers the look-up and the connect.
-  void Dial(const Endpoint& to, Duration timeout, std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override;
+  void DialFrom(const std::string& local, const Endpoint& to, Duration timeout,
+                std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override;
 
  private:
   Worker& worker_;

@@ -184,7 +184,8 @@ Result<std::unique_ptr<Listener>> SimHost::Listen(const Endpoint& at, std::funct
   return std::unique_ptr<Listener>(std::make_unique<SimListener>(state_->net, listening));
 }
 
-void SimHost::Dial(const Endpoint& to, Duration timeout, std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) {
+void SimHost::DialFrom(const std::string& /*local*/, const Endpoint& to, Duration timeout,
+                       std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) {
   const auto net = state_->net.lock();
   MAILY_CHECK(net != nullptr, "the network is gone");
   const auto answer = [host = state_](auto callback, Result<std::unique_ptr<Connection>> result) {

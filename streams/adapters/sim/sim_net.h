@@ -19,7 +19,9 @@ class SimHost : public Net, public Dialer {
  public:
   ~SimHost() override;
   Result<std::unique_ptr<Listener>> Listen(const Endpoint& at, std::function<void(std::unique_ptr<Connection>)> accept) override;
-  void Dial(const Endpoint& to, Duration timeout, std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override;
+  // The wires know no local addresses.
+  void DialFrom(const std::string& local, const Endpoint& to, Duration timeout,
+                std::move_only_function<void(Result<std::unique_ptr<Connection>>)> done) override;
 
  private:
   friend class SimNet;
