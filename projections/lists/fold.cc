@@ -100,8 +100,10 @@ class ListsFold final : public Fold {
     return sql::Do(*resubscribe_, at.tenant.value(), at.ContactId(e.ordinal()));
   }
 
-  // On no list any more, and nothing is left of having been on any.
+  // On no list any more, and nothing is left of having been on any. Which lists there are say the totals of those whom this read model
+  // has seen join: a list itself comes from another partition, which may be folded later.
   Result<void> ContactErased(const EventAt& at, const maily::contacts::v1::ContactErased& e) {
+    MAILY_TRY_VOID(Flush());
     const int64_t contact_id = at.ContactId(e.ordinal());
     std::vector<int64_t> list_ids;
     sql::BindAll(*lists_of_, at.tenant.value(), contact_id);

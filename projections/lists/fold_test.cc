@@ -1,6 +1,7 @@
 // Tests the read model of lists.
 #include "projections/lists/fold.h"
 
+#include "maily/contacts/v1/events.pb.h"
 #include "maily/engagements/v1/events.pb.h"
 #include "maily/lists/v1/events.pb.h"
 #include "projections/projector/fake_journal.h"
@@ -60,6 +61,22 @@ TEST_F(ListsFoldTest, AnOptOutHoldsUntilTheContactComesBack) {
   back.set_ordinal(7);
   Happens(0, back);
   EXPECT_TRUE(Ask("unsubscribed", page).empty());
+}
+
+TEST_F(ListsFoldTest, TheErasedLeaveListsThatAreNotFoldedYet) {
+  lists::MemberJoined joined;
+  joined.set_ordinal(7);
+  joined.set_list_id(2);
+  joined.set_source("crm");
+  Happens(1, joined);  // of a list that the home has made, and that is folded after this partition
+  const std::vector<Parameter> page = {tenant_, {"list_id", Value::Integer(2)}, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}};
+  EXPECT_EQ(Ask("list_members", page).size(), 1U);
+  maily::contacts::v1::ContactErased erased;
+  erased.set_ordinal(7);
+  erased.set_contact_key(std::string(16, 'k'));
+  Happens(1, erased);
+  EXPECT_TRUE(Ask("list_members", page).empty());
+  RebuildGivesTheSame();
 }
 
 TEST_F(ListsFoldTest, AnImportHasAnOutcomeOnceItEnded) {

@@ -75,8 +75,8 @@ INSERT INTO list_members (tenant, list_id, contact_id, source, by_consent, conse
 ON CONFLICT (tenant, list_id, contact_id) DO NOTHING;
 
 -- fold: lists_of
-SELECT l.list_id FROM lists l JOIN list_members m ON m.tenant = l.tenant AND m.list_id = l.list_id AND m.contact_id = ?2 WHERE l.tenant = ?1
-ORDER BY l.list_id;
+SELECT t.list_id FROM list_totals t JOIN list_members m ON m.tenant = t.tenant AND m.list_id = t.list_id AND m.contact_id = ?2 WHERE t.tenant = ?1
+ORDER BY t.list_id;
 
 -- fold: erase_past
 DELETE FROM past_members WHERE tenant = ?1 AND contact_id = ?2;

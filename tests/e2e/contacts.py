@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from program import Api, check, quote, run_test, wait_for
+from program import Api, Failed, check, quote, run_test, wait_for
 
 PERSONAL = ["wombatmail", "Quetzalcoatlus"]
 HIDDEN = "wombatmail.example"
@@ -341,7 +341,11 @@ def test(world):
     wait_for("nothing is left", lambda: not search(world), 30, world.server)
     for group in ("people", "campaigns"):
         world.cli("projection", "rebuild", group)
-    wait_for("rebuilt", lambda: all(p.get("rebuild", {}).get("phase") == "done" for p in api.ok("GET", "/v1/projections")["items"]), 60, world.server)
+    groups = lambda: api.ok("GET", "/v1/projections")["items"]  # noqa: E731
+    try:
+        wait_for("rebuilt", lambda: all(p.get("rebuild", {}).get("phase") == "done" for p in groups()), 60, world.server)
+    except Failed as error:
+        raise Failed(f"{error}: {groups()}") from error
     gone(api, ids)
     api.close()
     world.server.stop()
