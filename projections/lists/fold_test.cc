@@ -69,7 +69,8 @@ TEST_F(ListsFoldTest, TheErasedLeaveListsThatAreNotFoldedYet) {
   joined.set_list_id(2);
   joined.set_source("crm");
   Happens(1, joined);  // of a list that the home has made, and that is folded after this partition
-  const std::vector<Parameter> page = {tenant_, {"list_id", Value::Integer(2)}, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}};
+  const std::vector<Parameter> page = {
+      tenant_, {"list_id", Value::Integer(2)}, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}};
   EXPECT_EQ(Ask("list_members", page).size(), 1U);
   maily::contacts::v1::ContactErased erased;
   erased.set_ordinal(7);

@@ -1,4 +1,5 @@
-// The effect that keeps keys with whom they are of. It forgets: destroys the keys of whom the journal says to be erased, once that is accepted, and brings back that it did.
+// The effect that keeps keys with whom they are of. It forgets: destroys the keys of whom the journal says to be erased, once that is
+// accepted, and brings back that it did.
 //
 // What was asked for and not done is state (contacts::v1::KeysPending), read at take-over; so a crash at any moment ends with destroyed
 // keys. A key is destroyed on the executor `blocking`, one subject after another, each durably. What fails is tried again every second.
