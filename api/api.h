@@ -30,12 +30,20 @@ namespace maily::api {
 
 struct Webhooks;  // webhooks.h
 
+// What a scanner says of the bytes of an asset.
+struct AssetVerdict {
+  bool clean = true;
+  std::string words = {};  // the scanner's, if it is not clean
+};
+
 // What assets need of the process; without a store they are answered 501.
 struct AssetSettings {
   schema::AssetStore* store = nullptr;  // outlives the API
   size_t bytes_max = 2 << 20;           // of one
   uint64_t mail_bytes_max = 0;          // of a whole mail; 0: not said
   std::vector<std::string> types = {};  // that are taken: "image/png"
+  // Null: assets are not scanned. kRetry: nobody knows whether it is clean. On `bulk`.
+  std::function<Result<AssetVerdict>(std::string_view bytes)> scan = {};
 };
 
 // What the author of a template may want to know.
@@ -153,7 +161,7 @@ struct OperatorRoute {
 };
 
 // All of it outlives the router. `executor` never blocks; those of `blocking` (at least one, reads are spread over them) wait for SQL and
-// for keys to become durable; on `bulk` imports are parsed and sealed.
+// for keys to become durable; on `bulk` imports are parsed and sealed, and others' programs run.
 struct Dependencies {
   command::Sender& sender;
   command::Replies& replies;

@@ -211,6 +211,10 @@ const std::vector<Setting>& Settings() {
       {"asset_kb_max", "2048", kNumber, 1, 16384, "largest image or attachment that is taken, KiB"},
       {"asset_types", "image/png,image/jpeg,image/gif,image/webp,application/pdf,text/calendar", kText, 0, 0,
        "media types that are taken, comma between them"},
+      {"asset_scanner", "", kText, 0, 0,
+       "virus scanner, which gets each asset on its standard input before it is stored: a program and its arguments, blanks between them, "
+       "like clamdscan --no-summary -; it ends with 0 if the asset is clean, with 1 if not; empty: none"},
+      {"asset_scan_s", "30", kNumber, 1, 300, "longest time that the scanner may take for one asset, seconds"},
       {"mail_kb_max", "5120", kNumber, 64, 51200,
        "largest mail with all that it encloses, KiB; looked at when a template is saved and launched"},
       {"mjml_modules", "", kText, 0, 0,

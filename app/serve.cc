@@ -18,7 +18,9 @@
 #include "api/asset_sweep.h"
 #include "api/health.h"
 #include "api/http/server.h"
+#include "app/asset_scanner.h"
 #include "app/bootstrap.h"
+#include "app/bounded_process.h"
 #include "app/database.h"
 #include "app/dns.h"
 #include "app/endpoint.h"
@@ -444,6 +446,18 @@ Result<std::vector<std::string>> AssetTypes(const Config& config) {
   return types;
 }
 
+// Null: none is named.
+Result<decltype(api::AssetSettings::scan)> AssetScan(const Config& config) {
+  AssetScannerOptions options;
+  options.time_max = Seconds(config.Number("asset_scan_s"));
+  std::istringstream words(config.Text("asset_scanner"));
+  for (std::string word; words >> word;) options.words.push_back(word);
+  if (options.words.empty()) return decltype(api::AssetSettings::scan)();
+  if (FindProgram(options.words.front()).empty())
+    return Fail(Code::kInvalid, "{}: asset_scanner: there is no program {}", config.Source("asset_scanner"), options.words.front());
+  return decltype(api::AssetSettings::scan)([options](std::string_view bytes) { return ScanAsset(options, bytes); });
+}
+
 void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
   run.api.reset(new api::Dependencies{.sender = *run.sender,
                                       .replies = *run.replies,
@@ -549,6 +563,7 @@ Result<http::Networks> ScannerNetworks(const Config& config) {
 Result<void> StartApi(Runtime& run, const Config& config) {
   if (run.roles.api) {
     MAILY_TRY(run.api->assets.types, AssetTypes(config));
+    MAILY_TRY(run.api->assets.scan, AssetScan(config));
     MAILY_TRY(run.api->scanner_networks, ScannerNetworks(config));
   }
   api::AssetSweep::NameMetrics();

@@ -12,7 +12,7 @@ packages=(
 # Node as others pack it brings its npm along.
 [[ "${1:-}" = "--bench" || "${1:-}" = "--mjml" ]] && ! command -v npm >/dev/null && packages+=(nodejs npm)
 [ "${1:-}" = "--kafka" ] && packages+=(default-jre-headless maven kcat python3-confluent-kafka)
-[ "${1:-}" = "--mail" ] && packages+=(python3-aiosmtpd openssl python3-dkim python3-nacl libopendkim11 faketime)
+[ "${1:-}" = "--mail" ] && packages+=(python3-aiosmtpd openssl python3-dkim python3-nacl libopendkim11 faketime clamav)
 [ "${1:-}" = "--lint" ] && packages+=(clang-format-19)
 [ "${1:-}" = "--fuzz" ] && packages+=(clang-19 libclang-rt-19-dev)
 if [ "${1:-}" = "--postgres" ]; then packages+=(postgresql-15); fi

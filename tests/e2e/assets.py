@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 
 from program import Api, check, run_test, wait_for
@@ -59,6 +60,60 @@ def refusals(world, api):
     check(large[0] == 413, f"too large: {large}")
     missing = api.call("POST", "/v1/templates", {"name": "x", "subject": "s", "html": '<img src="cid:nope.png">{{ unsubscribe_url }} {{ postal_address }}'})
     check(missing[0] == 422 and missing[1]["code"] == "asset_missing" and missing[1]["details"][0]["path"] == "html:1:11", f"{missing}")
+
+
+EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"  # what every scanner says is a virus
+SCANNER = """#!/bin/sh
+file=$(cat | tr -d '\\000')
+case "$file" in
+  *EICAR-STANDARD-ANTIVIRUS-TEST-FILE*) echo "stream: Eicar-Test-Signature FOUND"; exit 1;;
+  *unreadable*) echo "no patterns" >&2; exit 2;;
+  *endless*) sleep 600;;
+esac
+"""
+
+
+def scanned(world):
+    """With a scanner nothing is stored that is not clean, or of which nobody knows."""
+    world.server.stop()
+    program = os.path.join(world.base, "scanner")
+    with open(program, "w", encoding="ascii") as file:
+        file.write(SCANNER)
+    os.chmod(program, 0o755)
+    world.settings["asset-scanner"] = program + "-that-is-not-there"
+    world.start_server(wait=False)
+    check(world.server.process.wait(60) != 0 and "asset_scanner: there is no program" in world.server.tail(), "it started without its scanner")
+    world.settings.update({"asset-scanner": f"{program} --stream -", "asset-scan-s": 1})
+    world.start_server()
+    api = world.api()
+    before = blobs(world)
+
+    def put(name, data):
+        return api.call("POST", f"/v1/assets?name={name}", data, {"Content-Type": "application/pdf"})
+    status, answer, _ = put("virus.pdf", b"%PDF-1.7 " + EICAR)
+    check((status, answer["code"]) == (422, "asset_infected") and "Eicar-Test-Signature FOUND" in json.dumps(answer["details"]), f"{status} {answer}")
+    for word in (b"unreadable", b"endless"):
+        status, answer, _ = put("unknown.pdf", b"%PDF-1.7 " + word)
+        check((status, answer["code"]) == (503, "asset_not_scanned"), f"{word}: {status} {answer}")
+    check(blobs(world) == before, "what was refused is stored")
+    status, answer, _ = put("clean.pdf", b"%PDF-1.7 clean")
+    check(status == 201 and len(blobs(world)) == len(before) + 1, f"{status} {answer}")
+    clamscan = shutil.which("clamscan")
+    if clamscan is None:
+        return "no ClamAV here"
+    api.close()
+    world.server.stop()
+    virus = b"%PDF-1.7 " + EICAR
+    patterns = os.path.join(world.base, "patterns.hdb")
+    with open(patterns, "w", encoding="ascii") as file:
+        file.write(f"{hashlib.md5(virus).hexdigest()}:{len(virus)}:Eicar-Test-Signature\n")
+    world.settings.update({"asset-scanner": f"{clamscan} --database={patterns} --no-summary -", "asset-scan-s": 60})
+    world.start_server()
+    api = world.api()
+    status, answer, _ = put("virus.pdf", virus)
+    check((status, answer["code"]) == (422, "asset_infected") and "Eicar-Test-Signature" in json.dumps(answer["details"]), f"{status} {answer}")
+    check(put("clean2.pdf", b"%PDF-1.7 clean 2")[0] == 201, "ClamAV finds nothing in it")
+    return "ClamAV finds its test virus"
 
 
 def served(world, name, data):
@@ -138,6 +193,8 @@ def run(world):
     cli(world, "asset", "delete", sha(PNG + b"unused"))
     wait_for("the blob is gone", lambda: len(blobs(world)) == before - 1, 10)
     check(Api(world.port).call("GET", f"/a/1/{sha(PNG + b'unused')}", raw=True)[0] == 404, "a deleted asset is served")
+    api.close()
+    return scanned(world)
 
 
 if __name__ == "__main__":
