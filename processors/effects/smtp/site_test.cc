@@ -69,6 +69,25 @@ TEST(Site, MailsBeginOnlyAgainstALease) {
   EXPECT_EQ(site.Look(Seconds(3), kNoon).today, 8u);
 }
 
+// Of several ways the first that is not spent is taken, so a site does not call itself spent while an answer is out.
+TEST(Site, ItIsSpentOnceNothingWasToBeHadAndNothingIsLeft) {
+  Site site("s", {.mails_per_day = 100});
+  EXPECT_FALSE(site.Spent(Seconds(0), kNoon)) << "nobody has asked yet";
+  site.Lend({.mails = 1, .hour = kNoonHour, .until = kNoon + Seconds(600)}, {});
+  EXPECT_EQ(site.Take(1, Seconds(1), kNoon), 1u);
+  EXPECT_TRUE(site.Begin(Seconds(1), kNoon));
+  EXPECT_FALSE(site.Spent(Seconds(1), kNoon)) << "there may be more";
+  site.Lend({.until = kNoon, .used_up = true}, Seconds(60));
+  EXPECT_TRUE(site.Spent(Seconds(2), kNoon));
+  EXPECT_FALSE(site.Spent(Seconds(60), kNoon)) << "it may be asked again";
+  site.Lend({}, Seconds(90));
+  EXPECT_FALSE(site.Spent(Seconds(61), kNoon)) << "nothing for now, and the number is not used up";
+  site.Lend({.mails = 1, .hour = kNoonHour, .until = kNoon + Seconds(600)}, {});
+  EXPECT_FALSE(site.Spent(Seconds(61), kNoon));
+  site.Lend({.until = kNoon, .used_up = true}, Seconds(120));
+  EXPECT_FALSE(site.Spent(Seconds(62), kNoon)) << "one is left of what was leased";
+}
+
 TEST(Site, WhatIsGivenBackAfterMidnightDoesNotLowerTheNewDaysNumber) {
   Site site("s", {.mails_per_day = 100});
   const Instant late = kNoon + Seconds(12 * 3600 - 1), midnight = kNoon + Seconds(12 * 3600);
