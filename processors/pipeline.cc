@@ -8,6 +8,7 @@
 #include "maily/segments/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
+#include "maily/templates/v1/events.pb.h"
 #include "processors/assets/row.h"
 #include "processors/campaigns/row.h"
 #include "processors/consents/row.h"
@@ -78,6 +79,7 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<sites::v1::SitePaced>(), CarryTo::kAll},
           {TypeNumberOf<suppressions::v1::DomainSuppressionAdded>(), CarryTo::kAll},
           {TypeNumberOf<suppressions::v1::DomainSuppressionRemoved>(), CarryTo::kAll},
+          {TypeNumberOf<templates::v1::TemplatePinned>(), CarryTo::kAll},
       },
       schema::HomeOf);
 }

@@ -130,7 +130,7 @@ void Decide(task::Context& context, const v1::EditCampaign& command) {
   if (edited.spec().SerializeAsString() == campaign->spec().SerializeAsString()) {
     context.Unchanged();
   } else {
-    if (RefusesSpec(context, edited.spec())) return;
+    if (RefusesSpec(context, edited.spec(), campaign->spec())) return;
     edited.set_campaign_id(command.campaign_id());
     edited.set_revision(RevisionOf(*campaign) + 1);
     edited.mutable_spec()->set_author(AuthorOf(context));
@@ -168,7 +168,10 @@ void Decide(task::Context& context, const v1::ResendCampaign& command) {
   }
   v1::CampaignSpec spec = campaign->spec();
   spec.set_name(command.name().empty() ? "Resend of " + spec.name() : command.name());
-  if (command.template_id() != 0) spec.set_template_id(command.template_id());
+  if (command.template_id() != 0) {  // instead of all that there were
+    spec.set_template_id(command.template_id());
+    for (v1::Arm& arm : *spec.mutable_arms()) arm.clear_template_id();
+  }
   spec.mutable_derived()->set_campaign_id(command.campaign_id());
   spec.mutable_derived()->set_as(command.as());
   spec.clear_test();  // the arms stay, for all of them

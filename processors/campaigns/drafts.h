@@ -40,13 +40,12 @@ std::string Joined(const std::vector<std::string>& sentences);
 // All of them: together in the message, and each as a member "path#code" of the answer.
 void RefuseFor(task::Context& context, const std::vector<compliance::Objection>& wrong);
 // True: there is something wrong with it, and the command was refused with all of that.
-bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec);
+// `before`: of a draft that is changed, what it was.
+bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec, const v1::CampaignSpec& before = {});
 // A draft that was looked at, with its answer. "too_many_campaigns".
 void Create(task::Context& context, const v1::CampaignSpec& spec);
 // Of whoever asks; empty where nobody has to approve.
 std::string AuthorOf(const task::Context& context);
-// The newest of its template, or null.
-const templates::v1::TemplateVersion* VersionOf(const task::Context& context, const v1::CampaignSpec& spec);
 
 // What whoever asks for a launch saw.
 struct Asked {
