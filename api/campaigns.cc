@@ -190,10 +190,16 @@ void ShowReport(Call call) {
          MAILY_TRY(Json counts, CountsOf(c, which));
          MAILY_TRY(Json uplift, UpliftOf(c, which));
          MAILY_TRY(Json test, TestJson(c, which));
-         return Json{
-             {"id", which.value.integer},   {"name", found.at(0, "name").bytes}, {"status", found.at(0, "status").bytes},
-             {"counts", std::move(counts)}, {"totals", RowJson(sums, 0)},        {"arms", WithRates(RowsJson(arms))},
-             {"locales", LocalesJson(locales)}, {"test", std::move(test)},     {"uplift", std::move(uplift)},       {"signal_filter", filter.at(0, "version").integer}};
+         return Json{{"id", which.value.integer},
+                     {"name", found.at(0, "name").bytes},
+                     {"status", found.at(0, "status").bytes},
+                     {"counts", std::move(counts)},
+                     {"totals", RowJson(sums, 0)},
+                     {"arms", WithRates(RowsJson(arms))},
+                     {"locales", LocalesJson(locales)},
+                     {"test", std::move(test)},
+                     {"uplift", std::move(uplift)},
+                     {"signal_filter", filter.at(0, "version").integer}};
        });
 }
 

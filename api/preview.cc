@@ -88,8 +88,7 @@ Result<void> AddSettings(Call& call, const Rows& campaign, PreviewSource& source
 Result<std::optional<size_t>> ArmShown(Call& call, const Rows& arms, uint64_t campaign_id, uint64_t contact_id) {
   const auto holdout = [&](size_t row) { return arms.at(row, "holdout").integer != 0; };
   const std::optional<std::string> wanted = call.request.Query("arm");
-  MAILY_TRY(const Rows facts,
-            QueryOwn(call, "send_facts", {{"campaign_id", Number(campaign_id)}, {"contact_id", Number(contact_id)}}));
+  MAILY_TRY(const Rows facts, QueryOwn(call, "send_facts", {{"campaign_id", Number(campaign_id)}, {"contact_id", Number(contact_id)}}));
   const bool given = !facts.empty() && facts.at(0, "arm").type != sql::Type::kNull;
   std::optional<size_t> first;
   for (size_t row = 0; row < arms.size(); ++row) {

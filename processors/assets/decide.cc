@@ -84,9 +84,9 @@ void Decide(task::Context& context, const v1::DeleteAsset& command) {
   const v1::Asset* asset = AssetOrRefuse(context, command.asset());
   if (asset == nullptr) return;
   if (asset->uses() > 0) {
-    const std::string last = asset->template_id() == 0 ? ""  // that one was deleted
-                                                       : fmt::format(", the last is version {} of template {}", asset->template_version(),
-                                                                     asset->template_id());
+    const std::string last = asset->template_id() == 0
+                                 ? ""  // that one was deleted
+                                 : fmt::format(", the last is version {} of template {}", asset->template_version(), asset->template_id());
     return context.Refuse(Outcome::kConflict, "asset_in_use",
                           fmt::format("{} version{} of templates use it{}; archive it instead, and no new version can", asset->uses(),
                                       asset->uses() == 1 ? "" : "s", last));

@@ -111,8 +111,8 @@ void PinTemplates(const std::vector<compliance::UsedTemplate>& templates, Launch
 std::optional<compliance::Objection> TooLarge(const Launching& launching) {
   const size_t bytes = launching.launched.ByteSizeLong();
   if (bytes > kLaunchBytesMax) {
-    return compliance::Objection{
-        "", "campaign_too_large", fmt::format("with its template it has {} bytes, more than {}", bytes, kLaunchBytesMax)};
+    return compliance::Objection{"", "campaign_too_large",
+                                 fmt::format("with its template it has {} bytes, more than {}", bytes, kLaunchBytesMax)};
   }
   size_t sum = 0;
   for (const templates::v1::TemplatePinned& pinned : launching.pinned) {

@@ -1,7 +1,7 @@
 // Templates that arms of a campaign have of their own: looked at with its own one, and pinned by its launch.
 //
-// What a launch carries to every partition arrives as one command each: CampaignLaunched with the campaign's template, and before it, in the
-// same decision, a TemplatePinned for each of the others. So whoever has the campaign has them.
+// What a launch carries to every partition arrives as one command each: CampaignLaunched with the campaign's template, and before it, in
+// the same decision, a TemplatePinned for each of the others. So whoever has the campaign has them.
 #pragma once
 
 #include <optional>

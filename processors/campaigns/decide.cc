@@ -289,8 +289,7 @@ Launching LaunchingOf(const task::Context& context, const v1::Campaign& campaign
 
 std::optional<Launching> Launchable(const task::Context& context, const v1::Campaign& campaign, const v1::LaunchCampaign& command,
                                     std::vector<compliance::Objection>& wrong) {
-  const compliance::Launch launch =
-      AskOf(context, campaign.spec(), {.empty_audience = command.empty_audience(), .live = command.live()});
+  const compliance::Launch launch = AskOf(context, campaign.spec(), {.empty_audience = command.empty_audience(), .live = command.live()});
   wrong = compliance::Objections(launch);
   if (wrong.empty()) wrong = TooLargeMails(launch.templates, command.mail_bytes_max());
   if (!wrong.empty()) return std::nullopt;

@@ -169,8 +169,8 @@ std::vector<Objection> Objections(const Launch& launch) {
 
 std::vector<Objection> MessageObjections(const Launch& launch, bool marketing) {
   std::vector<Objection> objections;
-  for (const auto broken :
-       {TemplateNotFound, TemplateArchived, FromNotVerified, DomainMissing, DomainUnchecked, PostalAddressMissing, UnsubscribeLinkMissing}) {
+  for (const auto broken : {TemplateNotFound, TemplateArchived, FromNotVerified, DomainMissing, DomainUnchecked, PostalAddressMissing,
+                            UnsubscribeLinkMissing}) {
     Objection objection;
     if (!marketing && (broken == PostalAddressMissing || broken == UnsubscribeLinkMissing)) continue;
     if (broken(launch, objection)) objections.push_back(std::move(objection));

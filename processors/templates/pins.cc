@@ -20,8 +20,7 @@ void Decide(task::Context& context, const v1::TemplatePinned& pinned) {
 
 void Evolve(task::Fold& /*fold*/, const v1::TemplatePinned& /*event*/) {}  // each partition holds it for itself
 void Evolve(task::Fold& fold, const v1::PinnedTemplateHeld& event) {
-  v1::PinnedTemplate& pinned =
-      fold.table<v1::PinnedTemplate>().Edit(state::Key(fold.tenant(), event.campaign_id(), event.template_id()));
+  v1::PinnedTemplate& pinned = fold.table<v1::PinnedTemplate>().Edit(state::Key(fold.tenant(), event.campaign_id(), event.template_id()));
   *pinned.mutable_version() = event.version();
   pinned.set_first_link(event.first_link());
 }

@@ -1,7 +1,7 @@
 // Who uses which template, in the tenant's home: folded from what happened to campaigns, forms of messages, journeys and forms of consents.
 //
-// A campaign uses those that it names as long as it is there, drafts too. Whatever was ever mailed of a template as a message went by a form
-// of messages, which stays: so a template that a message was made of is in use for good.
+// A campaign uses those that it names as long as it is there, drafts too. Whatever was ever mailed of a template as a message went by a
+// form of messages, which stays: so a template that a message was made of is in use for good.
 #pragma once
 
 #include <string>

@@ -258,13 +258,14 @@ class CampaignTotalsFold final : public Fold {
   }
   template <class Event>
   Result<void> Count(const EventAt& at, const Event& e, int64_t Totals::* what, int64_t n) {
-    return WithArm(at, e.campaign_id(), e.ordinal(), [this, tenant = at.tenant, campaign_id = e.campaign_id(), what, n](const Reached& who) {
-      Add(tenant, campaign_id, who, what, n);
-    });
+    return WithArm(
+        at, e.campaign_id(), e.ordinal(),
+        [this, tenant = at.tenant, campaign_id = e.campaign_id(), what, n](const Reached& who) { Add(tenant, campaign_id, who, what, n); });
   }
 
   Result<void> Skipped(const EventAt& at, const sends::SendSkipped& e) {
-    const auto count = [this, tenant = at.tenant, campaign_id = e.campaign_id(), reason = static_cast<int>(e.reason())](const Reached& who) {
+    const auto count = [this, tenant = at.tenant, campaign_id = e.campaign_id(),
+                        reason = static_cast<int>(e.reason())](const Reached& who) {
       ++Of(tenant, campaign_id, who.arm).skipped;
       ++skips_[{tenant.value(), campaign_id, who.arm, reason}];
     };
@@ -543,7 +544,7 @@ class CampaignTotalsFold final : public Fold {
   sql::Statement* visit_ = nullptr;
   sql::Statement* add_totals_ = nullptr;
   sql::Statement* add_skips_ = nullptr;
-  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Totals> totals_;         // tenant, campaign, arm -> since the last flush
+  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Totals> totals_;                  // tenant, campaign, arm -> since the last flush
   std::map<std::tuple<uint32_t, uint64_t, int64_t, std::string>, Totals> languages_;  // and locale -> since the last flush
   std::map<std::tuple<uint32_t, uint64_t, int64_t, int>, int64_t> skips_;    // tenant, campaign, arm, reason -> since the last flush
   std::map<std::tuple<uint32_t, uint64_t, int64_t>, Signals> signals_;       // likewise

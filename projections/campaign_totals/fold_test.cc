@@ -315,8 +315,8 @@ TEST_F(CampaignTotalsFoldTest, WhatEachLanguageCameToAddsUpToTheCampaign) {
   const auto expect = [&](size_t row, const char* locale, const std::map<std::string, int64_t>& counts) {
     SCOPED_TRACE(locale);
     EXPECT_EQ(rows.at(row, "locale"), Value::Text(locale));
-    for (const char* column : {"sent", "delivered", "bounced", "unknown", "expired", "opened", "clicked", "unsubscribes", "bounced_later",
-                               "complaints"}) {
+    for (const char* column :
+         {"sent", "delivered", "bounced", "unknown", "expired", "opened", "clicked", "unsubscribes", "bounced_later", "complaints"}) {
       EXPECT_EQ(rows.at(row, column).integer, counts.contains(column) ? counts.at(column) : 0) << column;
     }
   };
@@ -327,7 +327,8 @@ TEST_F(CampaignTotalsFoldTest, WhatEachLanguageCameToAddsUpToTheCampaign) {
   // A scanner's burst takes its click back, in the language of its mail.
   Happens(0, Click(1, 1), Click(1, 2), Click(1, 3));
   const Rows sums = Ask("campaign_sums", {{"tenant", Value::Integer(1)}, {"campaign_id", Value::Integer(9)}});
-  for (const char* column : {"delivered", "bounced", "unknown", "expired", "opened", "clicked", "unsubscribes", "bounced_later", "complaints"})
+  for (const char* column :
+       {"delivered", "bounced", "unknown", "expired", "opened", "clicked", "unsubscribes", "bounced_later", "complaints"})
     EXPECT_EQ(OfLanguages(column), sums.at(0, column).integer) << column;
   RebuildGivesTheSame();
 }

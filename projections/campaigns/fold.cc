@@ -170,8 +170,8 @@ class CampaignsFold final : public Fold {
   Result<void> Pinned(const EventAt& at, const maily::templates::v1::TemplatePinned& e) {
     MAILY_TRY_VOID(sql::Do(*pin_template_, at.tenant.value(), e.campaign_id(), e.template_id(), e.version().number()));
     for (int i = 0; i < e.version().links_size(); ++i) {
-      MAILY_TRY_VOID(sql::Do(*insert_link_, at.tenant.value(), e.campaign_id(), int64_t{e.first_link()} + i,
-                             std::string_view(e.version().links(i))));
+      MAILY_TRY_VOID(
+          sql::Do(*insert_link_, at.tenant.value(), e.campaign_id(), int64_t{e.first_link()} + i, std::string_view(e.version().links(i))));
     }
     return Ok();
   }

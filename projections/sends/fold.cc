@@ -119,8 +119,7 @@ class SendsFold final : public Fold {
       MAILY_TRY_VOID(sql::Do(*change_, key.tenant, key.campaign_id, key.contact_id, static_cast<int>(change.status), change.reason,
                              change.attempts, change.attempted_at_us, change.settled_at_us, change.retry_at_us, change.reply_code,
                              TextOrNull(change.reply_text), TextOrNull(change.bounce_reason), TextOrNull(change.bounce_rule),
-                             TextOrNull(change.site),
-                             change.locale ? sql::Value::Text(*change.locale) : sql::Value::Null()));
+                             TextOrNull(change.site), change.locale ? sql::Value::Text(*change.locale) : sql::Value::Null()));
     }
     changes_.clear();
     for (const auto& [key, heard] : heard_) {

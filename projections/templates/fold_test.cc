@@ -47,8 +47,7 @@ TEST_F(TemplatesFoldTest, ArchivedOnesAreListedApartAndDeletedOnesAreGone) {
   const Parameter tenant{"tenant", Value::Integer(1)};
   const Parameter id{"template_id", Value::Integer(4)};
   const auto listed = [&](int64_t archived) {
-    return Ask("templates",
-               {tenant, {"after", Value::Integer(0)}, {"archived", Value::Integer(archived)}, {"limit", Value::Integer(10)}})
+    return Ask("templates", {tenant, {"after", Value::Integer(0)}, {"archived", Value::Integer(archived)}, {"limit", Value::Integer(10)}})
         .size();
   };
   Happens(0, Saved(1, "one"), Saved(2, "two"));

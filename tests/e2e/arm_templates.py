@@ -65,6 +65,7 @@ def until(world, what, campaign, test, seconds=60):
 
 def previews(world, api, campaign):
     shown = lambda more: api.ok("GET", f"/v1/campaigns/{campaign}/preview?email=person-0%40here.example{more}")  # noqa: E731
+    wait_for("it is there", lambda: api.call("GET", f"/v1/campaigns/{campaign}/preview?email=person-0%40here.example")[0] == 200, 20, world.server)
     check((shown("")["arm"], shown("")["subject"]) == ("long", "Hallo"), f"{shown('')}")
     short = shown("&arm=short")
     check((short["template_id"], short["template_version"], short["subject"], short["locale"]) == (2, 1, "Kurz", "de"), f"{short}")
@@ -141,7 +142,7 @@ def run(world):
             continue
         clicked.add((arm_of[subject], language_of(who)))
         status, _, headers = reader.call("GET", link, headers={"User-Agent": BROWSER}, raw=True)
-        check(status == 302 and headers["location"] == TARGETS[arm_of[subject]], f"{subject}: {status} {headers.get("location")}")
+        check(status == 302 and headers["location"] == TARGETS[arm_of[subject]], f"{subject}: {status} {headers}")
     check(len(clicked) == 4, f"{clicked}")
     wait_for("clicks are counted", lambda: sum(one["clicked"] for one in api.ok("GET", f"/v1/campaigns/{campaign}/report")["locales"]) == 4,
              20, world.server)

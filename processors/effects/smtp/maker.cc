@@ -209,10 +209,9 @@ const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id,
   if (known == nullptr) return kNone;
   const campaigns::v1::CampaignRun run = *known;  // a copy: the template of its arm is looked up meanwhile
   const std::string trace = run.trace().empty() ? "" : TraceId::From(run.trace()).ToHex();
-  const auto& own = arm < static_cast<uint32_t>(run.spec().arms_size()) ? run.spec().arms(static_cast<int>(arm))
-                                                                         : campaigns::v1::Arm::default_instance();
-  const audience::ArmMail mail =
-      audience::MailOf(run, arm, tenant, campaign_id, state::View<templates::v1::PinnedTemplate>(cache));
+  const auto& own =
+      arm < static_cast<uint32_t>(run.spec().arms_size()) ? run.spec().arms(static_cast<int>(arm)) : campaigns::v1::Arm::default_instance();
+  const audience::ArmMail mail = audience::MailOf(run, arm, tenant, campaign_id, state::View<templates::v1::PinnedTemplate>(cache));
   if (mail.version == nullptr) return kNone;
   return Compile(tenant, campaign_id, arm, VersionOf(*mail.version, own),
                  {.tenant = tenant,
