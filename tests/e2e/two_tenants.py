@@ -65,7 +65,7 @@ def requests_of(pattern, operation, ids):
         if parameter["in"] != "query" or parameter["name"] in WAITING:
             continue
         check(parameter["name"] in values, f"GET {pattern}: teach this test the query parameter {parameter['name']}")
-        of_one = f"email={quote(ids['email'])}&" if parameter["name"] == "locale" else ""
+        of_one = f"email={quote(ids['email'])}&" if parameter["name"] in ("locale", "arm") else ""
         yield f"{path_of(pattern, ids)}?{of_one}{parameter['name']}={quote(str(values[parameter['name']]))}"
 
 
