@@ -57,6 +57,7 @@ void ReadArm(Members& members, campaigns::v1::Arm& arm) {
   arm.set_holdout(members.Boolean("holdout").value_or(false));
   if (const auto subject = members.Text("subject", kSubjectBytesMax)) arm.set_subject(*subject);
   if (const auto name = members.Text("from_name", kEmailBytesMax)) arm.set_from_name(*name);
+  if (const auto id = members.Integer("template_id", 1, INT64_MAX)) arm.set_template_id(static_cast<uint64_t>(*id));
 }
 
 // The revision in If-Match, 0 for "*"; none: the call was refused.

@@ -61,6 +61,15 @@ Result<Json> UpliftOf(Call& call, const Parameter& which) {
                                                    : "fewer recipients than held out converted"}};
 }
 
+// By the language of what was read; null: the template says none.
+Json LocalesJson(const Rows& rows) {
+  Json all = WithRates(RowsJson(rows));
+  for (Json& one : all) {
+    if (one.value("locale", "").empty()) one["locale"] = nullptr;
+  }
+  return all;
+}
+
 // The safety stop that has paused it, or null.
 Json StopOf(const Rows& campaign) {
   const Value& reason = campaign.at(0, "stop_reason");
@@ -176,14 +185,21 @@ void ShowReport(Call call) {
        [](Call& c, const Rows& found, const Parameter& which) -> Result<Json> {
          MAILY_TRY(const Rows arms, QueryOwn(c, "campaign_report", {which}));
          MAILY_TRY(const Rows sums, QueryOwn(c, "campaign_sums", {which}));
+         MAILY_TRY(const Rows locales, QueryOwn(c, "campaign_locales", {which}));
          MAILY_TRY(const Rows filter, c.api->parts.views.Query("signal_filter", {}));
          MAILY_TRY(Json counts, CountsOf(c, which));
          MAILY_TRY(Json uplift, UpliftOf(c, which));
          MAILY_TRY(Json test, TestJson(c, which));
-         return Json{
-             {"id", which.value.integer},   {"name", found.at(0, "name").bytes}, {"status", found.at(0, "status").bytes},
-             {"counts", std::move(counts)}, {"totals", RowJson(sums, 0)},        {"arms", WithRates(RowsJson(arms))},
-             {"test", std::move(test)},     {"uplift", std::move(uplift)},       {"signal_filter", filter.at(0, "version").integer}};
+         return Json{{"id", which.value.integer},
+                     {"name", found.at(0, "name").bytes},
+                     {"status", found.at(0, "status").bytes},
+                     {"counts", std::move(counts)},
+                     {"totals", RowJson(sums, 0)},
+                     {"arms", WithRates(RowsJson(arms))},
+                     {"locales", LocalesJson(locales)},
+                     {"test", std::move(test)},
+                     {"uplift", std::move(uplift)},
+                     {"signal_filter", filter.at(0, "version").integer}};
        });
 }
 

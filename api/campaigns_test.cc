@@ -218,6 +218,74 @@ TEST_F(CampaignApiTest, AFollowedHoneypotIsNoClickAndMakesTheClicksBesideItAMach
   EXPECT_EQ(items[0]["rule"], "honeypot");
 }
 
+TEST_F(CampaignApiTest, AnArmsTemplateIsInItsPreviewAndPinnedByTheLaunch) {
+  Launch();
+  const json text = {
+      {"name", "short"}, {"subject", "short"}, {"text", "https://shop.example.com/2 {{ unsubscribe_url }} {{ postal_address }}"}};
+  const Said own = Post("/v1/templates", text);
+  json draft{{"name", "c"},
+             {"template_id", template_},
+             {"list_id", list_},
+             {"from", "news@shop.example.com"},
+             {"arms",
+              {{{"name", "none"}, {"weight", 10}, {"holdout", true}},
+               {{"name", "long"}, {"weight", 40}, {"from_name", "Ann"}},
+               {{"name", "short"}, {"weight", 50}, {"subject", "Look"}, {"template_id", own.body["id"]}}}}};
+  const Said made = Post("/v1/campaigns", draft);
+  ASSERT_EQ(made.status, 201) << made.body;
+  Show(made);
+  const std::string at = "/v1/campaigns/" + made.body["id"].dump();
+  const auto preview = [&](const std::string& more) { return Get(at + "/preview?email=ann%40example.com" + more); };
+  EXPECT_EQ(preview("").body["arm"], "long") << "the first that gets any";
+  EXPECT_EQ(previewed_.from_name, "Ann");
+  EXPECT_EQ(preview("&arm=short").body["template_id"], own.body["id"]);
+  EXPECT_EQ(previewed_.subject, "Look");
+  EXPECT_EQ(previewed_.links, std::vector<std::string>{"https://shop.example.com/2"});
+  EXPECT_EQ(preview("&arm=none").status, 422);
+  EXPECT_EQ(preview("&arm=nobody").status, 422);
+  const Said launched = Ask(Method::kPost, at + ":launch");
+  ASSERT_EQ(launched.status, 200) << launched.body;
+  Show(launched);
+  Show(Post("/v1/templates", {{"name", "short"}, {"subject", "edited"}, {"text", text["text"]}}));
+  const json arms = Get(at).body["arms"];
+  EXPECT_TRUE(arms[0]["template_id"].is_null()) << arms;
+  EXPECT_EQ(arms[1]["template_id"], template_);
+  EXPECT_EQ(arms[2]["template_id"], own.body["id"]);
+  EXPECT_EQ(arms[2]["template_version"], 1);
+  EXPECT_EQ(preview("&arm=short").body["template_version"], 1) << "what the launch has pinned";
+  EXPECT_TRUE(Get(at + "/report").body["locales"].is_array());
+  draft["arms"][0]["template_id"] = own.body["id"];
+  const Said wrong = Post("/v1/campaigns", draft);
+  EXPECT_EQ(wrong.status, 422);
+  EXPECT_EQ(wrong.body["details"][0]["path"], "/arms/0/template_id") << wrong.body;
+}
+
+TEST_F(CampaignApiTest, ATemplateOutOfUseIsListedApartAndOneInUseIsNotDeleted) {
+  const uint64_t campaign = Launch();
+  const std::string at = "/v1/templates/" + std::to_string(template_);
+  const Said used = Ask(Method::kDelete, at);
+  EXPECT_EQ(used.status, 409);
+  EXPECT_EQ(used.body["code"], "template_in_use");
+  EXPECT_NE(used.body["message"].get<std::string>().find("campaign " + std::to_string(campaign)), std::string::npos) << used.body;
+  Show(Ask(Method::kPost, at + ":archive"));
+  EXPECT_TRUE(Get("/v1/templates").body["items"].empty());
+  EXPECT_EQ(Get("/v1/templates?archived=true").body["items"][0]["id"], template_);
+  EXPECT_TRUE(Get(at).body["archived_at"].is_string());
+  EXPECT_EQ(Post("/v1/campaigns", {{"name", "c"}, {"template_id", template_}, {"from", "news@shop.example.com"}}).status, 422);
+  EXPECT_EQ(Post("/v1/messages", {{"to", "ann@example.com"}, {"template_id", template_}}).body["code"], "template_archived");
+  Show(Ask(Method::kPost, at + ":restore"));
+  EXPECT_EQ(Get("/v1/templates").body["items"].size(), 1u);
+  EXPECT_TRUE(Get(at).body["archived_at"].is_null());
+  const Said spare = Post("/v1/templates", {{"name", "spare"}, {"subject", "s"}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}});
+  const std::string other = "/v1/templates/" + spare.body["id"].dump();
+  const Said gone = Ask(Method::kDelete, other);
+  EXPECT_EQ(gone.status, 204) << gone.body;
+  Show(gone);
+  EXPECT_EQ(Get(other).status, 404);
+  EXPECT_EQ(Ask(Method::kDelete, other).status, 404);
+  EXPECT_EQ(Ask(Method::kPost, "/v1/templates/77:archive").status, 404);
+}
+
 TEST_F(CampaignApiTest, TrackingIsOffByTenantCampaignAndContact) {
   EXPECT_EQ(Get("/v1/settings").body["tracking"], "on");
   Launch();

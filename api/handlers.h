@@ -136,6 +136,9 @@ void ArchiveAsset(Call call);
 void RestoreAsset(Call call);
 void DeleteAsset(Call call);
 void ListTemplates(Call call);
+void ArchiveTemplate(Call call);
+void RestoreTemplate(Call call);
+void DeleteTemplate(Call call);
 void ShowTemplate(Call call);
 
 // campaigns.cc

@@ -48,7 +48,7 @@ Result<ReplayNames> NamesOf(Call& call) {
   MAILY_TRY(const Rows lists, QueryOwn(call, "lists", {after, limit}));
   for (size_t row = 0; row < lists.size(); ++row)
     names.lists[Bytes(lists, row, "name")] = static_cast<uint64_t>(lists.at(row, "list_id").integer);
-  MAILY_TRY(const Rows templates, QueryOwn(call, "templates", {after, limit}));
+  MAILY_TRY(const Rows templates, QueryOwn(call, "templates", {after, limit, {"archived", Value::Integer(0)}}));
   for (size_t row = 0; row < templates.size(); ++row) names.templates.insert(Bytes(templates, row, "name"));
   MAILY_TRY(const Rows settings, QueryOwn(call, "settings"));
   if (!settings.empty()) names.time_zone = Bytes(settings, 0, "time_zone");

@@ -1,5 +1,6 @@
 // The mail of a campaign as one contact gets it.
 #include <map>
+#include <optional>
 #include <set>
 
 #include "api/handlers.h"
@@ -83,6 +84,34 @@ Result<void> AddSettings(Call& call, const Rows& campaign, PreviewSource& source
   return Ok();
 }
 
+// The arm whose mail is shown: the one that is named, that the contact was given, or the first that gets any. None: there are no arms.
+Result<std::optional<size_t>> ArmShown(Call& call, const Rows& arms, uint64_t campaign_id, uint64_t contact_id) {
+  const auto holdout = [&](size_t row) { return arms.at(row, "holdout").integer != 0; };
+  const std::optional<std::string> wanted = call.request.Query("arm");
+  MAILY_TRY(const Rows facts, QueryOwn(call, "send_facts", {{"campaign_id", Number(campaign_id)}, {"contact_id", Number(contact_id)}}));
+  const bool given = !facts.empty() && facts.at(0, "arm").type != sql::Type::kNull;
+  std::optional<size_t> first;
+  for (size_t row = 0; row < arms.size(); ++row) {
+    if (wanted && arms.at(row, "name").bytes == *wanted) {
+      if (holdout(row)) return Fail(Code::kInvalid, "arm {} is a holdout: it gets no mail", *wanted);
+      return std::optional(row);
+    }
+    if (!wanted && given && arms.at(row, "arm").integer == facts.at(0, "arm").integer && !holdout(row)) return std::optional(row);
+    if (!first && !holdout(row)) first = row;
+  }
+  if (!wanted) return first;
+  return Fail(Code::kInvalid, "campaign {} has no arm {}: GET /v1/campaigns/{} lists them", campaign_id, *wanted, campaign_id);
+}
+
+// What the arm says of its own stands in every language.
+void TakeArm(const Rows& arms, size_t row, PreviewSource& source) {
+  const auto text = [&](const char* column) { return arms.at(row, column).bytes; };
+  if (!text("from_name").empty()) source.from_name = text("from_name");
+  if (text("subject").empty()) return;
+  source.subject = text("subject");
+  for (PreviewSource::Variant& variant : source.variants) variant.subject = text("subject");
+}
+
 Result<Json> PreviewJson(Call& call, uint64_t campaign_id, std::string_view query, const Parameter& who) {
   MAILY_TRY(const Rows campaign, QueryOwn(call, "campaign", {{"campaign_id", Number(campaign_id)}}));
   if (campaign.empty()) return Missing("campaign");
@@ -96,7 +125,13 @@ Result<Json> PreviewJson(Call& call, uint64_t campaign_id, std::string_view quer
   source.locale = call.request.Query("locale").value_or("");
   source.untracked = campaign.at(0, "untracked").integer != 0;
   MAILY_TRY_VOID(AddContact(call, query, who, source));
-  MAILY_TRY(const int64_t version, AddTemplate(call, campaign.at(0, "template_id"), campaign.at(0, "template_version"), source));
+  MAILY_TRY(const Rows arms, QueryOwn(call, "campaign_arms", {{"campaign_id", Number(campaign_id)}}));
+  MAILY_TRY(const std::optional<size_t> arm, ArmShown(call, arms, campaign_id, source.contact_id));
+  const bool own = arm && arms.at(*arm, "template_id").integer != 0;
+  const auto of = [&](const char* column) { return own ? arms.at(*arm, column) : campaign.at(0, column); };
+  const Value template_id = of("template_id");
+  MAILY_TRY(const int64_t version, AddTemplate(call, template_id, of("template_version"), source));
+  if (arm) TakeArm(arms, *arm, source);
   MAILY_TRY_VOID(AddSettings(call, campaign, source));
   const auto wanted = source.attributes.find(std::string(schema::kTrackingAttribute));
   source.untracked =
@@ -104,6 +139,8 @@ Result<Json> PreviewJson(Call& call, uint64_t campaign_id, std::string_view quer
   MAILY_TRY(const Preview preview, call.api->parts.make_preview(source));
   return Json{{"campaign_id", campaign_id},
               {"contact_id", std::to_string(source.contact_id)},
+              {"arm", arm ? Json(arms.at(*arm, "name").bytes) : Json()},
+              {"template_id", template_id.integer},
               {"template_version", version},
               {"from", source.from},
               {"from_name", preview.from_name},

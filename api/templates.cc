@@ -187,7 +187,31 @@ void LintTemplate(Call call) {
   });
 }
 
-void ListTemplates(Call call) { List(std::move(call), {.query = "templates", .key = {"template_id"}, .id_column = "template_id"}); }
+void ListTemplates(Call call) {
+  const bool archived = call.request.Query("archived").value_or("false") == "true";
+  List(std::move(call), {.query = "templates",
+                         .key = {"template_id"},
+                         .fixed = {{"archived", Value::Integer(archived ? 1 : 0)}},
+                         .id_column = "template_id"});
+}
+
+namespace {
+
+template <class M>
+void ChangeTemplate(Call call, Shape shape) {
+  const auto id = IdParam(call);
+  if (!id) return Refuse(call, NoSuch("template"));
+  if (!call.request.body.empty() && !Body(call).Accepted(call)) return;
+  M command;
+  command.set_template_id(*id);
+  SubmitHome(std::move(call), command, std::move(shape));
+}
+
+}  // namespace
+
+void ArchiveTemplate(Call call) { ChangeTemplate<templates::v1::ArchiveTemplate>(std::move(call), {.id_member = "template_id"}); }
+void RestoreTemplate(Call call) { ChangeTemplate<templates::v1::RestoreTemplate>(std::move(call), {.id_member = "template_id"}); }
+void DeleteTemplate(Call call) { ChangeTemplate<templates::v1::DeleteTemplate>(std::move(call), {.status = 204}); }
 
 void ShowTemplate(Call call) {
   const auto id = IdParam(call);

@@ -13,6 +13,7 @@
 #include "maily/segments/v1/events.pb.h"
 #include "maily/sites/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
+#include "maily/templates/v1/events.pb.h"
 #include "processors/assets/row.h"
 #include "processors/campaigns/row.h"
 #include "processors/consents/row.h"
@@ -93,6 +94,7 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<suppressions::v1::DomainSuppressionRemoved>(), CarryTo::kAll},
           {TypeNumberOf<suppressions::v1::SuppressionAdded>(), CarryTo::kNamed, ToOther},
           {TypeNumberOf<suppressions::v1::SuppressionRemoved>(), CarryTo::kNamed, ToOtherRemoved},
+          {TypeNumberOf<templates::v1::TemplatePinned>(), CarryTo::kAll},
       },
       schema::HomeOf,
       // What is asked of a contact by its address. A message is to the address itself, and a suppression is of it.

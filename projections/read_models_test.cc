@@ -49,7 +49,7 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // announced; JourneysDue is followed by who went on, ContactUpdateWanted by ContactChanged. AudienceReached is for the last check of an
   // attempt. CampaignStartDue is followed by a launch or CampaignHeld. RunThrottled and SendingRulesAnnounced repeat what was asked,
   // SendingRulesSet too. Who is put off, or waits for a clock or the pace, is pending as before. MailCounted counts for caps.
-  // RunTestClosed and RunWinnerSet repeat what a test's home announced.
+  // RunTestClosed and RunWinnerSet repeat what a test's home announced, PinnedTemplateHeld what a launch has pinned.
   const std::set<std::string_view> passed_by = {"ProgressTaken",       "SigningChanged",   "SoftBounceCounted", "SuppressedDomainChanged",
                                                 "SiteSuspensionSet",   "SiteTallied",      "SitePaceSet",       "SiteFlushSet",
                                                 "SitePaced",           "SendsFlushed",     "ChecksDue",         "SuppressionUpheld",
@@ -60,7 +60,7 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
                                                 "ZoneClosed",          "ZoneOpened",       "PaceWaited",        "SendingRulesAnnounced",
                                                 "SendingRulesSet",     "RunTestClosed",    "RunWinnerSet",      "MessagesFlushed",
                                                 "AddressReserved",     "AddressDenied",    "AddressReleased",   "AddressFreed",
-                                                "AddressForgotten",    "CommandForwarded"};
+                                                "AddressForgotten",    "CommandForwarded", "PinnedTemplateHeld"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;
   std::vector<std::unique_ptr<sql::Connection>> connections;

@@ -36,7 +36,7 @@ ARROWS = {
     "processors/bounces": ["streams/base"],
     "processors/effects": BELOW + ["streams/tls", "schemas", "maily", "processors/effects/dkim", "processors/effects/mta_sts", "processors/effects/mime", "processors/personalization", "streams/command", "streams/journal", "streams/keyring",
                                    "file:streams/state/table.h", "file:streams/state/key.h", "file:streams/state/cache.h",
-                                   "file:streams/state/timers.h", "file:streams/task/credits.h", "file:processors/effects/effect.h", "file:processors/effects/lag.h"],
+                                   "file:streams/state/timers.h", "file:streams/task/credits.h", "file:processors/effects/effect.h", "file:processors/effects/lag.h", "file:processors/audience/arm_mail.h"],
     "processors/effects/dkim": ["streams/base"],
     "processors/effects/mime": ["streams/base", "schemas"],
     "processors/effects/mta_sts": ["streams/base", "streams/port"],

@@ -84,11 +84,12 @@ void Decide(task::Context& context, const v1::DeleteAsset& command) {
   const v1::Asset* asset = AssetOrRefuse(context, command.asset());
   if (asset == nullptr) return;
   if (asset->uses() > 0) {
-    return context.Refuse(
-        Outcome::kConflict, "asset_in_use",
-        fmt::format("{} version{} of templates use it, the last is version {} of template {}; archive it instead, and no new "
-                    "version can",
-                    asset->uses(), asset->uses() == 1 ? "" : "s", asset->template_version(), asset->template_id()));
+    const std::string last = asset->template_id() == 0
+                                 ? ""  // that one was deleted
+                                 : fmt::format(", the last is version {} of template {}", asset->template_version(), asset->template_id());
+    return context.Refuse(Outcome::kConflict, "asset_in_use",
+                          fmt::format("{} version{} of templates use it{}; archive it instead, and no new version can", asset->uses(),
+                                      asset->uses() == 1 ? "" : "s", last));
   }
   v1::AssetDeleted deleted;
   deleted.set_asset(command.asset());

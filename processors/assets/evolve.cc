@@ -1,9 +1,14 @@
 // See evolve.h.
 #include "processors/assets/evolve.h"
 
+#include <algorithm>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "maily/assets/v1/state.pb.h"
+#include "maily/templates/v1/state.pb.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -52,6 +57,22 @@ void Evolve(task::Fold& fold, const templates::v1::TemplateSaved& event) {
     asset.set_uses(asset.uses() + 1);
     asset.set_template_id(event.template_id());
     asset.set_template_version(event.version().number());
+  }
+}
+
+void Evolve(task::Fold& fold, const templates::v1::TemplateDeleted& event) {
+  std::vector<std::pair<std::string, uint64_t>> freed;
+  const std::string prefix = state::Key(fold.tenant(), event.template_id());
+  fold.view<templates::v1::TemplateAsset>().Scan(prefix, {}, [&](std::string_view key, const templates::v1::TemplateAsset& of) {
+    freed.emplace_back(key.substr(prefix.size()), of.versions());
+    return true;
+  });
+  for (const auto& [id, versions] : freed) {
+    v1::Asset& asset = fold.table<v1::Asset>().Edit(state::Key(fold.tenant(), id));
+    asset.set_uses(asset.uses() - std::min(asset.uses(), versions));
+    if (asset.template_id() != event.template_id()) continue;
+    asset.clear_template_id();
+    asset.clear_template_version();
   }
 }
 

@@ -14,13 +14,13 @@
 #include "maily/tenants/v1/state.pb.h"
 #include "processors/audience/arms.h"
 #include "processors/campaigns/ab_test.h"
+#include "processors/campaigns/arm_templates.h"
 #include "processors/campaigns/drafts.h"
 #include "processors/campaigns/pace.h"
 #include "processors/campaigns/safety.h"
 #include "processors/campaigns/schedule.h"
 #include "processors/campaigns/zones.h"
 #include "processors/compliance/rules.h"
-#include "processors/personalization/mail_size.h"
 #include "processors/personalization/template.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
@@ -64,23 +64,6 @@ void CheckArmTexts(const tenants::v1::Tenant& tenant, const v1::CampaignSpec& sp
     for (const personalization::Violation& violation : personalization::LintNames(ArmSource(arm), registered))
       wrong.emplace_back(fmt::format("/arms/{}", i), violation.ToString());
   }
-}
-
-// What the partitions need of the version: without what its HTML was compiled from, and with the attributes that the name in From is made
-// of.
-templates::v1::TemplateVersion Carried(const templates::v1::TemplateVersion& version, const v1::CampaignSpec& spec) {
-  templates::v1::TemplateVersion carried = version;
-  carried.clear_mjml();
-  for (templates::v1::TemplateVariant& variant : *carried.mutable_variants()) variant.clear_mjml();
-  const auto name = [&](const personalization::Source& source) {
-    for (std::string& attribute : personalization::Parse(source).attributes) {
-      if (std::ranges::find(carried.attributes(), attribute) == carried.attributes().end())
-        *carried.add_attributes() = std::move(attribute);
-    }
-  };
-  name(NameSource(spec));
-  for (const v1::Arm& arm : spec.arms()) name(ArmSource(arm));
-  return carried;
 }
 
 std::string_view StatusName(v1::CampaignStatus status) {
@@ -191,7 +174,7 @@ void RefuseFor(task::Context& context, const std::vector<compliance::Objection>&
   }
 }
 
-bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec) {
+bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec, const v1::CampaignSpec& before) {
   const tenants::v1::Tenant& tenant = TenantOf(context);
   std::vector<std::pair<std::string, std::string>> wrong;  // where, and a sentence
   if (spec.name().empty() || spec.name().size() > kNameBytesMax) {
@@ -224,6 +207,7 @@ bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec) {
     wrong.emplace_back("/arms", std::move(sentence));
   }
   for (std::string& sentence : audience::CheckTest(spec)) wrong.emplace_back("/test", std::move(sentence));
+  CheckTemplates(context, spec, before, wrong);
   CheckArmTexts(tenant, spec, wrong);
   CheckTiming(spec, wrong);
   if (!wrong.empty()) {
@@ -255,16 +239,11 @@ void Create(task::Context& context, const v1::CampaignSpec& spec) {
   context.Answer("status", "draft");
 }
 
-const templates::v1::TemplateVersion* VersionOf(const task::Context& context, const v1::CampaignSpec& spec) {
-  const auto* saved = context.view<templates::v1::Template>().Find(state::Key(context.tenant(), spec.template_id()));
-  return saved == nullptr || saved->versions().empty() ? nullptr : &saved->versions(saved->versions_size() - 1);
-}
-
 compliance::Launch AskOf(const task::Context& context, const v1::CampaignSpec& spec, const Asked& asked) {
   return {
       .spec = spec,
       .tenant = TenantOf(context),
-      .version = VersionOf(context, spec),
+      .templates = TemplatesOf(context, spec),
       .domain = compliance::DomainOf(context.view<domains::v1::Domain>(), context.tenant(), spec.from()),
       .list_missing = spec.list_id() != 0 && context.view<lists::v1::List>().Find(state::Key(context.tenant(), spec.list_id())) == nullptr,
       .missing = MissingInAudience(context, spec),
@@ -293,45 +272,44 @@ void Decide(task::Context& context, const v1::LaunchCampaign& command) {
   if (campaign != nullptr) LaunchOrRefuse(context, *campaign, command);
 }
 
-std::optional<v1::CampaignLaunched> Launchable(const task::Context& context, const v1::Campaign& campaign,
-                                               const v1::LaunchCampaign& command, std::vector<compliance::Objection>& wrong) {
-  const v1::CampaignSpec& spec = campaign.spec();
+Launching LaunchingOf(const task::Context& context, const v1::Campaign& campaign, uint64_t campaign_id,
+                      const std::vector<compliance::UsedTemplate>& templates) {
   const tenants::v1::Tenant& tenant = TenantOf(context);
-  const templates::v1::TemplateVersion* version = VersionOf(context, spec);
-  wrong = compliance::Objections(AskOf(context, spec, {.empty_audience = command.empty_audience(), .live = command.live()}));
-  if (!wrong.empty()) return std::nullopt;
-
-  const uint64_t mail_bytes = personalization::MailBytes(*version);
-  if (command.mail_bytes_max() != 0 && mail_bytes > command.mail_bytes_max()) {
-    wrong.push_back({"", "mail_too_large",
-                     fmt::format("each mail would have {} bytes, more than {} (mail_kb_max)", mail_bytes, command.mail_bytes_max())});
-    return std::nullopt;
-  }
-  v1::CampaignLaunched launched;
-  launched.set_campaign_id(command.campaign_id());
-  *launched.mutable_spec() = SpecAtLaunch(context, spec);
+  Launching launching;
+  v1::CampaignLaunched& launched = launching.launched;
+  launched.set_campaign_id(campaign_id);
+  *launched.mutable_spec() = SpecAtLaunch(context, campaign.spec());
   if (campaign.has_pace()) *launched.mutable_spec()->mutable_pace() = campaign.pace();
   if (campaign.has_start()) *launched.mutable_spec()->mutable_start() = campaign.start();
-  *launched.mutable_template_version() = Carried(*version, spec);
   launched.set_postal_address(tenant.postal_address());
   launched.set_company(tenant.company());
-  if (launched.ByteSizeLong() > kLaunchBytesMax) {
-    wrong.push_back({"", "campaign_too_large",
-                     fmt::format("with its template it has {} bytes, more than {}", launched.ByteSizeLong(), kLaunchBytesMax)});
+  PinTemplates(templates, launching);
+  return launching;
+}
+
+std::optional<Launching> Launchable(const task::Context& context, const v1::Campaign& campaign, const v1::LaunchCampaign& command,
+                                    std::vector<compliance::Objection>& wrong) {
+  const compliance::Launch launch = AskOf(context, campaign.spec(), {.empty_audience = command.empty_audience(), .live = command.live()});
+  wrong = compliance::Objections(launch);
+  if (wrong.empty()) wrong = TooLargeMails(launch.templates, command.mail_bytes_max());
+  if (!wrong.empty()) return std::nullopt;
+  Launching launching = LaunchingOf(context, campaign, command.campaign_id(), launch.templates);
+  if (auto too_large = TooLarge(launching)) {
+    wrong.push_back(*std::move(too_large));
     return std::nullopt;
   }
-  return launched;
+  return launching;
 }
 
 void LaunchOrRefuse(task::Context& context, const v1::Campaign& campaign, const v1::LaunchCampaign& command) {
   std::vector<compliance::Objection> wrong;
-  const auto launched = Launchable(context, campaign, command, wrong);
-  if (!launched) return RefuseFor(context, wrong);
+  const auto launching = Launchable(context, campaign, command, wrong);
+  if (!launching) return RefuseFor(context, wrong);
   if (!IsApproved(context, command.campaign_id(), campaign, command.audience())) return;
-  context.Emit(*launched);
+  EmitLaunch(context, *launching);
   context.Answer("campaign_id", command.campaign_id());
   context.Answer("status", "running");
-  context.Answer("template_version", uint64_t{launched->template_version().number()});
+  context.Answer("template_version", uint64_t{launching->launched.template_version().number()});
 }
 
 void Decide(task::Context& context, const v1::PauseCampaign& command) {
@@ -431,6 +409,7 @@ void Decide(task::Context& context, const v1::CampaignLaunched& launched) {
   opened.set_company(launched.company());
   opened.set_last_ordinal(counter == nullptr ? 0 : counter->last_ordinal());
   opened.set_by_clock(GoesByClock(context, launched.spec()));
+  opened.set_links(launched.links());
   const TraceId& trace = context.command()->trace;
   if (!trace.IsZero()) opened.set_trace(trace.view().data(), trace.view().size());
   context.Emit(opened);

@@ -19,6 +19,8 @@
 
 namespace maily::campaigns {
 
+struct Launching;  // arm_templates.h
+
 inline constexpr uint64_t kCampaignsMax = 1'000'000;  // of one tenant
 inline constexpr size_t kNameBytesMax = 200;
 inline constexpr size_t kFromBytesMax = 500;
@@ -56,8 +58,11 @@ const v1::Campaign* CampaignIn(task::Context& context, uint64_t campaign_id, std
                                std::string_view code);
 const tenants::v1::Tenant& TenantOf(const task::Context& context);
 // What a launch of this campaign announces; none: `wrong` has every objection. An objection without a path is about no member.
-std::optional<v1::CampaignLaunched> Launchable(const task::Context& context, const v1::Campaign& campaign,
-                                               const v1::LaunchCampaign& command, std::vector<compliance::Objection>& wrong);
+std::optional<Launching> Launchable(const task::Context& context, const v1::Campaign& campaign, const v1::LaunchCampaign& command,
+                                    std::vector<compliance::Objection>& wrong);
+// As far as its templates are there.
+Launching LaunchingOf(const task::Context& context, const v1::Campaign& campaign, uint64_t campaign_id,
+                      const std::vector<compliance::UsedTemplate>& templates);
 // Refuses a launch, or launches.
 void LaunchOrRefuse(task::Context& context, const v1::Campaign& campaign, const v1::LaunchCampaign& command);
 const v1::CampaignRun* RunOf(const task::Context& context, uint64_t campaign_id);

@@ -95,15 +95,15 @@ std::optional<compliance::Objection> WhyNotApproved(const task::Context& context
   if (over == 0 || (audience != 0 && audience <= over)) return std::nullopt;
   const std::string many = audience == 0 ? "its audience was not counted" : fmt::format("its audience has {} contacts", audience);
   if (!campaign.has_approval() || campaign.approval().by() == context.command()->actor) {
-    return compliance::Objection{"", "approval_missing",
-                                 fmt::format("campaign {} is approved by a second person before it is launched: {}, and approval_over is {}",
-                                             campaign_id, many, over)};
+    return compliance::Objection{
+        "", "approval_missing",
+        fmt::format("campaign {} is approved by a second person before it is launched: {}, and approval_over is {}", campaign_id, many,
+                    over)};
   }
   if (campaign.approval().revision() != RevisionOf(campaign)) {
-    return compliance::Objection{
-        "", "approval_void",
-        fmt::format("campaign {} was approved as of revision {}, and has revision {} by now: it is approved anew", campaign_id,
-                    campaign.approval().revision(), RevisionOf(campaign))};
+    return compliance::Objection{"", "approval_void",
+                                 fmt::format("campaign {} was approved as of revision {}, and has revision {} by now: it is approved anew",
+                                             campaign_id, campaign.approval().revision(), RevisionOf(campaign))};
   }
   return std::nullopt;
 }
@@ -130,7 +130,7 @@ void Decide(task::Context& context, const v1::EditCampaign& command) {
   if (edited.spec().SerializeAsString() == campaign->spec().SerializeAsString()) {
     context.Unchanged();
   } else {
-    if (RefusesSpec(context, edited.spec())) return;
+    if (RefusesSpec(context, edited.spec(), campaign->spec())) return;
     edited.set_campaign_id(command.campaign_id());
     edited.set_revision(RevisionOf(*campaign) + 1);
     edited.mutable_spec()->set_author(AuthorOf(context));
@@ -168,7 +168,10 @@ void Decide(task::Context& context, const v1::ResendCampaign& command) {
   }
   v1::CampaignSpec spec = campaign->spec();
   spec.set_name(command.name().empty() ? "Resend of " + spec.name() : command.name());
-  if (command.template_id() != 0) spec.set_template_id(command.template_id());
+  if (command.template_id() != 0) {  // instead of all that there were
+    spec.set_template_id(command.template_id());
+    for (v1::Arm& arm : *spec.mutable_arms()) arm.clear_template_id();
+  }
   spec.mutable_derived()->set_campaign_id(command.campaign_id());
   spec.mutable_derived()->set_as(command.as());
   spec.clear_test();  // the arms stay, for all of them

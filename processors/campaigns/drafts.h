@@ -40,13 +40,12 @@ std::string Joined(const std::vector<std::string>& sentences);
 // All of them: together in the message, and each as a member "path#code" of the answer.
 void RefuseFor(task::Context& context, const std::vector<compliance::Objection>& wrong);
 // True: there is something wrong with it, and the command was refused with all of that.
-bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec);
+// `before`: of a draft that is changed, what it was.
+bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec, const v1::CampaignSpec& before = {});
 // A draft that was looked at, with its answer. "too_many_campaigns".
 void Create(task::Context& context, const v1::CampaignSpec& spec);
 // Of whoever asks; empty where nobody has to approve.
 std::string AuthorOf(const task::Context& context);
-// The newest of its template, or null.
-const templates::v1::TemplateVersion* VersionOf(const task::Context& context, const v1::CampaignSpec& spec);
 
 // What whoever asks for a launch saw.
 struct Asked {
@@ -59,8 +58,8 @@ compliance::Launch AskOf(const task::Context& context, const v1::CampaignSpec& s
 v1::CampaignSpec SpecAtLaunch(const task::Context& context, const v1::CampaignSpec& spec);
 
 inline uint32_t RevisionOf(const v1::Campaign& campaign) { return campaign.edits() + 1; }
-// Where a second person has to approve: why a launch by `actor` is not approved ("approval_missing", "approval_void"). `audience`: contacts,
-// 0 = nobody has counted.
+// Where a second person has to approve: why a launch by `actor` is not approved ("approval_missing", "approval_void"). `audience`:
+// contacts, 0 = nobody has counted.
 std::optional<compliance::Objection> WhyNotApproved(const task::Context& context, uint64_t campaign_id, const v1::Campaign& campaign,
                                                     uint64_t audience);
 // False, and the launch was refused.

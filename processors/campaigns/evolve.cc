@@ -116,6 +116,7 @@ void Evolve(task::Fold& fold, const v1::CampaignOpened& event) {
   run.set_state(v1::RUNNING);
   run.set_opened_at_us(fold.now().us);
   run.set_by_clock(event.by_clock());
+  run.set_links(event.links());
   fold.AddWork(kPlan, PlanSubject(event.campaign_id()));
 }
 

@@ -3,15 +3,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <vector>
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/segments/v1/state.pb.h"
 #include "processors/audience/reach.h"
+#include "processors/campaigns/arm_templates.h"
+#include "processors/campaigns/decide.h"
 #include "processors/campaigns/drafts.h"
 #include "processors/campaigns/slices.h"
-#include "processors/personalization/mail_size.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/state/key.h"
@@ -42,17 +45,20 @@ void Decide(task::Context& context, const v1::PreviewLaunch& command) {
     verdict.set_rule(std::string(rule.id));
     compliance::Objection objection;
     if (!rule.broken(launch, objection)) continue;
-    verdict.set_path(std::string(objection.path));
+    verdict.set_path(objection.path);
     verdict.set_sentence(objection.sentence);
   }
-  if (launch.version != nullptr && command.mail_bytes_max() != 0) {
+  const auto size = [&requested](std::string_view rule, const std::vector<compliance::Objection>& wrong) {
     v1::RuleVerdict& verdict = *requested.add_rules();
-    verdict.set_rule("mail_too_large");
-    const uint64_t bytes = personalization::MailBytes(*launch.version);
-    if (bytes > command.mail_bytes_max()) {
-      verdict.set_path("/template_id");
-      verdict.set_sentence(fmt::format("each mail would have {} bytes, more than {} (mail_kb_max)", bytes, command.mail_bytes_max()));
-    }
+    verdict.set_rule(std::string(rule));
+    if (wrong.empty()) return;
+    verdict.set_path(wrong.front().path.empty() ? "/template_id" : wrong.front().path);
+    for (const compliance::Objection& one : wrong) *verdict.mutable_sentence() += (verdict.sentence().empty() ? "" : "; ") + one.sentence;
+  };
+  if (std::ranges::all_of(launch.templates, [](const auto& used) { return used.version != nullptr; })) {
+    if (command.mail_bytes_max() != 0) size("mail_too_large", TooLargeMails(launch.templates, command.mail_bytes_max()));
+    const auto too_large = TooLarge(LaunchingOf(context, *campaign, command.campaign_id(), launch.templates));
+    size("campaign_too_large", too_large ? std::vector{*too_large} : std::vector<compliance::Objection>());
   }
   context.Emit(requested);
   context.Answer("preview_id", requested.preview_id());

@@ -7,6 +7,7 @@
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/tenants/v1/state.pb.h"
+#include "processors/campaigns/arm_templates.h"
 #include "processors/campaigns/decide.h"
 #include "processors/campaigns/drafts.h"
 #include "processors/campaigns/evolve.h"
@@ -177,16 +178,16 @@ void Decide(task::Context& context, const v1::StartCampaign& command) {
   launch.set_live(command.live());
   launch.set_mail_bytes_max(command.mail_bytes_max());
   std::vector<compliance::Objection> wrong;
-  const auto launched = Launchable(context, *campaign, launch, wrong);
+  const auto launching = Launchable(context, *campaign, launch, wrong);
   if (auto why = WhyNotApproved(context, command.campaign_id(), *campaign, /*audience=*/0)) wrong.push_back(*std::move(why));
-  if (wrong.empty()) return context.Emit(*launched);
+  if (wrong.empty()) return EmitLaunch(context, *launching);
   v1::CampaignHeld held;
   held.set_campaign_id(command.campaign_id());
   held.set_reason("refused");
   held.set_late_s((context.now() - Instant{start.at_us()}).us / 1'000'000);
   for (const compliance::Objection& one : wrong) {
     v1::StartObjection& objection = *held.add_objections();
-    objection.set_path(std::string(one.path));
+    objection.set_path(one.path);
     objection.set_code(std::string(one.code));
     objection.set_sentence(one.sentence);
   }

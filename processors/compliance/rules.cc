@@ -29,9 +29,28 @@ bool HasUnsubscribeLink(const templates::v1::TemplateVersion& version) {
   return has(version) && std::ranges::all_of(version.variants(), has);
 }
 
+// Whether it is so with one of its templates. The objection is to the first of these, and says a sentence of each.
+template <class Is, class Says>
+bool AnyTemplate(const Launch& launch, std::string_view code, Is is, Says says, Objection& out) {
+  out = {"", code, ""};
+  for (const UsedTemplate& used : launch.templates) {
+    if (!is(used)) continue;
+    if (out.path.empty()) out.path = used.path;
+    out.sentence += (out.sentence.empty() ? "" : "; ") + says(used);
+  }
+  return !out.path.empty();
+}
+
 bool TemplateNotFound(const Launch& launch, Objection& out) {
-  out = {"/template_id", "template_not_found", fmt::format("there is no template {}", launch.spec.template_id())};
-  return launch.version == nullptr;
+  const auto says = [](const UsedTemplate& used) { return fmt::format("there is no template {}", used.id); };
+  return AnyTemplate(launch, "template_not_found", [](const UsedTemplate& used) { return used.version == nullptr; }, says, out);
+}
+
+bool TemplateArchived(const Launch& launch, Objection& out) {
+  const auto says = [](const UsedTemplate& used) {
+    return fmt::format("template {0} is archived: restore it (maily template restore {0}), or take another", used.id);
+  };
+  return AnyTemplate(launch, "template_archived", [](const UsedTemplate& used) { return used.archived; }, says, out);
 }
 
 bool FromNotVerified(const Launch& launch, Objection& out) {
@@ -62,8 +81,11 @@ bool PostalAddressMissing(const Launch& launch, Objection& out) {
 }
 
 bool UnsubscribeLinkMissing(const Launch& launch, Objection& out) {
-  out = {"/template_id", "unsubscribe_link_missing", "every part of the template needs {{ unsubscribe_url }}"};
-  return launch.version != nullptr && !HasUnsubscribeLink(*launch.version);
+  const auto says = [](const UsedTemplate& used) {
+    return fmt::format("every part of template {} needs {{{{ unsubscribe_url }}}}", used.id);
+  };
+  const auto lacks = [](const UsedTemplate& used) { return used.version != nullptr && !HasUnsubscribeLink(*used.version); };
+  return AnyTemplate(launch, "unsubscribe_link_missing", lacks, says, out);
 }
 
 bool ListNotFound(const Launch& launch, Objection& out) {
@@ -85,14 +107,15 @@ constexpr std::string_view kAtLaunch = "launch";
 constexpr std::string_view kAtLiveLaunch = "launch of a live instance";
 
 constexpr Rule kRules[] = {
-    {"template_not_found", "the template is there", "Maily", kAtLaunch, TemplateNotFound},
+    {"template_not_found", "the template is there, and each that an arm has of its own", "Maily", kAtLaunch, TemplateNotFound},
+    {"template_archived", "none of them is archived", "Maily", kAtLaunch, TemplateArchived},
     {"from_not_verified", "From is one of the tenant's senders: headers are truthful", "CAN-SPAM", kAtLaunch, FromNotVerified},
     {"domain_missing", "From is aligned with a domain whose DKIM keys are held here", "Gmail, Yahoo, Microsoft", kAtLiveLaunch,
      DomainMissing},
     {"domain_unchecked", "DKIM, SPF, DMARC, alignment, return path, PTR and one-click of the domain passed their last check",
      "Gmail, Yahoo, Microsoft, RFC 8058", kAtLiveLaunch, DomainUnchecked},
     {"postal_address_missing", "the tenant has a postal address", "CAN-SPAM", kAtLaunch, PostalAddressMissing},
-    {"unsubscribe_link_missing", "every part of the template has an opt-out", "CAN-SPAM, GDPR Art. 7(3)", kAtLaunch,
+    {"unsubscribe_link_missing", "every part of each template has an opt-out", "CAN-SPAM, GDPR Art. 7(3)", kAtLaunch,
      UnsubscribeLinkMissing},
     {"list_not_found", "the list of the audience is there", "Maily", kAtLaunch, ListNotFound},
     {"audience_missing", "the lists and segments of the audience, and those that it excludes, are there", "Maily", kAtLaunch,
@@ -146,8 +169,8 @@ std::vector<Objection> Objections(const Launch& launch) {
 
 std::vector<Objection> MessageObjections(const Launch& launch, bool marketing) {
   std::vector<Objection> objections;
-  for (const auto broken :
-       {TemplateNotFound, FromNotVerified, DomainMissing, DomainUnchecked, PostalAddressMissing, UnsubscribeLinkMissing}) {
+  for (const auto broken : {TemplateNotFound, TemplateArchived, FromNotVerified, DomainMissing, DomainUnchecked, PostalAddressMissing,
+                            UnsubscribeLinkMissing}) {
     Objection objection;
     if (!marketing && (broken == PostalAddressMissing || broken == UnsubscribeLinkMissing)) continue;
     if (broken(launch, objection)) objections.push_back(std::move(objection));

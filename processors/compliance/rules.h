@@ -17,21 +17,29 @@
 
 namespace maily::compliance {
 
+// A template that mails of a launch are made of.
+struct UsedTemplate {
+  std::string path = "/template_id";  // JSON Pointer of what names it
+  uint64_t id = 0;
+  const templates::v1::TemplateVersion* version = nullptr;  // the newest; null: there is no such template
+  bool archived = false;
+};
+
 // What counts when a launch is asked for. Pointers outlive the question.
 struct Launch {
   const campaigns::v1::CampaignSpec& spec;
   const tenants::v1::Tenant& tenant;
-  const templates::v1::TemplateVersion* version = nullptr;  // the newest; null: there is no such template
-  const domains::v1::Domain* domain = nullptr;              // whose keys sign From; null: none
-  bool list_missing = false;                                // the list that it names is none
-  std::string missing = {};                                 // what else its audience names and is not there; empty: nothing
-  bool empty_audience = false;                              // seen by whoever asks
-  bool live = false;                                        // mail goes to the world
+  std::vector<UsedTemplate> templates;
+  const domains::v1::Domain* domain = nullptr;  // whose keys sign From; null: none
+  bool list_missing = false;                    // the list that it names is none
+  std::string missing = {};                     // what else its audience names and is not there; empty: nothing
+  bool empty_audience = false;                  // seen by whoever asks
+  bool live = false;                            // mail goes to the world
 };
 
 // One reason against a launch.
 struct Objection {
-  std::string_view path;  // JSON Pointer of what to change: in the campaign, or in the tenant's settings
+  std::string path;       // JSON Pointer of what to change: in the campaign, or in the tenant's settings
   std::string_view code;  // of refusal; the id of its rule
   std::string sentence;   // with what to do
 };

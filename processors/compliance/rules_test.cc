@@ -27,14 +27,15 @@ struct Good {
   tenants::v1::Tenant tenant;
   templates::v1::TemplateVersion version;
   domains::v1::Domain domain;
-  Launch launch{.spec = spec, .tenant = tenant, .version = &version, .domain = &domain, .live = true};
+  Launch launch{.spec = spec, .tenant = tenant, .templates = {{.id = 1, .version = &version}}, .domain = &domain, .live = true};
 };
 
 TEST(Rules, ALaunchThatKeepsThemStarts) { EXPECT_TRUE(Objections(Good().launch).empty()); }
 
 TEST(Rules, EachRefusesALaunchThatBreaksIt) {
   const std::vector<std::pair<std::string_view, std::function<void(Good&)>>> table = {
-      {"template_not_found", [](Good& good) { good.launch.version = nullptr; }},
+      {"template_not_found", [](Good& good) { good.launch.templates[0].version = nullptr; }},
+      {"template_archived", [](Good& good) { good.launch.templates[0].archived = true; }},
       {"from_not_verified", [](Good& good) { good.tenant.set_senders(0, "other@example.com"); }},
       {"domain_missing", [](Good& good) { good.launch.domain = nullptr; }},
       {"domain_unchecked", [](Good& good) { good.domain.set_passed(false); }},
@@ -58,6 +59,22 @@ TEST(Rules, EachRefusesALaunchThatBreaksIt) {
     seen.insert(id);
   }
   for (const Rule& rule : Rules()) EXPECT_EQ(rule.broken != nullptr, seen.contains(rule.id)) << rule.id << " needs a line here";
+}
+
+TEST(Rules, EachTemplateOfAnArmHasToKeepThem) {
+  Good good;
+  templates::v1::TemplateVersion bare;
+  bare.set_text("hello");
+  good.launch.templates.push_back({.path = "/arms/1/template_id", .id = 2, .version = &good.version});
+  EXPECT_TRUE(Objections(good.launch).empty());
+  good.launch.templates.push_back({.path = "/arms/2/template_id", .id = 3, .version = &bare});
+  good.launch.templates.push_back({.path = "/arms/3/template_id", .id = 4});
+  const auto objections = Objections(good.launch);
+  ASSERT_EQ(objections.size(), 2u);
+  EXPECT_EQ(objections[0].path, "/arms/3/template_id");
+  EXPECT_EQ(objections[0].sentence, "there is no template 4");
+  EXPECT_EQ(objections[1].path, "/arms/2/template_id");
+  EXPECT_EQ(objections[1].sentence, "every part of template 3 needs {{ unsubscribe_url }}");
 }
 
 TEST(Rules, ASandboxNeedsNoDomain) {

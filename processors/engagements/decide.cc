@@ -43,7 +43,8 @@ int LinksOf(const task::Context& context, uint64_t campaign_id) {
     return held == nullptr ? 0 : held->form().template_version().links_size();
   }
   const auto* run = context.view<campaigns::v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
-  return run == nullptr ? 0 : run->template_version().links_size();
+  if (run == nullptr) return 0;
+  return run->links() != 0 ? static_cast<int>(run->links()) : run->template_version().links_size();
 }
 
 bool IsCurrency(std::string_view text) {

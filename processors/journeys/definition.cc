@@ -234,7 +234,7 @@ class Reader {
 
   void Form(const std::string& name, std::string where, v1::SendStep& send) {
     send.set_template_name(name);
-    JourneyProblem problem{std::move(where), "unknown_template", fmt::format("there is no template \"{}\"", name)};
+    JourneyProblem problem{std::move(where), "unknown_template", fmt::format("there is no template \"{}\", or it is archived", name)};
     const auto form = catalog_.form ? catalog_.form(name, problem) : std::nullopt;
     if (!form) return Problem(problem.where, problem.code, problem.sentence);
     send.set_form_id(form->form_id());

@@ -154,18 +154,20 @@ void Decide(task::Context& context, const v1::PrepareMessages& command) {
   const tenants::v1::Tenant& tenant = TenantOf(context);
   const uint64_t template_id = TemplateIdOf(context, command);
   const templates::v1::TemplateVersion* version = VersionFor(context, command, template_id);
-  if (version == nullptr && context.view<templates::v1::Template>().Find(state::Key(context.tenant(), template_id)) != nullptr) {
+  const auto* saved = context.view<templates::v1::Template>().Find(state::Key(context.tenant(), template_id));
+  if (version == nullptr && saved != nullptr) {
     context.Refuse(Outcome::kInvalid, "template_version_not_found",
                    fmt::format("version {} of template {} is not there; the last 16 are kept", command.version(), template_id));
     return context.Answer("/version#template_version_not_found", "there is no such version");
   }
+  const bool archived = saved != nullptr && saved->archived();
   campaigns::v1::CampaignSpec spec;
   spec.set_template_id(template_id);
   spec.set_from(!command.from().empty() || tenant.senders().empty() ? command.from() : tenant.senders(0));
   std::vector<compliance::Objection> wrong =
       compliance::MessageObjections({.spec = spec,
                                      .tenant = tenant,
-                                     .version = version,
+                                     .templates = {{.id = template_id, .version = version, .archived = archived}},
                                      .domain = compliance::DomainOf(context.view<domains::v1::Domain>(), context.tenant(), spec.from()),
                                      .live = command.live()},
                                     command.marketing());

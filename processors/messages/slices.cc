@@ -15,6 +15,7 @@
 #include "processors/compliance/gate.h"
 #include "processors/messages/evolve.h"
 #include "processors/messages/flush.h"
+#include "processors/personalization/variants.h"
 #include "schemas/keys.h"
 #include "schemas/tracking_id.h"
 #include "schemas/types.h"
@@ -53,11 +54,13 @@ void AddAttributes(const task::Context& context, const v1::Message& message, sen
   const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), message.ordinal()));
   const auto* held = context.view<v1::HeldForm>().Find(state::Key(context.tenant(), message.form_id()));
   if (contact == nullptr || held == nullptr) return;
-  const auto& names = held->form().template_version().attributes();
+  const templates::v1::TemplateVersion& version = held->form().template_version();
+  const auto& names = version.attributes();
   for (const auto& attribute : contact->attributes()) {
     const bool named = std::find(names.begin(), names.end(), attribute.name()) != names.end();
     if (named || attribute.name() == schema::kTrackingAttribute) *opened.add_attributes() = attribute;
   }
+  opened.set_locale(personalization::LocaleOf(version, opened.attributes()));
 }
 
 void Open(task::Context& context, const Next& next, const task::CreditHolder& holder, uint64_t lane, bool by_domain) {

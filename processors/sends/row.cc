@@ -8,6 +8,7 @@
 #include "maily/sends/v1/state.pb.h"
 #include "maily/sites/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
+#include "maily/templates/v1/state.pb.h"
 #include "processors/sends/clocks.h"
 #include "processors/sends/decide.h"
 #include "processors/sends/evolve.h"
@@ -25,7 +26,8 @@ task::Noun Row() {
             v1::ZoneChunk, v1::ZoneBucket, v1::ZoneLane, v1::SendPace, v1::ContactMails, v1::TestTally, v1::TestPerson>()
       .Reads<campaigns::v1::CampaignRun, campaigns::v1::CampaignByList, campaigns::v1::SendingRules, contacts::v1::Contact,
              lists::v1::Subscriber, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
-             suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes, messages::v1::Message>()
+             suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes, messages::v1::Message,
+             templates::v1::PinnedTemplate>()
       .Decides<v1::RecordAttempt>(Decide)
       .Decides<v1::ResolveUnknown>(Decide)
       .Decides<v1::RecordNotice>(Decide)

@@ -12,9 +12,11 @@
 #include "maily/sends/v1/events.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
+#include "processors/audience/arm_mail.h"
 #include "processors/audience/reach.h"
 #include "processors/compliance/gate.h"
 #include "processors/compliance/timing.h"
+#include "processors/personalization/variants.h"
 #include "processors/sends/clocks.h"
 #include "processors/sends/decide.h"
 #include "processors/sends/evolve.h"
@@ -185,7 +187,10 @@ class Sending {
     opened.set_attempt(attempt);
     opened.set_arm(arm);
     opened.set_address(contact->address());
-    for (const std::string& name : run_.template_version().attributes()) {
+    const audience::ArmMail mail =
+        audience::MailOf(run_, arm, context_.tenant(), campaign_id_, context_.view<templates::v1::PinnedTemplate>());
+    MAILY_CHECK(mail.version != nullptr, "campaign {}: the template of arm {} is not here", campaign_id_, arm);
+    for (const std::string& name : mail.version->attributes()) {
       for (const auto& attribute : contact->attributes()) {
         if (attribute.name() == name && name != schema::kTrackingAttribute) *opened.add_attributes() = attribute;
       }
@@ -193,6 +198,7 @@ class Sending {
     for (const auto& attribute : contact->attributes()) {  // the mail is made by it, whether the template names it or not
       if (attribute.name() == schema::kTrackingAttribute) *opened.add_attributes() = attribute;
     }
+    opened.set_locale(personalization::LocaleOf(*mail.version, opened.attributes()));
     if (by_domain_) {
       opened.set_domain_key(contact->domain_key());
       opened.set_lane(static_cast<uint32_t>(lane_));

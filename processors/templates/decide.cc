@@ -424,6 +424,12 @@ void Decide(task::Context& context, const v1::SaveTemplate& command) {
     template_id = name->template_id();
     const v1::Template* known = context.view<v1::Template>().Find(state::Key(context.tenant(), template_id));
     MAILY_CHECK(known != nullptr && known->versions_size() > 0, "template {} is named and not there", template_id);
+    if (known->archived()) {
+      return context.Refuse(Outcome::kConflict, "template_archived",
+                            fmt::format("template {0} of that name is archived: restore it (maily template restore {0}), or take another "
+                                        "name",
+                                        template_id));
+    }
     const v1::TemplateVersion& latest = known->versions(known->versions_size() - 1);
     if (SameContent(latest, content)) {
       context.Answer("template_id", template_id);

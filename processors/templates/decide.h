@@ -19,7 +19,7 @@ inline constexpr uint64_t kPartialsOfTenantMax = 1'000;
 // HTML has. Assets are found by their names, and the version holds which bytes those are. Answers template_id and version. Codes of
 // refusal: "invalid_name", "template_invalid" (every violation with part, line and column), "unknown_attribute" (if nothing else is wrong;
 // names the nearest registered one), "template_too_large", "too_many_templates", "asset_missing" (each with its place), "too_many_assets",
-// "mail_too_large".
+// "mail_too_large", "template_archived" (the one of that name is).
 // Partials that it takes in are resolved now and stand in the version. "invalid_variants" besides: a locale that is none, twice, without
 // the parts of the template, or no attribute that says who reads which.
 void Decide(task::Context& context, const v1::SaveTemplate& command);

@@ -1,6 +1,9 @@
 // See evolve.h.
 #include "processors/templates/evolve.h"
 
+#include <set>
+#include <string_view>
+
 #include "maily/templates/v1/state.pb.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
@@ -11,6 +14,12 @@ void Evolve(task::Fold& fold, const v1::TemplateSaved& event) {
   v1::Template& saved = fold.table<v1::Template>().Edit(state::Key(fold.tenant(), event.template_id()));
   *saved.add_versions() = event.version();
   if (saved.versions_size() > kVersionsKept) saved.mutable_versions()->DeleteSubrange(0, saved.versions_size() - kVersionsKept);
+  std::set<std::string_view> assets;  // one may be used in more than one way
+  for (const v1::UsedAsset& used : event.version().assets()) assets.insert(used.asset());
+  for (const std::string_view asset : assets) {
+    v1::TemplateAsset& of = fold.table<v1::TemplateAsset>().Edit(state::Key(fold.tenant(), event.template_id(), asset));
+    of.set_versions(of.versions() + 1);
+  }
   if (event.version().number() > 1) return;
   fold.table<v1::TemplateName>().Edit(state::Key(fold.tenant(), event.version().name())).set_template_id(event.template_id());
   fold.table<v1::TemplateCounter>().Edit(state::Key(fold.tenant())).set_last_template_id(event.template_id());

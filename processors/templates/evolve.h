@@ -6,7 +6,7 @@
 
 namespace maily::templates {
 
-inline constexpr uint32_t kEvolveVersion = 1;
+inline constexpr uint32_t kEvolveVersion = 2;
 inline constexpr int kVersionsKept = 16;
 
 void Evolve(task::Fold& fold, const v1::TemplateSaved& event);

@@ -28,6 +28,8 @@ class AssetsFold final : public Fold {
     setup.handlers.On(fold.get(), &AssetsFold::Archived);
     setup.handlers.On(fold.get(), &AssetsFold::Deleted);
     setup.handlers.On(fold.get(), &AssetsFold::Saved);
+    MAILY_TRY(fold->delete_uses_, setup.Prepare("delete_uses"));
+    setup.handlers.On(fold.get(), &AssetsFold::TemplateDeleted);
     return std::unique_ptr<Fold>(std::move(fold));
   }
 
@@ -54,6 +56,11 @@ class AssetsFold final : public Fold {
     return Ok();
   }
 
+  Result<void> TemplateDeleted(const EventAt& at, const maily::templates::v1::TemplateDeleted& e) {
+    return sql::Do(*delete_uses_, at.tenant.value(), e.template_id());
+  }
+
+  sql::Statement* delete_uses_ = nullptr;
   sql::Statement* put_asset_ = nullptr;
   sql::Statement* set_archived_ = nullptr;
   sql::Statement* delete_asset_ = nullptr;
@@ -64,7 +71,7 @@ class AssetsFold final : public Fold {
 
 ReadModel AssetsReadModel() {
   return {.name = "assets",
-          .version = 1,
+          .version = 2,
           .schema_sql = assets_sql::kSchema,
           .queries_sql = assets_sql::kQueries,
           .tables = {{"assets"}, {"asset_uses"}},

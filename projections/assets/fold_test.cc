@@ -83,5 +83,16 @@ TEST_F(AssetsFoldTest, ARenamedArchivedOrDeletedOneIsAsItIs) {
   RebuildGivesTheSame();
 }
 
+TEST_F(AssetsFoldTest, ADeletedTemplateUsesThemNoMore) {
+  Happens(0, Added("abc", "logo.png"));
+  Happens(0, Saved(1, "abc", {UsedAsset::RELATED}), Saved(2, "abc", {UsedAsset::HOSTED}));
+  EXPECT_EQ(Ask("asset", {tenant_, abc_}).at(0, "used_by_versions"), Value::Integer(2));
+  maily::templates::v1::TemplateDeleted deleted;
+  deleted.set_template_id(4);
+  Happens(0, deleted);
+  EXPECT_EQ(Ask("asset", {tenant_, abc_}).at(0, "used_by_versions"), Value::Integer(0));
+  RebuildGivesTheSame();
+}
+
 }  // namespace
 }  // namespace maily::projections

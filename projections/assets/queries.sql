@@ -36,3 +36,6 @@ DELETE FROM assets WHERE tenant = ?1 AND asset_id = ?2;
 -- fold: insert_use
 INSERT INTO asset_uses (tenant, asset_id, template_id, version, how, file_name) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (tenant, asset_id, template_id, version, how, file_name) DO NOTHING;
+
+-- fold: delete_uses
+DELETE FROM asset_uses WHERE tenant = ?1 AND template_id = ?2;

@@ -11,7 +11,7 @@ CREATE TABLE assets (
   PRIMARY KEY (tenant, asset_id)
 );
 
--- Which versions of templates were saved with them; for ever, as versions are.
+-- Which versions of templates were saved with them; until the template is deleted.
 CREATE TABLE asset_uses (
   tenant      BIGINT NOT NULL,
   asset_id    TEXT   NOT NULL,

@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <string>
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/engagements/v1/events.pb.h"
@@ -76,9 +77,17 @@ struct Recipient {
   int64_t clicks = 0;
   std::optional<Instant> handed_over;
   Reader reader;
+  std::string locale;
   bool signalled = false;  // opens or clicks have changed
   bool reader_changed = false;
 };
+
+// What assignments say of a recipient; of somebody else, no arm.
+struct Reached {
+  int64_t arm = kNoArm;
+  std::string locale;
+};
+Reached ReachedIn(const sql::Statement* row) { return row == nullptr ? Reached{} : Reached{row->integer(0), std::string(row->bytes(1))}; }
 
 // A row of signals.
 struct Kept {
@@ -97,6 +106,8 @@ class CampaignTotalsFold final : public Fold {
     MAILY_TRY(fold->convert_, setup.Prepare("convert"));
     MAILY_TRY(fold->assign_, setup.Prepare("assign"));
     MAILY_TRY(fold->arm_of_, setup.Prepare("arm_of"));
+    MAILY_TRY(fold->read_in_, setup.Prepare("read_in"));
+    MAILY_TRY(fold->add_locales_, setup.Prepare("add_locales"));
     MAILY_TRY(fold->assignments_of_, setup.Prepare("assignments_of"));
     MAILY_TRY(fold->recipient_, setup.Prepare("recipient"));
     MAILY_TRY(fold->signalled_, setup.Prepare("signalled"));
@@ -113,6 +124,7 @@ class CampaignTotalsFold final : public Fold {
     EventHandlers& on = setup.handlers;
     on.On(fold.get(), &CampaignTotalsFold::Planned);
     on.On(fold.get(), &CampaignTotalsFold::Released);
+    on.On(fold.get(), &CampaignTotalsFold::Tried);
     on.On(fold.get(), &CampaignTotalsFold::Skipped);
     on.On<sends::AttemptDelivered>([f = fold.get()](const EventAt& at, const auto& e) { return f->HandOver(at, e, &Totals::delivered); });
     on.On<sends::BounceReceived>([f = fold.get()](const EventAt& at, const auto& e) { return f->Count(at, e, &Totals::bounced_later, 1); });
@@ -147,6 +159,12 @@ class CampaignTotalsFold final : public Fold {
                              n.bounced_later, n.complaints));
     }
     totals_.clear();
+    for (const auto& [key, n] : languages_) {
+      const auto& [tenant, campaign_id, arm, locale] = key;
+      MAILY_TRY_VOID(sql::Do(*add_locales_, tenant, campaign_id, arm, std::string_view(locale), n.delivered, n.bounced, n.unknown,
+                             n.expired, n.opened, n.clicked, n.unsubscribes, n.bounced_later, n.complaints));
+    }
+    languages_.clear();
     for (const auto& [key, contacts] : skips_) {
       const auto [tenant, campaign_id, arm, reason] = key;
       MAILY_TRY_VOID(sql::Do(*add_skips_, tenant, campaign_id, arm, reason, contacts));
@@ -161,6 +179,14 @@ class CampaignTotalsFold final : public Fold {
     return verdict.fate == Fate::kSkipped && verdict.reason == kHoldoutReason ? kTenantHoldout : verdict.arm;
   }
   Totals& Of(TenantId tenant, uint64_t campaign_id, int64_t arm) { return totals_[{tenant.value(), campaign_id, arm}]; }
+  // Those of one language, as campaign_locales has them: opened and clicked are persons.
+  Totals& In(TenantId tenant, uint64_t campaign_id, int64_t arm, const std::string& locale) {
+    return languages_[{tenant.value(), campaign_id, arm, locale}];
+  }
+  void Add(TenantId tenant, uint64_t campaign_id, const Reached& who, int64_t Totals::* what, int64_t n) {
+    Of(tenant, campaign_id, who.arm).*what += n;
+    In(tenant, campaign_id, who.arm, who.locale).*what += n;
+  }
 
   Result<void> Planned(const EventAt& at, const maily::campaigns::v1::AudiencePlanned& e) {
     MAILY_TRY_VOID(WriteRecipients());  // who was without an arm may get one
@@ -216,32 +242,39 @@ class CampaignTotalsFold final : public Fold {
     return Ok();
   }
 
-  // Calls `count` with the arm that the contact was given, or kNoArm, at the latest before Flush writes the sums.
+  // The variant that the mail is made of; another one, if what is known of the contact has changed before a retry.
+  Result<void> Tried(const EventAt& at, const sends::AttemptOpened& e) {
+    if (schema::IsMessage(e.campaign_id()) || (e.locale().empty() && e.attempt() <= 1)) return Ok();
+    if (Recipient* const known = Known(at.tenant, at.ContactId(e.ordinal()), e.campaign_id())) known->locale = e.locale();
+    return sql::Do(*read_in_, at.tenant.value(), at.ContactId(e.ordinal()), e.campaign_id(), std::string_view(e.locale()));
+  }
+
+  // Calls `count` with what the contact was given, at the latest before Flush writes the sums.
   template <class Count>
   Result<void> WithArm(const EventAt& at, uint64_t campaign_id, uint64_t ordinal, Count count) {
     if (schema::IsMessage(campaign_id)) return Ok();  // is no campaign
     sql::BindAll(*arm_of_, at.tenant.value(), at.ContactId(ordinal), campaign_id);
-    return arm_of_->SendReading([count](const sql::Statement* row) { count(row == nullptr ? kNoArm : row->integer(0)); });
+    return arm_of_->SendReading([count](const sql::Statement* row) { count(ReachedIn(row)); });
   }
   template <class Event>
   Result<void> Count(const EventAt& at, const Event& e, int64_t Totals::* what, int64_t n) {
-    return WithArm(at, e.campaign_id(), e.ordinal(), [this, tenant = at.tenant, campaign_id = e.campaign_id(), what, n](int64_t arm) {
-      Of(tenant, campaign_id, arm).*what += n;
-    });
+    return WithArm(
+        at, e.campaign_id(), e.ordinal(),
+        [this, tenant = at.tenant, campaign_id = e.campaign_id(), what, n](const Reached& who) { Add(tenant, campaign_id, who, what, n); });
   }
 
   Result<void> Skipped(const EventAt& at, const sends::SendSkipped& e) {
-    const auto count = [this, tenant = at.tenant, campaign_id = e.campaign_id(), reason = static_cast<int>(e.reason())](int64_t arm) {
-      ++Of(tenant, campaign_id, arm).skipped;
-      ++skips_[{tenant.value(), campaign_id, arm, reason}];
+    const auto count = [this, tenant = at.tenant, campaign_id = e.campaign_id(),
+                        reason = static_cast<int>(e.reason())](const Reached& who) {
+      ++Of(tenant, campaign_id, who.arm).skipped;
+      ++skips_[{tenant.value(), campaign_id, who.arm, reason}];
     };
     return WithArm(at, e.campaign_id(), e.ordinal(), count);
   }
   Result<void> Resolved(const EventAt& at, const sends::UnknownResolved& e) {
-    const auto count = [this, tenant = at.tenant, campaign_id = e.campaign_id(), delivered = e.delivered()](int64_t arm) {
-      Totals& totals = Of(tenant, campaign_id, arm);
-      --totals.unknown;
-      if (delivered) ++totals.delivered;
+    const auto count = [this, tenant = at.tenant, campaign_id = e.campaign_id(), delivered = e.delivered()](const Reached& who) {
+      Add(tenant, campaign_id, who, &Totals::unknown, -1);
+      if (delivered) Add(tenant, campaign_id, who, &Totals::delivered, 1);
     };
     return WithArm(at, e.campaign_id(), e.ordinal(), count);
   }
@@ -254,7 +287,7 @@ class CampaignTotalsFold final : public Fold {
     if (known != nullptr && known->assigned) known->handed_over = at.time;
     sql::BindAll(*hand_over_, at.tenant.value(), at.ContactId(e.ordinal()), e.campaign_id(), at.time.us);
     return hand_over_->SendReading([this, tenant = at.tenant, campaign_id = e.campaign_id(), what](const sql::Statement* row) {
-      ++(Of(tenant, campaign_id, row == nullptr ? kNoArm : row->integer(0)).*what);
+      Add(tenant, campaign_id, ReachedIn(row), what, 1);
     });
   }
 
@@ -312,6 +345,7 @@ class CampaignTotalsFold final : public Fold {
                                       .human = row.integer(12),
                                       .unknown = row.integer(13)}};
       }
+      recipient.locale = row.bytes(14);
     }
     row.Reset();
     if (!found) return found.error();
@@ -349,7 +383,10 @@ class CampaignTotalsFold final : public Fold {
     ++signals.opens[At(ruling.by)];
     Keep(at, contact_id, e.campaign_id(), SignalKind::kOpen, ruling);
     if (!recipient->assigned || ruling.by != kHuman) return Ok();
-    if (++recipient->reader.opens == 1) ++signals.opened;
+    if (++recipient->reader.opens == 1) {
+      ++signals.opened;
+      ++In(at.tenant, e.campaign_id(), arm, recipient->locale).opened;
+    }
     recipient->reader_changed = true;
     return Ok();
   }
@@ -389,7 +426,10 @@ class CampaignTotalsFold final : public Fold {
     if (burst.sequence != burst_before && reader.visited == kInBurst) reader.visited = kBefore;
     ++(ruling.by == kHuman ? burst.human : burst.unknown);
     if (ruling.by != kHuman) return Ok();
-    if (++reader.clicks == 1) ++signals.clicked;
+    if (++reader.clicks == 1) {
+      ++signals.clicked;
+      ++In(at.tenant, e.campaign_id(), assignment.arm, recipient.locale).clicked;
+    }
     const bool visited = assignment.visited || reader.visited != kNo;
     if (!visited && CreditOf(assignment, Signal::kVisit, at.time, 0).visits > 0) {
       ++signals.visits;
@@ -408,7 +448,10 @@ class CampaignTotalsFold final : public Fold {
     signals.clicks[At(ReadBy::kUnknown)] -= burst.unknown;
     signals.clicks[At(ReadBy::kMachine)] += burst.human + burst.unknown;
     reader.clicks -= burst.human;
-    if (burst.human > 0 && reader.clicks == 0) --signals.clicked;
+    if (burst.human > 0 && reader.clicks == 0) {
+      --signals.clicked;
+      --In(at.tenant, campaign_id, recipient.assignment.arm, recipient.locale).clicked;
+    }
     if (reader.visited == kInBurst) {
       --signals.visits;
       reader.visited = kNo;
@@ -493,13 +536,16 @@ class CampaignTotalsFold final : public Fold {
   sql::Statement* reader_visited_ = nullptr;
   sql::Statement* add_signals_ = nullptr;
   sql::Statement* arm_of_ = nullptr;
+  sql::Statement* read_in_ = nullptr;
+  sql::Statement* add_locales_ = nullptr;
   sql::Statement* assignments_of_ = nullptr;
   sql::Statement* recipient_ = nullptr;
   sql::Statement* signalled_ = nullptr;
   sql::Statement* visit_ = nullptr;
   sql::Statement* add_totals_ = nullptr;
   sql::Statement* add_skips_ = nullptr;
-  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Totals> totals_;         // tenant, campaign, arm -> since the last flush
+  std::map<std::tuple<uint32_t, uint64_t, int64_t>, Totals> totals_;                  // tenant, campaign, arm -> since the last flush
+  std::map<std::tuple<uint32_t, uint64_t, int64_t, std::string>, Totals> languages_;  // and locale -> since the last flush
   std::map<std::tuple<uint32_t, uint64_t, int64_t, int>, int64_t> skips_;    // tenant, campaign, arm, reason -> since the last flush
   std::map<std::tuple<uint32_t, uint64_t, int64_t>, Signals> signals_;       // likewise
   std::map<std::tuple<uint32_t, int64_t, uint64_t>, Recipient> recipients_;  // tenant, contact, campaign, in the order of their table
@@ -511,11 +557,12 @@ class CampaignTotalsFold final : public Fold {
 
 ReadModel CampaignTotalsReadModel() {
   return {.name = "campaign_totals",
-          .version = 5 + kAttributionVersion + kSignalRulesVersion,
+          .version = 6 + kAttributionVersion + kSignalRulesVersion,
           .schema_sql = campaign_totals_sql::kSchema,
           .queries_sql = campaign_totals_sql::kQueries,
           .tables = {{"assignments"},
                      {"campaign_totals"},
+                     {"campaign_locales", TableKind::kJudged},
                      {"campaign_skips"},
                      {"campaign_converted"},
                      {"campaign_signals", TableKind::kJudged},

@@ -1,6 +1,8 @@
 // Tests the read model of campaign totals.
 #include "projections/campaign_totals/fold.h"
 
+#include <array>
+#include <map>
 #include <random>
 
 #include "maily/campaigns/v1/events.pb.h"
@@ -91,6 +93,13 @@ class CampaignTotalsFoldTest : public FoldFixture {
       if (table.kind == TableKind::kJudged) judged.push_back(table);
     }
     return judged;
+  }
+  Rows Languages() { return Ask("campaign_locales", {{"tenant", Value::Integer(1)}, {"campaign_id", Value::Integer(9)}}); }
+  int64_t OfLanguages(std::string_view column) {
+    const Rows rows = Languages();
+    int64_t sum = 0;
+    for (size_t row = 0; row < rows.size(); ++row) sum += rows.at(row, column).integer;
+    return sum;
   }
   int64_t Count(size_t arm, std::string_view column, int64_t campaign_id = 9) { return Report(campaign_id).at(arm, column).integer; }
   test::MemoryKeyring keys_;
@@ -222,7 +231,14 @@ TEST_F(CampaignTotalsFoldTest, AnyInterleavingOfPartitionsGivesTheSameRows) {
   for (int i = 0; i < 200; ++i) {
     const uint64_t ordinal = 1 + random() % 4;
     FakeDecision decision;
-    switch (random() % 5) {
+    switch (random() % 6) {
+      case 5: {
+        auto tried = Of<sends::AttemptOpened>(ordinal);
+        tried.set_attempt(1 + random() % 2);
+        tried.set_locale(std::array{"", "de", "pt-BR"}[random() % 3]);
+        decision.With(tried);
+        break;
+      }
       case 0:
         decision.With(Open(ordinal, static_cast<engagements::AgentClass>(random() % 6)));
         break;
@@ -247,7 +263,7 @@ TEST_F(CampaignTotalsFoldTest, AnyInterleavingOfPartitionsGivesTheSameRows) {
   RebuildGivesTheSame();
   // Judged tables are no part of that comparison; the keys are the same here.
   const std::vector<TableDigest> judged = Judged();
-  ASSERT_EQ(judged.size(), 3u);
+  ASSERT_EQ(judged.size(), 4u);
   EXPECT_GT(judged[0].rows, 0u);
   bool built = false;
   projection->Rebuild(Projection::Then::kSwitch, [&](Result<RebuildStatus> done) { built = bool(done); });
@@ -273,6 +289,48 @@ TEST_F(CampaignTotalsFoldTest, AnyInterleavingOfPartitionsGivesTheSameRows) {
   }
   EXPECT_EQ(summed, rows.at(0, "count").integer + clicks.at(0, "count").integer);
   EXPECT_LE(all, summed);  // those of contacts without an arm are in no arm's row
+  EXPECT_EQ(OfLanguages("sent"), sums.at(0, "delivered").integer);
+  for (const char* column : {"delivered", "opened", "clicked"}) EXPECT_EQ(OfLanguages(column), sums.at(0, column).integer) << column;
+}
+
+TEST_F(CampaignTotalsFoldTest, WhatEachLanguageCameToAddsUpToTheCampaign) {
+  Create(9);
+  Plan(0, verdicts_);
+  Plan(1, verdicts_);
+  const auto tried = [](uint64_t ordinal, const std::string& locale, uint32_t attempt = 1) {
+    auto event = Of<sends::AttemptOpened>(ordinal);
+    event.set_attempt(attempt);
+    event.set_locale(locale);
+    return event;
+  };
+  Happens(0, tried(1, "de"), tried(2, "en"));
+  Happens(1, tried(1, ""), tried(2, "de"));
+  EXPECT_EQ(Languages().size(), 0u) << "nothing has come of them yet";
+  HandOver(1);
+  Happens(0, Of<sends::AttemptBounced>(2), Open(1), Click(1), Click(1));
+  Happens(1, Of<sends::AttemptUnknown>(1), tried(2, "en", 2), Of<sends::SendExpired>(2));
+  Happens(0, Of<sends::BounceReceived>(1), Of<sends::ComplaintReceived>(1), Of<engagements::Unsubscribed>(1));
+  const Rows rows = Languages();
+  ASSERT_EQ(rows.size(), 3u);
+  const auto expect = [&](size_t row, const char* locale, const std::map<std::string, int64_t>& counts) {
+    SCOPED_TRACE(locale);
+    EXPECT_EQ(rows.at(row, "locale"), Value::Text(locale));
+    for (const char* column :
+         {"sent", "delivered", "bounced", "unknown", "expired", "opened", "clicked", "unsubscribes", "bounced_later", "complaints"}) {
+      EXPECT_EQ(rows.at(row, column).integer, counts.contains(column) ? counts.at(column) : 0) << column;
+    }
+  };
+  expect(0, "", {{"sent", 1}, {"unknown", 1}});
+  expect(1, "de",
+         {{"sent", 1}, {"delivered", 1}, {"opened", 1}, {"clicked", 1}, {"unsubscribes", 1}, {"bounced_later", 1}, {"complaints", 1}});
+  expect(2, "en", {{"sent", 2}, {"bounced", 1}, {"expired", 1}});  // the retry was made in another language
+  // A scanner's burst takes its click back, in the language of its mail.
+  Happens(0, Click(1, 1), Click(1, 2), Click(1, 3));
+  const Rows sums = Ask("campaign_sums", {{"tenant", Value::Integer(1)}, {"campaign_id", Value::Integer(9)}});
+  for (const char* column :
+       {"delivered", "bounced", "unknown", "expired", "opened", "clicked", "unsubscribes", "bounced_later", "complaints"})
+    EXPECT_EQ(OfLanguages(column), sums.at(0, column).integer) << column;
+  RebuildGivesTheSame();
 }
 
 TEST_F(CampaignTotalsFoldTest, PersonsMachinesAndWhoNobodyKnowsAreCountedApart) {

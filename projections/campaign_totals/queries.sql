@@ -1,13 +1,16 @@
 -- A row for each arm of the definition, whether anybody is in it or not. Opens, clicks and visits are those of persons.
 -- name: campaign_report
-SELECT a.arm, a.name, a.holdout, coalesce(t.recipients, 0) AS recipients, coalesce(t.delivered, 0) AS delivered, coalesce(t.bounced, 0) AS bounced,
+SELECT a.arm, a.name, a.holdout, CASE WHEN a.holdout = 1 THEN NULL WHEN a.template_id = 0 THEN c.template_id ELSE a.template_id END AS template_id,
+       CASE WHEN a.holdout = 1 THEN NULL WHEN a.template_id = 0 THEN c.template_version ELSE a.template_version END AS template_version,
+       coalesce(t.recipients, 0) AS recipients, coalesce(t.delivered, 0) AS delivered, coalesce(t.bounced, 0) AS bounced,
        coalesce(t.unknown, 0) AS unknown, coalesce(t.expired, 0) AS expired, coalesce(t.skipped, 0) AS skipped, coalesce(s.opens, 0) AS opens,
        coalesce(s.machine_opens, 0) AS machine_opens, coalesce(s.unknown_opens, 0) AS unknown_opens, coalesce(s.opened, 0) AS opened,
        coalesce(s.clicks, 0) AS clicks, coalesce(s.machine_clicks, 0) AS machine_clicks, coalesce(s.unknown_clicks, 0) AS unknown_clicks,
        coalesce(s.clicked, 0) AS clicked, coalesce(t.unsubscribes, 0) AS unsubscribes,
        coalesce(t.visits, 0) + coalesce(s.visits, 0) AS visits, coalesce(t.conversions, 0) AS conversions,
        coalesce(t.revenue_cents, 0) AS revenue_cents, coalesce(t.bounced_later, 0) AS bounced_later, coalesce(t.complaints, 0) AS complaints
-FROM campaign_arms a LEFT JOIN campaign_totals t ON t.tenant = a.tenant AND t.campaign_id = a.campaign_id AND t.arm = a.arm
+FROM campaign_arms a JOIN campaigns c ON c.tenant = a.tenant AND c.campaign_id = a.campaign_id
+     LEFT JOIN campaign_totals t ON t.tenant = a.tenant AND t.campaign_id = a.campaign_id AND t.arm = a.arm
      LEFT JOIN campaign_signals s ON s.tenant = a.tenant AND s.campaign_id = a.campaign_id AND s.arm = a.arm
 WHERE a.tenant = :tenant AND a.campaign_id = :campaign_id ORDER BY a.arm;
 
@@ -23,6 +26,13 @@ SELECT coalesce(sum(t.recipients), 0) AS recipients, coalesce(sum(t.delivered), 
        coalesce(sum(t.bounced_later), 0) AS bounced_later, coalesce(sum(t.complaints), 0) AS complaints
 FROM campaign_totals t LEFT JOIN campaign_signals s ON s.tenant = t.tenant AND s.campaign_id = t.campaign_id AND s.arm = t.arm
 WHERE t.tenant = :tenant AND t.campaign_id = :campaign_id;
+
+-- By language: sent are those whose mail was tried to an end. The rows add up to campaign_sums.
+-- name: campaign_locales
+SELECT locale, sum(delivered + bounced + unknown + expired) AS sent, sum(delivered) AS delivered, sum(bounced) AS bounced, sum(unknown) AS unknown,
+       sum(expired) AS expired, sum(opened) AS opened, sum(clicked) AS clicked, sum(unsubscribes) AS unsubscribes,
+       sum(bounced_later) AS bounced_later, sum(complaints) AS complaints
+FROM campaign_locales WHERE tenant = :tenant AND campaign_id = :campaign_id GROUP BY locale ORDER BY locale;
 
 -- Which version of the rules judged opens and clicks.
 -- name: signal_filter
@@ -62,21 +72,25 @@ INSERT INTO campaign_converted (tenant, campaign_id, contact_id, arm) VALUES (?1
 ON CONFLICT (tenant, campaign_id, contact_id) DO NOTHING;
 
 -- fold: assign
-INSERT INTO assignments (tenant, contact_id, campaign_id, arm, assigned_at_us, opens, clicks, visited) VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0);
+INSERT INTO assignments (tenant, contact_id, campaign_id, arm, assigned_at_us, opens, clicks, visited, locale)
+VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, '');
+
+-- fold: read_in
+UPDATE assignments SET locale = ?4 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3;
 
 -- fold: arm_of
-SELECT arm FROM assignments WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3;
+SELECT arm, locale FROM assignments WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3;
 
 -- fold: assignments_of
 SELECT campaign_id, arm, assigned_at_us, visited FROM assignments WHERE tenant = ?1 AND contact_id = ?2;
 
 -- fold: hand_over
-UPDATE assignments SET handed_over_at_us = ?4 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3 RETURNING arm;
+UPDATE assignments SET handed_over_at_us = ?4 WHERE tenant = ?1 AND contact_id = ?2 AND campaign_id = ?3 RETURNING arm, locale;
 
 -- What is remembered of a recipient; reader_states are null before the first click or open of a person.
 -- fold: recipient
 SELECT a.arm, a.assigned_at_us, a.visited, a.opens, a.clicks, a.handed_over_at_us, r.opens AS reader_opens, r.clicks AS reader_clicks,
-       r.visited AS reader_visited, r.burst_at_us, r.burst_links, r.burst_sequence, r.burst_clicks, r.burst_unknown
+       r.visited AS reader_visited, r.burst_at_us, r.burst_links, r.burst_sequence, r.burst_clicks, r.burst_unknown, a.locale
 FROM assignments a LEFT JOIN reader_states r ON r.tenant = a.tenant AND r.contact_id = a.contact_id AND r.campaign_id = a.campaign_id
 WHERE a.tenant = ?1 AND a.contact_id = ?2 AND a.campaign_id = ?3;
 
@@ -97,6 +111,16 @@ ON CONFLICT (tenant, campaign_id, arm) DO UPDATE SET
   clicked = campaign_totals.clicked + ?13, unsubscribes = campaign_totals.unsubscribes + ?14, visits = campaign_totals.visits + ?15,
   conversions = campaign_totals.conversions + ?16, revenue_cents = campaign_totals.revenue_cents + ?17,
   bounced_later = campaign_totals.bounced_later + ?18, complaints = campaign_totals.complaints + ?19;
+
+-- fold: add_locales
+INSERT INTO campaign_locales (tenant, campaign_id, arm, locale, delivered, bounced, unknown, expired, opened, clicked, unsubscribes, bounced_later,
+                              complaints)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+ON CONFLICT (tenant, campaign_id, arm, locale) DO UPDATE SET
+  delivered = campaign_locales.delivered + ?5, bounced = campaign_locales.bounced + ?6, unknown = campaign_locales.unknown + ?7,
+  expired = campaign_locales.expired + ?8, opened = campaign_locales.opened + ?9, clicked = campaign_locales.clicked + ?10,
+  unsubscribes = campaign_locales.unsubscribes + ?11, bounced_later = campaign_locales.bounced_later + ?12,
+  complaints = campaign_locales.complaints + ?13;
 
 -- fold: add_skips
 INSERT INTO campaign_skips (tenant, campaign_id, arm, reason, contacts) VALUES (?1, ?2, ?3, ?4, ?5)

@@ -11,6 +11,7 @@ CREATE TABLE assignments (
   clicks         BIGINT NOT NULL,  -- machines' too
   visited        BIGINT NOT NULL,  -- 1 = its visit by an event is counted
   handed_over_at_us BIGINT,        -- when the receiver took the mail, or may have
+  locale         TEXT   NOT NULL,  -- as in sends; '' also before the mail was tried
   PRIMARY KEY (tenant, contact_id, campaign_id)
 ) WITHOUT ROWID;
 
@@ -35,6 +36,25 @@ CREATE TABLE campaign_totals (
   bounced_later BIGINT NOT NULL,  -- notifications after they were handed over; also counted in delivered, or unknown
   complaints    BIGINT NOT NULL,
   PRIMARY KEY (tenant, campaign_id, arm)
+) WITHOUT ROWID;
+
+-- The same by the language of the variant that the mail was made of, for each arm. Sums over languages are those of campaign_totals, and
+-- of campaign_signals where opens and clicks are meant.
+CREATE TABLE campaign_locales (
+  tenant        BIGINT NOT NULL,
+  campaign_id   BIGINT NOT NULL,
+  arm           BIGINT NOT NULL,  -- as in campaign_totals
+  locale        TEXT   NOT NULL,  -- BCP 47; '' = the template says none, or the mail was not tried
+  delivered     BIGINT NOT NULL,
+  bounced       BIGINT NOT NULL,
+  unknown       BIGINT NOT NULL,
+  expired       BIGINT NOT NULL,
+  opened        BIGINT NOT NULL,  -- contacts with an open by a person
+  clicked       BIGINT NOT NULL,  -- contacts with a click by a person
+  unsubscribes  BIGINT NOT NULL,
+  bounced_later BIGINT NOT NULL,
+  complaints    BIGINT NOT NULL,
+  PRIMARY KEY (tenant, campaign_id, arm, locale)
 ) WITHOUT ROWID;
 
 -- Why there was no mail, holdout included.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "maily/campaigns/v1/events.pb.h"
+#include "maily/templates/v1/events.pb.h"
 #include "projections/campaigns/sql.h"
 #include "schemas/types.h"
 
@@ -22,6 +23,7 @@ class CampaignsFold final : public Fold {
     MAILY_TRY(fold->insert_campaign_, setup.Prepare("insert_campaign"));
     MAILY_TRY(fold->insert_arm_, setup.Prepare("insert_arm"));
     MAILY_TRY(fold->insert_link_, setup.Prepare("insert_link"));
+    MAILY_TRY(fold->pin_template_, setup.Prepare("pin_template"));
     MAILY_TRY(fold->launch_, setup.Prepare("launch"));
     MAILY_TRY(fold->set_status_, setup.Prepare("set_status"));
     MAILY_TRY(fold->pause_, setup.Prepare("pause"));
@@ -52,6 +54,7 @@ class CampaignsFold final : public Fold {
     on.On(fold.get(), &CampaignsFold::PreviewCounted);
     on.On(fold.get(), &CampaignsFold::Created);
     on.On(fold.get(), &CampaignsFold::Launched);
+    on.On(fold.get(), &CampaignsFold::Pinned);
     on.On(fold.get(), &CampaignsFold::Paused);
     on.On(fold.get(), &CampaignsFold::Resumed);
     on.On<campaigns::CampaignCancelled>(
@@ -92,7 +95,10 @@ class CampaignsFold final : public Fold {
   }
   Result<void> InsertArms(uint32_t tenant, uint64_t campaign_id, const campaigns::CampaignSpec& spec) {
     int place = 0;
-    for (const campaigns::Arm& arm : ArmsOf(spec)) MAILY_TRY_VOID(InsertArm(tenant, campaign_id, place++, arm));
+    for (const campaigns::Arm& arm : ArmsOf(spec)) {
+      const uint64_t own = arm.template_id() == spec.template_id() ? 0 : arm.template_id();
+      MAILY_TRY_VOID(InsertArm(tenant, campaign_id, place++, arm, own));
+    }
     return Ok();
   }
   static std::string AudienceOf(const campaigns::CampaignSpec& spec) {
@@ -146,10 +152,10 @@ class CampaignsFold final : public Fold {
     }
     return sql::Do(*count_launch_part_, at.tenant.value(), e.preview_id(), at.partition.value(), e.last() ? 1 : 0, at.time.us);
   }
-  Result<void> InsertArm(uint32_t tenant, uint64_t campaign_id, int arm, const campaigns::Arm& a) {
+  Result<void> InsertArm(uint32_t tenant, uint64_t campaign_id, int arm, const campaigns::Arm& a, uint64_t own_template) {
     return sql::Do(*insert_arm_, tenant, campaign_id, arm, std::string_view(a.name()), a.holdout() ? 1 : 0,
                    std::string_view(a.where_attribute()), std::string_view(a.where_value()), a.weight(), std::string_view(a.subject()),
-                   std::string_view(a.from_name()));
+                   std::string_view(a.from_name()), own_template);
   }
   Result<void> Launched(const EventAt& at, const campaigns::CampaignLaunched& e) {
     const auto& version = e.template_version();
@@ -158,6 +164,14 @@ class CampaignsFold final : public Fold {
     MAILY_TRY_VOID(sql::Do(*launch_draft_, at.tenant.value(), e.campaign_id(), e.spec().holdout_bp()));
     for (int i = 0; i < version.links_size(); ++i) {
       MAILY_TRY_VOID(sql::Do(*insert_link_, at.tenant.value(), e.campaign_id(), i, std::string_view(version.links(i))));
+    }
+    return Ok();
+  }
+  Result<void> Pinned(const EventAt& at, const maily::templates::v1::TemplatePinned& e) {
+    MAILY_TRY_VOID(sql::Do(*pin_template_, at.tenant.value(), e.campaign_id(), e.template_id(), e.version().number()));
+    for (int i = 0; i < e.version().links_size(); ++i) {
+      MAILY_TRY_VOID(
+          sql::Do(*insert_link_, at.tenant.value(), e.campaign_id(), int64_t{e.first_link()} + i, std::string_view(e.version().links(i))));
     }
     return Ok();
   }
@@ -212,6 +226,7 @@ class CampaignsFold final : public Fold {
   sql::Statement* count_launch_verdict_ = nullptr;
   sql::Statement* insert_arm_ = nullptr;
   sql::Statement* insert_link_ = nullptr;
+  sql::Statement* pin_template_ = nullptr;
   sql::Statement* launch_ = nullptr;
   sql::Statement* set_status_ = nullptr;
   sql::Statement* pause_ = nullptr;
@@ -226,7 +241,7 @@ class CampaignsFold final : public Fold {
 
 ReadModel CampaignsReadModel() {
   return {.name = "campaigns",
-          .version = 6,
+          .version = 7,
           .schema_sql = campaigns_sql::kSchema,
           .queries_sql = campaigns_sql::kQueries,
           .tables = {{"campaigns"},

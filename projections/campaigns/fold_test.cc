@@ -1,7 +1,10 @@
 // Tests the read model of campaigns.
 #include "projections/campaigns/fold.h"
 
+#include <fmt/format.h>
+
 #include "maily/campaigns/v1/events.pb.h"
+#include "maily/templates/v1/events.pb.h"
 #include "projections/projector/fake_journal.h"
 #include "projections/read_models.h"
 #include "schemas/types.h"
@@ -49,6 +52,39 @@ TEST_F(CampaignsFoldTest, TheLaunchSaysWhetherItIsTracked) {
   again.mutable_spec()->set_untracked(true);
   Happens(0, again);
   EXPECT_EQ(Campaign().at(0, "untracked"), Value::Integer(1));
+}
+
+TEST_F(CampaignsFoldTest, ArmsShowTheTemplatesThatTheLaunchHasPinnedAndLinksOfAllHaveOneRowOfNumbers) {
+  auto created = Of<campaigns::CampaignCreated>();
+  created.mutable_spec()->set_template_id(4);
+  for (const uint64_t id : {0, 5, 4, 6}) {
+    auto& arm = *created.mutable_spec()->add_arms();
+    arm.set_name(fmt::format("of {}", id));
+    arm.set_template_id(id);
+  }
+  created.mutable_spec()->mutable_arms(3)->set_holdout(true);
+  Happens(0, created);
+  EXPECT_EQ(Ask("campaign_arms", parameters_).at(1, "template_version").type, sql::Type::kNull);
+  auto pinned = Of<maily::templates::v1::TemplatePinned>();
+  pinned.set_template_id(5);
+  pinned.set_first_link(1);
+  pinned.mutable_version()->set_number(3);
+  pinned.mutable_version()->add_links("https://example.com/b");
+  auto launched = Of<campaigns::CampaignLaunched>();
+  launched.mutable_template_version()->set_number(2);
+  launched.mutable_template_version()->add_links("https://example.com/a");
+  Happens(0, pinned, launched);
+  const Rows arms = Ask("campaign_report", parameters_);
+  const auto made_of = [&](size_t row) { return std::pair(arms.at(row, "template_id").integer, arms.at(row, "template_version").integer); };
+  EXPECT_EQ(made_of(0), std::pair(int64_t{4}, int64_t{2}));
+  EXPECT_EQ(made_of(1), std::pair(int64_t{5}, int64_t{3}));
+  EXPECT_EQ(made_of(2), std::pair(int64_t{4}, int64_t{2}));
+  EXPECT_EQ(arms.at(3, "template_id").type, sql::Type::kNull) << "a holdout gets no mail";
+  const Rows links = Ask("campaign_links", parameters_);
+  ASSERT_EQ(links.size(), 2u);
+  EXPECT_EQ(links.at(1, "link"), Value::Integer(1));
+  EXPECT_EQ(links.at(1, "target"), Value::Text("https://example.com/b"));
+  RebuildGivesTheSame();
 }
 
 TEST_F(CampaignsFoldTest, ADraftIsEditedApprovedAndDeleted) {

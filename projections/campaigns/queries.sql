@@ -23,7 +23,7 @@ GROUP BY c.tenant, c.campaign_id, c.name, s.name, c.reason, c.template_id, c.tem
          c.stop_site, c.stop_code, c.overridden, c.override_why;
 
 -- name: campaign_arms
-SELECT arm, name, holdout, where_attribute, where_value, weight, subject, from_name FROM campaign_arms
+SELECT arm, name, holdout, where_attribute, where_value, weight, subject, from_name, template_id, template_version FROM campaign_arms
 WHERE tenant = :tenant AND campaign_id = :campaign_id ORDER BY arm;
 
 -- name: campaign_partitions
@@ -42,8 +42,11 @@ INSERT INTO campaigns (tenant, campaign_id, name, template_id, from_address, rep
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10);
 
 -- fold: insert_arm
-INSERT INTO campaign_arms (tenant, campaign_id, arm, name, holdout, where_attribute, where_value, weight, subject, from_name)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10);
+INSERT INTO campaign_arms (tenant, campaign_id, arm, name, holdout, where_attribute, where_value, weight, subject, from_name, template_id)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11);
+
+-- fold: pin_template
+UPDATE campaign_arms SET template_version = ?4 WHERE tenant = ?1 AND campaign_id = ?2 AND template_id = ?3;
 
 -- fold: insert_link
 INSERT INTO campaign_links (tenant, campaign_id, link, target) VALUES (?1, ?2, ?3, ?4);

@@ -43,10 +43,12 @@ CREATE TABLE campaign_arms (
   weight          BIGINT NOT NULL,
   subject         TEXT   NOT NULL,  -- Liquid: instead of the template's; empty = the template's
   from_name       TEXT   NOT NULL,  -- Liquid: instead of the campaign's; empty = the campaign's
+  template_id     BIGINT NOT NULL,  -- of its own; 0 = the campaign's
+  template_version BIGINT,          -- of its own, as the launch has pinned it; null = none, or not launched yet
   PRIMARY KEY (tenant, campaign_id, arm)
 ) WITHOUT ROWID;
 
--- Where tracked links lead; fixed at launch.
+-- Where tracked links lead; fixed at launch. Those of templates that arms have of their own follow those of the campaign's.
 CREATE TABLE campaign_links (
   tenant      BIGINT NOT NULL,
   campaign_id BIGINT NOT NULL,

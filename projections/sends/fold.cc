@@ -75,6 +75,7 @@ struct Change {
   std::string reply_text;
   std::string bounce_reason;
   std::string bounce_rule;
+  std::optional<std::string> locale;
 
   void Reply(std::optional<int64_t> code, const std::string& text) {
     if (code) reply_code = code;
@@ -118,7 +119,7 @@ class SendsFold final : public Fold {
       MAILY_TRY_VOID(sql::Do(*change_, key.tenant, key.campaign_id, key.contact_id, static_cast<int>(change.status), change.reason,
                              change.attempts, change.attempted_at_us, change.settled_at_us, change.retry_at_us, change.reply_code,
                              TextOrNull(change.reply_text), TextOrNull(change.bounce_reason), TextOrNull(change.bounce_rule),
-                             TextOrNull(change.site)));
+                             TextOrNull(change.site), change.locale ? sql::Value::Text(*change.locale) : sql::Value::Null()));
     }
     changes_.clear();
     for (const auto& [key, heard] : heard_) {
@@ -200,6 +201,7 @@ class SendsFold final : public Fold {
     Change& change = ChangeOf(at, e, sends::OPEN);
     change.attempts = e.attempt();
     change.attempted_at_us = at.time.us;
+    change.locale = e.locale();
     return Remember(at, e, kAttemptOpened, e.attempt(), {std::nullopt, {}});
   }
   Result<void> Skipped(const EventAt& at, const sends::SendSkipped& e) {
@@ -306,7 +308,7 @@ class SendsFold final : public Fold {
 
 ReadModel SendsReadModel() {
   return {.name = "sends",
-          .version = 6,
+          .version = 7,
           .schema_sql = sends_sql::kSchema,
           .queries_sql = sends_sql::kQueries,
           .tables = {{"sends"},

@@ -272,5 +272,18 @@ TEST_F(SendsFoldTest, TheHistoryTellsWhatTheContactDidWithTheMail) {
   EXPECT_EQ(history.at(2, "at_us"), Value::Integer(now.us));
 }
 
+TEST_F(SendsFoldTest, TheLanguageIsThatOfTheLastAttempt) {
+  Plan();
+  EXPECT_EQ(Send(2).at(0, "locale").type, sql::Type::kNull) << "it was not tried yet";
+  auto opened = Of<sends::AttemptOpened>(2);
+  opened.set_attempt(1);
+  opened.set_locale("de");
+  Happens(1, opened);
+  EXPECT_EQ(Send(2).at(0, "locale"), Value::Text("de"));
+  Open(2, 2);
+  EXPECT_EQ(Send(2).at(0, "locale"), Value::Text(""));
+  RebuildGivesTheSame();
+}
+
 }  // namespace
 }  // namespace maily::projections

@@ -1,7 +1,7 @@
 -- :status and :reason: a name of send_statuses or skip_reasons; '' = any.
 -- name: sends
 SELECT s.contact_id, s.arm, t.name AS status, r.name AS reason, s.attempts, s.planned_at_us, s.attempted_at_us, s.settled_at_us, s.retry_at_us,
-       s.reply_code, s.reply_text
+       s.reply_code, s.reply_text, s.locale
 FROM sends s JOIN send_statuses t ON t.status = s.status JOIN skip_reasons r ON r.reason = s.reason
 WHERE s.tenant = :tenant AND s.campaign_id = :campaign_id AND s.contact_id > :after
   AND (:status = '' OR t.name = :status) AND (:reason = '' OR r.name = :reason)
@@ -9,7 +9,8 @@ ORDER BY s.contact_id LIMIT :limit;
 
 -- name: send
 SELECT s.campaign_id, s.contact_id, s.arm, a.name AS arm_name, t.name AS status, r.name AS reason, s.attempts, s.planned_at_us, s.attempted_at_us,
-       s.settled_at_us, s.retry_at_us, s.reply_code, s.reply_text, s.bounce_reason, s.bounce_rule, s.bounced_at_us, s.complained_at_us
+       s.settled_at_us, s.retry_at_us, s.reply_code, s.reply_text, s.bounce_reason, s.bounce_rule, s.bounced_at_us, s.complained_at_us,
+       s.locale
 FROM sends s JOIN send_statuses t ON t.status = s.status JOIN skip_reasons r ON r.reason = s.reason
 LEFT JOIN campaign_arms a ON a.tenant = s.tenant AND a.campaign_id = s.campaign_id AND a.arm = s.arm
 WHERE s.tenant = :tenant AND s.campaign_id = :campaign_id AND s.contact_id = :contact_id;
@@ -93,7 +94,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8);
 UPDATE sends SET status = ?4, reason = coalesce(?5, reason), attempts = coalesce(?6, attempts), attempted_at_us = coalesce(?7, attempted_at_us),
                  settled_at_us = ?8, retry_at_us = ?9, reply_code = coalesce(?10, reply_code), reply_text = coalesce(?11, reply_text),
                  bounce_reason = coalesce(?12, bounce_reason), bounce_rule = coalesce(?13, bounce_rule),
-                 site = ?14
+                 site = ?14, locale = coalesce(?15, locale)
 WHERE tenant = ?1 AND campaign_id = ?2 AND contact_id = ?3;
 
 -- What came back later: the status stays.

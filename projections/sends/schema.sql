@@ -18,6 +18,7 @@ CREATE TABLE sends (
   bounce_rule     TEXT,             -- the rule that says so
   bounced_at_us   BIGINT,           -- when a notification said later that the mail did not get there
   complained_at_us BIGINT,         -- when the recipient reported it
+  locale          TEXT,             -- language of the variant that the last attempt was made of; '' = the template says none; null = not tried
   PRIMARY KEY (tenant, campaign_id, contact_id)
 ) WITHOUT ROWID;
 -- Few at any time, and looked for by people.

@@ -52,6 +52,12 @@ class TemplatesFold final : public Fold {
     setup.handlers.On(fold.get(), &TemplatesFold::Saved);
     setup.handlers.On(fold.get(), &TemplatesFold::Put);
     setup.handlers.On(fold.get(), &TemplatesFold::Archived);
+    MAILY_TRY(fold->archive_template_, setup.Prepare("archive_template"));
+    MAILY_TRY(fold->restore_template_, setup.Prepare("restore_template"));
+    MAILY_TRY(fold->delete_versions_, setup.Prepare("delete_versions"));
+    MAILY_TRY(fold->delete_links_, setup.Prepare("delete_links"));
+    setup.handlers.On(fold.get(), &TemplatesFold::TemplateArchived);
+    setup.handlers.On(fold.get(), &TemplatesFold::Deleted);
     return std::unique_ptr<Fold>(std::move(fold));
   }
 
@@ -80,6 +86,21 @@ class TemplatesFold final : public Fold {
     return sql::Do(*archive_partial_, at.tenant.value(), std::string_view(e.name()), at.time.us);
   }
 
+  Result<void> TemplateArchived(const EventAt& at, const maily::templates::v1::TemplateArchived& e) {
+    if (e.restored()) return sql::Do(*restore_template_, at.tenant.value(), e.template_id());
+    return sql::Do(*archive_template_, at.tenant.value(), e.template_id(), at.time.us);
+  }
+  Result<void> Deleted(const EventAt& at, const maily::templates::v1::TemplateDeleted& e) {
+    for (sql::Statement* statement : {restore_template_, delete_links_, delete_versions_}) {
+      MAILY_TRY_VOID(sql::Do(*statement, at.tenant.value(), e.template_id()));
+    }
+    return Ok();
+  }
+
+  sql::Statement* archive_template_ = nullptr;
+  sql::Statement* restore_template_ = nullptr;
+  sql::Statement* delete_versions_ = nullptr;
+  sql::Statement* delete_links_ = nullptr;
   sql::Statement* put_partial_ = nullptr;
   sql::Statement* archive_partial_ = nullptr;
   sql::Statement* insert_version_ = nullptr;
@@ -90,10 +111,10 @@ class TemplatesFold final : public Fold {
 
 ReadModel TemplatesReadModel() {
   return {.name = "templates",
-          .version = 3,
+          .version = 4,
           .schema_sql = templates_sql::kSchema,
           .queries_sql = templates_sql::kQueries,
-          .tables = {{"template_versions"}, {"template_links"}, {"partials"}},
+          .tables = {{"template_versions"}, {"template_links"}, {"archived_templates"}, {"partials"}},
           .make = &TemplatesFold::Make};
 }
 

@@ -37,9 +37,37 @@ TEST_F(TemplatesFoldTest, TheLatestVersionAnswersAndOldOnesStay) {
   EXPECT_EQ(Ask("template_version", {tenant, id, first}).at(0, "subject"), Value::Text("one"));
   EXPECT_EQ(Ask("template_links", {tenant, id, first}).at(1, "target"), Value::Text("https://example.com/b"));
   EXPECT_EQ(Ask("template_versions", {tenant, id, {"limit", Value::Integer(10)}}).size(), 2u);
-  const Rows all = Ask("templates", {tenant, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}});
+  const Rows all = Ask("templates", {tenant, {"after", Value::Integer(0)}, {"archived", Value::Integer(0)}, {"limit", Value::Integer(10)}});
   ASSERT_EQ(all.size(), 1u);
   EXPECT_EQ(all.at(0, "version"), Value::Integer(2));
+  RebuildGivesTheSame();
+}
+
+TEST_F(TemplatesFoldTest, ArchivedOnesAreListedApartAndDeletedOnesAreGone) {
+  const Parameter tenant{"tenant", Value::Integer(1)};
+  const Parameter id{"template_id", Value::Integer(4)};
+  const auto listed = [&](int64_t archived) {
+    return Ask("templates", {tenant, {"after", Value::Integer(0)}, {"archived", Value::Integer(archived)}, {"limit", Value::Integer(10)}})
+        .size();
+  };
+  Happens(0, Saved(1, "one"), Saved(2, "two"));
+  EXPECT_EQ(Ask("template", {tenant, id}).at(0, "archived_at_us").type, sql::Type::kNull);
+  maily::templates::v1::TemplateArchived archived;
+  archived.set_template_id(4);
+  Happens(0, archived);
+  EXPECT_EQ(listed(0), 0u);
+  EXPECT_EQ(listed(1), 1u);
+  EXPECT_EQ(Ask("template", {tenant, id}).at(0, "archived_at_us"), Value::Integer(now.us));
+  archived.set_restored(true);
+  Happens(0, archived);
+  EXPECT_EQ(listed(0), 1u);
+  EXPECT_EQ(listed(1), 0u);
+  maily::templates::v1::TemplateDeleted deleted;
+  deleted.set_template_id(4);
+  Happens(0, deleted);
+  EXPECT_EQ(listed(0), 0u);
+  EXPECT_TRUE(Ask("template", {tenant, id}).empty());
+  EXPECT_TRUE(Ask("template_links", {tenant, id, {"version", Value::Integer(1)}}).empty());
   RebuildGivesTheSame();
 }
 

@@ -1,21 +1,25 @@
--- The latest version of each.
+-- The latest version of each that is in use, or of each that is archived (:archived 1).
 -- name: templates
-SELECT t.template_id, t.version, t.name, t.subject, t.saved_at_us
-FROM template_versions t
-WHERE t.tenant = :tenant AND t.template_id > :after
+SELECT t.template_id, t.version, t.name, t.subject, t.saved_at_us, a.archived_at_us
+FROM template_versions t LEFT JOIN archived_templates a ON a.tenant = t.tenant AND a.template_id = t.template_id
+WHERE t.tenant = :tenant AND t.template_id > :after AND (CASE WHEN a.template_id IS NULL THEN 0 ELSE 1 END) = :archived
   AND t.version = (SELECT max(v.version) FROM template_versions v WHERE v.tenant = t.tenant AND v.template_id = t.template_id)
 ORDER BY t.template_id LIMIT :limit;
 
 -- The latest version.
 -- name: template
 SELECT template_id, version, name, subject, preheader, html, text, text_made, mjml, mjml_sha256, mjml_compiler, locale, partials, variants,
-       attributes, saved_at_us FROM template_versions
-WHERE tenant = :tenant AND template_id = :template_id ORDER BY version DESC LIMIT 1;
+       attributes, saved_at_us,
+       (SELECT a.archived_at_us FROM archived_templates a
+        WHERE a.tenant = template_versions.tenant AND a.template_id = template_versions.template_id) AS archived_at_us
+FROM template_versions WHERE tenant = :tenant AND template_id = :template_id ORDER BY version DESC LIMIT 1;
 
 -- name: template_version
 SELECT template_id, version, name, subject, preheader, html, text, text_made, mjml, mjml_sha256, mjml_compiler, locale, partials, variants,
-       attributes, saved_at_us FROM template_versions
-WHERE tenant = :tenant AND template_id = :template_id AND version = :version;
+       attributes, saved_at_us,
+       (SELECT a.archived_at_us FROM archived_templates a
+        WHERE a.tenant = template_versions.tenant AND a.template_id = template_versions.template_id) AS archived_at_us
+FROM template_versions WHERE tenant = :tenant AND template_id = :template_id AND version = :version;
 
 -- name: template_versions
 SELECT version, name, subject, saved_at_us FROM template_versions
@@ -51,3 +55,16 @@ ON CONFLICT (tenant, name) DO UPDATE SET version = ?3, html = ?4, text = ?5, tex
 
 -- fold: archive_partial
 UPDATE partials SET archived = 1, changed_at_us = ?3 WHERE tenant = ?1 AND name = ?2;
+
+-- fold: archive_template
+INSERT INTO archived_templates (tenant, template_id, archived_at_us) VALUES (?1, ?2, ?3)
+ON CONFLICT (tenant, template_id) DO UPDATE SET archived_at_us = ?3;
+
+-- fold: restore_template
+DELETE FROM archived_templates WHERE tenant = ?1 AND template_id = ?2;
+
+-- fold: delete_versions
+DELETE FROM template_versions WHERE tenant = ?1 AND template_id = ?2;
+
+-- fold: delete_links
+DELETE FROM template_links WHERE tenant = ?1 AND template_id = ?2;

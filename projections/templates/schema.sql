@@ -20,6 +20,14 @@ CREATE TABLE template_versions (
   PRIMARY KEY (tenant, template_id, version)
 );
 
+-- Those that are archived: nothing new is made of them.
+CREATE TABLE archived_templates (
+  tenant         BIGINT NOT NULL,
+  template_id    BIGINT NOT NULL,
+  archived_at_us BIGINT NOT NULL,
+  PRIMARY KEY (tenant, template_id)
+);
+
 CREATE TABLE partials (
   tenant      BIGINT NOT NULL,
   name        TEXT   NOT NULL,

@@ -54,7 +54,7 @@ def requests_of(pattern, operation, ids):
     values = {"email": ids["email"], "campaign_id": ids["campaign_id"], "type": "visit", "status": "unknown", "reason": "suppressed", "list": ids["lists"],
               "version": "1", "contact_id": ids["contact_id"], "domain": ids["domains"], "since": "2020-01-01T00:00:00Z", "archived": "true",
               "as_of": AS_OF[0], "format": "csv" if pattern == "/v1/contacts:export" else "json", "columns": "secret",
-              "to": ids["email"], "template_id": ids.get("templates", "1"), "days": "3", "locale": "de"}
+              "to": ids["email"], "template_id": ids.get("templates", "1"), "days": "3", "locale": "de", "arm": "all"}
     if pattern == "/v1/messages":
         values["status"] = "skipped"
     if pattern == "/v1/suppressions":
@@ -65,7 +65,7 @@ def requests_of(pattern, operation, ids):
         if parameter["in"] != "query" or parameter["name"] in WAITING:
             continue
         check(parameter["name"] in values, f"GET {pattern}: teach this test the query parameter {parameter['name']}")
-        of_one = f"email={quote(ids['email'])}&" if parameter["name"] == "locale" else ""
+        of_one = f"email={quote(ids['email'])}&" if parameter["name"] in ("locale", "arm") else ""
         yield f"{path_of(pattern, ids)}?{of_one}{parameter['name']}={quote(str(values[parameter['name']]))}"
 
 
@@ -126,6 +126,9 @@ def fill(world, tenant):
     template = api.ok("POST", "/v1/templates", {"name": f"{word} template", "subject": f"{word} {{{{ contact.{word} }}}}",
                                                "text": f"https://{word}.example/page {{{{ unsubscribe_url }}}} {{{{ postal_address }}}}"})
     tenant.ids["templates"] = str(template["id"])
+    archived = api.ok("POST", "/v1/templates", {"name": f"{word} old template", "subject": word, "text": "{{ unsubscribe_url }} {{ postal_address }}"})
+    api.ok("POST", f"/v1/templates/{archived['id']}:archive")
+    wait_for("it is archived", lambda: api.ok("GET", "/v1/templates?archived=true")["items"], 20, world.server)
     tenant.ids["campaigns"] = tenant.ids["campaign_id"] = str(api.ok("POST", "/v1/campaigns", {
         "name": f"{word} campaign", "template_id": template["id"], "list_id": int(tenant.ids["lists"]), "from": f"News <news@{word}.example>"})["id"])
     listed = f"/v1/lists/{tenant.ids['lists']}"
@@ -201,6 +204,9 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/journeys/{id}:resume"): (None, gone),
             ("post", "/v1/journeys/{id}:archive"): (None, gone),
             ("post", "/v1/templates"): ({"name": f"{amber.word} template", "subject": word, "text": "{{ unsubscribe_url }} {{ postal_address }}"}, own),
+            ("post", "/v1/templates/{id}:archive"): (None, gone),
+            ("post", "/v1/templates/{id}:restore"): (None, gone),
+            ("delete", "/v1/templates/{id}"): (None, gone),
             ("post", "/v1/templates/{id}:test"): ({"to": [SHARED], "from": f"news@{amber.word}.example"}, gone),
             ("post", "/v1/messages"): ({"to": SHARED, "template_id": template_id, "from": f"news@{amber.word}.example"}, own + (422,)),
             ("post", "/v1/templates:lint"): ({"subject": "s", "text": "{% render '" + amber.word + "-partial' %}"}, (200,)),

@@ -71,6 +71,8 @@ class History {
     saved.set_subject("s");
     saved.set_text("{{ unsubscribe_url }} {{ postal_address }}");
     Ask(saved);
+    saved.set_name("of an arm");
+    Ask(saved);
     for (int i = 0; i < kContacts; ++i) {
       contacts::v1::UpsertContact contact;
       contact.set_contact_key(fmt::format("contact-{:08}", i));
@@ -84,7 +86,11 @@ class History {
     create.mutable_spec()->set_from("news@example.com");
     auto& arm = *create.mutable_spec()->add_arms();
     arm.set_name("a");
-    arm.set_weight(80);
+    arm.set_weight(50);
+    auto& other = *create.mutable_spec()->add_arms();
+    other.set_name("b");
+    other.set_weight(30);
+    other.set_template_id(2);
     auto& holdout = *create.mutable_spec()->add_arms();
     holdout.set_name("h");
     holdout.set_weight(20);
@@ -96,7 +102,7 @@ class History {
   }
 
   void Act() {
-    switch (Below(13)) {
+    switch (Below(14)) {
       case 0: {
         campaigns::PauseCampaign pause;
         pause.set_campaign_id(1);
@@ -135,12 +141,33 @@ class History {
       case 8:
         Notice();
         break;
+      case 9:
+        TakeOutOfUse();
+        break;
       default:
         Record(static_cast<sends::AttemptResult>(1 + Below(7)));
         break;
     }
     if (Below(3) != 0) world_.Run();
     Look();
+  }
+
+  // The template of an arm is edited, archived, restored; nothing of it reaches the campaign that runs, and it is never deleted.
+  void TakeOutOfUse() {
+    templates::v1::SaveTemplate saved;
+    saved.set_name("of an arm");
+    saved.set_subject(fmt::format("s{}", Below(100)));
+    saved.set_text("{{ unsubscribe_url }} {{ postal_address }}");
+    templates::v1::ArchiveTemplate archive;
+    archive.set_template_id(2);
+    templates::v1::RestoreTemplate restore;
+    restore.set_template_id(2);
+    templates::v1::DeleteTemplate gone;
+    gone.set_template_id(2);
+    if (Below(2) == 0) Ask(saved);
+    if (Below(2) == 0) Ask(archive);
+    if (Below(2) == 0) Ask(restore);
+    EXPECT_EQ(Ask(gone).outcome, journal::Outcome::kConflict);
   }
 
   // To the end: everyone gets an answer.

@@ -145,6 +145,9 @@ void Story::Settle() {
   saved.set_html("<a href=\"https://shop.test/\">x</a> {{ postal_address }} <a href=\"{{ unsubscribe_url }}\">out</a>");
   saved.set_text("{{ postal_address }} {{ unsubscribe_url }}");
   Decide(saved, home);
+  saved.set_name("of an arm");
+  saved.set_subject("hello again {{ contact.kind }}");
+  Decide(saved, home);
   const gateway::NewApiKey made = gateway::MakeApiKey(world_.scheduler().entropy());
   tenants::v1::CreateApiKey key;
   key.set_key_id(made.key_id);
@@ -284,12 +287,14 @@ void Story::Garbage() {
 }
 
 void Story::StartCampaign(uint64_t campaign) {
-  const json body = {{"name", fmt::format("campaign {}", campaign)},
-                     {"template_id", 1},
-                     {"list_id", kList},
-                     {"from", "news@shop.test"},
-                     {"arms", json::array({{{"name", "sent"}, {"where", {{"attribute", "kind"}, {"value", "sent"}}}},
-                                           {{"name", "held"}, {"where", {{"attribute", "kind"}, {"value", "held"}}}, {"holdout", true}}})}};
+  json sent{{"name", "sent"}, {"where", {{"attribute", "kind"}, {"value", "sent"}}}};
+  if (campaign % 2 == 0) sent["template_id"] = 2;  // the launch pins it besides the campaign's
+  const json body = {
+      {"name", fmt::format("campaign {}", campaign)},
+      {"template_id", 1},
+      {"list_id", kList},
+      {"from", "news@shop.test"},
+      {"arms", json::array({sent, {{"name", "held"}, {"where", {{"attribute", "kind"}, {"value", "held"}}}, {"holdout", true}}})}};
   const std::string target = fmt::format("/v1/campaigns/{}", campaign);
   client_.Ask(
       {Method::kPost, "/v1/campaigns", body.dump(), fmt::format("create-{}", campaign)}, [this, campaign, target](const Answer& made) {

@@ -668,7 +668,7 @@ class Delivery : public effects::Effect {
 void Shared::Begin(const Origin& origin, Epoch epoch, const AttemptOpened& opened, Instant first_opened_at,
                    const std::shared_ptr<Standing>& standing, Result<Tail> tail) {
   if (tail && !*tail) {
-    if (const mime::Plan* plan = maker.Lacks(origin.key.tenant, origin.key.campaign_id, *standing->cache)) {
+    if (const mime::Plan* plan = maker.Lacks(origin.key.tenant, origin.key.campaign_id, opened.arm(), *standing->cache)) {
       const uint64_t id = ++last_unmade_;
       unmade_.emplace(id, std::make_unique<Unmade>(origin, epoch, opened, first_opened_at, standing));
       return options.tails->Load(origin.key.tenant, *plan, executor, [weak = weak_from_this(), id](Result<Tail> loaded) {

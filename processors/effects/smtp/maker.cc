@@ -8,9 +8,10 @@
 #include "maily/campaigns/v1/state.pb.h"
 #include "maily/domains/v1/state.pb.h"
 #include "maily/messages/v1/state.pb.h"
+#include "processors/audience/arm_mail.h"
 #include "processors/personalization/asset_refs.h"
-#include "processors/personalization/locales.h"
 #include "processors/personalization/variables.h"
+#include "processors/personalization/variants.h"
 #include "schemas/asset_store.h"
 #include "schemas/message_headers.h"
 #include "schemas/message_id.h"
@@ -204,24 +205,28 @@ const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id,
                     .confirmation = form.confirmation()});
   }
   if (const auto found = mailings_.find({tenant, campaign_id, arm}); found != mailings_.end()) return found->second;
-  const auto* run = state::View<campaigns::v1::CampaignRun>(cache).Find(state::Key(tenant, campaign_id));
-  if (run == nullptr) return kNone;
-  const std::string trace = run->trace().empty() ? "" : TraceId::From(run->trace()).ToHex();
-  const auto& own = arm < static_cast<uint32_t>(run->spec().arms_size()) ? run->spec().arms(static_cast<int>(arm))
-                                                                         : campaigns::v1::Arm::default_instance();
-  return Compile(tenant, campaign_id, arm, VersionOf(run->template_version(), own),
+  const auto* known = state::View<campaigns::v1::CampaignRun>(cache).Find(state::Key(tenant, campaign_id));
+  if (known == nullptr) return kNone;
+  const campaigns::v1::CampaignRun run = *known;  // a copy: the template of its arm is looked up meanwhile
+  const std::string trace = run.trace().empty() ? "" : TraceId::From(run.trace()).ToHex();
+  const auto& own =
+      arm < static_cast<uint32_t>(run.spec().arms_size()) ? run.spec().arms(static_cast<int>(arm)) : campaigns::v1::Arm::default_instance();
+  const audience::ArmMail mail = audience::MailOf(run, arm, tenant, campaign_id, state::View<templates::v1::PinnedTemplate>(cache));
+  if (mail.version == nullptr) return kNone;
+  return Compile(tenant, campaign_id, arm, VersionOf(*mail.version, own),
                  {.tenant = tenant,
                   .campaign_id = campaign_id,
-                  .list_id = run->spec().list_id(),
+                  .list_id = run.spec().list_id(),
                   .trace = trace,
-                  .from = run->spec().from(),
-                  .reply_to = run->spec().reply_to(),
-                  .from_name = own.from_name().empty() ? run->spec().from_name() : own.from_name(),
-                  .postal_address = run->postal_address(),
-                  .company = run->company(),
+                  .from = run.spec().from(),
+                  .reply_to = run.spec().reply_to(),
+                  .from_name = own.from_name().empty() ? run.spec().from_name() : own.from_name(),
+                  .first_link = mail.first_link,
+                  .postal_address = run.postal_address(),
+                  .company = run.company(),
                   .tracking_base_url = tracking_base_url_,
                   .returns = returns_,
-                  .untracked = run->spec().untracked()});
+                  .untracked = run.spec().untracked()});
 }
 
 const Maker::Compiled& Maker::Compile(TenantId tenant, uint64_t key, uint32_t arm, const templates::v1::TemplateVersion& version,
@@ -248,21 +253,15 @@ const Maker::Compiled& Maker::Compile(TenantId tenant, uint64_t key, uint32_t ar
 
 const Mailing& Maker::Compiled::For(const sends::v1::AttemptOpened& opened) const {
   if (variants.empty()) return *mailing;
-  std::vector<std::string_view> known;
-  for (const auto& [locale, variant] : variants) known.push_back(locale);
-  for (const std::string_view name : personalization::kLocaleAttributes) {
-    for (const auto& attribute : opened.attributes()) {
-      if (attribute.name() != name || attribute.value_case() != contacts::v1::Attribute::kText || attribute.text().empty()) continue;
-      const auto chosen = personalization::ChooseLocale(known, attribute.text());
-      return chosen ? *variants[*chosen].second : *mailing;
-    }
-  }
-  return *mailing;
+  std::vector<std::string_view> locales;
+  for (const auto& [locale, variant] : variants) locales.push_back(locale);
+  const int chosen = personalization::VariantOf(locales, opened.attributes());
+  return chosen < 0 ? *mailing : *variants[static_cast<size_t>(chosen)].second;
 }
 
-const mime::Plan* Maker::Lacks(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
+const mime::Plan* Maker::Lacks(TenantId tenant, uint64_t campaign_id, uint32_t arm, state::Cache& cache) {
   if (!tails_) return nullptr;
-  const Compiled& compiled = CompiledFor(tenant, campaign_id, 0, cache);  // what is enclosed is the same for all arms
+  const Compiled& compiled = CompiledFor(tenant, campaign_id, arm, cache);
   if (!compiled.mailing || compiled.mailing->plan().plain() || tails_->Find(tenant, compiled.mailing->plan())) return nullptr;
   return &compiled.mailing->plan();
 }

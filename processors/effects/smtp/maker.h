@@ -43,8 +43,8 @@ class Maker {
       : tracking_base_url_(std::move(tracking_base_url)), returns_(std::move(returns)), keyring_(keyring), tails_(std::move(tails)) {}
 
   // The plan whose tail has to be loaded before mails of the campaign can be made, or null. Good until the next call.
-  // `campaign_id`: or the id of a message.
-  const mime::Plan* Lacks(TenantId tenant, uint64_t campaign_id, state::Cache& cache);
+  // `campaign_id`: or the id of a message. `arm`: of the campaign.
+  const mime::Plan* Lacks(TenantId tenant, uint64_t campaign_id, uint32_t arm, state::Cache& cache);
 
   // Into `made`. `cache`: the partition's state. `tail`: what Lacks asked for, if it did. kNotFound: a key of the contact is gone.
   // kInvalid: this mail cannot be made, and never will be. Others: later.

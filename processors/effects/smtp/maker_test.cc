@@ -11,6 +11,7 @@
 #include "schemas/asset_store.h"
 #include "schemas/message_id.h"
 #include "schemas/sealed.h"
+#include "schemas/tracking_id.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 #include "streams/state/map_kv.h"
@@ -126,6 +127,47 @@ TEST_F(MakerTest, AMessageHasWhatItWasPostedWithAndNoOptOutInItsHeader) {
   EXPECT_EQ(*send, (SendId{kTenant, kPartition, id, 0}));
 }
 
+TEST_F(MakerTest, TheMailOfAnArmIsMadeOfItsTemplateWithLinksBehindThoseOfTheCampaign) {
+  campaigns::v1::CampaignRun run;
+  run.mutable_spec()->set_from("Shop <news@mail.Shop.example>");
+  run.mutable_spec()->set_template_id(1);
+  run.mutable_spec()->add_arms()->set_name("a");
+  run.mutable_spec()->add_arms()->set_template_id(2);
+  run.mutable_spec()->add_arms()->set_template_id(2);
+  run.mutable_spec()->mutable_arms(2)->set_subject("Look");
+  run.mutable_spec()->add_arms()->set_template_id(3);
+  run.mutable_template_version()->set_subject("Long");
+  run.mutable_template_version()->set_text("long https://shop.example/ {{ unsubscribe_url }}");
+  run.mutable_template_version()->add_links("https://shop.example/");
+  templates::v1::PinnedTemplate pinned;
+  pinned.set_first_link(1);
+  pinned.mutable_version()->set_subject("Short");
+  pinned.mutable_version()->set_text("short https://shop.example/2 {{ unsubscribe_url }}");
+  pinned.mutable_version()->add_links("https://shop.example/2");
+  cache_.Begin();
+  state::Table<campaigns::v1::CampaignRun>(cache_).Edit(state::Key(kTenant, kCampaign)) = run;
+  state::Table<templates::v1::PinnedTemplate>(cache_).Edit(state::Key(kTenant, kCampaign, uint64_t{2})) = pinned;
+  cache_.Commit();
+  const auto link_of = [&](const std::string& mail) {
+    const size_t at = mail.find("https://t.example/c/") + 20;
+    return schema::DecodeTrackingId(mail.substr(at, mail.find_first_of(" \r\n", at) - at), *keys_.ring)->link;
+  };
+  const auto expect = [&](uint32_t arm, const char* subject, const char* text, uint32_t link) {
+    SCOPED_TRACE(arm);
+    opened_.set_arm(arm);
+    const std::string mail = Make().data;
+    EXPECT_NE(mail.find(std::string("Subject: ") + subject + "\r\n"), std::string::npos) << mail;
+    EXPECT_NE(mail.find(text), std::string::npos) << mail;
+    EXPECT_EQ(link_of(mail), link);
+  };
+  expect(0, "Long", "long https", 0);
+  expect(1, "Short", "short https", 1);
+  expect(2, "Look", "short https", 1);
+  opened_.set_arm(3);
+  Made made;
+  EXPECT_FALSE(maker_.Make(kTenant, kPartition, opened_, kFirst, cache_, made)) << "its template is not here";
+}
+
 TEST_F(MakerTest, AContactsWordAgainstTrackingIsKeptToSealedOrNot) {
   campaigns::v1::CampaignRun run;
   run.mutable_spec()->set_from("news@shop.example");
@@ -229,14 +271,14 @@ TEST_F(MakerTest, ImagesAndAttachmentsAreSharedAndSigned) {
       },
       disk);
   Maker maker("https://t.example", {}, *keys_.ring, tails);
-  const mime::Plan* plan = maker.Lacks(kTenant, kCampaign, cache_);
+  const mime::Plan* plan = maker.Lacks(kTenant, kCampaign, 0, cache_);
   ASSERT_NE(plan, nullptr);
   Made made;
   EXPECT_EQ(maker.Make(kTenant, kPartition, opened_, kFirst, cache_, made).error().code, Code::kRetry);
   Tail loaded;
   tails->Load(kTenant, *plan, disk, [&](Result<Tail> tail) { loaded = tail.value(); });
   disk.Run();
-  EXPECT_EQ(maker.Lacks(kTenant, kCampaign, cache_), nullptr);
+  EXPECT_EQ(maker.Lacks(kTenant, kCampaign, 0, cache_), nullptr);
   ASSERT_TRUE(maker.Make(kTenant, kPartition, opened_, kFirst, cache_, made));
   EXPECT_EQ(made.tail, loaded) << "one for all mails";
   EXPECT_EQ(SignaturesOf(made.data), std::vector<std::string>{"shop.example/m1r"});

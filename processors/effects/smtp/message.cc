@@ -272,6 +272,7 @@ Result<Mailing> Mailing::Make(const Options& options) {
     mailing.frame_.emplace(mailing.plan_);
   }
   mailing.campaign_id_ = options.campaign_id;
+  mailing.first_link_ = options.first_link;
   mailing.postal_address_ = options.postal_address;
   mailing.company_ = options.company;
   mailing.base_url_ = base;
@@ -329,7 +330,7 @@ Mailing::Tokens Mailing::TokensOf(const Recipient& to, const keyring::TenantKeys
   Tokens tokens;
   if (!untracked_ && !to.untracked) {
     tokens.links.resize(compiled_.link_count());
-    for (uint32_t i = 0; i < tokens.links.size(); ++i) tokens.links[i] = token(schema::TrackingKind::kClick, i);
+    for (uint32_t i = 0; i < tokens.links.size(); ++i) tokens.links[i] = token(schema::TrackingKind::kClick, first_link_ + i);
     tokens.pixel = token(schema::TrackingKind::kOpen, 0);
     if (returns_.honeypot) tokens.honeypot = token(schema::TrackingKind::kHoneypot, 0);
   }

@@ -73,6 +73,7 @@ class Mailing {
     std::string_view from_name = {};  // Liquid: the name in From; empty = that of `from`, as where it fails or is blank
     personalization::Source source = {};
     std::span<const std::string> links = {};  // the template version's
+    uint32_t first_link = 0;                  // the number of the first of them in the campaign
     std::string_view postal_address = {};
     std::string_view company = {};
     std::string_view tracking_base_url;  // "https://t.example.com", without a slash at the end
@@ -145,6 +146,7 @@ class Mailing {
   std::optional<mime::Frame> frame_;  // none: the plan is plain
   TenantId tenant_;
   uint64_t campaign_id_ = 0;
+  uint32_t first_link_ = 0;
   bool messages_ = false;
   bool opt_out_ = true;  // is offered in the headers
   std::string postal_address_;
