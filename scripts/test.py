@@ -57,6 +57,7 @@ END_TO_END = [
     ("tracking", ["python3", "tests/e2e/tracking.py", "--maily", RELEASE]),
     ("safety", ["python3", "tests/e2e/safety.py", "--maily", RELEASE]),
     ("ab_test", ["python3", "tests/e2e/ab_test.py", "--maily", RELEASE]),
+    ("evergreen", ["python3", "tests/e2e/evergreen.py", "--maily", RELEASE]),
     ("campaign_timing", ["python3", "tests/e2e/campaign_timing.py", "--maily", RELEASE]),
     ("first_month", ["python3", "tests/e2e/first_month.py", "--maily", RELEASE]),
     ("webhooks", ["python3", "tests/e2e/webhooks.py", "--maily", RELEASE]),

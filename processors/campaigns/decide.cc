@@ -15,6 +15,7 @@
 #include "processors/audience/arms.h"
 #include "processors/campaigns/ab_test.h"
 #include "processors/campaigns/drafts.h"
+#include "processors/campaigns/entrants.h"
 #include "processors/campaigns/pace.h"
 #include "processors/campaigns/safety.h"
 #include "processors/campaigns/schedule.h"
@@ -135,6 +136,7 @@ void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
   sum.set_hard_bounced(sum.hard_bounced() + part.hard_bounced());
   sum.set_complaints(sum.complaints() + part.complaints());
   sum.set_render_errors(sum.render_errors() + part.render_errors());
+  sum.set_entrants(sum.entrants() + part.entrants());
 }
 
 // In a partition: `to` is in force from now on, if the run is in one of `from`.
@@ -144,6 +146,7 @@ void ChangeRun(task::Context& context, uint64_t campaign_id, std::initializer_li
   v1::RunStateChanged changed;
   changed.set_campaign_id(campaign_id);
   changed.set_state(to);
+  changed.set_finishing(run->finishing());
   context.Emit(changed);
 }
 
@@ -223,6 +226,8 @@ bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec) {
        })) {
     wrong.emplace_back("/arms", std::move(sentence));
   }
+  if (spec.evergreen() && spec.has_derived())
+    wrong.emplace_back("/evergreen", "a resend is for recipients of another campaign, and nobody comes into it later");
   for (std::string& sentence : audience::CheckTest(spec)) wrong.emplace_back("/test", std::move(sentence));
   CheckArmTexts(tenant, spec, wrong);
   CheckTiming(spec, wrong);
@@ -272,6 +277,14 @@ compliance::Launch AskOf(const task::Context& context, const v1::CampaignSpec& s
       .live = asked.live};
 }
 
+std::optional<compliance::Objection> TooManyEvergreens(const task::Context& context, const v1::CampaignSpec& spec) {
+  const auto* counter = context.view<v1::CampaignCounter>().Find(state::Key(context.tenant()));
+  if (!spec.evergreen() || counter == nullptr || counter->evergreens() < kEvergreensMax) return std::nullopt;
+  return compliance::Objection{"/evergreen", "too_many_evergreens",
+                               fmt::format("{} evergreen campaigns run or are paused, and a tenant has at most {}: finish or cancel one",
+                                           counter->evergreens(), kEvergreensMax)};
+}
+
 v1::CampaignSpec SpecAtLaunch(const task::Context& context, const v1::CampaignSpec& spec) {
   const tenants::v1::Tenant& tenant = TenantOf(context);
   v1::CampaignSpec launched = spec;
@@ -301,6 +314,10 @@ std::optional<v1::CampaignLaunched> Launchable(const task::Context& context, con
   wrong = compliance::Objections(AskOf(context, spec, {.empty_audience = command.empty_audience(), .live = command.live()}));
   if (!wrong.empty()) return std::nullopt;
 
+  if (auto many = TooManyEvergreens(context, spec)) {
+    wrong.push_back(std::move(*many));
+    return std::nullopt;
+  }
   const uint64_t mail_bytes = personalization::MailBytes(*version);
   if (command.mail_bytes_max() != 0 && mail_bytes > command.mail_bytes_max()) {
     wrong.push_back({"", "mail_too_large",
@@ -398,7 +415,7 @@ void Decide(task::Context& context, const v1::CampaignProgressed& progress) {
     if (partition.settled()) ++settled;
     Add(sum, partition.counts());
   }
-  if (planned == context.partition_count() && sum.audience() == 0) {
+  if (planned == context.partition_count() && sum.audience() == 0 && !campaign.spec().evergreen()) {
     v1::CampaignRefused refused;
     refused.set_campaign_id(progress.campaign_id());
     refused.set_reason("empty_audience");

@@ -45,6 +45,14 @@ void Decide(task::Context& context, const v1::PreviewLaunch& command) {
     verdict.set_path(std::string(objection.path));
     verdict.set_sentence(objection.sentence);
   }
+  if (campaign->spec().evergreen()) {
+    v1::RuleVerdict& verdict = *requested.add_rules();
+    verdict.set_rule("too_many_evergreens");
+    if (const auto many = TooManyEvergreens(context, campaign->spec())) {
+      verdict.set_path(std::string(many->path));
+      verdict.set_sentence(many->sentence);
+    }
+  }
   if (launch.version != nullptr && command.mail_bytes_max() != 0) {
     v1::RuleVerdict& verdict = *requested.add_rules();
     verdict.set_rule("mail_too_large");
