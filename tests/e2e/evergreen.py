@@ -32,9 +32,14 @@ def idle(delivered):
     return lambda found: found["counts"]["delivered"] == delivered and found["counts"]["pending"] == 0
 
 
+def there(api, campaign):
+    wait_for("it shows", lambda: api.call("GET", f"/v1/campaigns/{campaign}")[0] == 200, 20)
+    return campaign
+
+
 def create(api, name, **more):
-    return api.ok("POST", "/v1/campaigns",
-                  {"name": name, "template_id": 1, "from": "Shop <news@shop.example.com>", "evergreen": True, **more})["id"]
+    return there(api, api.ok("POST", "/v1/campaigns", {"name": name, "template_id": 1, "from": "Shop <news@shop.example.com>",
+                                                       "evergreen": True, **more})["id"])
 
 
 def prepare(api):
@@ -42,7 +47,7 @@ def prepare(api):
     api.ok("POST", "/v1/attributes", {"name": "plan", "type": "text"})
     for name in ("news", "staff"):
         api.ok("POST", "/v1/lists", {"name": name})
-    api.ok("POST", "/v1/segments", {"name": "vips", "text": 'tag("vip") or plan = "pro"'})
+    api.ok("POST", "/v1/segments", {"name": "vips", "where": 'tag("vip") or plan = "pro"'})
     for n in range(FIRST):
         api.ok("POST", "/v1/contacts", {"email": f"first-{n}@here.example", "lists": [1]})
     api.ok("POST", "/v1/templates", {"name": "t", "subject": "Welcome", "text": "Hello {{ unsubscribe_url }} {{ postal_address }}"})
@@ -131,9 +136,9 @@ def ends(world, campaign, audience):
     check(found["entry"] == "closed" and found["counts"]["audience"] == audience, f"{found}")
     api.ok("POST", "/v1/contacts", {"email": "too-late@here.example", "lists": [1]})
     refused(api.call("POST", f"/v1/campaigns/{campaign}:finish"), 409, "campaign_not_running")
-    clone = api.ok("POST", f"/v1/campaigns/{campaign}:clone")["id"]
+    clone = there(api, api.ok("POST", f"/v1/campaigns/{campaign}:clone")["id"])
     check(shown(api, clone)["evergreen"], "the copy is not evergreen")
-    again = api.ok("POST", f"/v1/campaigns/{campaign}:resend", {"to": "non_openers"})["id"]
+    again = there(api, api.ok("POST", f"/v1/campaigns/{campaign}:resend", {"to": "non_openers"})["id"])
     check(not shown(api, again)["evergreen"], "a resend is evergreen")
     check(shown(api, campaign)["counts"]["audience"] == audience, "somebody came in after the end")
 
