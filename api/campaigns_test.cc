@@ -102,8 +102,7 @@ TEST_F(CampaignApiTest, AnEvergreenCampaignTakesInWhoComesUntilItIsFinished) {
   EXPECT_EQ(Get("/v1/campaigns/" + std::to_string(once)).body["evergreen"], false);
   EXPECT_EQ(Ask(Method::kPost, "/v1/campaigns/" + std::to_string(once) + ":finish").body["code"], "campaign_not_evergreen");
   const uint64_t empty = Post("/v1/lists", {{"name", "empty"}}).body["id"];
-  const json spec = {
-      {"name", "e"}, {"template_id", template_}, {"list_id", empty}, {"from", "news@shop.example.com"}, {"evergreen", true}};
+  const json spec = {{"name", "e"}, {"template_id", template_}, {"list_id", empty}, {"from", "news@shop.example.com"}, {"evergreen", true}};
   const Said made = Post("/v1/campaigns", spec);
   ASSERT_EQ(made.status, 201) << made.body;
   const std::string path = "/v1/campaigns/" + made.body["id"].dump();

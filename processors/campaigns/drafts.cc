@@ -94,17 +94,19 @@ std::optional<compliance::Objection> WhyNotApproved(const task::Context& context
   const uint64_t over = TenantOf(context).approval_over();
   const bool grows = campaign.spec().evergreen();
   if (over == 0 || (!grows && audience != 0 && audience <= over)) return std::nullopt;
-  const std::string many = grows ? "it is evergreen, so its audience grows" : audience == 0 ? "its audience was not counted" : fmt::format("its audience has {} contacts", audience);
+  const std::string many = grows           ? "it is evergreen, so its audience grows"
+                           : audience == 0 ? "its audience was not counted"
+                                           : fmt::format("its audience has {} contacts", audience);
   if (!campaign.has_approval() || campaign.approval().by() == context.command()->actor) {
-    return compliance::Objection{"", "approval_missing",
-                                 fmt::format("campaign {} is approved by a second person before it is launched: {}, and approval_over is {}",
-                                             campaign_id, many, over)};
+    return compliance::Objection{
+        "", "approval_missing",
+        fmt::format("campaign {} is approved by a second person before it is launched: {}, and approval_over is {}", campaign_id, many,
+                    over)};
   }
   if (campaign.approval().revision() != RevisionOf(campaign)) {
-    return compliance::Objection{
-        "", "approval_void",
-        fmt::format("campaign {} was approved as of revision {}, and has revision {} by now: it is approved anew", campaign_id,
-                    campaign.approval().revision(), RevisionOf(campaign))};
+    return compliance::Objection{"", "approval_void",
+                                 fmt::format("campaign {} was approved as of revision {}, and has revision {} by now: it is approved anew",
+                                             campaign_id, campaign.approval().revision(), RevisionOf(campaign))};
   }
   return std::nullopt;
 }

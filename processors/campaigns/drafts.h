@@ -61,8 +61,8 @@ v1::CampaignSpec SpecAtLaunch(const task::Context& context, const v1::CampaignSp
 std::optional<compliance::Objection> TooManyEvergreens(const task::Context& context, const v1::CampaignSpec& spec);
 
 inline uint32_t RevisionOf(const v1::Campaign& campaign) { return campaign.edits() + 1; }
-// Where a second person has to approve: why a launch by `actor` is not approved ("approval_missing", "approval_void"). `audience`: contacts,
-// 0 = nobody has counted.
+// Where a second person has to approve: why a launch by `actor` is not approved ("approval_missing", "approval_void"). `audience`:
+// contacts, 0 = nobody has counted.
 std::optional<compliance::Objection> WhyNotApproved(const task::Context& context, uint64_t campaign_id, const v1::Campaign& campaign,
                                                     uint64_t audience);
 // False, and the launch was refused.

@@ -107,7 +107,8 @@ Noted FirstNoted(const task::Context& context, uint64_t campaign_id) {
   return noted;
 }
 
-// Takes out those whose segments are yet to be decided, so that nobody comes in by what he was before. False: there are too many to look at.
+// Takes out those whose segments are yet to be decided, so that nobody comes in by what he was before. False: there are too many to look
+// at.
 bool WithoutPending(const task::Context& context, Noted& noted) {
   const std::string tenant = state::Key(context.tenant());
   const auto now_s = static_cast<uint64_t>(context.now().us / 1'000'000);

@@ -32,8 +32,8 @@ task::Noun Row() {
       .Reads<tenants::v1::Tenant, domains::v1::Domain, templates::v1::Template, lists::v1::List, lists::v1::Subscriber,
              contacts::v1::Contact, contacts::v1::ContactCounter, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
              suppressions::v1::SuppressedDomainCounter, sends::v1::SendRun, sends::v1::SendLane, sends::v1::SendChunk,
-             sends::v1::ZoneBucket, segments::v1::Segment, segments::v1::SegmentRun, segments::v1::SegmentMembers, segments::v1::SegmentCheck,
-             segments::v1::SegmentClock>()
+             sends::v1::ZoneBucket, segments::v1::Segment, segments::v1::SegmentRun, segments::v1::SegmentMembers,
+             segments::v1::SegmentCheck, segments::v1::SegmentClock>()
       .Decides<v1::CreateCampaign>(Decide)
       .Decides<v1::LaunchCampaign>(Decide)
       .Decides<v1::PauseCampaign>(Decide)

@@ -1,5 +1,5 @@
-// Random joins, leaves, segments, tags, pauses and ends of evergreen campaigns: everybody who is in an audience while it is open is taken in, once,
-// nobody else is, and each gets at most one mail and exactly one end. A failure prints its seed.
+// Random joins, leaves, segments, tags, pauses and ends of evergreen campaigns: everybody who is in an audience while it is open is taken
+// in, once, nobody else is, and each gets at most one mail and exactly one end. A failure prints its seed.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -296,7 +296,8 @@ class Evergreens {
       if (campaign.paused || completed_.contains(id)) continue;
       for (const Contact& contact : Audience(campaign)) {
         if (campaign.finishing && !campaign.must.contains(contact)) continue;
-        EXPECT_TRUE(campaign.taken.contains(contact)) << "campaign " << id << " has not taken in " << contact.first << "/" << contact.second;
+        EXPECT_TRUE(campaign.taken.contains(contact))
+            << "campaign " << id << " has not taken in " << contact.first << "/" << contact.second;
       }
     }
   }
@@ -306,9 +307,7 @@ class Evergreens {
     result.set_ordinal(opened.ordinal());
     result.set_attempt(opened.attempt());
     const uint32_t chance = Below(10);
-    result.set_result(chance == 0   ? sends::v1::DEFERRED
-                      : chance == 1 ? sends::v1::BOUNCED
-                                    : sends::v1::DELIVERED);
+    result.set_result(chance == 0 ? sends::v1::DEFERRED : chance == 1 ? sends::v1::BOUNCED : sends::v1::DELIVERED);
     result.set_reply_code(chance == 0 ? 451 : chance == 1 ? 552 : 250);
     const PartitionId partition(where_.at({opened.campaign_id(), opened.ordinal(), opened.attempt(), opened.contact_key()}));
     const Answered answered = world_.Command(partition, TypeNumberOf<sends::v1::RecordAttempt>(), schema::Encode(result), world_.now());
