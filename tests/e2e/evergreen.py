@@ -4,23 +4,11 @@ mail later, once, over a kill -9 in the middle of an import of entrants, over pa
 import json
 import random
 
+from ab_test import refused, shown
 from program import check, run_test, wait_for
 
 FIRST = 40
 LATER = 400
-
-
-def refused(answer, status, code, part=""):
-    got, problem, _ = answer
-    check(got == status and problem["code"] == code and part in json.dumps(problem), f"wanted {status} {code} {part}: {got} {problem}")
-
-
-def shown(api, campaign):
-    found = api.ok("GET", f"/v1/campaigns/{campaign}")
-    counts = found["counts"]
-    parts = sum(counts[name] for name in ("pending", "delivered", "skipped", "bounced", "expired", "unknown"))
-    check(counts["planned"] == parts and counts["audience"] == parts + counts["holdout"], f"the counts do not add up: {counts}")
-    return found
 
 
 def until(world, what, campaign, test, seconds=90):
