@@ -21,7 +21,7 @@ constexpr size_t kWhereBytesMax = 1000;
 constexpr size_t kSubjectBytesMax = 1000;
 
 // Members of the JSON, and the fields of a spec that they are.
-constexpr std::array<std::pair<const char*, const char*>, 17> kFields = {{{"name", "name"},
+constexpr std::array<std::pair<const char*, const char*>, 18> kFields = {{{"name", "name"},
                                                                           {"template_id", "template_id"},
                                                                           {"from", "from"},
                                                                           {"from_name", "from_name"},
@@ -37,7 +37,8 @@ constexpr std::array<std::pair<const char*, const char*>, 17> kFields = {{{"name
                                                                           {"quiet_hours", "quiet_hours"},
                                                                           {"ttl_minutes", "ttl_minutes"},
                                                                           {"test", "test"},
-                                                                          {"seed", "seed"}}};
+                                                                          {"seed", "seed"},
+                                                                          {"evergreen", "evergreen"}}};
 
 void ReadArm(Members& members, campaigns::v1::Arm& arm) {
   if (const auto name = members.Text("name", kNameBytesMax, kRequired)) arm.set_name(*name);
@@ -112,7 +113,8 @@ Result<Json> LaunchPreviewJson(Call& call, const Parameter& which) {
     verdict(rules.at(row, "rule").bytes, path.empty(), path, rules.at(row, "sentence").bytes);
   }
   const int64_t audience = to_send + holdout + skipped;
-  if (done) verdict("empty_audience", audience > 0, "/list_id", "the audience is empty, nobody would get this campaign");
+  const bool grows = found.at(0, "evergreen").integer != 0;
+  if (done) verdict("empty_audience", audience > 0 || grows, "/list_id", "the audience is empty, nobody would get this campaign");
   return Json{{"id", which.value.integer},
               {"campaign_id", found.at(0, "campaign_id").integer},
               {"dry_run", true},
@@ -143,8 +145,7 @@ void ReadSpec(Members& members, campaigns::v1::CampaignSpec& spec, bool required
   members.Each("arms", kArmsMax, [&spec](Members& one) { ReadArm(one, *spec.add_arms()); });
   ReadAudience(members, spec);
   ReadTest(members, spec);
-  if (members.Has("evergreen"))
-    members.Violation("evergreen", "not_implemented", "the audience is that of the launch; whoever comes later is for another campaign");
+  if (const auto evergreen = members.Boolean("evergreen")) spec.set_evergreen(*evergreen);
 }
 
 Result<void> AddDraft(Call& call, const Parameter& campaign, Json& body) {

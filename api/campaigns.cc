@@ -155,6 +155,7 @@ void ResumeCampaign(Call call) {
   }
   SubmitHome(std::move(call), command, {.id_member = "campaign_id"});
 }
+void FinishCampaign(Call call) { ChangeCampaign<campaigns::v1::FinishCampaign>(std::move(call)); }
 void CancelCampaign(Call call) { ChangeCampaign<campaigns::v1::CancelCampaign>(std::move(call)); }
 
 void ShowCampaign(Call call) {
@@ -165,6 +166,7 @@ void ShowCampaign(Call call) {
     body["stop"] = StopOf(found);
     body["tracking"] = found.at(0, "untracked").integer != 0 ? "off" : "on";
     body.erase("untracked");
+    body["evergreen"] = found.at(0, "evergreen").integer != 0;
     for (const char* column : {"stop_reason", "stop_count", "stop_of", "stop_limit_bp", "stop_site", "stop_code"}) body.erase(column);
     const bool running = found.at(0, "status").bytes == "running" && c.api->parts.trouble;
     const std::string trouble = running ? c.api->parts.trouble() : std::string();

@@ -97,6 +97,44 @@ TEST_F(CampaignApiTest, AnEmptyAudienceCannotBeLaunched) {
   EXPECT_EQ(Get("/v1/campaigns/" + made.body["id"].dump()).body["status"], "draft");
 }
 
+TEST_F(CampaignApiTest, AnEvergreenCampaignTakesInWhoComesUntilItIsFinished) {
+  const uint64_t once = Launch();
+  EXPECT_EQ(Get("/v1/campaigns/" + std::to_string(once)).body["evergreen"], false);
+  EXPECT_EQ(Ask(Method::kPost, "/v1/campaigns/" + std::to_string(once) + ":finish").body["code"], "campaign_not_evergreen");
+  const uint64_t empty = Post("/v1/lists", {{"name", "empty"}}).body["id"];
+  const json spec = {{"name", "e"}, {"template_id", template_}, {"list_id", empty}, {"from", "news@shop.example.com"}, {"evergreen", true}};
+  const Said made = Post("/v1/campaigns", spec);
+  ASSERT_EQ(made.status, 201) << made.body;
+  const std::string path = "/v1/campaigns/" + made.body["id"].dump();
+  EXPECT_EQ(Get(path).body["evergreen"], true);
+  EXPECT_TRUE(Get(path).body["entry"].is_null());
+  // A draft's is changed, and taken back.
+  Show(Ask(Method::kPatch, path, R"({"evergreen":null})", {{"if-match", "1"}}));
+  EXPECT_EQ(Get(path).body["evergreen"], false);
+  Show(Ask(Method::kPatch, path, R"({"evergreen":true})", {{"if-match", "2"}}));
+  EXPECT_EQ(Ask(Method::kPatch, path, R"({"evergreen":1})", {{"if-match", "3"}}).body["details"][0]["path"], "/evergreen");
+  const Said foreseen = Ask(Method::kPost, path + ":launch?dry_run=true");
+  ASSERT_EQ(foreseen.status, 202) << foreseen.body;
+  world_.scheduler.RunFor(Seconds(2));
+  EXPECT_EQ(Get("/v1/launch-previews/" + foreseen.body["id"].dump()).body["may_launch"], true);
+  const Said launched = Ask(Method::kPost, path + ":launch");
+  EXPECT_EQ(launched.status, 200) << launched.body;
+  world_.scheduler.RunFor(Seconds(2));
+  EXPECT_EQ(Get(path).body["status"], "running");
+  EXPECT_EQ(Get(path).body["entry"], "open");
+  Show(Post("/v1/contacts", {{"email", "later@example.com"}, {"lists", {empty}}}));
+  world_.scheduler.RunFor(Seconds(2));
+  EXPECT_EQ(Get(path).body["counts"]["audience"], 1);
+  EXPECT_EQ(Get(path + "/sends").body["items"].size(), 1u);
+  const Said finished = Ask(Method::kPost, path + ":finish");
+  EXPECT_EQ(finished.status, 200) << finished.body;
+  EXPECT_EQ(finished.body["entry"], "finishing");
+  EXPECT_EQ(Get(path).body["entry"], "finishing");
+  EXPECT_FALSE(Get(path).body["finishing_at"].is_null());
+  EXPECT_EQ(Ask(Method::kPost, path + ":cancel").status, 200);
+  EXPECT_EQ(Get(path).body["entry"], "closed");
+}
+
 TEST_F(CampaignApiTest, EveryReasonAgainstALaunchIsNamedAtOnce) {
   Launch();
   const uint64_t empty = Post("/v1/lists", {{"name", "empty"}}).body["id"];

@@ -184,6 +184,8 @@ constexpr ErrorCode kCodes[] = {
     {"approval_missing", "over approval_over contacts a second person approves a campaign before another launches it"},
     {"approval_void", "it was edited since it was approved"},
     {"approval_by_author", "whoever has written a campaign does not approve it"},
+    {"campaign_not_evergreen", "only an evergreen campaign is finished; any other is completed by itself"},
+    {"too_many_evergreens", "a tenant has at most 100 evergreen campaigns that run or are paused: finish or cancel one"},
     {"campaign_ended", "nothing can be done with it any more"},
     {"campaign_too_large", "a launch carries at most 60 KiB, and 160 KiB of templates that arms have of their own"},
     {"template_archived", "the template is archived: restore it, or take another"},

@@ -152,6 +152,7 @@ void ReleaseCampaign(Call call);
 void ThrottleCampaign(Call call);
 void PauseCampaign(Call call);
 void ResumeCampaign(Call call);
+void FinishCampaign(Call call);
 void CancelCampaign(Call call);
 void EditCampaign(Call call);       // campaign_drafts.cc
 void DeleteCampaign(Call call);     // likewise

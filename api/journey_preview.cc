@@ -167,6 +167,8 @@ Result<std::optional<ReplayPerson>> PersonOf(Call& call, uint64_t journey_id, co
     if (!part.is_object()) continue;
     for (const auto& [name, value] : part.items()) person.attributes[name] = value.dump();
   }
+  const Json tags = Json::parse(Bytes(found, 0, "tags"), nullptr, false);
+  if (tags.is_array()) person.tags = tags.get<decltype(person.tags)>();
   MAILY_TRY(const Rows lists, QueryOwn(call, "lists_of_contact", {contact}));
   for (size_t row = 0; row < lists.size(); ++row) person.lists.insert(static_cast<uint64_t>(lists.at(row, "list_id").integer));
   for (const auto& [segment_id, of] : members) {

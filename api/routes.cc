@@ -235,6 +235,8 @@ constexpr RouteRow kRoutes[] = {
      "ChooseWinner", R"({"arm":"a"})", ChooseWinner},
     {kPost, "/v1/campaigns/{id}:pause", Scope::kWrite, "Pause", "PauseCampaign", "", PauseCampaign},
     {kPost, "/v1/campaigns/{id}:resume", Scope::kWrite, "Resume", "ResumeCampaign", "", ResumeCampaign},
+    {kPost, "/v1/campaigns/{id}:finish", Scope::kWrite,
+     "Take nobody in any more: an evergreen campaign is completed once all have their mail", "FinishCampaign", "", FinishCampaign},
     {kPost, "/v1/campaigns/{id}:cancel", Scope::kWrite, "Cancel", "CancelCampaign", "", CancelCampaign},
     {kGet, "/v1/campaigns/{id}/report", Scope::kRead, "What it came to, by arm and by language, and what an A/B test decided",
      "campaign_report", "", ShowReport},

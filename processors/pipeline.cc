@@ -62,6 +62,7 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<campaigns::v1::CampaignPaused>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::CampaignResumed>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::CampaignCancelled>(), CarryTo::kAll},
+          {TypeNumberOf<campaigns::v1::CampaignFinishing>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::LaunchPreviewRequested>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::CampaignThrottled>(), CarryTo::kAll},
           {TypeNumberOf<campaigns::v1::TestClosed>(), CarryTo::kAll},

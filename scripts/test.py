@@ -58,6 +58,7 @@ END_TO_END = [
     ("safety", ["python3", "tests/e2e/safety.py", "--maily", RELEASE]),
     ("ab_test", ["python3", "tests/e2e/ab_test.py", "--maily", RELEASE]),
     ("arm_templates", ["python3", "tests/e2e/arm_templates.py", "--maily", RELEASE]),
+    ("evergreen", ["python3", "tests/e2e/evergreen.py", "--maily", RELEASE]),
     ("campaign_timing", ["python3", "tests/e2e/campaign_timing.py", "--maily", RELEASE]),
     ("first_month", ["python3", "tests/e2e/first_month.py", "--maily", RELEASE]),
     ("webhooks", ["python3", "tests/e2e/webhooks.py", "--maily", RELEASE]),

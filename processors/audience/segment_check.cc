@@ -67,6 +67,12 @@ std::string_view LiteralWord(const Literal& literal) {
 bool IsOrder(segments::v1::Operator op) { return op >= segments::v1::LESS && op <= segments::v1::GREATER_OR_EQUAL; }
 bool IsPart(segments::v1::Operator op) { return op >= segments::v1::CONTAINS && op <= segments::v1::ENDS_WITH; }
 
+bool IsTag(std::string_view tag) {
+  return !tag.empty() && tag.size() <= kTagBytesMax && std::ranges::all_of(tag, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == ':';
+  });
+}
+
 class Checker {
  public:
   Checker(ParsedSegment& parsed, const SegmentCatalog& catalog) : parsed_(parsed), catalog_(catalog) {}
@@ -78,6 +84,7 @@ class Checker {
       if (node.has_compare()) Compare(*node.mutable_compare());
       if (node.has_presence()) Find(node.presence().attribute());
       if (node.has_happened()) Happened(*node.mutable_happened());
+      if (node.has_tag() && !IsTag(node.tag())) Wrong(fmt::format("a tag has 1 to {} of a-z, 0-9, _ - . and :", kTagBytesMax));
       if (node.has_membership()) Membership(*node.mutable_membership());
     }
     return std::move(problems_);
@@ -242,6 +249,9 @@ SegmentDependencies DependenciesOf(const segments::v1::Expression& expression) {
         break;
       case Node::kStanding:
         wakes.insert({node.standing() == segments::v1::SUPPRESSED ? segments::v1::WAKE_SUPPRESSED : segments::v1::WAKE_SUBSCRIBED, 0, ""});
+        break;
+      case Node::kTag:
+        wakes.insert({segments::v1::WAKE_TAG, 0, node.tag()});
         break;
       case Node::kJunction:
       case Node::KIND_NOT_SET:

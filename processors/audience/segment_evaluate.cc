@@ -97,6 +97,8 @@ class Evaluation {
         return {Of(node.membership().segment() ? facts_.InSegment(node.membership().id()) : facts_.OnList(node.membership().id()))};
       case Node::kStanding:
         return {Of(node.standing() == segments::v1::SUPPRESSED ? facts_.Suppressed() : facts_.Subscribed())};
+      case Node::kTag:
+        return {Of(facts_.HasTag(node.tag()))};
       case Node::KIND_NOT_SET:
         break;
     }

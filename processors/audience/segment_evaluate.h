@@ -32,6 +32,7 @@ class SegmentFacts {
   // By name, as `type` if it is sealed (`personal`). None: no value, one of another type, or a key that is gone.
   virtual SegmentValue Attribute(const std::string& name, tenants::v1::AttributeType type, bool personal) = 0;
   virtual bool HasAttribute(const std::string& name) = 0;
+  virtual bool HasTag(const std::string& tag) = 0;
   virtual bool OnList(uint64_t list_id) = 0;
   virtual bool InSegment(uint64_t segment_id) = 0;
   virtual bool Subscribed() = 0;

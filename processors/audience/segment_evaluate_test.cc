@@ -18,6 +18,7 @@ struct Person : SegmentFacts {
   std::map<std::string, SegmentValue> attributes;
   std::set<uint64_t> lists;
   std::set<uint64_t> segments;
+  std::set<std::string> tags;
   std::map<std::string, segments::v1::Signal> signals;
   bool subscribed = true;
 
@@ -26,6 +27,7 @@ struct Person : SegmentFacts {
     return found == attributes.end() ? SegmentValue() : found->second;
   }
   bool HasAttribute(const std::string& name) override { return attributes.contains(name); }
+  bool HasTag(const std::string& tag) override { return tags.contains(tag); }
   bool OnList(uint64_t id) override { return lists.contains(id); }
   bool InSegment(uint64_t id) override { return segments.contains(id); }
   bool Subscribed() override { return subscribed; }

@@ -4,7 +4,7 @@
 //   {"attribute": "plan", "op": "=", "value": "pro"}    of in: "values": […]; of days: {"day": "2026-11-22"} or {"today": -7}
 //   {"attribute": "plan", "op": "known"}                or "unknown"
 //   {"happened": "event", "event": "purchase", "campaign": 12, "last": "7d", "since": {"today": -7}, "op": ">=", "count": 1}
-//   {"in_list": "vip"} {"in_segment": 3} {"is": "subscribed"} {"is": "suppressed"}
+//   {"in_list": "vip"} {"in_segment": 3} {"tag": "vip"} {"is": "subscribed"} {"is": "suppressed"}
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,9 +39,10 @@ class Reader {
     if (value.contains("happened")) return Happened(value, where);
     if (value.contains("in_list")) return Membership(value, "in_list", where);
     if (value.contains("in_segment")) return Membership(value, "in_segment", where);
+    if (value.contains("tag")) return Tag(value, where);
     if (value.contains("is")) return Standing(value, where);
     if (value.contains("attribute")) return Attribute(value, where);
-    return Fail(where, "expected one of the members and, or, not, attribute, happened, in_list, in_segment, is");
+    return Fail(where, "expected one of the members and, or, not, attribute, happened, in_list, in_segment, tag, is");
   }
   std::vector<SegmentProblem> problems;
 
@@ -232,6 +233,13 @@ class Reader {
     return SegmentLeaf(std::move(node), where);
   }
 
+  SegmentTree Tag(const json& value, const std::string& where) {
+    Only(value, where, {"tag"});
+    Node node;
+    node.set_tag(Text(value, "tag", where));
+    return SegmentLeaf(std::move(node), where);
+  }
+
   SegmentTree Standing(const json& value, const std::string& where) {
     Only(value, where, {"is"});
     const std::string word = Text(value, "is", where);
@@ -312,6 +320,9 @@ ordered_json LeafJson(const Node& node) {
     }
     case Node::kStanding:
       out["is"] = node.standing() == segments::v1::SUPPRESSED ? "suppressed" : "subscribed";
+      return out;
+    case Node::kTag:
+      out["tag"] = node.tag();
       return out;
     default:
       return out;

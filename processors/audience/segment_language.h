@@ -29,6 +29,7 @@ inline constexpr int64_t kWindowMaxS = 366 * 86'400;  // of last:
 inline constexpr int64_t kDaysMax = 36'600;           // of today ± n
 // A window counts to here: as many times are kept of a signal, less one (segment_facts.h).
 inline constexpr int64_t kWindowCountMax = 31;
+inline constexpr size_t kTagBytesMax = 40;  // as contacts have them (contacts::kTagBytesMax)
 inline constexpr int64_t kCountMax = 1'000'000'000;
 
 // What is wrong, where ("2:14" = line and column in bytes, from 1; "$.and[1].op" in JSON), and what to do.

@@ -86,8 +86,9 @@ TEST(SegmentLanguage, SaysWhereAndWhatToDo) {
   EXPECT_EQ(WrongWith("clicked(last: 7d, last: 8d)"), (Problems{{"1:19", "last: stands here twice; here is \"last\""}}));
   EXPECT_EQ(WrongWith("clicks()"),
             (Problems{{"1:1",
-                       "there are the functions opened, clicked, event, delivered, in_list, in_segment, subscribed and "
+                       "there are the functions opened, clicked, event, delivered, in_list, in_segment, tag, subscribed and "
                        "suppressed; here is \"clicks\""}}));
+  EXPECT_EQ(WrongWith("tag(vip)"), (Problems{{"1:5", "expected a tag in quotes, like tag(\"vip\"); here is \"vip\""}}));
   EXPECT_EQ(WrongWith("renews_on = 2026-02-30"), (Problems{{"1:13", "a day is written like 2026-11-22"}}));
   EXPECT_EQ(WrongWith("today = \"x\""),
             (Problems{{"1:1", "expected a test; an attribute of this name is written `today`; here is \"today\""}}));
@@ -156,6 +157,15 @@ TEST(SegmentLanguage, IsBounded) {
   std::string json = R"({"attribute":"age","op":"=","value":1})";
   for (size_t i = 0; i < 60; ++i) json = R"({"not":)" + json + "}";
   EXPECT_NE(WrongWithJson(json)[0].sentence.find("16 deep"), std::string::npos);
+}
+
+TEST(SegmentLanguage, ATagIsNamedAsContactsHaveIt) {
+  EXPECT_EQ(Canonical("TAG( \"vip\" )"), "tag(\"vip\")");
+  EXPECT_EQ(Json("not tag(\"a:b.c-1\")"), R"({"not":{"tag":"a:b.c-1"}})");
+  EXPECT_EQ(WrongWith("tag(\"V I P\")"), (Problems{{"1:1", "a tag has 1 to 40 of a-z, 0-9, _ - . and :"}}));
+  EXPECT_EQ(WrongWithJson(R"({"tag": 3})").size(), 1u);
+  EXPECT_EQ(DependenciesOf(ParseSegmentText("tag(\"vip\")").expression).wakes,
+            (std::vector<SegmentDependencies::One>{{segments::v1::WAKE_TAG, 0, "vip"}}));
 }
 
 TEST(SegmentLanguage, DependsOnWhatItNames) {

@@ -64,7 +64,7 @@ struct World {
         return "born " + order + " " + One<std::string>({Day(), "today + 3d"});
       case 5:
         return One<std::string>({"in_list(1)", "in_list(2)", "in_segment(1)", "subscribed()", "suppressed()", "delivered(campaign: 1)",
-                                 "newbie = true", "newbie != true"});
+                                 "newbie = true", "newbie != true", "tag(\"vip\")", "tag(\"a:b.c-1\")"});
       default: {
         const std::string which = One<std::string>({"opened(", "clicked(", "event(\"buy\""});
         std::string window = One<std::string>({"", "last: 1h", "last: 2d", "last: 5d", "since: " + Day()});
@@ -92,6 +92,7 @@ struct Person : SegmentFacts {
   std::map<std::string, std::vector<int64_t>> did;  // all of it, in any order
   std::map<std::string, segments::v1::Signal> signals;
   std::set<uint64_t> lists;
+  std::set<std::string> tags;
   bool in_segment = false, subscribed = false, suppressed = false, delivered = false;
 
   SegmentValue Attribute(const std::string& name, tenants::v1::AttributeType, bool) override {
@@ -99,6 +100,7 @@ struct Person : SegmentFacts {
     return found == attributes.end() ? SegmentValue() : found->second;
   }
   bool HasAttribute(const std::string& name) override { return attributes.contains(name); }
+  bool HasTag(const std::string& tag) override { return tags.contains(tag); }
   bool OnList(uint64_t id) override { return lists.contains(id); }
   bool InSegment(uint64_t) override { return in_segment; }
   bool Subscribed() override { return subscribed; }
@@ -129,6 +131,9 @@ Person SomePerson(World& world) {
   for (const uint64_t id : {1, 2}) {
     if (world.Below(2) == 0) person.lists.insert(id);
   }
+  for (const char* tag : {"vip", "a:b.c-1"}) {
+    if (world.Below(2) == 0) person.tags.insert(tag);
+  }
   person.in_segment = world.Below(2) == 0;
   person.subscribed = world.Below(2) == 0;
   person.suppressed = world.Below(2) == 0;
@@ -156,6 +161,7 @@ class Slow {
     if (node.has_membership()) {
       return (node.membership().segment() ? person_.in_segment : person_.lists.contains(node.membership().id())) ? 1 : -1;
     }
+    if (node.has_tag()) return person_.tags.contains(node.tag()) ? 1 : -1;
     if (node.has_standing()) return (node.standing() == segments::v1::SUPPRESSED ? person_.suppressed : person_.subscribed) ? 1 : -1;
     if (node.has_happened()) return Happened(node.happened()) ? 1 : -1;
     return Compare(node.compare());

@@ -250,12 +250,19 @@ class Parser {
       Need(")", fmt::format("at once: {}() takes nothing", word));
       return failed_ ? SegmentTree() : SegmentLeaf(std::move(node), name.where);
     }
+    if (word == "tag") {
+      const SegmentToken which = Take();
+      if (which.kind != Kind::kText || which.text.empty()) return Fail(which, "expected a tag in quotes, like tag(\"vip\")");
+      node.set_tag(which.text);
+      Need(")", "after the tag");
+      return failed_ ? SegmentTree() : SegmentLeaf(std::move(node), name.where);
+    }
     for (int kind = segments::v1::OPENED; kind <= segments::v1::DELIVERED; ++kind) {
       if (word != SignalWord(static_cast<segments::v1::SignalKind>(kind))) continue;
       node.mutable_happened()->set_signal(static_cast<segments::v1::SignalKind>(kind));
       return Happened(std::move(node), name);
     }
-    return Fail(name, "there are the functions opened, clicked, event, delivered, in_list, in_segment, subscribed and suppressed");
+    return Fail(name, "there are the functions opened, clicked, event, delivered, in_list, in_segment, tag, subscribed and suppressed");
   }
 
   SegmentTree Happened(Node node, const SegmentToken& name) {
@@ -423,6 +430,8 @@ std::string LeafText(const Node& node) {
     }
     case Node::kStanding:
       return node.standing() == segments::v1::SUPPRESSED ? "suppressed()" : "subscribed()";
+    case Node::kTag:
+      return fmt::format("tag({})", Quoted(node.tag()));
     default:
       return "";
   }

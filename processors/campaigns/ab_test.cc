@@ -7,6 +7,7 @@
 
 #include "maily/campaigns/v1/state.pb.h"
 #include "processors/campaigns/decide.h"
+#include "processors/campaigns/entrants.h"
 #include "processors/campaigns/evolve.h"
 #include "processors/campaigns/outcome.h"
 #include "schemas/types.h"
@@ -142,6 +143,9 @@ void Decide(task::Context& context, const v1::WinnerChosen& chosen) {
 }
 
 void Evolve(task::Fold& fold, const v1::RunTestClosed& event) { EditRun(fold, event.campaign_id()).set_test_closed(true); }
-void Evolve(task::Fold& fold, const v1::RunWinnerSet& event) { EditRun(fold, event.campaign_id()).set_winner(event.arm() + 1); }
+void Evolve(task::Fold& fold, const v1::RunWinnerSet& event) {
+  EditRun(fold, event.campaign_id()).set_winner(event.arm() + 1);
+  WakeEntry(fold, event.campaign_id());
+}
 
 }  // namespace maily::campaigns

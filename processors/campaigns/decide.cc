@@ -16,6 +16,7 @@
 #include "processors/campaigns/ab_test.h"
 #include "processors/campaigns/arm_templates.h"
 #include "processors/campaigns/drafts.h"
+#include "processors/campaigns/entrants.h"
 #include "processors/campaigns/pace.h"
 #include "processors/campaigns/safety.h"
 #include "processors/campaigns/schedule.h"
@@ -118,6 +119,7 @@ void Add(v1::CampaignCounts& sum, const v1::CampaignCounts& part) {
   sum.set_hard_bounced(sum.hard_bounced() + part.hard_bounced());
   sum.set_complaints(sum.complaints() + part.complaints());
   sum.set_render_errors(sum.render_errors() + part.render_errors());
+  sum.set_entrants(sum.entrants() + part.entrants());
 }
 
 // In a partition: `to` is in force from now on, if the run is in one of `from`.
@@ -127,6 +129,7 @@ void ChangeRun(task::Context& context, uint64_t campaign_id, std::initializer_li
   v1::RunStateChanged changed;
   changed.set_campaign_id(campaign_id);
   changed.set_state(to);
+  changed.set_finishing(run->finishing());
   context.Emit(changed);
 }
 
@@ -206,6 +209,8 @@ bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec, const v1:
        })) {
     wrong.emplace_back("/arms", std::move(sentence));
   }
+  if (spec.evergreen() && spec.has_derived())
+    wrong.emplace_back("/evergreen", "a resend is for recipients of another campaign, and nobody comes into it later");
   for (std::string& sentence : audience::CheckTest(spec)) wrong.emplace_back("/test", std::move(sentence));
   CheckTemplates(context, spec, before, wrong);
   CheckArmTexts(tenant, spec, wrong);
@@ -251,6 +256,14 @@ compliance::Launch AskOf(const task::Context& context, const v1::CampaignSpec& s
       .live = asked.live};
 }
 
+std::optional<compliance::Objection> TooManyEvergreens(const task::Context& context, const v1::CampaignSpec& spec) {
+  const auto* counter = context.view<v1::CampaignCounter>().Find(state::Key(context.tenant()));
+  if (!spec.evergreen() || counter == nullptr || counter->evergreens() < kEvergreensMax) return std::nullopt;
+  return compliance::Objection{"/evergreen", "too_many_evergreens",
+                               fmt::format("{} evergreen campaigns run or are paused, and a tenant has at most {}: finish or cancel one",
+                                           counter->evergreens(), kEvergreensMax)};
+}
+
 v1::CampaignSpec SpecAtLaunch(const task::Context& context, const v1::CampaignSpec& spec) {
   const tenants::v1::Tenant& tenant = TenantOf(context);
   v1::CampaignSpec launched = spec;
@@ -293,6 +306,10 @@ std::optional<Launching> Launchable(const task::Context& context, const v1::Camp
   wrong = compliance::Objections(launch);
   if (wrong.empty()) wrong = TooLargeMails(launch.templates, command.mail_bytes_max());
   if (!wrong.empty()) return std::nullopt;
+  if (auto many = TooManyEvergreens(context, campaign.spec())) {
+    wrong.push_back(*std::move(many));
+    return std::nullopt;
+  }
   Launching launching = LaunchingOf(context, campaign, command.campaign_id(), launch.templates);
   if (auto too_large = TooLarge(launching)) {
     wrong.push_back(*std::move(too_large));
@@ -376,7 +393,7 @@ void Decide(task::Context& context, const v1::CampaignProgressed& progress) {
     if (partition.settled()) ++settled;
     Add(sum, partition.counts());
   }
-  if (planned == context.partition_count() && sum.audience() == 0) {
+  if (planned == context.partition_count() && sum.audience() == 0 && !campaign.spec().evergreen()) {
     v1::CampaignRefused refused;
     refused.set_campaign_id(progress.campaign_id());
     refused.set_reason("empty_audience");

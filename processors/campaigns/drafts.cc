@@ -92,8 +92,11 @@ std::string MissingInAudience(const task::Context& context, const v1::CampaignSp
 std::optional<compliance::Objection> WhyNotApproved(const task::Context& context, uint64_t campaign_id, const v1::Campaign& campaign,
                                                     uint64_t audience) {
   const uint64_t over = TenantOf(context).approval_over();
-  if (over == 0 || (audience != 0 && audience <= over)) return std::nullopt;
-  const std::string many = audience == 0 ? "its audience was not counted" : fmt::format("its audience has {} contacts", audience);
+  const bool grows = campaign.spec().evergreen();
+  if (over == 0 || (!grows && audience != 0 && audience <= over)) return std::nullopt;
+  const std::string many = grows           ? "it is evergreen, so its audience grows"
+                           : audience == 0 ? "its audience was not counted"
+                                           : fmt::format("its audience has {} contacts", audience);
   if (!campaign.has_approval() || campaign.approval().by() == context.command()->actor) {
     return compliance::Objection{
         "", "approval_missing",
@@ -175,6 +178,7 @@ void Decide(task::Context& context, const v1::ResendCampaign& command) {
   spec.mutable_derived()->set_campaign_id(command.campaign_id());
   spec.mutable_derived()->set_as(command.as());
   spec.clear_test();  // the arms stay, for all of them
+  spec.clear_evergreen();
   if (!RefusesSpec(context, spec)) Create(context, spec);
 }
 

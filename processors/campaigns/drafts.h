@@ -56,6 +56,8 @@ struct Asked {
 compliance::Launch AskOf(const task::Context& context, const v1::CampaignSpec& spec, const Asked& asked);
 // With what the tenant's settings add to it.
 v1::CampaignSpec SpecAtLaunch(const task::Context& context, const v1::CampaignSpec& spec);
+// Why one more evergreen campaign cannot be launched; none: it can, or the campaign is none.
+std::optional<compliance::Objection> TooManyEvergreens(const task::Context& context, const v1::CampaignSpec& spec);
 
 inline uint32_t RevisionOf(const v1::Campaign& campaign) { return campaign.edits() + 1; }
 // Where a second person has to approve: why a launch by `actor` is not approved ("approval_missing", "approval_void"). `audience`:

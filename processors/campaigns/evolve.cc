@@ -2,6 +2,7 @@
 #include "processors/campaigns/evolve.h"
 
 #include "maily/campaigns/v1/state.pb.h"
+#include "processors/campaigns/entrants.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
 #include "streams/state/key.h"
@@ -11,6 +12,18 @@ namespace {
 
 v1::Campaign& EditCampaign(task::Fold& fold, uint64_t campaign_id) {
   return fold.table<v1::Campaign>().Edit(state::Key(fold.tenant(), campaign_id));
+}
+
+// One evergreen campaign less runs, if it is one that did.
+void EndEvergreen(task::Fold& fold, const v1::Campaign& campaign) {
+  if (!campaign.spec().evergreen() || (campaign.status() != v1::LAUNCHED && campaign.status() != v1::STATUS_PAUSED)) return;
+  v1::CampaignCounter& counter = fold.table<v1::CampaignCounter>().Edit(state::Key(fold.tenant()));
+  counter.set_evergreens(counter.evergreens() - 1);
+}
+void End(task::Fold& fold, uint64_t campaign_id, v1::CampaignStatus status) {
+  v1::Campaign& campaign = EditCampaign(fold, campaign_id);
+  EndEvergreen(fold, campaign);
+  campaign.set_status(status);
 }
 
 // It waits for its time no more.
@@ -40,6 +53,9 @@ void Evolve(task::Fold& fold, const v1::CampaignLaunched& event) {
   v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
   Unwait(fold, campaign, event.campaign_id());
   campaign.set_status(v1::LAUNCHED);
+  if (!campaign.spec().evergreen()) return;
+  v1::CampaignCounter& counter = fold.table<v1::CampaignCounter>().Edit(state::Key(fold.tenant()));
+  counter.set_evergreens(counter.evergreens() + 1);
 }
 void Evolve(task::Fold& fold, const v1::CampaignScheduled& event) {
   v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
@@ -81,10 +97,10 @@ void Evolve(task::Fold& fold, const v1::CampaignResumed& event) {
 void Evolve(task::Fold& fold, const v1::CampaignCancelled& event) {
   v1::Campaign& campaign = EditCampaign(fold, event.campaign_id());
   Unwait(fold, campaign, event.campaign_id());
-  campaign.set_status(v1::STATUS_CANCELLED);
+  End(fold, event.campaign_id(), v1::STATUS_CANCELLED);
 }
-void Evolve(task::Fold& fold, const v1::CampaignCompleted& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::COMPLETED); }
-void Evolve(task::Fold& fold, const v1::CampaignRefused& event) { EditCampaign(fold, event.campaign_id()).set_status(v1::REFUSED); }
+void Evolve(task::Fold& fold, const v1::CampaignCompleted& event) { End(fold, event.campaign_id(), v1::COMPLETED); }
+void Evolve(task::Fold& fold, const v1::CampaignRefused& event) { End(fold, event.campaign_id(), v1::REFUSED); }
 
 void Evolve(task::Fold& fold, const v1::ProgressTaken& event) {
   auto& partitions = *EditCampaign(fold, event.campaign_id()).mutable_partitions();
@@ -118,21 +134,28 @@ void Evolve(task::Fold& fold, const v1::CampaignOpened& event) {
   run.set_by_clock(event.by_clock());
   run.set_links(event.links());
   fold.AddWork(kPlan, PlanSubject(event.campaign_id()));
+  BeginEntry(fold, event.campaign_id(), event.spec());
 }
 
 void Evolve(task::Fold& fold, const v1::AudiencePlanned& event) {
+  if (!event.entrants().empty()) return Enter(fold, event);
   fold.table<v1::CampaignRun>()
       .Edit(state::Key(fold.tenant(), event.campaign_id()))
       .set_planned_to(event.first_ordinal() + event.verdicts().size() - 1);
 }
 
 void Evolve(task::Fold& fold, const v1::RunStateChanged& event) {
-  fold.table<v1::CampaignRun>().Edit(state::Key(fold.tenant(), event.campaign_id())).set_state(event.state());
+  v1::CampaignRun& run = fold.table<v1::CampaignRun>().Edit(state::Key(fold.tenant(), event.campaign_id()));
+  run.set_state(event.state());
+  run.set_finishing(event.finishing());
   if (event.state() == v1::CANCELLING) fold.RemoveWork(kPlan, PlanSubject(event.campaign_id()));
+  if (run.spec().evergreen()) ChangeEntry(fold, event);
 }
 
 void Evolve(task::Fold& fold, const v1::CampaignProgressed& event) {
-  if (event.planned()) fold.RemoveWork(kPlan, PlanSubject(event.campaign_id()));
+  if (!event.planned()) return;
+  fold.RemoveWork(kPlan, PlanSubject(event.campaign_id()));
+  WakeEntry(fold, event.campaign_id());
 }
 
 void Evolve(task::Fold& fold, const v1::RunThrottled& event) {

@@ -48,6 +48,14 @@ void Decide(task::Context& context, const v1::PreviewLaunch& command) {
     verdict.set_path(objection.path);
     verdict.set_sentence(objection.sentence);
   }
+  if (campaign->spec().evergreen()) {
+    v1::RuleVerdict& verdict = *requested.add_rules();
+    verdict.set_rule("too_many_evergreens");
+    if (const auto many = TooManyEvergreens(context, campaign->spec())) {
+      verdict.set_path(many->path);
+      verdict.set_sentence(many->sentence);
+    }
+  }
   const auto size = [&requested](std::string_view rule, const std::vector<compliance::Objection>& wrong) {
     v1::RuleVerdict& verdict = *requested.add_rules();
     verdict.set_rule(std::string(rule));

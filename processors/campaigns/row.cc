@@ -15,6 +15,7 @@
 #include "processors/campaigns/decide.h"
 #include "processors/campaigns/draft_folds.h"
 #include "processors/campaigns/drafts.h"
+#include "processors/campaigns/entrants.h"
 #include "processors/campaigns/evolve.h"
 #include "processors/campaigns/launch_preview.h"
 #include "processors/campaigns/pace.h"
@@ -27,11 +28,12 @@ namespace maily::campaigns {
 task::Noun Row() {
   return task::Noun("campaigns", kEvolveVersion)
       .Owns<v1::Campaign, v1::CampaignCounter, v1::CampaignRun, v1::LaunchPreviewCounter, v1::LaunchPreviewRun, v1::CampaignOpeners,
-            v1::CampaignByList, v1::SendingRules, v1::DueStart>()
+            v1::CampaignByList, v1::SendingRules, v1::DueStart, v1::CampaignEntrants, v1::EvergreenIndex>()
       .Reads<tenants::v1::Tenant, domains::v1::Domain, templates::v1::Template, lists::v1::List, lists::v1::Subscriber,
              contacts::v1::Contact, contacts::v1::ContactCounter, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
              suppressions::v1::SuppressedDomainCounter, sends::v1::SendRun, sends::v1::SendLane, sends::v1::SendChunk,
-             sends::v1::ZoneBucket, segments::v1::Segment, segments::v1::SegmentRun, segments::v1::SegmentMembers>()
+             sends::v1::ZoneBucket, segments::v1::Segment, segments::v1::SegmentRun, segments::v1::SegmentMembers,
+             segments::v1::SegmentCheck, segments::v1::SegmentClock>()
       .Decides<v1::CreateCampaign>(Decide)
       .Decides<v1::LaunchCampaign>(Decide)
       .Decides<v1::PauseCampaign>(Decide)
@@ -57,6 +59,8 @@ task::Noun Row() {
       .Decides<v1::CampaignThrottled>(Decide)
       .Decides<v1::SendingRulesAnnounced>(Decide)
       .Decides<v1::ChooseWinner>(Decide)
+      .Decides<v1::FinishCampaign>(Decide)
+      .Decides<v1::CampaignFinishing>(Decide)
       .Decides<v1::TestClosed>(Decide)
       .Decides<v1::WinnerChosen>(Decide)
       .Reacts<tenants::v1::SettingsChanged>(React)
@@ -81,6 +85,7 @@ task::Noun Row() {
       .Evolves<v1::WinnerChosen>(Evolve)
       .Evolves<v1::RunTestClosed>(Evolve)
       .Evolves<v1::RunWinnerSet>(Evolve)
+      .Evolves<v1::CampaignFinishing>(Evolve)
       .Evolves<v1::CampaignOpened>(Evolve)
       .Evolves<v1::AudiencePlanned>(Evolve)
       .Evolves<v1::RunStateChanged>(Evolve)
@@ -92,10 +97,16 @@ task::Noun Row() {
       .Evolves<v1::LaunchPreviewRequested>(Evolve)
       .Evolves<v1::LaunchPreviewOpened>(Evolve)
       .Evolves<v1::LaunchPreviewCounted>(Evolve)
+      .Evolves<contacts::v1::ContactCreated>(Evolve)
+      .Evolves<lists::v1::MemberJoined>(Evolve)
+      .Evolves<lists::v1::MemberLeft>(Evolve)
+      .Evolves<segments::v1::MembershipsDecided>(Evolve)
+      .Evolves<segments::v1::SegmentPlanned>(Evolve)
       .Evolves<engagements::v1::Opened>(Evolve)
       .Evolves<engagements::v1::Clicked>(Evolve)
       .Slices(kCountLaunch, "count what a launch would do", CountLaunch)
       .Slices(kPlan, "plan the audience", Plan)
+      .Slices(kTakeIn, "take in who comes into an evergreen audience", TakeIn)
       .Timers(kStartStep, "start a scheduled campaign", StartDue)
       .Timers(kTestStep, "the wait of a test is over", TestDue);
 }

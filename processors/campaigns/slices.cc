@@ -34,9 +34,15 @@ constexpr size_t kLanesMax = 250;     // of a campaign in a partition, the share
 // What is known of the contacts of one slice. Read by scans: they stay out of the cache, and a chunk lies together.
 class Slice {
  public:
-  // A verdict for each, and the lane of those that are to be sent.
-  void PlanInto(v1::AudiencePlanned& planned) {
-    *planned.mutable_verdicts() = Verdicts();
+  // A verdict for each, and the lane of those that are to be sent. Of entrants: of those that it names, who all get the arm that has won
+  // the campaign's test, if there was one.
+  void PlanInto(v1::AudiencePlanned& planned, uint32_t winner = 0) {
+    std::string& verdicts = *planned.mutable_verdicts();
+    verdicts = Verdicts();
+    for (size_t i = 0; !planned.entrants().empty() && i < verdicts.size(); ++i) {
+      if (!audience::BitAt(planned.entrants(), i)) verdicts[i] = 0;
+      if (winner != 0 && static_cast<uint8_t>(verdicts[i]) >= kSendVerdict) verdicts[i] = static_cast<char>(kSendVerdict + winner - 1);
+    }
     if (clocks_) clocks_->planned().set_first_ordinal(planned.first_ordinal());
     AddLanes(planned);
   }
@@ -91,6 +97,7 @@ class Slice {
     for (size_t i = 0; i < verdicts.size(); ++i) {
       Person& person = people_[i];
       if (person.exists && person.standing.unconfirmed && !person.standing.unsubscribed) {
+        if (spec_.evergreen()) continue;  // he comes in once he has confirmed
         verdicts[i] = static_cast<char>(compliance::Gate(person.standing));
         continue;
       }
@@ -225,6 +232,16 @@ void ReportPlanned(task::Context& context, uint64_t campaign_id, v1::RunState st
   context.Emit(progressed);
 }
 
+void EmitPlanned(task::Context& context, const v1::AudiencePlanned& planned, std::string by_list) {
+  context.Emit(planned);
+  if (by_list.empty()) return;
+  v1::AudienceReached reached;
+  reached.set_campaign_id(planned.campaign_id());
+  reached.set_first_ordinal(planned.first_ordinal());
+  reached.set_by_list(std::move(by_list));
+  context.Emit(reached);
+}
+
 }  // namespace
 
 std::string VerdictsOf(const task::Context& context, uint64_t campaign_id, const v1::CampaignSpec& spec, uint64_t first, uint64_t last) {
@@ -232,6 +249,18 @@ std::string VerdictsOf(const task::Context& context, uint64_t campaign_id, const
 }
 
 uint64_t SliceEnds(uint64_t done, uint64_t end) { return std::min(end, (done / kPlanOrdinals + 1) * kPlanOrdinals); }
+
+void PlanEntrants(task::Context& context, uint64_t campaign_id, const v1::CampaignRun& run, uint64_t first, uint64_t last,
+                  const std::string& asked) {
+  context.Continue(TraceId::From(run.trace()));
+  v1::AudiencePlanned planned;
+  planned.set_campaign_id(campaign_id);
+  planned.set_first_ordinal(first);
+  planned.set_entrants(asked);
+  Slice slice(context, campaign_id, run.spec(), first, last);
+  slice.PlanInto(planned, run.winner());
+  EmitPlanned(context, planned, slice.ByList(planned.verdicts()));
+}
 
 task::SliceEnd Plan(task::Context& context, std::string_view subject) {
   const auto campaign_id = Cursor(subject).Ordered<uint64_t>();
@@ -250,14 +279,7 @@ task::SliceEnd Plan(task::Context& context, std::string_view subject) {
     planned.set_first_ordinal(first);
     Slice slice(context, campaign_id, run->spec(), first, last, run);
     slice.PlanInto(planned);
-    v1::AudienceReached reached;
-    reached.set_by_list(slice.ByList(planned.verdicts()));
-    context.Emit(planned);
-    if (!reached.by_list().empty()) {
-      reached.set_campaign_id(campaign_id);
-      reached.set_first_ordinal(first);
-      context.Emit(reached);
-    }
+    EmitPlanned(context, planned, slice.ByList(planned.verdicts()));
     if (slice.zones() != nullptr) context.Emit(*slice.zones());
   }
   if (last >= end) {

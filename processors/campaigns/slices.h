@@ -17,6 +17,11 @@ std::string VerdictsOf(const task::Context& context, uint64_t campaign_id, const
 // Where the slice that follows `done` ends: at multiples of kPlanOrdinals, hence never across a chunk.
 uint64_t SliceEnds(uint64_t done, uint64_t end);
 
+// The same for those of them that are `asked` for, a bit each, after the audience of an evergreen campaign was planned: emits their
+// verdicts, of which 0 means: not in the audience. None has a verdict yet.
+void PlanEntrants(task::Context& context, uint64_t campaign_id, const v1::CampaignRun& run, uint64_t first, uint64_t last,
+                  const std::string& asked);
+
 // Work kind kPlan. Runs while the campaign does; waits while it is paused. What a plan asks of a segment
 // that is being put into force waits for it.
 task::SliceEnd Plan(task::Context& context, std::string_view subject);

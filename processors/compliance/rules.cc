@@ -100,7 +100,7 @@ bool AudienceMissing(const Launch& launch, Objection& out) {
 
 bool EmptyAudience(const Launch& launch, Objection& out) {
   out = {"/list_id", "empty_audience", "the audience is empty, nobody would get this campaign; add members to the list, or choose another"};
-  return launch.empty_audience && !launch.list_missing && launch.missing.empty();
+  return launch.empty_audience && !launch.spec.evergreen() && !launch.list_missing && launch.missing.empty();
 }
 
 constexpr std::string_view kAtLaunch = "launch";
@@ -120,7 +120,7 @@ constexpr Rule kRules[] = {
     {"list_not_found", "the list of the audience is there", "Maily", kAtLaunch, ListNotFound},
     {"audience_missing", "the lists and segments of the audience, and those that it excludes, are there", "Maily", kAtLaunch,
      AudienceMissing},
-    {"empty_audience", "somebody would get it", "Maily", kAtLaunch, EmptyAudience},
+    {"empty_audience", "somebody would get it; not asked of an evergreen campaign", "Maily", kAtLaunch, EmptyAudience},
     {"dkim", "each key that signs is published as it is", "RFC 6376 3.6.1", "maily domain check"},
     {"spf", "one v=spf1 record, of at most 10 lookups, that does not let everybody send", "RFC 7208", "maily domain check"},
     {"dmarc", "a v=DMARC1 record with p=none at least", "Gmail, Yahoo, Microsoft", "maily domain check"},

@@ -326,9 +326,11 @@ class Reader {
     if (!parsed.problems.empty()) return;
     for (const auto& one : audience::DependenciesOf(parsed.expression).wakes) {
       using namespace segments::v1;
-      if (one.kind == WAKE_ATTRIBUTE || one.kind == WAKE_LIST || one.kind == WAKE_SEGMENT || one.kind == WAKE_SUBSCRIBED) continue;
+      if (one.kind == WAKE_ATTRIBUTE || one.kind == WAKE_TAG || one.kind == WAKE_LIST || one.kind == WAKE_SEGMENT ||
+          one.kind == WAKE_SUBSCRIBED)
+        continue;
       Problem(where, "invalid",
-              "a split asks for attributes, lists and segments; for anything else make a segment, and ask in_segment(\"…\")");
+              "a split asks for attributes, tags, lists and segments; for anything else make a segment, and ask in_segment(\"…\")");
       return;
     }
     branch.set_text(audience::SegmentText(parsed.expression));

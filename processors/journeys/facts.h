@@ -1,6 +1,7 @@
 // What splits may ask of a contact: attributes, lists, segments, whether it is subscribed. Read from the state of its partition.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "maily/contacts/v1/state.pb.h"
@@ -20,6 +21,7 @@ class Facts final : public audience::SegmentFacts {
 
   audience::SegmentValue Attribute(const std::string& name, tenants::v1::AttributeType type, bool personal) override;
   bool HasAttribute(const std::string& name) override { return Find(name) != nullptr; }
+  bool HasTag(const std::string& tag) override { return std::ranges::binary_search(contact_.tags(), tag); }
   bool OnList(uint64_t list_id) override;
   bool InSegment(uint64_t segment_id) override { return journeys::InSegment(context_, segment_id, ordinal_); }
   bool Subscribed() override;

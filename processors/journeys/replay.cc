@@ -44,6 +44,7 @@ class PersonFacts final : public audience::SegmentFacts {
     return found == person_.attributes.end() ? audience::SegmentValue() : ValueOf(found->second, type);
   }
   bool HasAttribute(const std::string& name) override { return person_.attributes.contains(name); }
+  bool HasTag(const std::string& tag) override { return person_.tags.contains(tag); }
   bool OnList(uint64_t list_id) override { return person_.lists.contains(list_id); }
   bool InSegment(uint64_t segment_id) override { return person_.segments.contains(segment_id); }
   bool Subscribed() override { return person_.subscribed; }

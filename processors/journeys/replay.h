@@ -51,6 +51,7 @@ struct ReplayPerson {
   uint64_t journey_id = 0;
   int64_t entered_at_s = 0;
   std::map<std::string, std::string, std::less<>> attributes = {};  // values as JSON
+  std::set<std::string, std::less<>> tags = {};
   std::set<uint64_t> lists = {};
   std::set<uint64_t> segments = {};  // of Replay::segments()
   bool subscribed = true;

@@ -262,6 +262,9 @@ void Evolve(task::Fold& fold, const contacts::v1::ContactCreated& event) {
 void Evolve(task::Fold& fold, const contacts::v1::ContactChanged& event) {
   if (Index(fold) == nullptr) return;
   for (const auto& attribute : event.attributes()) Wake(fold, event.ordinal(), v1::WAKE_ATTRIBUTE, 0, attribute.name());
+  for (const auto* tags : {&event.add_tags(), &event.remove_tags()}) {
+    for (const std::string& tag : *tags) Wake(fold, event.ordinal(), v1::WAKE_TAG, 0, tag);
+  }
 }
 
 void Evolve(task::Fold& fold, const contacts::v1::ContactErased& event) {

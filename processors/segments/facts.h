@@ -1,6 +1,7 @@
 // What is known of one contact, for the evaluation of segments: read from the state of a partition, for one contact or a slice of them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <string>
@@ -47,6 +48,7 @@ class Facts final : public audience::SegmentFacts {
 
   audience::SegmentValue Attribute(const std::string& name, tenants::v1::AttributeType type, bool personal) override;
   bool HasAttribute(const std::string& name) override;
+  bool HasTag(const std::string& tag) override { return std::ranges::binary_search(contact_.tags(), tag); }
   bool OnList(uint64_t list_id) override;
   bool InSegment(uint64_t segment_id) override;
   bool Subscribed() override { return beside_.subscribed; }

@@ -114,6 +114,80 @@ std::string AttemptKey(const task::Fold& fold, uint64_t campaign_id, uint64_t or
   return state::Key(fold.tenant(), campaign_id, ordinal);
 }
 
+// How many a planning found of each kind.
+struct Found {
+  uint64_t to_send = 0;
+  uint64_t skipped = 0;
+  uint64_t holdout = 0;
+  uint64_t awaiting = 0;
+
+  void Add(v1::SendStatus status) {
+    to_send += status == v1::PENDING || status == v1::AWAITING;
+    awaiting += status == v1::AWAITING;
+    skipped += status == v1::SKIPPED;
+    holdout += status == v1::HELD_OUT;
+  }
+  uint64_t audience() const { return to_send + skipped + holdout; }
+  void PutInto(Run& run) const {
+    using campaigns::v1::CampaignCounts;
+    run.Plus(&CampaignCounts::set_audience, &CampaignCounts::audience, audience());
+    run.Plus(&CampaignCounts::set_to_send, &CampaignCounts::to_send, to_send);
+    run.Plus(&CampaignCounts::set_skipped, &CampaignCounts::skipped, skipped);
+    run.Plus(&CampaignCounts::set_holdout, &CampaignCounts::holdout, holdout);
+    run->set_awaiting(run->awaiting() + awaiting);
+  }
+};
+
+void AddLanes(Run& run, const campaigns::v1::AudiencePlanned& event) {
+  for (const std::string& domain : event.new_lanes()) {
+    run->set_lanes(run->lanes() + 1);
+    v1::SendLane& lane = run.Lane(run->lanes());
+    lane.set_domain_key(domain);
+    lane.set_cursor(event.first_ordinal() - 1);
+  }
+}
+
+// The chunk of these places, as long as it must be.
+v1::SendChunk& Grown(Run& run, const campaigns::v1::AudiencePlanned& event, uint64_t ordinal, size_t at, size_t count) {
+  v1::SendChunk& chunk = run.Chunk(ordinal);
+  if (chunk.verdicts().size() < at + count) {
+    chunk.mutable_verdicts()->resize(at + count);
+    chunk.mutable_statuses()->resize(at + count);
+  }
+  if (!event.lanes().empty()) chunk.mutable_lanes()->resize(std::max(chunk.lanes().size(), at + count));
+  return chunk;
+}
+
+// Who came into the audience later. The walk over it may have passed them: they wait as one does whose retry is due.
+void TakeIn(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
+  using campaigns::v1::CampaignCounts;
+  Run run(fold, event.campaign_id());
+  Found found;
+  AddLanes(run, event);
+  for (size_t i = 0; i < event.verdicts().size(); ++i) {
+    const v1::SendStatus status = StatusOf(static_cast<uint8_t>(event.verdicts()[i]));
+    if (status == v1::NONE) continue;
+    const uint64_t ordinal = event.first_ordinal() + i;
+    const size_t at = (ordinal - 1) % kChunkOrdinals;
+    v1::SendChunk& chunk = Grown(run, event, ordinal, at, 1);
+    (*chunk.mutable_verdicts())[at] = event.verdicts()[i];
+    (*chunk.mutable_statuses())[at] = static_cast<char>(status == v1::PENDING ? v1::WAITING : status);
+    if (!event.lanes().empty()) (*chunk.mutable_lanes())[at] = event.lanes()[i];
+    found.Add(status);
+    if (status != v1::PENDING) continue;
+    v1::OpenAttempt& attempt = fold.table<v1::OpenAttempt>().Edit(AttemptKey(fold, event.campaign_id(), ordinal));
+    attempt.set_status(v1::WAITING);
+    attempt.set_taken_in_at_us(fold.now().us);
+    run->set_waiting(run->waiting() + 1);
+    run.Queue(ordinal, 1);
+  }
+  found.PutInto(run);
+  run.Plus(&CampaignCounts::set_entrants, &CampaignCounts::entrants, found.audience());
+  const auto* of = fold.view<campaigns::v1::CampaignRun>().Find(state::Key(fold.tenant(), event.campaign_id()));
+  // The last that it finishes with may be somebody who is not in the audience.
+  if (found.audience() > 0 || (of != nullptr && of->finishing())) run.AddWork();
+}
+
 // The attempt is over: takes it out of what is open or waiting.
 void Close(task::Fold& fold, Run& run, const std::string& key) {
   const auto attempts = fold.table<v1::OpenAttempt>();
@@ -171,41 +245,23 @@ std::string RetrySubject(uint64_t campaign_id, uint64_t ordinal) {
 }
 
 void Evolve(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
-  using campaigns::v1::CampaignCounts;
+  if (!event.entrants().empty()) return TakeIn(fold, event);
   Run run(fold, event.campaign_id());
-  uint64_t to_send = 0;
-  uint64_t skipped = 0;
-  uint64_t holdout = 0;
-  uint64_t awaiting = 0;
-  for (const std::string& domain : event.new_lanes()) {
-    run->set_lanes(run->lanes() + 1);
-    v1::SendLane& lane = run.Lane(run->lanes());
-    lane.set_domain_key(domain);
-    lane.set_cursor(event.first_ordinal() - 1);
-  }
+  Found found;
+  AddLanes(run, event);
   std::vector<uint64_t> left(run->lanes() + 1);  // new in each lane
   for (size_t done = 0; done < event.verdicts().size();) {
     const uint64_t ordinal = event.first_ordinal() + done;
     const size_t at = (ordinal - 1) % kChunkOrdinals;
     const size_t count = std::min<size_t>(event.verdicts().size() - done, kChunkOrdinals - at);
-    v1::SendChunk& chunk = run.Chunk(ordinal);
-    if (chunk.verdicts().size() < at + count) {
-      chunk.mutable_verdicts()->resize(at + count);
-      chunk.mutable_statuses()->resize(at + count);
-    }
-    if (!event.lanes().empty()) {
-      chunk.mutable_lanes()->resize(std::max(chunk.lanes().size(), at));
-      chunk.mutable_lanes()->replace(at, count, event.lanes(), done, count);
-    }
+    v1::SendChunk& chunk = Grown(run, event, ordinal, at, count);
+    if (!event.lanes().empty()) chunk.mutable_lanes()->replace(at, count, event.lanes(), done, count);
     for (size_t i = 0; i < count; ++i) {
       const char verdict = event.verdicts()[done + i];
       const v1::SendStatus status = StatusOf(static_cast<uint8_t>(verdict));
       (*chunk.mutable_verdicts())[at + i] = verdict;
       (*chunk.mutable_statuses())[at + i] = static_cast<char>(status);
-      to_send += status == v1::PENDING || status == v1::AWAITING;
-      awaiting += status == v1::AWAITING;
-      skipped += status == v1::SKIPPED;
-      holdout += status == v1::HELD_OUT;
+      found.Add(status);
       if (status == v1::PENDING) ++left[event.lanes().empty() ? 0 : static_cast<uint8_t>(event.lanes()[done + i])];
     }
     done += count;
@@ -215,11 +271,7 @@ void Evolve(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
     v1::SendLane& edited = run.Lane(lane);
     edited.set_left(edited.left() + left[lane]);
   }
-  run.Plus(&CampaignCounts::set_audience, &CampaignCounts::audience, to_send + skipped + holdout);
-  run.Plus(&CampaignCounts::set_to_send, &CampaignCounts::to_send, to_send);
-  run.Plus(&CampaignCounts::set_skipped, &CampaignCounts::skipped, skipped);
-  run.Plus(&CampaignCounts::set_holdout, &CampaignCounts::holdout, holdout);
-  run->set_awaiting(run->awaiting() + awaiting);
+  found.PutInto(run);
   run.Advance();
   run.AddWork();
 }
@@ -242,7 +294,7 @@ void Evolve(task::Fold& fold, const campaigns::v1::CampaignProgressed& event) {
   reported.set_policy(run->policy());
   reported.set_render_errors(n.render_errors());
   if (reported.ByteSizeLong() > 0) *run->mutable_reported() = reported;
-  if (event.settled()) {
+  if (event.settled() || event.idle()) {
     fold.RemoveWork(kSend, SendSubject(event.campaign_id()));
   } else {
     run.AddWork();

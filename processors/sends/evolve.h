@@ -1,7 +1,8 @@
 // Folds what happened to sends: a byte a contact in SendChunk, the sums in SendRun, what is open in OpenAttempt.
 //
 // SendRun.cursor always stands before a pending contact or at the end of what is planned, so a slice finds the next one at once.
-// SendRun.waiting counts the deferred and the queued for a retry: whoever has an OpenAttempt of status WAITING.
+// SendRun.waiting counts the deferred, the queued for a retry, and who came into an evergreen audience later and was not tried yet: whoever
+// has an OpenAttempt of status WAITING.
 #pragma once
 
 #include <string>

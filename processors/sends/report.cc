@@ -60,6 +60,7 @@ void Report(task::Context& context, uint64_t campaign_id, campaigns::v1::RunStat
   *progressed.mutable_counts() = run.counts();
   progressed.set_planned(run.planned());
   progressed.set_settled(IsSettled(context, campaign_id));
+  progressed.set_idle(!progressed.settled() && IsIdle(context, campaign_id));
   progressed.set_state(state);
   if (run.policy() > 0) AddSites(context, progressed);
   AddTest(context, progressed);
@@ -76,7 +77,7 @@ void ReportNews(task::Context& context, uint64_t campaign_id, News news) {
                       IsNews(n.complaints(), was.complaints(), 1) || IsNews(run.policy(), was.policy(), 4);
   if (!enough) return;
   const auto* of = context.view<campaigns::v1::CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
-  if (of == nullptr || (news == News::kResult && IsSettled(context, campaign_id))) return;
+  if (of == nullptr || (news == News::kResult && IsIdle(context, campaign_id))) return;
   Report(context, campaign_id, of->state());
 }
 

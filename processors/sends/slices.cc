@@ -154,7 +154,8 @@ class Sending {
   void SkipAll(SkipReason reason) { skip_all_ = reason; }
 
   // The last check, then the attempt. False: it passed, and there is no credit, or its pace lets none go.
-  bool Try(uint64_t ordinal, uint32_t arm, uint32_t attempt) {
+  // `taken_in`: when its contact came into the audience, if that was planned before; else zero.
+  bool Try(uint64_t ordinal, uint32_t arm, uint32_t attempt, Instant taken_in = Instant()) {
     if (cancelled_) return Skip(ordinal, campaigns::v1::CANCELLED);
     if (skip_all_ != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, skip_all_);
     const auto* contact = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), ordinal));
@@ -170,10 +171,15 @@ class Sending {
     if (!standing.suppressed) standing.suppressed = domains_.Holds(contact->domain_key());
     const SkipReason reason = compliance::Gate(standing);
     if (reason != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, reason);
-    const schema::Zone* own = quiet_.any() || Capped() ? compliance::OwnZone(*contact) : nullptr;
+    const bool entrant = taken_in != Instant();  // no bucket holds it until its time
+    const schema::Zone* own = quiet_.any() || Capped() || entrant ? compliance::OwnZone(*contact) : nullptr;
     const schema::Zone& zone = own == nullptr ? tenants_zone_ : *own;
+    if (const Instant due = entrant ? DueIn(own == nullptr ? StartsZone() : zone) : Instant(); due > context_.now()) {
+      return PutOff(ordinal, due, campaigns::v1::SKIP_REASON_UNSPECIFIED);
+    }
     if (const auto until = quiet_.any() ? quiet_.Until(zone, context_.now()) : std::nullopt) {
-      return IsStale(*until, DueIn(zone)) ? Skip(ordinal, campaigns::v1::QUIET_HOURS) : PutOff(ordinal, *until);
+      return IsStale(*until, std::max(taken_in, DueIn(zone))) ? Skip(ordinal, campaigns::v1::QUIET_HOURS)
+                                                              : PutOff(ordinal, *until, campaigns::v1::QUIET_HOURS);
     }
     std::optional<v1::MailCounted> counted;
     if (Capped() && !MayCount(ordinal, zone, counted)) return Skip(ordinal, campaigns::v1::FREQUENCY_CAP);
@@ -229,7 +235,7 @@ class Sending {
     }
     const auto* chunk = context_.view<v1::SendChunk>().Find(state::Key(context_.tenant(), campaign_id_, (ordinal - 1) / kChunkOrdinals));
     const auto verdict = static_cast<uint8_t>(chunk->verdicts()[(ordinal - 1) % kChunkOrdinals]);
-    return Try(ordinal, static_cast<uint32_t>(verdict - kSendVerdict), attempt);
+    return Try(ordinal, static_cast<uint32_t>(verdict - kSendVerdict), attempt, Instant{open->taken_in_at_us()});
   }
 
  private:
@@ -238,6 +244,11 @@ class Sending {
   Instant DueIn(const schema::Zone& zone) const {
     const auto wall = run_.spec().start().per_contact() ? schema::ParseWallTime(run_.spec().start().local()) : std::nullopt;
     return wall ? zone.InstantOf(*wall) : Instant();
+  }
+  // The clock of a start for contacts that have none of their own.
+  const schema::Zone& StartsZone() const {
+    const schema::Zone* zone = run_.spec().has_start() ? schema::ZoneNamed(run_.spec().start().zone()) : nullptr;
+    return zone == nullptr ? tenants_zone_ : *zone;
   }
   // False: the contact has had its mails. Else `counted` is what counts this one, unless it counts for this day already.
   bool MayCount(uint64_t ordinal, const schema::Zone& zone, std::optional<v1::MailCounted>& counted) const {
@@ -262,12 +273,12 @@ class Sending {
     counted = std::move(count);
     return true;
   }
-  bool PutOff(uint64_t ordinal, Instant until) {
+  bool PutOff(uint64_t ordinal, Instant until, SkipReason reason) {
     v1::SendPutOff put_off;
     put_off.set_campaign_id(campaign_id_);
     put_off.set_ordinal(ordinal);
     put_off.set_until_us(until.us);
-    put_off.set_reason(campaigns::v1::QUIET_HOURS);
+    put_off.set_reason(reason);
     context_.Emit(put_off);
     return true;
   }
@@ -302,6 +313,21 @@ const v1::SendRun& RunOf(const task::Context& context, uint64_t campaign_id) {
   return run == nullptr ? kNew : *run;
 }
 
+// An evergreen campaign that somebody may yet come into.
+bool TakesIn(const task::Context& context, uint64_t campaign_id) {
+  const std::string key = state::Key(context.tenant(), campaign_id);
+  const auto* run = context.view<CampaignRun>().Find(key);
+  if (run == nullptr || !run->spec().evergreen() || run->state() == campaigns::v1::CANCELLING) return false;
+  bool noted = false;
+  if (run->finishing()) {
+    context.view<campaigns::v1::CampaignEntrants>().Scan(key, {}, [&](std::string_view, const auto&) {
+      noted = true;
+      return false;
+    });
+  }
+  return noted || !run->finishing();
+}
+
 // A test that is not decided, of a campaign that was not cancelled.
 bool TestIsOpen(const task::Context& context, uint64_t campaign_id) {
   const auto* run = context.view<CampaignRun>().Find(state::Key(context.tenant(), campaign_id));
@@ -315,10 +341,14 @@ bool IsSampled(const task::Context& context, uint64_t campaign_id) {
   return run.planned() && !Walk(context, campaign_id, run.cursor()).Find();
 }
 
-bool IsSettled(const task::Context& context, uint64_t campaign_id) {
+bool IsIdle(const task::Context& context, uint64_t campaign_id) {
   const v1::SendRun& run = RunOf(context, campaign_id);
   if (run.awaiting() > 0 || TestIsOpen(context, campaign_id)) return false;
   return run.planned() && run.open() == 0 && run.waiting() == 0 && !Walk(context, campaign_id, run.cursor()).Find();
+}
+
+bool IsSettled(const task::Context& context, uint64_t campaign_id) {
+  return IsIdle(context, campaign_id) && !TakesIn(context, campaign_id);
 }
 
 namespace {
@@ -454,7 +484,7 @@ Way SendLanes(task::Context& context, uint64_t campaign_id, Sending& sending) {
 // True: the pace lets nothing go, and a timer brings the campaign back.
 bool Paced(task::Context& context, uint64_t campaign_id, const Sending& sending) {
   const int64_t until = sending.cancelled() ? 0 : PacedUntil(context, campaign_id);
-  if (until == 0 || IsSettled(context, campaign_id)) return false;
+  if (until == 0 || IsIdle(context, campaign_id)) return false;
   WaitForPace(context, campaign_id, until);
   return true;
 }
@@ -481,8 +511,8 @@ task::SliceEnd Send(task::Context& context, std::string_view subject) {
     Report(context, campaign_id, run->state());
     return task::SliceEnd::kMore;
   }
-  // 3. All is settled.
-  if (!IsSettled(context, campaign_id)) return task::SliceEnd::kWaiting;
+  // 3. All is settled, or there is nothing to do until somebody comes.
+  if (!IsIdle(context, campaign_id)) return task::SliceEnd::kWaiting;
   Report(context, campaign_id, run->state());
   return task::SliceEnd::kMore;
 }

@@ -11,7 +11,9 @@ namespace maily::sends {
 // Work kind kSend: 0 flushes of sites (flush.h), 1 retries, 2 the walk over the audience, 3 the report that all is settled.
 task::SliceEnd Send(task::Context& context, std::string_view subject);
 
-// Nobody is pending, open or waiting any more.
+// Nobody is pending, open or waiting; of an evergreen campaign: until somebody comes.
+bool IsIdle(const task::Context& context, uint64_t campaign_id);
+// Nobody is pending, open or waiting any more, and nobody comes.
 bool IsSettled(const task::Context& context, uint64_t campaign_id);
 
 // Of the sample of a campaign's test: everybody was tried once.

@@ -29,6 +29,7 @@ class CampaignsFold final : public Fold {
     MAILY_TRY(fold->pause_, setup.Prepare("pause"));
     MAILY_TRY(fold->resume_, setup.Prepare("resume"));
     MAILY_TRY(fold->end_, setup.Prepare("end"));
+    MAILY_TRY(fold->finish_, setup.Prepare("finish"));
     MAILY_TRY(fold->open_partition_, setup.Prepare("open_partition"));
     MAILY_TRY(fold->set_run_state_, setup.Prepare("set_run_state"));
     MAILY_TRY(fold->progress_, setup.Prepare("progress"));
@@ -66,6 +67,7 @@ class CampaignsFold final : public Fold {
         [f = fold.get()](const EventAt& at, const auto& e) { return f->SetStatus(at, e, campaigns::DRAFT); });
     on.On<campaigns::CampaignHeld>([f = fold.get()](const EventAt& at, const auto& e) { return f->SetStatus(at, e, campaigns::HELD); });
     on.On(fold.get(), &CampaignsFold::Refused);
+    on.On(fold.get(), &CampaignsFold::Finishing);
     on.On(fold.get(), &CampaignsFold::Opened);
     on.On(fold.get(), &CampaignsFold::RunStateChanged);
     on.On(fold.get(), &CampaignsFold::Progressed);
@@ -78,7 +80,7 @@ class CampaignsFold final : public Fold {
     const auto tenant = at.tenant.value();
     MAILY_TRY_VOID(sql::Do(*insert_campaign_, tenant, e.campaign_id(), std::string_view(spec.name()), spec.template_id(),
                            std::string_view(spec.from()), std::string_view(spec.reply_to()), spec.list_id(), at.time.us,
-                           spec.untracked() ? 1 : 0, std::string_view(spec.from_name())));
+                           spec.untracked() ? 1 : 0, std::string_view(spec.from_name()), spec.evergreen() ? 1 : 0));
     const bool derived = spec.has_derived();
     MAILY_TRY_VOID(sql::Do(*insert_draft_, tenant, e.campaign_id(), std::string_view(AudienceOf(spec)),
                            derived ? std::optional<int64_t>(spec.derived().campaign_id()) : std::nullopt,
@@ -115,7 +117,7 @@ class CampaignsFold final : public Fold {
     const auto tenant = at.tenant.value();
     MAILY_TRY_VOID(sql::Do(*edit_campaign_, tenant, e.campaign_id(), std::string_view(spec.name()), spec.template_id(),
                            std::string_view(spec.from()), std::string_view(spec.reply_to()), spec.list_id(), spec.untracked() ? 1 : 0,
-                           std::string_view(spec.from_name())));
+                           std::string_view(spec.from_name()), spec.evergreen() ? 1 : 0));
     MAILY_TRY_VOID(sql::Do(*edit_draft_, tenant, e.campaign_id(), e.revision(), std::string_view(AudienceOf(spec))));
     MAILY_TRY_VOID(sql::Do(*delete_arms_, tenant, e.campaign_id()));
     return InsertArms(tenant, e.campaign_id(), spec);
@@ -198,6 +200,9 @@ class CampaignsFold final : public Fold {
     return sql::Do(*end_, at.tenant.value(), e.campaign_id(), static_cast<int>(campaigns::REFUSED), at.time.us,
                    std::string_view(e.reason()));
   }
+  Result<void> Finishing(const EventAt& at, const campaigns::CampaignFinishing& e) {
+    return sql::Do(*finish_, at.tenant.value(), e.campaign_id(), at.time.us);
+  }
   Result<void> Opened(const EventAt& at, const campaigns::CampaignOpened& e) {
     return sql::Do(*open_partition_, at.tenant.value(), e.campaign_id(), at.partition.value(), e.last_ordinal(), at.time.us);
   }
@@ -207,7 +212,8 @@ class CampaignsFold final : public Fold {
   Result<void> Progressed(const EventAt& at, const campaigns::CampaignProgressed& e) {
     const campaigns::CampaignCounts& n = e.counts();
     return sql::Do(*progress_, at.tenant.value(), e.campaign_id(), at.partition.value(), e.planned() ? 1 : 0, e.settled() ? 1 : 0,
-                   n.audience(), n.to_send(), n.delivered(), n.bounced(), n.unknown(), n.skipped(), n.holdout(), n.failed(), at.time.us);
+                   n.audience(), n.to_send(), n.delivered(), n.bounced(), n.unknown(), n.skipped(), n.holdout(), n.failed(), n.entrants(),
+                   at.time.us);
   }
 
   sql::Statement* insert_campaign_ = nullptr;
@@ -232,6 +238,7 @@ class CampaignsFold final : public Fold {
   sql::Statement* pause_ = nullptr;
   sql::Statement* resume_ = nullptr;
   sql::Statement* end_ = nullptr;
+  sql::Statement* finish_ = nullptr;
   sql::Statement* open_partition_ = nullptr;
   sql::Statement* set_run_state_ = nullptr;
   sql::Statement* progress_ = nullptr;

@@ -222,6 +222,32 @@ TEST_F(CampaignsFoldTest, APauseIsAcknowledgedPartitionByPartition) {
   EXPECT_EQ(Ask("campaign_partitions", parameters_).at(1, "delivered"), Value::Integer(5));
 }
 
+TEST_F(CampaignsFoldTest, AnEvergreenCampaignSaysWhetherItTakesAnybodyIn) {
+  auto created = Of<campaigns::CampaignCreated>();
+  created.mutable_spec()->set_evergreen(true);
+  Happens(0, created);
+  EXPECT_EQ(Campaign().at(0, "evergreen"), Value::Integer(1));
+  EXPECT_EQ(Campaign().at(0, "entry").type, sql::Type::kNull);  // a draft takes nobody in
+  Happens(0, Of<campaigns::CampaignLaunched>());
+  EXPECT_EQ(Campaign().at(0, "entry"), Value::Text("open"));
+  Happens(1, Of<campaigns::CampaignOpened>());
+  auto progressed = Of<campaigns::CampaignProgressed>();
+  progressed.set_partition(1);
+  progressed.set_idle(true);
+  progressed.mutable_counts()->set_audience(5);
+  progressed.mutable_counts()->set_entrants(3);
+  Happens(1, progressed);
+  EXPECT_EQ(Campaign().at(0, "entrants"), Value::Integer(3));
+  Happens(0, Of<campaigns::CampaignFinishing>());
+  EXPECT_EQ(Campaign().at(0, "entry"), Value::Text("finishing"));
+  EXPECT_EQ(Campaign().at(0, "status"), Value::Text("running"));
+  const Rows listed = Ask("campaigns", {{"tenant", Value::Integer(1)}, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}});
+  EXPECT_EQ(listed.at(0, "entry"), Value::Text("finishing"));
+  Happens(0, Of<campaigns::CampaignCompleted>());
+  EXPECT_EQ(Campaign().at(0, "entry"), Value::Text("closed"));
+  RebuildGivesTheSame();
+}
+
 TEST_F(CampaignsFoldTest, ARefusalKeepsItsReason) {
   Launch();
   auto refused = Of<campaigns::CampaignRefused>();

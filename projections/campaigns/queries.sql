@@ -1,5 +1,9 @@
+-- `entry`: whether an evergreen campaign takes in who comes: open, finishing, closed.
 -- name: campaigns
-SELECT c.campaign_id, c.name, s.name AS status, c.template_id, c.template_version, c.list_id, c.created_at_us, c.launched_at_us, c.ended_at_us
+SELECT c.campaign_id, c.name, s.name AS status,
+       CASE WHEN c.evergreen = 0 OR c.launched_at_us IS NULL THEN NULL WHEN c.ended_at_us IS NOT NULL THEN 'closed'
+            WHEN c.finishing_at_us IS NOT NULL THEN 'finishing' ELSE 'open' END AS entry,
+       c.template_id, c.template_version, c.list_id, c.created_at_us, c.launched_at_us, c.ended_at_us
 FROM campaigns c JOIN campaign_statuses s ON s.status = c.status
 WHERE c.tenant = :tenant AND c.campaign_id > :after ORDER BY c.campaign_id LIMIT :limit;
 
@@ -7,7 +11,10 @@ WHERE c.tenant = :tenant AND c.campaign_id > :after ORDER BY c.campaign_id LIMIT
 -- name: campaign
 SELECT c.campaign_id, c.name, s.name AS status, c.reason, c.template_id, c.template_version, c.from_address, c.from_name, c.reply_to, c.list_id,
        c.untracked, c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us, c.stop_reason, c.stop_count, c.stop_of, c.stop_limit_bp,
-       c.stop_site, c.stop_code, c.overridden, c.override_why,
+       c.stop_site, c.stop_code, c.overridden, c.override_why, c.evergreen, c.finishing_at_us,
+       CASE WHEN c.evergreen = 0 OR c.launched_at_us IS NULL THEN NULL WHEN c.ended_at_us IS NOT NULL THEN 'closed'
+            WHEN c.finishing_at_us IS NOT NULL THEN 'finishing' ELSE 'open' END AS entry,
+       coalesce(sum(p.entrants), 0) AS entrants,
        (SELECT count(*) FROM positions) AS partitions,
        count(p.partition) AS partitions_opened,
        coalesce(sum(CASE WHEN p.state = 1 THEN 1 ELSE 0 END), 0) AS partitions_running,
@@ -20,7 +27,7 @@ LEFT JOIN campaign_partitions p ON p.tenant = c.tenant AND p.campaign_id = c.cam
 WHERE c.tenant = :tenant AND c.campaign_id = :campaign_id
 GROUP BY c.tenant, c.campaign_id, c.name, s.name, c.reason, c.template_id, c.template_version, c.from_address, c.from_name, c.reply_to, c.list_id,
          c.untracked, c.postal_address, c.company, c.created_at_us, c.launched_at_us, c.ended_at_us, c.stop_reason, c.stop_count, c.stop_of, c.stop_limit_bp,
-         c.stop_site, c.stop_code, c.overridden, c.override_why;
+         c.stop_site, c.stop_code, c.overridden, c.override_why, c.evergreen, c.finishing_at_us;
 
 -- name: campaign_arms
 SELECT arm, name, holdout, where_attribute, where_value, weight, subject, from_name, template_id, template_version FROM campaign_arms
@@ -28,7 +35,7 @@ WHERE tenant = :tenant AND campaign_id = :campaign_id ORDER BY arm;
 
 -- name: campaign_partitions
 SELECT partition, state, planned, settled, last_ordinal, audience, to_send, delivered, bounced, unknown, skipped, holdout, failed,
-       opened_at_us, changed_at_us
+       entrants, opened_at_us, changed_at_us
 FROM campaign_partitions WHERE tenant = :tenant AND campaign_id = :campaign_id ORDER BY partition;
 
 -- name: campaign_link
@@ -38,8 +45,9 @@ SELECT target FROM campaign_links WHERE tenant = :tenant AND campaign_id = :camp
 SELECT link, target FROM campaign_links WHERE tenant = :tenant AND campaign_id = :campaign_id ORDER BY link;
 
 -- fold: insert_campaign
-INSERT INTO campaigns (tenant, campaign_id, name, template_id, from_address, reply_to, list_id, status, created_at_us, untracked, from_name)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10);
+INSERT INTO campaigns (tenant, campaign_id, name, template_id, from_address, reply_to, list_id, status, created_at_us, untracked, from_name,
+                       evergreen)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11);
 
 -- fold: insert_arm
 INSERT INTO campaign_arms (tenant, campaign_id, arm, name, holdout, where_attribute, where_value, weight, subject, from_name, template_id)
@@ -54,6 +62,9 @@ INSERT INTO campaign_links (tenant, campaign_id, link, target) VALUES (?1, ?2, ?
 -- fold: launch
 UPDATE campaigns SET status = 1, template_version = ?3, postal_address = ?4, company = ?5, launched_at_us = ?6, untracked = ?7
 WHERE tenant = ?1 AND campaign_id = ?2;
+
+-- fold: finish
+UPDATE campaigns SET finishing_at_us = ?3 WHERE tenant = ?1 AND campaign_id = ?2;
 
 -- fold: set_status
 UPDATE campaigns SET status = ?3 WHERE tenant = ?1 AND campaign_id = ?2;
@@ -72,15 +83,15 @@ UPDATE campaigns SET status = ?3, ended_at_us = ?4, reason = ?5 WHERE tenant = ?
 
 -- fold: open_partition
 INSERT INTO campaign_partitions (tenant, campaign_id, partition, state, planned, settled, last_ordinal, audience, to_send, delivered, bounced,
-                                 unknown, skipped, holdout, failed, opened_at_us, changed_at_us)
-VALUES (?1, ?2, ?3, 1, 0, 0, ?4, 0, 0, 0, 0, 0, 0, 0, 0, ?5, ?5);
+                                 unknown, skipped, holdout, failed, entrants, opened_at_us, changed_at_us)
+VALUES (?1, ?2, ?3, 1, 0, 0, ?4, 0, 0, 0, 0, 0, 0, 0, 0, 0, ?5, ?5);
 
 -- fold: set_run_state
 UPDATE campaign_partitions SET state = ?4, changed_at_us = ?5 WHERE tenant = ?1 AND campaign_id = ?2 AND partition = ?3;
 
 -- fold: progress
 UPDATE campaign_partitions SET planned = ?4, settled = ?5, audience = ?6, to_send = ?7, delivered = ?8, bounced = ?9, unknown = ?10, skipped = ?11,
-                               holdout = ?12, failed = ?13, changed_at_us = ?14
+                               holdout = ?12, failed = ?13, entrants = ?14, changed_at_us = ?15
 WHERE tenant = ?1 AND campaign_id = ?2 AND partition = ?3;
 
 -- name: campaign_draft
@@ -88,7 +99,8 @@ SELECT revision, audience, resend_of, resend_to, holdout_bp, approved_by, approv
 WHERE tenant = :tenant AND campaign_id = :campaign_id;
 
 -- name: launch_preview
-SELECT v.preview_id, v.campaign_id, v.requested_at_us, coalesce(sum(p.done), 0) AS partitions_done, max(p.counted_at_us) AS counted_at_us
+SELECT v.preview_id, v.campaign_id, v.requested_at_us, coalesce(sum(p.done), 0) AS partitions_done, max(p.counted_at_us) AS counted_at_us,
+       coalesce((SELECT c.evergreen FROM campaigns c WHERE c.tenant = :tenant AND c.campaign_id = v.campaign_id), 0) AS evergreen
 FROM launch_previews v LEFT JOIN launch_preview_parts p ON p.tenant = v.tenant AND p.preview_id = v.preview_id
 WHERE v.tenant = :tenant AND v.preview_id = :preview_id
 GROUP BY v.preview_id, v.campaign_id, v.requested_at_us;
@@ -115,7 +127,7 @@ WHERE v.tenant = :tenant AND v.preview_id = :preview_id AND v.verdict < 64 ORDER
 INSERT INTO campaign_drafts (tenant, campaign_id, revision, audience, resend_of, resend_to, holdout_bp) VALUES (?1, ?2, 1, ?3, ?4, ?5, 0);
 
 -- fold: edit_campaign
-UPDATE campaigns SET name = ?3, template_id = ?4, from_address = ?5, reply_to = ?6, list_id = ?7, untracked = ?8, from_name = ?9
+UPDATE campaigns SET name = ?3, template_id = ?4, from_address = ?5, reply_to = ?6, list_id = ?7, untracked = ?8, from_name = ?9, evergreen = ?10
 WHERE tenant = ?1 AND campaign_id = ?2;
 
 -- fold: edit_draft

@@ -25,6 +25,8 @@ CREATE TABLE campaigns (
   stop_code        TEXT,             -- of policy: the newest enhanced code
   overridden       TEXT,             -- reason of the stop that was last overridden; null = none was
   override_why     TEXT,
+  evergreen        BIGINT NOT NULL,  -- 1 = whoever comes into the audience after the launch gets it too
+  finishing_at_us  BIGINT,           -- of an evergreen one: since when it takes nobody in any more
   PRIMARY KEY (tenant, campaign_id)
 ) WITHOUT ROWID;
 
@@ -65,7 +67,7 @@ CREATE TABLE campaign_partitions (
   state         BIGINT NOT NULL,  -- 1 running, 2 paused, 3 cancelling
   planned       BIGINT NOT NULL,  -- 1 = the whole audience has its verdict
   settled       BIGINT NOT NULL,  -- 1 = nobody is pending or open any more
-  last_ordinal  BIGINT NOT NULL,  -- the audience is among the contacts 1 … last_ordinal
+  last_ordinal  BIGINT NOT NULL,  -- the audience of the launch is among the contacts 1 … last_ordinal
   audience      BIGINT NOT NULL,
   to_send       BIGINT NOT NULL,
   delivered     BIGINT NOT NULL,
@@ -74,6 +76,7 @@ CREATE TABLE campaign_partitions (
   skipped       BIGINT NOT NULL,
   holdout       BIGINT NOT NULL,
   failed        BIGINT NOT NULL,
+  entrants      BIGINT NOT NULL,  -- of the audience: who came into it after the launch
   opened_at_us  BIGINT NOT NULL,
   changed_at_us BIGINT NOT NULL,
   PRIMARY KEY (tenant, campaign_id, partition)

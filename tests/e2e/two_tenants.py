@@ -228,6 +228,7 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/campaigns/{id}:winner"): ({"arm": "a"}, gone),
             ("post", "/v1/campaigns/{id}:pause"): (None, gone),
             ("post", "/v1/campaigns/{id}:resume"): (None, gone),
+            ("post", "/v1/campaigns/{id}:finish"): (None, gone),
             ("post", "/v1/campaigns/{id}:cancel"): (None, gone),
             ("post", "/v1/inbound"): (bounce_of(message_ids[0]), (202,)),
             ("post", "/v1/webhooks/{provider}"): (None, gone),  # a provider shows who it is, not a tenant; none is set here

@@ -47,6 +47,7 @@ const std::vector<std::string>& Expressions() {
       "in_list(1) and subscribed()",
       "in_list(\"b\") or suppressed()",
       "delivered(campaign: 1) and not clicked(campaign: 1)",
+      "tag(\"vip\") and (age >= 2 or not tag(\"old\"))",
       "renews_on <= today + 1d and renews_on >= today - 1d",
       "opened(campaign: 1, last: 5h) or (plan = \"pro\" and not in_list(2))",
   };
@@ -133,6 +134,7 @@ class History {
     }
     if (Below(3) == 0) attribute("renews_on")->set_text(Some({"2023-11-14", "2023-11-15", "2023-11-16", "2023-11-18", "never"}));
     if (Below(4) == 0) contact.add_join_lists(1 + Below(2));
+    if (Below(4) == 0) contact.add_tags(Some({"vip", "old"}));
     Ask(contact);
   }
 

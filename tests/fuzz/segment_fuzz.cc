@@ -10,6 +10,7 @@ namespace {
 struct Nobody : audience::SegmentFacts {
   audience::SegmentValue Attribute(const std::string&, tenants::v1::AttributeType, bool) override { return {}; }
   bool HasAttribute(const std::string&) override { return false; }
+  bool HasTag(const std::string&) override { return false; }
   bool OnList(uint64_t) override { return false; }
   bool InSegment(uint64_t) override { return false; }
   bool Subscribed() override { return true; }
