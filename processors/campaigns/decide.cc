@@ -90,14 +90,15 @@ std::string_view StatusName(v1::CampaignStatus status) {
   }
 }
 
-std::string_view LegalMoves(v1::CampaignStatus status) {
-  switch (status) {
+std::string_view LegalMoves(const v1::Campaign& campaign) {
+  const bool open = campaign.spec().evergreen() && !campaign.finishing();
+  switch (campaign.status()) {
     case v1::DRAFT:
       return "it can be launched, scheduled or cancelled";
     case v1::LAUNCHED:
-      return "it can be paused or cancelled";
+      return open ? "it can be paused, finished or cancelled" : "it can be paused or cancelled";
     case v1::STATUS_PAUSED:
-      return "it can be resumed or cancelled";
+      return open ? "it can be resumed, finished or cancelled" : "it can be resumed or cancelled";
     case v1::SCHEDULED:
       return "it can be launched now, scheduled anew, unscheduled or cancelled";
     case v1::HELD:
@@ -162,7 +163,7 @@ const v1::Campaign* CampaignIn(task::Context& context, uint64_t campaign_id, std
   }
   if (std::ranges::find(legal, campaign->status()) == legal.end()) {
     context.Refuse(Outcome::kConflict, code,
-                   fmt::format("campaign {} is {}; {}", campaign_id, StatusName(campaign->status()), LegalMoves(campaign->status())));
+                   fmt::format("campaign {} is {}; {}", campaign_id, StatusName(campaign->status()), LegalMoves(*campaign)));
     return nullptr;
   }
   return campaign;

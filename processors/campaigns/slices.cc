@@ -40,7 +40,7 @@ class Slice {
     std::string& verdicts = *planned.mutable_verdicts();
     verdicts = Verdicts();
     for (size_t i = 0; !planned.entrants().empty() && i < verdicts.size(); ++i) {
-      if (!audience::BitAt(planned.entrants(), i)) verdicts[i] = 0;
+      if (!audience::BitAt(planned.entrants(), i) || HasVerdict(i)) verdicts[i] = 0;
       if (winner != 0 && static_cast<uint8_t>(verdicts[i]) >= kSendVerdict) verdicts[i] = static_cast<char>(kSendVerdict + winner - 1);
     }
     if (clocks_) clocks_->planned().set_first_ordinal(planned.first_ordinal());
@@ -53,6 +53,7 @@ class Slice {
   Slice(const task::Context& context, uint64_t campaign_id, const v1::CampaignSpec& spec, uint64_t first, uint64_t last,
         const v1::CampaignRun* run = nullptr)
       : context_(context),
+        campaign_id_(campaign_id),
         spec_(spec),
         arms_(spec, campaign_id),
         reach_(spec, context.tenant(),
@@ -78,6 +79,13 @@ class Slice {
       if (verdicts[i] != 0 && people_[i].reached == audience::Reached::kByList) audience::SetBit(bits, i, true);
     }
     return bits;
+  }
+
+  // Whether the contact at this place was planned before.
+  bool HasVerdict(size_t i) const {
+    const auto* chunk = context_.view<sends::v1::SendChunk>().Find(state::Key(context_.tenant(), campaign_id_, audience::ChunkOf(first_)));
+    const size_t at = audience::PlaceOf(first_) + i;
+    return chunk != nullptr && at < chunk->verdicts().size() && chunk->verdicts()[at] != 0;
   }
 
   std::string Verdicts() {
@@ -211,6 +219,7 @@ class Slice {
   }
 
   const task::Context& context_;
+  const uint64_t campaign_id_;
   const v1::CampaignSpec& spec_;
   const audience::Arms arms_;
   const audience::Reach reach_;

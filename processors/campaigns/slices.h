@@ -18,7 +18,7 @@ std::string VerdictsOf(const task::Context& context, uint64_t campaign_id, const
 uint64_t SliceEnds(uint64_t done, uint64_t end);
 
 // The same for those of them that are `asked` for, a bit each, after the audience of an evergreen campaign was planned: emits their
-// verdicts, of which 0 means: not in the audience. None has a verdict yet.
+// verdicts, of which 0 means: not in the audience, or there is one already.
 void PlanEntrants(task::Context& context, uint64_t campaign_id, const v1::CampaignRun& run, uint64_t first, uint64_t last,
                   const std::string& asked);
 

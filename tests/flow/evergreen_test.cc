@@ -165,8 +165,15 @@ class Evergreens {
     Ask(create);
     campaigns::v1::LaunchCampaign launch;
     launch.set_campaign_id(campaigns_.size() + 1);
-    campaigns_.emplace(launch.campaign_id(), std::move(campaign));
+    const uint64_t id = launch.campaign_id();
+    campaigns_.emplace(id, std::move(campaign));
     Ask(launch);
+    if (Below(3) == 0) {  // whoever comes before the resume is noted and planned
+      campaigns::v1::PauseCampaign pause;
+      pause.set_campaign_id(id);
+      Ask(pause);
+      campaigns_.at(id).paused = true;
+    }
     Settle();
   }
 
@@ -260,7 +267,7 @@ class Evergreens {
     Ask(contact);
   }
   void Pause(uint64_t id, Campaign& campaign) {
-    if (!campaign.paused) Settle();  // whoever came before is in
+    Settle();  // whoever came before a pause is in, and a plan that waits for the resume finds memberships decided
     if (completed_.contains(id)) return;
     campaign.paused = !campaign.paused;
     campaigns::v1::PauseCampaign pause;
@@ -268,7 +275,7 @@ class Evergreens {
     pause.set_campaign_id(id);
     resume.set_campaign_id(id);
     campaign.paused ? Ask(pause) : Ask(resume);
-    if (campaign.paused) world_.Run();  // the pause is in force
+    world_.Run();  // it is in force
     Look();
   }
   void Finish(uint64_t id, Campaign& campaign) {
@@ -299,6 +306,7 @@ class Evergreens {
         EXPECT_TRUE(campaign.taken.contains(contact))
             << "campaign " << id << " has not taken in " << contact.first << "/" << contact.second;
       }
+      campaign.must.clear();  // whoever was out now comes too late
     }
   }
   void Answer(const sends::v1::AttemptOpened& opened) {
