@@ -17,6 +17,7 @@
 #include "api/inbound/refusal.h"
 #include "projections/views/views.h"
 #include "schemas/asset_store.h"
+#include "schemas/attachment_store.h"
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
 #include "streams/command/replies.h"
@@ -32,10 +33,11 @@ struct Webhooks;  // webhooks.h
 
 // What assets need of the process; without a store they are answered 501.
 struct AssetSettings {
-  schema::AssetStore* store = nullptr;  // outlives the API
-  size_t bytes_max = 2 << 20;           // of one
-  uint64_t mail_bytes_max = 0;          // of a whole mail; 0: not said
-  std::vector<std::string> types = {};  // that are taken: "image/png"
+  schema::AssetStore* store = nullptr;             // outlives the API
+  schema::AttachmentStore* attachments = nullptr;  // of messages, at the same place; outlives the API
+  size_t bytes_max = 2 << 20;                      // of one
+  uint64_t mail_bytes_max = 0;                     // of a whole mail; 0: not said
+  std::vector<std::string> types = {};             // that are taken: "image/png"
 };
 
 // What the author of a template may want to know.

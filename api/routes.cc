@@ -1,6 +1,7 @@
 // See routes.h.
 #include "api/routes.h"
 
+#include "api/attachments.h"
 #include "api/engagements.h"
 #include "api/esp/notice.h"
 #include "api/handlers.h"
@@ -174,8 +175,8 @@ constexpr RouteRow kRoutes[] = {
     // Messages: mails to one person each, that no campaign sends.
     {kPost, "/v1/messages", Scope::kWrite, "Send a message to one address: ahead of campaigns, whatever its marketing opt-outs",
      "PostMessage",
-     R"({"to":"ann@example.com","template":"receipt","variables":{"order":"A-7","lines":[{"name":"tea","price":2.5}]},"from":"Shop <receipts@shop.example.com>","reply_to":"help@shop.example.com","headers":{"X-Order":"A-7"},"message_class":"transactional","create_contact":false,"expires_in_s":3600,"retry_unknown":false})",
-     PostOneMessage},
+     R"({"to":"ann@example.com","template":"receipt","variables":{"order":"A-7","lines":[{"name":"tea","price":2.5}]},"from":"Shop <receipts@shop.example.com>","reply_to":"help@shop.example.com","headers":{"X-Order":"A-7"},"message_class":"transactional","create_contact":false,"expires_in_s":3600,"retry_unknown":false,"attachments":[{"asset":"terms.pdf","file_name":"Terms.pdf"},{"content":"JVBERi0xLjcK","content_type":"application/pdf","file_name":"Invoice.pdf"}]})",
+     PostOneMessage, kMessageBodyBytesMax},
     {kGet, "/v1/messages", Scope::kRead, "List messages, the newest first, or those to one address", "messages",
      "?status=delivered&template_id=1&to=ann%40example.com", ListMessages},
     {kGet, "/v1/messages:counts", Scope::kRead, "How many messages came to what, by template and day (UTC); tests apart", "message_counts",

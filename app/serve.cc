@@ -58,6 +58,7 @@
 #include "projections/projector/keeper.h"
 #include "projections/read_models.h"
 #include "schemas/asset_store.h"
+#include "schemas/attachment_store.h"
 #include "schemas/media.h"
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
@@ -110,8 +111,9 @@ struct Runtime {
   std::unique_ptr<rocks::RocksKvStores> key_stores;
   std::unique_ptr<keyring::Keyring> keyring;
   std::unique_ptr<Blobs> asset_blobs;
-  std::unique_ptr<schema::AssetStore> assets;         // null: there is no place for them
-  std::shared_ptr<smtp::EncodedTails> encoded_tails;  // of their mails
+  std::unique_ptr<schema::AssetStore> assets;            // null: there is no place for them
+  std::unique_ptr<schema::AttachmentStore> attachments;  // of messages, at the same place
+  std::shared_ptr<smtp::EncodedTails> encoded_tails;     // of their mails
   std::unique_ptr<disk::MmapSlots> careful_slots;
   std::unique_ptr<disk::MmapSlots> smtp_slots;
   std::unique_ptr<smtp::AttemptSlots> attempt_slots;
@@ -219,6 +221,7 @@ void OpenAssets(Runtime& run, const Config& config) {
   if (named.empty() && IsOnKafka(config)) return;
   run.asset_blobs = OpenBlobs(named.empty() ? run.instance->data() + "/assets" : named);
   run.assets = std::make_unique<schema::AssetStore>(*run.asset_blobs, *run.keyring, run.clock, run.entropy);
+  run.attachments = std::make_unique<schema::AttachmentStore>(*run.asset_blobs, *run.keyring, run.clock, run.entropy);
 }
 
 Result<void> OpenStorage(Runtime& run, const Config& config) {
@@ -350,8 +353,9 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   }
   if (run.assets) {
     run.encoded_tails = std::make_shared<smtp::EncodedTails>(
-        [&run](TenantId tenant, const std::string& id) -> Result<std::string> {
-          MAILY_TRY(schema::AssetStore::Stored stored, run.assets->Get(tenant, id));
+        [&run](TenantId tenant, const mime::Item& item) -> Result<std::string> {
+          if (!item.blob.empty()) return run.attachments->Get(tenant, item.blob);
+          MAILY_TRY(schema::AssetStore::Stored stored, run.assets->Get(tenant, item.id));
           return std::move(stored.bytes);
         },
         *run.disk_worker);
@@ -503,6 +507,7 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
     };
   }
   run.api->assets = {.store = run.assets.get(),
+                     .attachments = run.attachments.get(),
                      .bytes_max = static_cast<size_t>(config.Number("asset_kb_max")) << 10,
                      .mail_bytes_max = static_cast<uint64_t>(config.Number("mail_kb_max")) << 10};
   run.api->trouble = [&run] { return TroubleOf(run); };

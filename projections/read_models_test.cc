@@ -56,7 +56,8 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
                                                 "MessageWithdrawn",    "ErasedContactMet", "JoinUndone",        "AudienceReached",
                                                 "CampaignStartDue",    "RunThrottled",     "SendPutOff",        "MailCounted",
                                                 "ZoneClosed",          "ZoneOpened",       "PaceWaited",        "SendingRulesAnnounced",
-                                                "SendingRulesSet",     "RunTestClosed",    "RunWinnerSet",     "MessagesFlushed"};
+                                                "SendingRulesSet",     "RunTestClosed",    "RunWinnerSet",      "MessagesFlushed",
+                                                "AssetEnclosed"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;
   std::vector<std::unique_ptr<sql::Connection>> connections;

@@ -90,6 +90,10 @@ void Decide(task::Context& context, const v1::DeleteAsset& command) {
                     "version can",
                     asset->uses(), asset->uses() == 1 ? "" : "s", asset->template_version(), asset->template_id()));
   }
+  if (asset->enclosed()) {
+    return context.Refuse(Outcome::kConflict, "asset_in_use",
+                          "messages were posted with it; archive it instead, and no new one can have it");
+  }
   v1::AssetDeleted deleted;
   deleted.set_asset(command.asset());
   deleted.set_blob(asset->blob());

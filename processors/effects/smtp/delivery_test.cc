@@ -792,7 +792,8 @@ struct MachineWithFiles : Machine {
 
   MachineWithFiles() {
     tails = std::make_shared<EncodedTails>(
-        [this](TenantId, const std::string& id) -> Result<std::string> {
+        [this](TenantId, const mime::Item& item) -> Result<std::string> {
+          const std::string& id = item.id;
           ++reads;
           if (broken || id != schema::AssetId(bytes)) return Fail(Code::kNotFound, "the folder is not mounted");
           return bytes;
