@@ -137,6 +137,26 @@ struct Preview {
   std::vector<std::pair<std::string, bool>> blanks = {};  // of a sample: names that are blank, and whether something stands in their place
 };
 
+// Where the journal tells of a mail that was sent.
+struct SentMailSource {
+  TenantId tenant;
+  PartitionId partition;
+  uint64_t campaign_id = 0;  // or the id of a message
+  uint64_t ordinal = 0;
+  Lsn opened;                   // of its attempt
+  Instant first_opened_at;      // of the first attempt
+  std::optional<Lsn> ended;     // of the attempt's end, if the mail was received or may have been
+  bool delivered = false;       // it was received
+  std::optional<Lsn> accepted;  // of a message
+};
+struct SentMail {
+  std::string cannot;    // the code of why it cannot be made again; empty: here it is
+  std::string why;       // in words
+  std::string recorded;  // SHA-256 of the bytes that were handed over; empty: not known
+  std::string bytes;     // of the mail as it is made now,
+  std::string digest;    // and their SHA-256
+};
+
 // A key to sign mails with, as it was made (dkim::PrivateKey).
 struct SigningKeyPair {
   std::string selector;
@@ -178,6 +198,8 @@ struct Dependencies {
   std::function<Result<std::optional<FoundDecision>>(const CommandAt& at)> find_decision;
   // kInvalid: that mail cannot be made. On an executor of `blocking`.
   std::function<Result<Preview>(const PreviewSource& source)> make_preview;
+  // A mail that was sent, made again. Null: this process leads no partitions. On an executor of `blocking`.
+  std::function<Result<SentMail>(const SentMailSource& source)> remake_mail = {};
   // Of a part in HTML, as saved or as it goes out. Null: nobody is warned.
   std::function<std::vector<TemplateWarning>(std::string_view html)> warnings_of = {};
   // All that would keep it from being saved, and all warnings.

@@ -1,4 +1,4 @@
-// Files that messages enclose.
+// Files that messages enclose, and their mails made again.
 #include "api/attachments.h"
 
 #include "api/asset_sweep.h"
@@ -23,6 +23,10 @@ class AttachmentsTest : public ApiTest {
                             .bytes_max = 3000,
                             .mail_bytes_max = 20'000,
                             .types = {"image/png", "application/pdf"}};
+    dependencies_.remake_mail = [this](const SentMailSource& source) -> Result<SentMail> {
+      asked_ = source;
+      return remade_;
+    };
     router_ = std::make_unique<http::Router>(MakeRouter(dependencies_));
     EXPECT_EQ(Ask(Method::kPut, "/v1/settings", json{{"senders", {"a@shop.example"}}, {"postal_address", "1 Main St"}}.dump()).status, 200);
     EXPECT_EQ(Post("/v1/templates", {{"name", "receipt"}, {"subject", "s"}, {"text", "Thanks"}, {"message_class", "transactional"}}).status,
@@ -74,6 +78,8 @@ class AttachmentsTest : public ApiTest {
   sim::SimBlobs blobs_{world_.scheduler};
   schema::AssetStore store_;
   schema::AttachmentStore attachments_;
+  SentMailSource asked_;
+  SentMail remade_;
 };
 
 TEST_F(AttachmentsTest, AFileIsSealedInItsBlobBeforeTheAnswer) {
@@ -183,6 +189,55 @@ TEST_F(AttachmentsTest, TheSweepTakesWhatNoMessageNeedsAnyMore) {
   Deliver(pending.body["id"]);
   EXPECT_EQ(SweepNow(Hours(1)).removed, 1u);
   EXPECT_TRUE(Stored().empty());
+}
+
+TEST_F(AttachmentsTest, AMailThatWasNotSentCannotBeMadeAgain) {
+  const Said posted = Post("/v1/messages", Message(json::array({File(kPdf)})));
+  const std::string at = "/v1/messages/" + posted.body["id"].get<std::string>() + "/mail";
+  const Said none = Get(at);
+  EXPECT_EQ(none.status, 409);
+  EXPECT_EQ(none.body["code"], "mail_not_sent");
+  EXPECT_EQ(Get("/v1/messages/1/mail").status, 404);
+  EXPECT_EQ(Get("/v1/messages/4611686018427387999/mail").status, 404);
+  EXPECT_EQ(Get("/v1/campaigns/1/sends/1/mail").status, 404);
+  as_ = NewKey(SimApi::kTenant, "read");
+  EXPECT_EQ(Get(at).status, 403) << "its links are live";
+  as_ = "";
+  dependencies_.remake_mail = {};
+  router_ = std::make_unique<http::Router>(MakeRouter(dependencies_));
+  EXPECT_EQ(Get(at).status, 501);
+}
+
+TEST_F(AttachmentsTest, AMailIsMadeAgainOfWhatTheJournalSaysAndComparedByItsHash) {
+  const Said posted = Post("/v1/messages", Message(json::array({File(kPdf)})));
+  for (auto& [partition, credits] : world_.credits) credits->Grant(schema::MessageCredits(schema::RelayCredits(SimApi::kTenant)), 1);
+  const std::string at = "/v1/messages/" + posted.body["id"].get<std::string>();
+  world_.scheduler.RunFor(Seconds(5));
+  ASSERT_EQ(Get(at).body["status"], "open");
+  remade_ = {.cannot = {}, .why = {}, .recorded = {}, .bytes = "Subject: s\r\n", .digest = schema::AssetDigest(schema::AssetId("a"))};
+  const Said open = Get(at + "/mail");
+  ASSERT_EQ(open.status, 200) << open.body;
+  EXPECT_TRUE(open.body["same"].is_null() && open.body["sent_sha256"].is_null());
+  EXPECT_EQ(open.body["sha256"], schema::AssetId("a"));
+  EXPECT_EQ(open.body["attempt"], 1);
+  EXPECT_EQ(open.body["mail"], "Subject: s\r\n");
+  EXPECT_TRUE(open.body["contact_id"].is_null());
+  EXPECT_FALSE(asked_.ended);
+  EXPECT_TRUE(asked_.accepted);
+  EXPECT_LT(*asked_.accepted, asked_.opened);
+  remade_.recorded = remade_.digest;
+  EXPECT_EQ(Get(at + "/mail").body["same"], true);
+  remade_.recorded = schema::AssetDigest(schema::AssetId("b"));
+  const Said other = Get(at + "/mail");
+  EXPECT_EQ(other.body["same"], false);
+  EXPECT_NE(other.body["why"].get<std::string>().find("tracking_base_url"), std::string::npos);
+  for (const auto& [code, status] : std::vector<std::pair<std::string, int>>{
+           {"mail_erased", 410}, {"mail_files_gone", 410}, {"led_elsewhere", 503}, {"mail_not_made", 409}}) {
+    remade_ = {.cannot = code, .why = "so it is", .recorded = {}, .bytes = {}, .digest = {}};
+    const Said refused = Get(at + "/mail");
+    EXPECT_EQ(refused.status, status) << refused.body;
+    EXPECT_EQ(refused.body["code"], code);
+  }
 }
 
 }  // namespace

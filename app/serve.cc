@@ -39,6 +39,7 @@
 #include "app/read_file.h"
 #include "app/relay.h"
 #include "app/roles.h"
+#include "app/sent_mail.h"
 #include "app/settings_watch.h"
 #include "app/signals.h"
 #include "app/signing_keys.h"
@@ -144,6 +145,7 @@ struct Runtime {
   std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
   std::shared_ptr<smtp::MxOptions> mx;              // null: mail goes to a relay
   std::shared_ptr<smtp::SiteLeases> site_leases;    // with mx
+  std::unique_ptr<smtp::Remaker> remaker;           // null: leads no partitions
   std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
   std::unique_ptr<PublicTopics> public_topics;      // null: not of this process
   std::unique_ptr<task::Host> host;                 // null: leads no partitions
@@ -373,6 +375,8 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy,
                                         *run.sender, *run.keyring));
   }
+  run.remaker = std::make_unique<smtp::Remaker>(smtp::Remaker::Options{
+      .tracking_base_url = base_url, .returns = mail.returns, .keyring = run.keyring.get(), .tails = run.encoded_tails});
   const effects::InstanceFacts facts{.live = live.mode() == Mode::kLive,
                                      .held = live.mode() == Mode::kHeld,
                                      .mail_bytes_max = static_cast<uint64_t>(config.Number("mail_kb_max")) << 10};
@@ -382,6 +386,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     list.push_back(std::make_unique<effects::Eraser>(run.clock, run.entropy, executor, *run.disk_worker, *run.sender, *run.keyring));
     list.push_back(std::make_unique<effects::StarterEffect>(facts, run.clock, run.entropy, executor, *run.sender));
     list.push_back(smtp::MakeDelivery(run.smtp[partition.value() % workers], partition));
+    list.push_back(run.remaker->MakeWindow(executor));
     return list;
   });
   if (run.roles.links) {
@@ -494,6 +499,14 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
   run.api->make_preview = [&run, base_url = TrackingBaseUrl(config), returns = ReturnsOf(config)](const api::PreviewSource& source) {
     return MakePreview(source, base_url, returns ? *returns : smtp::Returns(), *run.keyring, run.assets.get(), run.clock.Now());
   };
+  if (run.remaker) {
+    run.api->remake_mail = [&run](const api::SentMailSource& source) {
+      const SentMailNeeds needs{.log = *run.log, .tails = *run.tails, .remaker = *run.remaker, .known = [&run](PartitionId partition) {
+                                  return projections::Furthest(run.projections, partition);
+                                }};
+      return RemakeMail(needs, source);
+    };
+  }
   run.api->warnings_of = [](std::string_view html) {
     std::vector<api::TemplateWarning> all;
     for (auto& one : personalization::WarningsOf(html))

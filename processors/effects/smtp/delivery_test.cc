@@ -866,5 +866,18 @@ TEST(Delivery, WhatWaitsForItsAttachmentWhenAnotherLeadsWasNeverSent) {
   for (const auto& result : results) EXPECT_EQ(result.result(), sends::v1::NEVER_SENT);
 }
 
+TEST(Delivery, SaysTheHashOfWhatTheReceiverHasAndOfWhatItMayHave) {
+  MachineWithFiles machine;
+  Process process(machine, 4);
+  process.Accept({process.Make(1)});
+  machine.executor.Run();
+  machine.disk_executor.Run();
+  machine.executor.Run();
+  ASSERT_EQ(machine.relay.received.size(), 1u);
+  const auto results = machine.Results();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].mail_sha256(), schema::AssetDigest(schema::AssetId(machine.relay.received[0].data)));
+}
+
 }  // namespace
 }  // namespace maily::smtp
