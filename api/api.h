@@ -17,6 +17,7 @@
 #include "api/inbound/refusal.h"
 #include "projections/views/views.h"
 #include "schemas/asset_store.h"
+#include "schemas/attachment_store.h"
 #include "streams/base/ids.h"
 #include "streams/base/result.h"
 #include "streams/command/replies.h"
@@ -38,10 +39,11 @@ struct AssetVerdict {
 
 // What assets need of the process; without a store they are answered 501.
 struct AssetSettings {
-  schema::AssetStore* store = nullptr;  // outlives the API
-  size_t bytes_max = 2 << 20;           // of one
-  uint64_t mail_bytes_max = 0;          // of a whole mail; 0: not said
-  std::vector<std::string> types = {};  // that are taken: "image/png"
+  schema::AssetStore* store = nullptr;             // outlives the API
+  schema::AttachmentStore* attachments = nullptr;  // of messages, at the same place; outlives the API
+  size_t bytes_max = 2 << 20;                      // of one
+  uint64_t mail_bytes_max = 0;                     // of a whole mail; 0: not said
+  std::vector<std::string> types = {};             // that are taken: "image/png"
   // Null: assets are not scanned. kRetry: nobody knows whether it is clean. On `bulk`.
   std::function<Result<AssetVerdict>(std::string_view bytes)> scan = {};
 };
@@ -143,6 +145,26 @@ struct Preview {
   std::vector<std::pair<std::string, bool>> blanks = {};  // of a sample: names that are blank, and whether something stands in their place
 };
 
+// Where the journal tells of a mail that was sent.
+struct SentMailSource {
+  TenantId tenant;
+  PartitionId partition;
+  uint64_t campaign_id = 0;  // or the id of a message
+  uint64_t ordinal = 0;
+  Lsn opened;                   // of its attempt
+  Instant first_opened_at;      // of the first attempt
+  std::optional<Lsn> ended;     // of the attempt's end, if the mail was received or may have been
+  bool delivered = false;       // it was received
+  std::optional<Lsn> accepted;  // of a message
+};
+struct SentMail {
+  std::string cannot;    // the code of why it cannot be made again; empty: here it is
+  std::string why;       // in words
+  std::string recorded;  // SHA-256 of the bytes that were handed over; empty: not known
+  std::string bytes;     // of the mail as it is made now,
+  std::string digest;    // and their SHA-256
+};
+
 // A key to sign mails with, as it was made (dkim::PrivateKey).
 struct SigningKeyPair {
   std::string selector;
@@ -184,6 +206,8 @@ struct Dependencies {
   std::function<Result<std::optional<FoundDecision>>(const CommandAt& at)> find_decision;
   // kInvalid: that mail cannot be made. On an executor of `blocking`.
   std::function<Result<Preview>(const PreviewSource& source)> make_preview;
+  // A mail that was sent, made again. Null: this process leads no partitions. On an executor of `blocking`.
+  std::function<Result<SentMail>(const SentMailSource& source)> remake_mail = {};
   // Of a part in HTML, as saved or as it goes out. Null: nobody is warned.
   std::function<std::vector<TemplateWarning>(std::string_view html)> warnings_of = {};
   // All that would keep it from being saved, and all warnings.

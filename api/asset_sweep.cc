@@ -1,8 +1,12 @@
 // See asset_sweep.h; the numbers in the body are those of its steps.
 #include "api/asset_sweep.h"
 
+#include <algorithm>
+#include <map>
+
 #include "api/submit.h"
 #include "maily/assets/v1/commands.pb.h"
+#include "maily/messages/v1/commands.pb.h"
 #include "schemas/asset_store.h"
 #include "schemas/keys.h"
 #include "streams/observe/logging.h"
@@ -12,9 +16,12 @@ namespace maily::api {
 namespace {
 
 constexpr size_t kPage = 256;
+constexpr size_t kAttachmentPage = 10'000;  // a folder is walked for each page
+constexpr size_t kReleasesMax = 256;        // processors/messages/decide.h
 
 observe::Counter Removed() {
-  return observe::Metrics::Process().AddCounter("maily_asset_blobs_removed_total", "Blobs of assets that nobody named any more.");
+  return observe::Metrics::Process().AddCounter("maily_asset_blobs_removed_total",
+                                                "Blobs of assets and attachments that nobody named any more.");
 }
 
 }  // namespace
@@ -51,32 +58,81 @@ struct AssetSweep::Impl : std::enable_shared_from_this<Impl> {
     });
   }
 
+  // What is asked of one partition: whether these blobs are free.
+  struct Question {
+    TenantId tenant;
+    gateway::Order order;
+    std::vector<std::string> blobs;
+    bool assets = false;
+  };
   struct Going {
     Round round;
-    std::vector<schema::AssetStore::Copy> ask;
+    std::vector<Question> ask;
     std::move_only_function<void(const Round&)> done;
   };
   void Begin(std::move_only_function<void(const Round&)> done) {
     const auto going = std::make_shared<Going>();
     going->done = std::move(done);
+    AddAssets(*going);
+    AddAttachments(*going);
+    Ask(going);
+  }
+  void AddAssets(Going& going) {
     const Instant before{parts.clock.Now().us - options.age.us};
     std::string after;
-    for (bool end = false; !end && going->ask.size() < kSweepMax;) {
+    for (bool end = false; !end && going.ask.size() < kSweepMax;) {
       auto page = parts.assets.store->List(after, kPage);  // 1
       if (!page) {
-        going->round.complete = false;
+        going.round.complete = false;
         break;
       }
       for (auto& copy : page->copies) {
-        ++going->round.seen;
-        if (before < copy.uploaded_at || Named(copy)) continue;
-        if (going->ask.size() < kSweepMax) going->ask.push_back(std::move(copy));
+        ++going.round.seen;
+        if (before < copy.uploaded_at || Named(copy) || going.ask.size() >= kSweepMax) continue;
+        assets::v1::ReleaseBlob command;
+        command.set_asset(schema::AssetDigest(copy.id));
+        command.set_blob(copy.blob);
+        going.ask.push_back({copy.tenant, gateway::PlainOrder(command, schema::HomeKey(copy.tenant)), {std::move(copy.blob)}, true});
       }
       after = page->last;
       end = page->end;
-      if (!end && going->ask.size() >= kSweepMax) going->round.complete = false;
+      if (!end && going.ask.size() >= kSweepMax) going.round.complete = false;
     }
-    Ask(going);
+  }
+  void AddAttachments(Going& going) {
+    if (parts.assets.attachments == nullptr) return;
+    const Instant before{parts.clock.Now().us - options.attachment_age.us};
+    std::map<std::pair<TenantId, PartitionId>, std::vector<std::string>> old;
+    std::string after;
+    size_t count = 0;
+    for (bool end = false; !end;) {
+      auto page = parts.assets.attachments->List(after, kAttachmentPage);  // 1
+      if (!page) {
+        going.round.complete = false;
+        break;
+      }
+      going.round.seen += page->copies.size();
+      bool young = false;  // the days are in order: what follows is younger still
+      for (auto& copy : page->copies) {
+        if ((young = before < copy.uploaded_at)) continue;
+        old[{copy.tenant, copy.partition}].push_back(std::move(copy.blob));
+        ++count;
+      }
+      after = page->last;
+      end = page->end || young || count >= kAttachmentsSweptMax;
+      if (count >= kAttachmentsSweptMax) going.round.complete = false;
+    }
+    for (auto& [of, blobs] : old) {
+      for (size_t at = 0; at < blobs.size(); at += kReleasesMax) {
+        messages::v1::ReleaseAttachments command;
+        std::vector<std::string> some(blobs.begin() + static_cast<ptrdiff_t>(at),
+                                      blobs.begin() + static_cast<ptrdiff_t>(std::min(blobs.size(), at + kReleasesMax)));
+        for (const std::string& blob : some) command.add_blobs(blob);
+        gateway::Order order = gateway::PlainOrder(command, "");
+        order.partition = of.second;
+        going.ask.push_back({of.first, std::move(order), std::move(some)});
+      }
+    }
   }
   // 2
   bool Named(const schema::AssetStore::Copy& copy) const {
@@ -86,26 +142,32 @@ struct AssetSweep::Impl : std::enable_shared_from_this<Impl> {
   }
   void Ask(const std::shared_ptr<Going>& going) {
     if (going->ask.empty()) return going->done(going->round);
-    auto copy = std::move(going->ask.back());
+    Question one = std::move(going->ask.back());
     going->ask.pop_back();
-    assets::v1::ReleaseBlob command;
-    command.set_asset(schema::AssetDigest(copy.id));
-    command.set_blob(copy.blob);
-    gateway.Submit({copy.tenant, "sweep", {}}, gateway::PlainOrder(command, schema::HomeKey(copy.tenant)), kDecisionTimeout,  // 3
-                   [self = shared_from_this(), going, blob = std::move(copy.blob)](const gateway::Verdict& verdict) {
-                     const bool decided = IsDone(verdict);
-                     const bool free = decided && AnswerOf(verdict).value("free", "") == "true";
-                     self->blocking().Post([self, going, blob, decided, free] {
-                       if (!decided) going->round.complete = false;
-                       if (free && self->parts.assets.store->Remove(blob)) {  // 4
-                         ++going->round.removed;
-                         self->removed.Add();
-                       } else if (free) {
-                         going->round.complete = false;
-                       }
+    const gateway::Order order = std::move(one.order);
+    gateway.Submit({one.tenant, "sweep", {}}, order, kDecisionTimeout,  // 3
+                   [self = shared_from_this(), going, one = std::move(one)](const gateway::Verdict& verdict) mutable {
+                     std::string free = IsDone(verdict) ? AnswerOf(verdict).value("free", "") : "";
+                     if (one.assets) free = free == "true" ? "1" : free == "false" ? "0" : "";
+                     self->blocking().Post([self, going, one = std::move(one), free = std::move(free)] {
+                       self->Remove(*going, one, free);
                        self->Ask(going);
                      });
                    });
+  }
+  // 4
+  void Remove(Going& going, const Question& one, const std::string& free) {
+    if (free.size() != one.blobs.size()) going.round.complete = false;
+    for (size_t i = 0; i < std::min(free.size(), one.blobs.size()); ++i) {
+      if (free[i] != '1') continue;
+      const std::string& blob = one.blobs[i];
+      if (one.assets ? parts.assets.store->Remove(blob) : parts.assets.attachments->Remove(blob)) {
+        ++going.round.removed;
+        removed.Add();
+      } else {
+        going.round.complete = false;
+      }
+    }
   }
 
   const Dependencies& parts;

@@ -1,9 +1,11 @@
-// Removes the blobs of assets that nobody names: of uploads that were refused or whose process ended before they were decided, and of
-// deleted assets whose blob could not be removed at once.
+// Removes blobs that nobody names: of assets whose upload was refused, or whose process ended before it was decided, or that were deleted
+// and could not be removed at once; and of files that messages brought along, once these are settled.
 //
-// Every upload is a blob of its own, so a blob that is free once is free for ever, an hour after its upload (processors/assets/decide.h):
-//   1 blobs older than kSweepAge are listed  2 those that the read model names are passed over, whatever its age says: passing over is safe
-//   3 of the others the tenant's home is asked, ReleaseBlob  4 what it calls free is removed
+// Every upload is a blob of its own, so a blob that is free once is free for ever, an hour after its upload (processors/assets/decide.h,
+// processors/messages/decide.h):
+//   1 blobs older than kSweepAge, or kAttachmentAge, are listed  2 assets that the read model names are passed over, whatever its age says:
+//   passing over is safe  3 of the others the tenant's home is asked, ReleaseBlob, or the partition of the message, ReleaseAttachments
+//   4 what it calls free is removed
 // So nothing is removed on the word of a read model that is behind, or being rebuilt.
 #pragma once
 
@@ -15,7 +17,10 @@ namespace maily::api {
 
 inline constexpr Duration kSweepAge = Hours(24);
 inline constexpr Duration kSweepEvery = Hours(6);
-inline constexpr size_t kSweepMax = 1000;  // blobs that a round asks for
+inline constexpr size_t kSweepMax = 1000;  // assets that a round asks for
+// So long a mail with its files can be made again.
+inline constexpr Duration kAttachmentAge = Days(7);
+inline constexpr size_t kAttachmentsSweptMax = 100'000;  // that a round asks for
 
 class AssetSweep {
  public:
@@ -24,6 +29,7 @@ class AssetSweep {
     Duration first = Seconds(600);
     Duration every = kSweepEvery;
     Duration age = kSweepAge;
+    Duration attachment_age = kAttachmentAge;
   };
   struct Round {
     size_t seen = 0;

@@ -72,18 +72,6 @@ std::optional<http::Problem> CheckUpload(const Call& call, const std::string& na
   return std::nullopt;
 }
 
-// By the scanner, if there is one. A problem: it is refused, and was not stored. On `bulk`.
-std::optional<http::Problem> Scan(const Call& call, std::string_view bytes) {
-  if (!call.api->parts.assets.scan) return std::nullopt;
-  const Result<AssetVerdict> verdict = call.api->parts.assets.scan(bytes);
-  if (!verdict) return http::Problem{.status = 503, .code = "asset_not_scanned", .message = verdict.error().message};
-  if (verdict->clean) return std::nullopt;
-  return http::Problem{.status = 422,
-                       .code = "asset_infected",
-                       .message = "the scanner says that this asset is not clean, so it was not taken",
-                       .details = {{"body", "asset_infected", verdict->words}}};
-}
-
 // Off the API's executor: the blob that nobody names is removed. What fails is left to the sweep.
 void RemoveSoon(const std::shared_ptr<Shared>& api, std::string blob) {
   api->blocking().Post([api, blob = std::move(blob)] { api->parts.assets.store->Remove(blob).IgnoreError("the sweep finds it"); });
@@ -107,6 +95,17 @@ void Archive(Call call, bool restore) {
 
 }  // namespace
 
+std::optional<http::Problem> ScanFile(const Call& call, std::string_view bytes) {
+  if (!call.api->parts.assets.scan) return std::nullopt;
+  const Result<AssetVerdict> verdict = call.api->parts.assets.scan(bytes);
+  if (!verdict) return http::Problem{.status = 503, .code = "asset_not_scanned", .message = verdict.error().message};
+  if (verdict->clean) return std::nullopt;
+  return http::Problem{.status = 422,
+                       .code = "asset_infected",
+                       .message = "the scanner says that this file is not clean, so it was not taken",
+                       .details = {{"body", "asset_infected", verdict->words}}};
+}
+
 bool LooksLike(std::string_view content_type, std::string_view bytes) {
   if (content_type == "image/png") return bytes.starts_with("\x89PNG\r\n\x1A\n");
   if (content_type == "image/jpeg") return bytes.starts_with("\xFF\xD8\xFF");
@@ -125,7 +124,7 @@ void AddAsset(Call call) {
   Executor& executor = call.api->parts.assets.scan ? call.api->parts.bulk : call.api->blocking();
   executor.Post([call = std::move(call), name, type]() mutable {
     const std::string bytes = std::move(call.request.body);
-    if (const auto wrong = Scan(call, bytes)) return Refuse(call, *wrong);
+    if (const auto wrong = ScanFile(call, bytes)) return Refuse(call, *wrong);
     const std::string id = schema::AssetId(bytes);
     assets::v1::AddAsset command;
     command.set_asset(schema::AssetDigest(id));

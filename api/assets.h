@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@
 
 namespace maily::api {
 
+struct Call;
 struct Shared;
 
 inline constexpr size_t kHostedBytesMax = 32 << 20;
@@ -53,5 +55,9 @@ std::vector<http::Route> HostedRoutes(std::shared_ptr<Shared> api);
 
 // Whether bytes that begin so can be of that type, as far as its signature is known here (PNG, JPEG, GIF, WebP, PDF).
 bool LooksLike(std::string_view content_type, std::string_view bytes);
+
+// By the scanner of the operator, if there is one. A problem: it is not clean, or nobody knows, and it is refused before it is stored.
+// Where there is a scanner it blocks, on `bulk`.
+std::optional<http::Problem> ScanFile(const Call& call, std::string_view bytes);
 
 }  // namespace maily::api

@@ -11,7 +11,7 @@ namespace {
 class DryRunTest : public ApiTest {
  protected:
   DryRunTest() {
-    dependencies_.assets = {.store = &store_, .types = {"image/png"}};
+    dependencies_.assets = {.store = &store_, .attachments = &attachments_, .types = {"image/png", "application/pdf"}};
     router_ = std::make_unique<http::Router>(MakeRouter(dependencies_));
     EXPECT_EQ(Ask(Method::kPut, "/v1/settings", R"({"senders":["news@shop.example.com"],"postal_address":"1 Main Street"})").status, 200);
     EXPECT_EQ(Post("/v1/lists", {{"name", "people"}}).status, 201);
@@ -37,6 +37,7 @@ class DryRunTest : public ApiTest {
   std::string bob_;
   sim::SimBlobs blobs_{world_.scheduler};
   schema::AssetStore store_{blobs_, *world_.keyring, world_.scheduler.clock(), world_.scheduler.entropy()};
+  schema::AttachmentStore attachments_{blobs_, *world_.keyring, world_.scheduler.clock(), world_.scheduler.entropy()};
 };
 
 TEST_F(DryRunTest, EveryRouteThatTakesItAppendsNothing) {

@@ -50,6 +50,7 @@ void PostOneMessage(Call call);
 void TestTemplate(Call call);
 void ListMessages(Call call);
 void ShowMessage(Call call);
+void ShowMessageMail(Call call);
 void CountMessages(Call call);
 
 // sites.cc
@@ -169,6 +170,7 @@ void ListSkips(Call call);
 // sends.cc
 void ListSends(Call call);
 void ShowSend(Call call);
+void ShowSendMail(Call call);
 void ListUnknown(Call call);
 void ResolveUnknown(Call call);
 

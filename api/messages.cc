@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/assets.h"
+#include "api/attachments.h"
 #include "api/body.h"
 #include "api/handlers.h"
 #include "api/read.h"
@@ -127,8 +129,15 @@ void PostMessages(Call call, Posting posting, AllDone done) {
   const TenantId tenant = call.caller.tenant;
   const keyring::TenantKeys* tenant_keys = *keys;
   Entropy& entropy = call.api->parts.entropy;
+  const bool brings = std::ranges::any_of(posting.all, [](const Posting::One& one) { return !one.brought.empty(); });
   auto send = [posting = std::move(posting), first = std::move(first), whole = std::move(whole), done = std::move(done), tenant,
                tenant_keys, &entropy](Call c, std::vector<keyring::SubjectKey> seals) mutable {
+    for (size_t i = 0; i < seals.size(); ++i) {
+      for (const Posting::Brought& file : posting.all[i].brought) {
+        if (const auto wrong = ScanFile(c, file.bytes)) return Refuse(c, *wrong);
+      }
+      if (const auto stored = StoreAttachments(c, posting.all[i], seals[i]); !stored) return Refuse(c, stored.error());
+    }
     SubmitThen(
         std::move(c), std::move(whole), first,
         [posting = std::move(posting), seals = std::move(seals), tenant, tenant_keys, &entropy](const nlohmann::json& form) mutable {
@@ -148,7 +157,13 @@ void PostMessages(Call call, Posting posting, AllDone done) {
             message.set_form_id(form.value("form_id", uint64_t{0}));
             message.set_template_id(form.value("template_id", uint64_t{0}));
             message.set_template_version(form.value("template_version", uint32_t{0}));
+            TakeAssets(form, message);
+            // Where files were put, and when, is no part of the request that Idempotency-Key stands for.
+            const int64_t uploaded_at_us = message.uploaded_at_us();
+            message.clear_uploaded_at_us();
             orders.push_back(gateway::PlainOrder(message, message.contact_key()));
+            message.set_uploaded_at_us(uploaded_at_us);
+            NameBlobs(one);
             if (!seals.empty()) {
               message.set_address(schema::Seal(tenant, seals[i], "address", message.address(), entropy));
               if (!message.content().empty()) message.set_content(schema::Seal(tenant, seals[i], "message", message.content(), entropy));
@@ -162,13 +177,20 @@ void PostMessages(Call call, Posting posting, AllDone done) {
   if (call.dry_run()) return send(std::move(call), {});  // a key would be durable
   gateway::SubjectKeys& keys_of_contacts = call.api->gateway.subject_keys();
   keys_of_contacts.Get(tenant, std::move(subjects),
-                       [call = std::move(call), send = std::move(send)](Result<std::vector<keyring::SubjectKey>> made) mutable {
+                       [call = std::move(call), send = std::move(send), brings](Result<std::vector<keyring::SubjectKey>> made) mutable {
                          if (!made) return Refuse(call, made.error());
-                         send(std::move(call), std::move(*made));
+                         if (!brings) return send(std::move(call), std::move(*made));
+                         // Others wait for their keys behind this one, and a scanner takes its time.
+                         Executor& other = call.api->parts.assets.scan ? call.api->parts.bulk : call.api->blocking();
+                         other.Post([call = std::move(call), send = std::move(send), keys = std::move(*made)]() mutable {
+                           send(std::move(call), std::move(keys));
+                         });
                        });
 }
 
-void PostOneMessage(Call call) {
+namespace {
+
+void PostFrom(Call call) {
   Body body(call);
   Posting posting;
   Posting::One one;
@@ -180,16 +202,26 @@ void PostOneMessage(Call call) {
   if (body.Has("template") == body.Has("template_id")) body.Violation("template", "missing", "either template, its name, or template_id");
   MessageContent content;
   ReadContent(body, content);
+  const auto refused = ReadAttachments(body, call, posting, one, content);
   if (const auto of = body.Text("message_class", kNameBytesMax); of && *of != "transactional")
     body.Violation("message_class", "out_of_range", "is transactional: marketing mail goes out with a campaign");
   one.create_contact = body.Boolean("create_contact").value_or(false);
   if (const auto seconds = body.Integer("expires_in_s", 60, kExpiresMaxS)) one.message.set_expires_after_s(static_cast<uint32_t>(*seconds));
   one.message.set_retry_unknown(body.Boolean("retry_unknown").value_or(false));
   if (!body.Accepted(call)) return;
+  if (refused) return Refuse(call, *refused);
   one.message.set_content(content.SerializeAsString());
   one.message.set_source("api");
   posting.all.push_back(std::move(one));
   PostMessages(std::move(call), std::move(posting), [](Call& c, std::vector<Verdict>& verdicts) { AnswerAccepted(c, verdicts); });
+}
+
+}  // namespace
+
+void PostOneMessage(Call call) {
+  if (call.request.body.size() <= kQuickBodyBytesMax) return PostFrom(std::move(call));
+  Executor& blocking = call.api->blocking();
+  blocking.Post([call = std::move(call)]() mutable { PostFrom(std::move(call)); });
 }
 
 namespace {

@@ -12,10 +12,17 @@ namespace maily::api {
 
 // All of one form.
 struct Posting {
+  // A file that a message brings along (attachments.h).
+  struct Brought {
+    int place = 0;      // among the attachments of its content
+    std::string bytes;  // until they are in their blob
+    std::string blob;   // empty: not yet
+  };
   struct One {
     schema::Address address;
     messages::v1::PostMessage message = {};  // content in plain; form, keys and address are set by PostMessages
     bool create_contact = false;             // if the address is none's
+    std::vector<Brought> brought = {};
   };
   messages::v1::PrepareMessages prepare;
   std::vector<One> all;

@@ -2,6 +2,7 @@
 #include "api/routes.h"
 
 #include "api/contact_address.h"
+#include "api/attachments.h"
 #include "api/engagements.h"
 #include "api/esp/notice.h"
 #include "api/handlers.h"
@@ -186,13 +187,16 @@ constexpr RouteRow kRoutes[] = {
     // Messages: mails to one person each, that no campaign sends.
     {kPost, "/v1/messages", Scope::kWrite, "Send a message to one address: ahead of campaigns, whatever its marketing opt-outs",
      "PostMessage",
-     R"({"to":"ann@example.com","template":"receipt","variables":{"order":"A-7","lines":[{"name":"tea","price":2.5}]},"from":"Shop <receipts@shop.example.com>","reply_to":"help@shop.example.com","headers":{"X-Order":"A-7"},"message_class":"transactional","create_contact":false,"expires_in_s":3600,"retry_unknown":false})",
-     PostOneMessage},
+     R"({"to":"ann@example.com","template":"receipt","variables":{"order":"A-7","lines":[{"name":"tea","price":2.5}]},"from":"Shop <receipts@shop.example.com>","reply_to":"help@shop.example.com","headers":{"X-Order":"A-7"},"message_class":"transactional","create_contact":false,"expires_in_s":3600,"retry_unknown":false,"attachments":[{"asset":"terms.pdf","file_name":"Terms.pdf"},{"content":"JVBERi0xLjcK","content_type":"application/pdf","file_name":"Invoice.pdf"}]})",
+     PostOneMessage, kMessageBodyBytesMax},
     {kGet, "/v1/messages", Scope::kRead, "List messages, the newest first, or those to one address", "messages",
      "?status=delivered&template_id=1&to=ann%40example.com", ListMessages},
     {kGet, "/v1/messages:counts", Scope::kRead, "How many messages came to what, by template and day (UTC); tests apart", "message_counts",
      "?days=30", CountMessages},
     {kGet, "/v1/messages/{id}", Scope::kRead, "A message: what became of it, and every attempt", "message", "", ShowMessage},
+    {kGet, "/v1/messages/{id}/mail", Scope::kWrite,
+     "The mail of a message made again from the journal, and whether it is byte for byte what was sent; its links are live; sends nothing",
+     "", "", ShowMessageMail},
     {kPost, "/v1/templates:lint", Scope::kRead,
      "Look at a template before it is saved: what would keep it from being saved, and what its author may want to change",
      "partial_sources", R"({"subject":"Hello {{ contact.first_name }}","html":"<p>Hello</p>"})", LintTemplate},
@@ -247,6 +251,9 @@ constexpr RouteRow kRoutes[] = {
     {kGet, "/v1/campaigns/{id}/sends", Scope::kRead, "Everyone in the audience, with status and reason", "sends",
      "?status=skipped&reason=unsubscribed", ListSends},
     {kGet, "/v1/campaigns/{id}/sends/{contact_id}", Scope::kRead, "The whole story of one send", "send", "", ShowSend},
+    {kGet, "/v1/campaigns/{id}/sends/{contact_id}/mail", Scope::kWrite,
+     "The mail of a send made again from the journal, and whether it is byte for byte what was sent; its links are live; sends nothing", "",
+     "", ShowSendMail},
     {kGet, "/v1/sends/unknown", Scope::kRead, "Sends whose reply was lost: delivered or not, nobody here knows", "unknown_sends",
      "?campaign_id=1", ListUnknown},
     {kPost, "/v1/sends/unknown:resolve", Scope::kWrite, "Settle them by the receiver's list: delivered, or sent once more",

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <memory>
 
+#include "app/file_type.h"
 #include "app/remote.h"
 #include "app/subcommand.h"
 #include "schemas/asset_store.h"
@@ -19,19 +20,6 @@ struct Add {
   bool dry_run = false;
 };
 
-// Of the ends of names that are usual; empty: it has to be said.
-std::string TypeOf(const std::string& extension) {
-  static constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
-      {".png", "image/png"},   {".jpg", "image/jpeg"},      {".jpeg", "image/jpeg"},   {".gif", "image/gif"},
-      {".webp", "image/webp"}, {".pdf", "application/pdf"}, {".ics", "text/calendar"}, {".csv", "text/csv"}};
-  std::string lower = extension;
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  for (const auto& [end, type] : kTypes) {
-    if (lower == end) return std::string(type);
-  }
-  return {};
-}
-
 int RunAdd(const Common& common, const Add& flags) {
   const auto server = flags.server.Resolve();
   if (!server) return PrintError(common, server.error());
@@ -44,7 +32,7 @@ int RunAdd(const Common& common, const Add& flags) {
     return PrintError(common, Fail(Code::kInvalid, "{}: it has more than {} bytes", flags.file, schema::AssetStore::kBytesMax));
   const std::filesystem::path path(flags.file);
   const std::string name = flags.name.empty() ? path.filename().string() : flags.name;
-  const std::string type = flags.type.empty() ? TypeOf(path.extension().string()) : flags.type;
+  const std::string type = flags.type.empty() ? TypeOfEnding(path.extension().string()) : flags.type;
   if (type.empty())
     return PrintError(common, Fail(Code::kInvalid, "{}: say what it is, like --type image/png: its name does not tell", flags.file));
   const std::string target = "/v1/assets?name=" + PercentEncode(name) + (flags.dry_run ? "&dry_run=true" : "");

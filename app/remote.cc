@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -13,6 +14,8 @@
 #include <thread>
 
 #include "api/http/client.h"
+#include "app/file_type.h"
+#include "streams/base/base64.h"
 
 namespace maily::app {
 namespace {
@@ -31,7 +34,8 @@ enum class As {
   kList,
   kIds,      // kList of numbers
   kIfMatch,  // into the header
-  kAttach,   // kList of attachments
+  kAttach,   // kList of attachments: assets
+  kEnclose,  // likewise: files, whose bytes go along
   kPairs,    // kList of name=value; a value that is JSON is that, any other a string
   kNames,    // kList of names, each of which becomes null
   kFileText,
@@ -443,6 +447,8 @@ const std::vector<Row>& Rows() {
         {"--from", "from", As::kText, false, "one of the senders; default: the first"},
         {"--reply-to", "reply_to", As::kText, false, "where answers go"},
         {"--variables", "variables", As::kFileJson, false, "file with a JSON object; - = standard input"},
+        {"--attach", "attachments", As::kAttach, false, "an asset, NAME or NAME=FILE NAME; once for each"},
+        {"--enclose", "attachments", As::kEnclose, false, "a file, PATH or PATH=FILE NAME; once for each"},
         {"--create-contact", "create_contact", As::kSwitch, false, "make a contact of the address if there is none"},
         {"--expires-in", "expires_in_s", As::kNumber, false, "seconds until it is given up; default: 48 h"},
         {"--retry-unknown", "retry_unknown", As::kSwitch, false, "rather twice than never: send again if the reply was lost"}}},
@@ -752,6 +758,19 @@ http::Method MethodOf(std::string_view name) {
   return kOther;
 }
 
+// "PATH" or "PATH=FILE NAME", as a message takes it.
+Result<json> Enclosed(const std::string& said) {
+  const size_t equals = said.find('=');
+  const std::filesystem::path path(said.substr(0, equals));
+  const std::string type = TypeOfEnding(path.extension().string());
+  if (type.empty())
+    return Fail(Code::kInvalid, "{}: the end of its name says no type; known are .pdf, .png, .jpg, .gif, .webp, .ics, .csv", path.string());
+  MAILY_TRY(const std::string bytes, ReadFile(path.string()));
+  return json{{"content", ToBase64(bytes)},
+              {"content_type", type},
+              {"file_name", equals == std::string::npos ? path.filename().string() : said.substr(equals + 1)}};
+}
+
 Result<HttpAnswer> AskWith(const Server& server, const std::string& method, const std::string& path, const std::string& body,
                            const std::string& content_type, http::Headers headers, std::function<std::string()> pieces) {
   MAILY_TRY(http::Client client, http::Client::FromUrl(server.url));
@@ -826,6 +845,12 @@ int Run(const Common& common, const Row& row, const Values& values) {
         json attachment{{"asset", one.substr(0, equals)}};
         if (equals != std::string::npos) attachment["file_name"] = one.substr(equals + 1);
         body[field.member].push_back(std::move(attachment));
+      }
+    } else if (field.as == As::kEnclose) {
+      for (const std::string& one : values.lists[i]) {
+        auto enclosed = Enclosed(one);
+        if (!enclosed) return PrintError(common, enclosed.error());
+        body[field.member].push_back(*std::move(enclosed));
       }
     } else if (field.as == As::kPairs) {
       for (const std::string& one : values.lists[i]) {
@@ -1038,8 +1063,8 @@ void AddRemote(CLI::App& app, Chosen& chosen) {
       CLI::Option* option = nullptr;
       if (field.as == As::kSwitch) {
         option = sub->add_flag_callback(field.name, [values, i] { values->switches[i] = 1; }, field.help);
-      } else if (field.as == As::kList || field.as == As::kIds || field.as == As::kAttach || field.as == As::kPairs ||
-                 field.as == As::kNames) {
+      } else if (field.as == As::kList || field.as == As::kIds || field.as == As::kAttach || field.as == As::kEnclose ||
+                 field.as == As::kPairs || field.as == As::kNames) {
         option = sub->add_option(field.name, values->lists[i], field.help);
       } else {
         option = sub->add_option(field.name, values->texts[i], field.help);

@@ -94,6 +94,48 @@ int RunResolve(const Common& common, const Resolve& flags) {
   return answer ? PrintAnswer(common, *answer) : PrintError(common, answer.error());
 }
 
+struct SentMail {
+  ServerFlags server;
+  std::string id;
+  std::string contact;
+  std::string out;
+};
+
+// Exit 4 if it is not what was sent.
+int RunMail(const Common& common, const SentMail& flags) {
+  const auto server = flags.server.Resolve();
+  if (!server) return PrintError(common, server.error());
+  const std::string path = flags.contact.empty()
+                               ? "/v1/messages/" + PercentEncode(flags.id) + "/mail"
+                               : "/v1/campaigns/" + PercentEncode(flags.id) + "/sends/" + PercentEncode(flags.contact) + "/mail";
+  const auto answer = Ask(*server, "GET", path, "", "");
+  if (!answer) return PrintError(common, answer.error());
+  if (answer->status != 200) return PrintAnswer(common, *answer);
+  json body = json::parse(answer->body, nullptr, false);
+  if (!body.is_object() || !body.contains("mail")) return PrintError(common, Fail(Code::kRetry, "{} answered no mail", server->url));
+  const std::string mail = body.value("mail", "");
+  const bool differs = body.contains("same") && body["same"] == false;
+  if (!flags.out.empty()) {
+    std::ofstream out(flags.out, std::ios::binary);
+    out << mail;
+    if (!out.flush()) return PrintError(common, Fail(Code::kInvalid, "{}: cannot be written", flags.out));
+    body["mail"] = flags.out;
+  }
+  if (common.json) {
+    std::printf("%s\n", body.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+  } else if (flags.out.empty()) {
+    std::fwrite(mail.data(), 1, mail.size(), stdout);
+  }
+  if (!common.json) {
+    const std::string same = differs                  ? "it is not what was sent"
+                             : body["same"].is_null() ? "it is not known whether it is what was sent"
+                                                      : "it is what was sent, byte for byte";
+    std::fprintf(stderr, "SHA-256 %s: %s%s\n", body.value("sha256", "").c_str(), same.c_str(),
+                 body.contains("why") ? ("; " + body.value("why", "")).c_str() : "");
+  }
+  return differs ? kExitDifference : kExitOk;
+}
+
 // A GET whose path is made of the arguments.
 void AddGet(CLI::App& parent, Chosen& chosen, const char* name, const char* help, const std::vector<const char*>& arguments,
             std::function<std::string(const std::vector<std::string>&)> path) {
@@ -124,6 +166,18 @@ void AddSends(CLI::App& app, Chosen& chosen) {
          [](const std::vector<std::string>& values) {
            return "/v1/campaigns/" + PercentEncode(values[0]) + "/sends/" + PercentEncode(values[1]);
          });
+  CLI::App* mail =
+      app.add_subcommand("mail",
+                         "the mail of a send, made again from the journal, and whether it is byte for byte what was sent; its links "
+                         "are live; sends nothing; exit code 4: it is not");
+  mail->footer("Example: maily sends mail 1 281474976710657 --out sent.eml; of a message: maily sends mail 4611686018427387905");
+  mail->fallthrough();
+  auto sent = std::make_shared<SentMail>();
+  sent->server.AddTo(*mail);
+  mail->add_option("id", sent->id, "a campaign, or a message")->required();
+  mail->add_option("contact", sent->contact, "whom the campaign sent it to");
+  mail->add_option("--out", sent->out, "write it to this file");
+  mail->callback([&chosen, sent] { chosen = [sent](const Common& common) { return RunMail(common, *sent); }; });
   CLI::App* unknown = app.add_subcommand("unknown", "sends whose reply was lost after the final dot");
   unknown->require_subcommand(1);
   unknown->fallthrough();

@@ -41,6 +41,7 @@
 #include "app/read_file.h"
 #include "app/relay.h"
 #include "app/roles.h"
+#include "app/sent_mail.h"
 #include "app/settings_watch.h"
 #include "app/signals.h"
 #include "app/signing_keys.h"
@@ -60,6 +61,7 @@
 #include "projections/projector/keeper.h"
 #include "projections/read_models.h"
 #include "schemas/asset_store.h"
+#include "schemas/attachment_store.h"
 #include "schemas/media.h"
 #include "streams/adapters/asio/asio_env.h"
 #include "streams/adapters/asio/asio_net.h"
@@ -112,8 +114,9 @@ struct Runtime {
   std::unique_ptr<rocks::RocksKvStores> key_stores;
   std::unique_ptr<keyring::Keyring> keyring;
   std::unique_ptr<Blobs> asset_blobs;
-  std::unique_ptr<schema::AssetStore> assets;         // null: there is no place for them
-  std::shared_ptr<smtp::EncodedTails> encoded_tails;  // of their mails
+  std::unique_ptr<schema::AssetStore> assets;            // null: there is no place for them
+  std::unique_ptr<schema::AttachmentStore> attachments;  // of messages, at the same place
+  std::shared_ptr<smtp::EncodedTails> encoded_tails;     // of their mails
   std::unique_ptr<disk::MmapSlots> careful_slots;
   std::unique_ptr<disk::MmapSlots> smtp_slots;
   std::unique_ptr<smtp::AttemptSlots> attempt_slots;
@@ -144,6 +147,7 @@ struct Runtime {
   std::vector<std::unique_ptr<asio_net::AsioDialer>> dialers;
   std::shared_ptr<smtp::MxOptions> mx;              // null: mail goes to a relay
   std::shared_ptr<smtp::SiteLeases> site_leases;    // with mx
+  std::unique_ptr<smtp::Remaker> remaker;           // null: leads no partitions
   std::vector<std::shared_ptr<smtp::Shared>> smtp;  // pool and settings, one a worker
   std::unique_ptr<PublicTopics> public_topics;      // null: not of this process
   std::unique_ptr<task::Host> host;                 // null: leads no partitions
@@ -221,6 +225,7 @@ void OpenAssets(Runtime& run, const Config& config) {
   if (named.empty() && IsOnKafka(config)) return;
   run.asset_blobs = OpenBlobs(named.empty() ? run.instance->data() + "/assets" : named);
   run.assets = std::make_unique<schema::AssetStore>(*run.asset_blobs, *run.keyring, run.clock, run.entropy);
+  run.attachments = std::make_unique<schema::AttachmentStore>(*run.asset_blobs, *run.keyring, run.clock, run.entropy);
 }
 
 Result<void> OpenStorage(Runtime& run, const Config& config) {
@@ -352,8 +357,9 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
   }
   if (run.assets) {
     run.encoded_tails = std::make_shared<smtp::EncodedTails>(
-        [&run](TenantId tenant, const std::string& id) -> Result<std::string> {
-          MAILY_TRY(schema::AssetStore::Stored stored, run.assets->Get(tenant, id));
+        [&run](TenantId tenant, const mime::Item& item) -> Result<std::string> {
+          if (!item.blob.empty()) return run.attachments->Get(tenant, item.blob);
+          MAILY_TRY(schema::AssetStore::Stored stored, run.assets->Get(tenant, item.id));
           return std::move(stored.bytes);
         },
         *run.disk_worker);
@@ -371,6 +377,8 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     run.smtp.push_back(smtp::MakeShared(options, *run.dialers.back(), *run.attempt_slots, run.workers->at(w), run.clock, run.entropy,
                                         *run.sender, *run.keyring));
   }
+  run.remaker = std::make_unique<smtp::Remaker>(smtp::Remaker::Options{
+      .tracking_base_url = base_url, .returns = mail.returns, .keyring = run.keyring.get(), .tails = run.encoded_tails});
   const effects::InstanceFacts facts{.live = live.mode() == Mode::kLive,
                                      .held = live.mode() == Mode::kHeld,
                                      .mail_bytes_max = static_cast<uint64_t>(config.Number("mail_kb_max")) << 10};
@@ -380,6 +388,7 @@ Result<void> MakeHost(Runtime& run, const Config& config, const LiveRuntime& liv
     list.push_back(std::make_unique<effects::Eraser>(run.clock, run.entropy, executor, *run.disk_worker, *run.sender, *run.keyring));
     list.push_back(std::make_unique<effects::StarterEffect>(facts, run.clock, run.entropy, executor, *run.sender));
     list.push_back(smtp::MakeDelivery(run.smtp[partition.value() % workers], partition));
+    list.push_back(run.remaker->MakeWindow(executor));
     return list;
   });
   if (run.roles.links) {
@@ -504,6 +513,14 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
   run.api->make_preview = [&run, base_url = TrackingBaseUrl(config), returns = ReturnsOf(config)](const api::PreviewSource& source) {
     return MakePreview(source, base_url, returns ? *returns : smtp::Returns(), *run.keyring, run.assets.get(), run.clock.Now());
   };
+  if (run.remaker) {
+    run.api->remake_mail = [&run](const api::SentMailSource& source) {
+      const SentMailNeeds needs{.log = *run.log, .tails = *run.tails, .remaker = *run.remaker, .known = [&run](PartitionId partition) {
+                                  return projections::Furthest(run.projections, partition);
+                                }};
+      return RemakeMail(needs, source);
+    };
+  }
   run.api->warnings_of = [](std::string_view html) {
     std::vector<api::TemplateWarning> all;
     for (auto& one : personalization::WarningsOf(html))
@@ -517,6 +534,7 @@ void MakeDependencies(Runtime& run, const Config& config, Mode mode) {
     };
   }
   run.api->assets = {.store = run.assets.get(),
+                     .attachments = run.attachments.get(),
                      .bytes_max = static_cast<size_t>(config.Number("asset_kb_max")) << 10,
                      .mail_bytes_max = static_cast<uint64_t>(config.Number("mail_kb_max")) << 10};
   run.api->trouble = [&run] { return TroubleOf(run); };

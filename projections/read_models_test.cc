@@ -50,17 +50,17 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // attempt. CampaignStartDue is followed by a launch or CampaignHeld. RunThrottled and SendingRulesAnnounced repeat what was asked,
   // SendingRulesSet too. Who is put off, or waits for a clock or the pace, is pending as before. MailCounted counts for caps.
   // RunTestClosed and RunWinnerSet repeat what a test's home announced, PinnedTemplateHeld what a launch has pinned.
-  const std::set<std::string_view> passed_by = {"ProgressTaken",       "SigningChanged",   "SoftBounceCounted", "SuppressedDomainChanged",
-                                                "SiteSuspensionSet",   "SiteTallied",      "SitePaceSet",       "SiteFlushSet",
-                                                "SitePaced",           "SendsFlushed",     "ChecksDue",         "SuppressionUpheld",
-                                                "JourneyOpened",       "JourneyClosed",    "JourneyHeld",       "JourneysDue",
-                                                "ContactUpdateWanted", "MessageFormMade",  "MessageFormHeld",   "MessageWanted",
-                                                "MessageWithdrawn",    "ErasedContactMet", "JoinUndone",        "AudienceReached",
-                                                "CampaignStartDue",    "RunThrottled",     "SendPutOff",        "MailCounted",
-                                                "ZoneClosed",          "ZoneOpened",       "PaceWaited",        "SendingRulesAnnounced",
-                                                "SendingRulesSet",     "RunTestClosed",    "RunWinnerSet",      "MessagesFlushed",
-                                                "AddressReserved",     "AddressDenied",    "AddressReleased",   "AddressFreed",
-                                                "AddressForgotten",    "CommandForwarded", "PinnedTemplateHeld"};
+  const std::set<std::string_view> passed_by = {"ProgressTaken",       "SigningChanged",   "SoftBounceCounted",  "SuppressedDomainChanged",
+                                                "SiteSuspensionSet",   "SiteTallied",      "SitePaceSet",        "SiteFlushSet",
+                                                "SitePaced",           "SendsFlushed",     "ChecksDue",          "SuppressionUpheld",
+                                                "JourneyOpened",       "JourneyClosed",    "JourneyHeld",        "JourneysDue",
+                                                "ContactUpdateWanted", "MessageFormMade",  "MessageFormHeld",    "MessageWanted",
+                                                "MessageWithdrawn",    "ErasedContactMet", "JoinUndone",         "AudienceReached",
+                                                "CampaignStartDue",    "RunThrottled",     "SendPutOff",         "MailCounted",
+                                                "ZoneClosed",          "ZoneOpened",       "PaceWaited",         "SendingRulesAnnounced",
+                                                "SendingRulesSet",     "RunTestClosed",    "RunWinnerSet",       "MessagesFlushed",
+                                                "AddressReserved",     "AddressDenied",    "AddressReleased",    "AddressFreed",
+                                                "AddressForgotten",    "CommandForwarded", "PinnedTemplateHeld", "AssetEnclosed"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;
   std::vector<std::unique_ptr<sql::Connection>> connections;

@@ -50,6 +50,7 @@ END_TO_END = [
     ("consents", ["python3", "tests/e2e/consents.py", "--maily", RELEASE]),
     ("journeys", ["python3", "tests/e2e/journeys.py", "--maily", RELEASE]),
     ("messages", ["python3", "tests/e2e/messages.py", "--maily", RELEASE]),
+    ("sent_mails", ["python3", "tests/e2e/sent_mails.py", "--maily", RELEASE]),
     ("campaign_audience", ["python3", "tests/e2e/campaign_audience.py", "--maily", RELEASE]),
     ("liquid", ["python3", "tests/e2e/liquid_mails.py", "--maily", RELEASE]),
     ("templates", ["python3", "tests/e2e/templates.py", "--maily", RELEASE]),

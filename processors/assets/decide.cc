@@ -91,6 +91,10 @@ void Decide(task::Context& context, const v1::DeleteAsset& command) {
                           fmt::format("{} version{} of templates use it{}; archive it instead, and no new version can", asset->uses(),
                                       asset->uses() == 1 ? "" : "s", last));
   }
+  if (asset->enclosed()) {
+    return context.Refuse(Outcome::kConflict, "asset_in_use",
+                          "messages were posted with it; archive it instead, and no new one can have it");
+  }
   v1::AssetDeleted deleted;
   deleted.set_asset(command.asset());
   deleted.set_blob(asset->blob());

@@ -49,6 +49,10 @@ void Evolve(task::Fold& fold, const v1::AssetDeleted& event) {
   fold.table<v1::Asset>().Erase(key);
 }
 
+void Evolve(task::Fold& fold, const v1::AssetEnclosed& event) {
+  fold.table<v1::Asset>().Edit(state::Key(fold.tenant(), event.asset())).set_enclosed(true);
+}
+
 void Evolve(task::Fold& fold, const templates::v1::TemplateSaved& event) {
   std::set<std::string_view> counted;  // an asset may be used in more than one way
   for (const templates::v1::UsedAsset& used : event.version().assets()) {

@@ -12,6 +12,7 @@ inline constexpr uint32_t kEvolveVersion = 1;
 void Evolve(task::Fold& fold, const v1::AssetAdded& event);
 void Evolve(task::Fold& fold, const v1::AssetArchived& event);
 void Evolve(task::Fold& fold, const v1::AssetDeleted& event);
+void Evolve(task::Fold& fold, const v1::AssetEnclosed& event);
 void Evolve(task::Fold& fold, const templates::v1::TemplateSaved& event);
 // All its versions use them no more.
 void Evolve(task::Fold& fold, const templates::v1::TemplateDeleted& event);

@@ -20,6 +20,7 @@ task::Noun Row() {
       .Evolves<v1::AssetAdded>(Evolve)
       .Evolves<v1::AssetArchived>(Evolve)
       .Evolves<v1::AssetDeleted>(Evolve)
+      .Evolves<v1::AssetEnclosed>(Evolve)
       .Evolves<templates::v1::TemplateSaved>(Evolve)
       .Evolves<templates::v1::TemplateDeleted>(Evolve);
 }

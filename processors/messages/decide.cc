@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "maily/assets/v1/events.pb.h"
+#include "maily/assets/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/domains/v1/state.pb.h"
 #include "maily/messages/v1/state.pb.h"
@@ -22,7 +25,9 @@
 #include "processors/messages/slices.h"
 #include "processors/personalization/mail_size.h"
 #include "processors/personalization/template.h"
+#include "schemas/asset_store.h"
 #include "schemas/keys.h"
+#include "schemas/mail_bytes.h"
 #include "schemas/message_id.h"
 #include "schemas/types.h"
 #include "streams/base/bytes.h"
@@ -94,11 +99,68 @@ void RefuseFor(task::Context& context, const std::vector<compliance::Objection>&
   for (const compliance::Objection& one : wrong) context.Answer(fmt::format("{}#{}", one.path, one.code), one.sentence);
 }
 
+// The asset of that name or id, with its digest; or nothing.
+std::optional<std::pair<std::string, assets::v1::Asset>> AssetOf(const task::Context& context, const std::string& name) {
+  std::string digest;
+  if (schema::IsAssetId(name)) {
+    digest = schema::AssetDigest(name);
+  } else if (const auto* named = context.view<assets::v1::AssetName>().Find(state::Key(context.tenant(), name))) {
+    digest = named->asset();
+  }
+  const auto* asset = context.view<assets::v1::Asset>().Find(state::Key(context.tenant(), digest));
+  if (asset == nullptr || asset->archived()) return std::nullopt;
+  return std::pair(std::move(digest), *asset);
+}
+
+// What a message encloses of the tenant's assets.
+struct Enclosed {
+  std::vector<std::pair<std::string, assets::v1::Asset>> assets;  // and their digests
+  uint64_t bytes = 0;                                             // that they take in its mail
+};
+
+Enclosed EnclosedBy(const task::Context& context, const v1::PrepareMessages& command, std::vector<compliance::Objection>& wrong) {
+  Enclosed enclosed;
+  if (command.assets_size() > kAttachmentsMax)
+    wrong.push_back({"/attachments", "too_many", fmt::format("a message has at most {} attachments", kAttachmentsMax)});
+  for (int i = 0; i < std::min(command.assets_size(), kAttachmentsMax); ++i) {
+    auto asset = AssetOf(context, command.assets(i));
+    if (!asset) {
+      wrong.push_back(
+          {"/attachments", "asset_missing", fmt::format("there is no asset \"{}\", or it is archived", command.assets(i).substr(0, 100))});
+      continue;
+    }
+    enclosed.bytes += schema::EnclosedBytes(asset->second.size());
+    enclosed.assets.push_back(*std::move(asset));
+  }
+  return enclosed;
+}
+
+// Says what each is, and that it is not to be deleted any more. False: that is known of all.
+bool AnswerEnclosed(task::Context& context, const Enclosed& enclosed) {
+  bool news = false;
+  for (size_t i = 0; i < enclosed.assets.size(); ++i) {
+    const auto& [digest, asset] = enclosed.assets[i];
+    context.Answer(fmt::format("asset_{}", i), schema::AssetIdOf(digest));
+    context.Answer(fmt::format("asset_{}_name", i), asset.name());
+    context.Answer(fmt::format("asset_{}_type", i), asset.content_type());
+    context.Answer(fmt::format("asset_{}_bytes", i), uint64_t{asset.size()});
+    const auto* known = context.view<assets::v1::Asset>().Find(state::Key(context.tenant(), digest));
+    if (known == nullptr || known->enclosed()) continue;
+    assets::v1::AssetEnclosed event;
+    event.set_asset(digest);
+    context.Emit(event);
+    news = true;
+  }
+  return news;
+}
+
 void AnswerForm(task::Context& context, uint64_t form_id, const v1::MessageForm& form) {
   context.Answer("form_id", form_id);
   context.Answer("template_id", form.template_id());
   context.Answer("template_version", uint64_t{form.template_version().number()});
 }
+
+constexpr size_t kBlobBytesMax = 200;  // of a name
 
 // What is wrong with it; null: nothing.
 const char* FaultOf(const v1::PostMessage& command) {
@@ -106,6 +168,10 @@ const char* FaultOf(const v1::PostMessage& command) {
   if (command.contact_key().size() != schema::kContactKeyBytes || command.address().empty()) return "it has no address";
   if (command.content().size() > kContentBytesMax) return "its variables and headers are too large";
   if (Seconds(command.expires_after_s()) > kExpiresAfterMax) return "it expires later than 48 hours from now";
+  if (command.attachments() > kAttachmentsMax || command.blobs_size() > kAttachmentsMax) return "it has too many attachments";
+  for (const std::string& blob : command.blobs()) {
+    if (blob.empty() || blob.size() > kBlobBytesMax) return "it names a blob that cannot be";
+  }
   return nullptr;
 }
 
@@ -113,6 +179,10 @@ const char* FaultOf(const v1::PostMessage& command) {
 uint64_t Accept(task::Context& context, const v1::PostMessage& command) {
   if (const char* wrong = FaultOf(command)) {
     context.Refuse(Outcome::kInvalid, "invalid_message", wrong);
+    return 0;
+  }
+  if (command.blobs_size() > 0 && context.now() > Instant{command.uploaded_at_us()} + kUploadPatience) {
+    context.Refuse(Outcome::kInvalid, "upload_expired", "its attachments were uploaded more than an hour ago; post it again");
     return 0;
   }
   const auto* run = context.view<v1::MessageRun>().Find(state::Key(context.tenant()));
@@ -138,6 +208,8 @@ uint64_t Accept(task::Context& context, const v1::PostMessage& command) {
   accepted.set_test(command.test());
   accepted.set_source(command.source());
   accepted.set_confirm_number(command.confirm_number());
+  *accepted.mutable_blobs() = command.blobs();
+  accepted.set_attachments(command.attachments());
   if (context.command() != nullptr && !context.command()->trace.IsZero()) {
     const TraceId& trace = context.command()->trace;
     accepted.set_trace(trace.view().data(), trace.view().size());
@@ -174,8 +246,9 @@ void Decide(task::Context& context, const v1::PrepareMessages& command) {
   if (command.confirmation() && version != nullptr && !HasConfirmUrl(*version))
     wrong.push_back({"/template_id", "confirm_url_missing",
                      "every part of the template, in every language, needs {{ confirm_url }} outside of all conditions and loops"});
+  const Enclosed enclosed = EnclosedBy(context, command, wrong);
   if (!wrong.empty()) return RefuseFor(context, wrong);
-  const uint64_t mail_bytes = personalization::MailBytes(*version);
+  const uint64_t mail_bytes = personalization::MailBytes(*version) + enclosed.bytes + command.brought_bytes();
   if (command.mail_bytes_max() != 0 && mail_bytes > command.mail_bytes_max()) {
     return context.Refuse(Outcome::kInvalid, "mail_too_large",
                           fmt::format("each mail would have {} bytes, more than {} (mail_kb_max)", mail_bytes, command.mail_bytes_max()));
@@ -194,6 +267,7 @@ void Decide(task::Context& context, const v1::PrepareMessages& command) {
   made.set_digest(DigestOf(form));
   if (const auto* known = context.view<v1::MessageFormRef>().Find(state::Key(context.tenant(), made.digest()))) {
     AnswerForm(context, known->form_id(), form);
+    if (AnswerEnclosed(context, enclosed)) return;
     return context.Unchanged();
   }
   const auto* counter = context.view<v1::MessageFormCounter>().Find(state::Key(context.tenant()));
@@ -209,6 +283,7 @@ void Decide(task::Context& context, const v1::PrepareMessages& command) {
   }
   context.Emit(made);
   AnswerForm(context, made.form_id(), form);
+  AnswerEnclosed(context, enclosed);
 }
 
 // ---- In each partition ----
@@ -228,6 +303,16 @@ void Decide(task::Context& context, const v1::PostMessage& command) {
   context.Answer("message_id", std::to_string(message_id));
   context.Answer("status", held_up.empty() ? "queued" : "skipped");
   if (!held_up.empty()) context.Answer("reason", held_up);
+}
+
+void Decide(task::Context& context, const v1::ReleaseAttachments& command) {
+  if (command.blobs_size() > kReleasesMax)
+    return context.Refuse(Outcome::kInvalid, "too_many", fmt::format("at most {} blobs are asked for at once", kReleasesMax));
+  std::string free;
+  for (const std::string& blob : command.blobs())
+    free += context.view<v1::AttachmentBlob>().Find(state::Key(context.tenant(), blob)) == nullptr ? '1' : '0';
+  context.Answer("free", free);
+  context.Unchanged();
 }
 
 void React(task::Context& context, const v1::MessageWanted& wanted) {

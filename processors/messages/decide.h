@@ -18,16 +18,22 @@ inline constexpr uint64_t kFormsMax = 10'000;            // of a tenant
 inline constexpr size_t kFormBytesMax = 60 * 1024;       // as of a launch
 inline constexpr size_t kContentBytesMax = 48 * 1024;    // of a MessageContent, sealed
 inline constexpr Duration kExpiresAfterMax = Hours(48);  // and what it is if nobody says it
+inline constexpr int kAttachmentsMax = 10;               // of a message
+// A message that comes so long after its files were uploaded is refused: sweeps take blobs that nobody names by then.
+inline constexpr Duration kUploadPatience = Hours(1);
 
-// In the tenant's home. Answers form_id, template_id, template_version. Codes of refusal: "template_not_found",
-// "template_version_not_found", "confirm_url_missing", "from_not_verified", "domain_missing", "domain_unchecked", "mail_too_large",
-// "form_too_large", "too_many_forms".
+// In the tenant's home. Answers form_id, template_id, template_version, and of asset i that is asked for asset_<i>, its id, and
+// asset_<i>_name, _type and _bytes. Codes of refusal: "template_not_found", "template_version_not_found", "confirm_url_missing",
+// "from_not_verified", "domain_missing", "domain_unchecked", "asset_missing", "mail_too_large", "form_too_large", "too_many_forms".
 void Decide(task::Context& context, const v1::PrepareMessages& command);
 // In every partition.
 void Decide(task::Context& context, const v1::MessageFormMade& made);
 // In the partition of the address. Answers message_id (a text of digits) and status, "queued" or "skipped" with reason. Codes of refusal:
-// "invalid_message", "too_many_messages".
+// "invalid_message", "too_many_messages", "upload_expired".
 void Decide(task::Context& context, const v1::PostMessage& command);
+inline constexpr int kReleasesMax = 256;
+// Answers free, a letter for each blob, 1 or 0: of blobs that are older than kUploadPatience. Refusal: "too_many".
+void Decide(task::Context& context, const v1::ReleaseAttachments& command);
 // The same for another noun's decision.
 void React(task::Context& context, const v1::MessageWanted& wanted);
 void React(task::Context& context, const v1::MessageWithdrawn& withdrawn);

@@ -87,6 +87,8 @@ void Settle(task::Fold& fold, uint64_t message_id, sends::SendStatus status) {
   message.set_status(status);
   message.clear_address();
   message.clear_content();
+  for (const std::string& blob : message.blobs()) fold.table<v1::AttachmentBlob>().Erase(state::Key(fold.tenant(), blob));
+  message.clear_blobs();
   fold.DisarmTimer(Instant{message.expires_at_us()}, kExpireStep, ExpireSubject(message_id));
 }
 
@@ -118,6 +120,10 @@ void Evolve(task::Fold& fold, const v1::MessageAccepted& event) {
   message.set_test(event.test());
   message.set_trace(event.trace());
   message.set_confirm_number(event.confirm_number());
+  *message.mutable_blobs() = event.blobs();
+  message.set_attachments(event.attachments());
+  for (const std::string& blob : event.blobs())
+    fold.table<v1::AttachmentBlob>().Edit(state::Key(fold.tenant(), blob)).set_message_id(event.message_id());
   fold.ArmTimer(Instant{event.expires_at_us()}, kExpireStep, ExpireSubject(event.message_id()));
   Queue(fold, event.message_id(), 1);
 }

@@ -1,6 +1,7 @@
 // See row.h.
 #include "processors/messages/row.h"
 
+#include "maily/assets/v1/state.pb.h"
 #include "maily/consents/v1/state.pb.h"
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/domains/v1/state.pb.h"
@@ -20,14 +21,16 @@ namespace maily::messages {
 
 task::Noun Row() {
   return task::Noun("messages", kEvolveVersion)
-      .Owns<v1::MessageFormRef, v1::MessageFormCounter, v1::HeldForm, v1::MessageRun, v1::Message, v1::MessageQueued, v1::MessageLane>()
+      .Owns<v1::MessageFormRef, v1::MessageFormCounter, v1::HeldForm, v1::MessageRun, v1::Message, v1::MessageQueued, v1::MessageLane,
+            v1::AttachmentBlob>()
       .Reads<tenants::v1::Tenant, templates::v1::Template, templates::v1::TemplateName, domains::v1::Domain, contacts::v1::Contact,
              contacts::v1::ContactRef, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
              suppressions::v1::SuppressedDomainCounter, sends::v1::OpenAttempt, lists::v1::Subscriber, consents::v1::Person,
-             sites::v1::SiteFlush, sites::v1::SiteFlushes>()
+             sites::v1::SiteFlush, sites::v1::SiteFlushes, assets::v1::Asset, assets::v1::AssetName>()
       .Decides<v1::PrepareMessages>(Decide)
       .Decides<v1::MessageFormMade>(Decide)
       .Decides<v1::PostMessage>(Decide)
+      .Decides<v1::ReleaseAttachments>(Decide)
       .Reacts<v1::MessageWanted>(React)
       .Reacts<v1::MessageWithdrawn>(React)
       .Evolves<v1::MessageFormMade>(Evolve)

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "maily/templates/v1/state.pb.h"
+#include "schemas/mail_bytes.h"
 
 namespace maily::personalization {
 
@@ -13,7 +14,6 @@ namespace maily::personalization {
 // make a mail some kilobytes larger.
 inline uint64_t MailBytes(const templates::v1::TemplateVersion& version) {
   constexpr uint64_t kHeaderBytes = 4096;  // with two signatures and links
-  constexpr uint64_t kFieldBytes = 1024;   // of an enclosed file
   const auto parts = [](const auto& of) { return of.subject().size() + of.preheader().size() + of.html().size() + of.text().size(); };
   uint64_t largest = parts(version);
   for (const templates::v1::TemplateVariant& variant : version.variants()) largest = std::max<uint64_t>(largest, parts(variant));
@@ -21,8 +21,7 @@ inline uint64_t MailBytes(const templates::v1::TemplateVersion& version) {
   for (const templates::v1::UsedPartial& partial : version.partials()) bytes += partial.html().size() + partial.text().size();
   for (const templates::v1::UsedAsset& used : version.assets()) {
     if (used.use() == templates::v1::UsedAsset::HOSTED) continue;
-    const uint64_t letters = (used.size() + 2) / 3 * 4;
-    bytes += letters + (letters + 75) / 76 * 2 + kFieldBytes;
+    bytes += schema::EnclosedBytes(used.size());
   }
   return bytes;
 }

@@ -95,6 +95,7 @@ void Deliver(task::Context& context, const v1::RecordAttempt& command) {
   delivered.set_site(command.site());
   if (command.has_tls()) *delivered.mutable_tls() = command.tls();
   if (command.has_mta_sts()) *delivered.mutable_mta_sts() = command.mta_sts();
+  delivered.set_mail_sha256(command.mail_sha256());
   context.Emit(delivered);
 }
 
@@ -252,6 +253,7 @@ void Settle(task::Context& context, const v1::RecordAttempt& command) {
       unknown.set_attempt(command.attempt());
       unknown.set_detail(command.reply_text());
       unknown.set_given_up(command.given_up());
+      unknown.set_mail_sha256(command.mail_sha256());
       context.Emit(unknown);
       const auto* message = MessageOf(context, command.campaign_id(), command.ordinal());
       if (message == nullptr || !message->retry_unknown()) return;

@@ -128,11 +128,24 @@ bool WasDelivered(const task::Context& context, uint64_t ordinal, uint64_t after
   return false;
 }
 
+// Whether the bounce is of a mail that is counted already; of a message also of one before that.
+bool IsCounted(const v1::SoftBounces& known, uint64_t mail) {
+  return schema::IsMessage(mail) ? mail <= known.message_id() : mail == known.campaign_id();
+}
+
+// Whether a mail got through since the last one that is counted: a message, or, from the first campaign that is counted on, a campaign's.
+bool GotThrough(const task::Context& context, const v1::SoftBounces& known, uint64_t ordinal, uint64_t mail) {
+  const bool of_campaign = !schema::IsMessage(mail);
+  if (std::ranges::any_of(known.delivered(), [&](uint64_t message_id) { return of_campaign || message_id < mail; })) return true;
+  if (known.campaign_id() == 0 || ordinal == 0) return false;
+  return WasDelivered(context, ordinal, known.campaign_id(), of_campaign ? mail : known.campaign_id() + kCampaignsBetweenMax);
+}
+
 template <class Event>
 void CountSoft(task::Context& context, const Event& event) {
   const auto* known = context.view<v1::SoftBounces>().Find(state::Key(context.tenant(), event.contact_key()));
-  if (known != nullptr && known->campaign_id() == event.campaign_id()) return;  // of the same mail
-  const bool anew = known == nullptr || WasDelivered(context, event.ordinal(), known->campaign_id(), event.campaign_id());
+  if (known != nullptr && IsCounted(*known, event.campaign_id())) return;
+  const bool anew = known == nullptr || GotThrough(context, *known, event.ordinal(), event.campaign_id());
   v1::SoftBounceCounted counted;
   counted.set_contact_key(event.contact_key());
   counted.set_campaign_id(event.campaign_id());
@@ -146,7 +159,6 @@ void CountSoft(task::Context& context, const Event& event) {
 template <class Event>
 void ReactToBounce(task::Context& context, const Event& event) {
   if (event.recipient_invalid()) return Suppress(context, event, kHardBounce, kBounce);
-  if (schema::IsMessage(event.campaign_id())) return;  // the order of campaigns, which the count goes by, says nothing of messages
   if (event.contact_key().empty() || !IsOfMailbox(event.reason()) || Holds(Find(context, event.contact_key()), v1::ALL)) return;
   CountSoft(context, event);
 }

@@ -45,8 +45,8 @@ void Decide(task::Context& context, const v1::DomainSuppressionRemoved& removed)
 // Only those that speak of the mailbox or its host count: what a server has against the sender or the mail says nothing of the person.
 inline constexpr uint32_t kSoftBouncesMax = 5;
 inline constexpr Duration kSoftBouncesSpan = Days(7);
-// Of the tenant's campaigns between those of two soft bounces, so many at most are looked at for a delivery; if there are more, the count
-// begins anew.
+// Mails of campaigns and messages make one count. Of the tenant's campaigns between those of two soft bounces, so many at most are looked
+// at for a delivery; if there are more, the count begins anew.
 inline constexpr uint64_t kCampaignsBetweenMax = 64;
 
 // An address that is bad for good is suppressed by the decision that learns it.

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "maily/messages/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
+#include "schemas/message_id.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -51,7 +53,48 @@ void Evolve(task::Fold& fold, const v1::SoftBounceCounted& event) {
   v1::SoftBounces& bounces = fold.table<v1::SoftBounces>().Edit(state::Key(fold.tenant(), event.contact_key()));
   bounces.set_count(event.count());
   bounces.set_first_at_us(event.first_at_us());
-  bounces.set_campaign_id(std::max(bounces.campaign_id(), event.campaign_id()));
+  auto& delivered = *bounces.mutable_delivered();
+  if (!schema::IsMessage(event.campaign_id())) {
+    bounces.set_campaign_id(std::max(bounces.campaign_id(), event.campaign_id()));
+    return delivered.Clear();
+  }
+  bounces.set_message_id(event.campaign_id());
+  // Where campaigns stand is not known to who counts from a message on; the old place would let the same delivery begin every count anew.
+  if (event.count() == 1) bounces.clear_campaign_id();
+  delivered.erase(std::remove_if(delivered.begin(), delivered.end(), [&](uint64_t id) { return id < event.campaign_id(); }),
+                  delivered.end());
+}
+
+namespace {
+
+void GotThrough(task::Fold& fold, uint64_t mail) {
+  if (!schema::IsMessage(mail)) return;
+  const auto* message = fold.view<messages::v1::Message>().Find(state::Key(fold.tenant(), mail));
+  if (message == nullptr) return;
+  const std::string key = state::Key(fold.tenant(), message->contact_key());
+  auto table = fold.table<v1::SoftBounces>();
+  const v1::SoftBounces* known = table.Find(key);
+  if (known == nullptr || mail <= known->message_id()) return;
+  if (known->delivered_size() >= kDeliveredMax) return table.Erase(key);  // it takes mail: there is nothing to count
+  table.Edit(key).add_delivered(mail);
+}
+
+// It had been handed over, and did not get there.
+void Returned(task::Fold& fold, const std::string& contact_key, uint64_t mail) {
+  if (contact_key.empty() || !schema::IsMessage(mail)) return;
+  const std::string key = state::Key(fold.tenant(), contact_key);
+  auto table = fold.table<v1::SoftBounces>();
+  const v1::SoftBounces* known = table.Find(key);
+  if (known == nullptr || std::ranges::find(known->delivered(), mail) == known->delivered().end()) return;
+  auto& delivered = *table.Edit(key).mutable_delivered();
+  delivered.erase(std::remove(delivered.begin(), delivered.end(), mail), delivered.end());
+}
+
+}  // namespace
+
+void Evolve(task::Fold& fold, const sends::v1::AttemptDelivered& event) { GotThrough(fold, event.campaign_id()); }
+void Evolve(task::Fold& fold, const sends::v1::UnknownResolved& event) {
+  if (event.delivered()) GotThrough(fold, event.campaign_id());
 }
 
 void Evolve(task::Fold& fold, const v1::SuppressionRemoved& event) {
@@ -101,6 +144,7 @@ void Evolve(task::Fold& fold, const sends::v1::AttemptBounced& event) {
   if (event.recipient_invalid()) HoldFor(fold, event.contact_key(), event.campaign_id());
 }
 void Evolve(task::Fold& fold, const sends::v1::BounceReceived& event) {
+  Returned(fold, event.contact_key(), event.campaign_id());
   if (event.recipient_invalid()) HoldForGood(fold, event.contact_key());
 }
 void Evolve(task::Fold& fold, const sends::v1::ComplaintReceived& event) { HoldForGood(fold, event.contact_key()); }

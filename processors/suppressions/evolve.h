@@ -7,12 +7,16 @@
 
 namespace maily::suppressions {
 
-inline constexpr uint32_t kEvolveVersion = 2;
+inline constexpr uint32_t kEvolveVersion = 3;
 
 void Evolve(task::Fold& fold, const v1::SuppressionAdded& event);
 void Evolve(task::Fold& fold, const v1::SuppressionRemoved& event);
 void Evolve(task::Fold& fold, const v1::SuppressionUpheld& event);
 void Evolve(task::Fold& fold, const v1::SoftBounceCounted& event);
+// Messages that got through while soft bounces are counted: beyond kDeliveredMax the count is over.
+inline constexpr int kDeliveredMax = 8;
+void Evolve(task::Fold& fold, const sends::v1::AttemptDelivered& event);
+void Evolve(task::Fold& fold, const sends::v1::UnknownResolved& event);
 void Evolve(task::Fold& fold, const v1::DomainSuppressionAdded& event);
 void Evolve(task::Fold& fold, const v1::DomainSuppressionRemoved& event);
 void Evolve(task::Fold& fold, const v1::SuppressedDomainChanged& event);

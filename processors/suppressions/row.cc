@@ -2,6 +2,7 @@
 #include "processors/suppressions/row.h"
 
 #include "maily/contacts/v1/state.pb.h"
+#include "maily/messages/v1/state.pb.h"
 #include "maily/sends/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
 #include "processors/suppressions/decide.h"
@@ -14,7 +15,7 @@ task::Noun Row() {
   return task::Noun("suppressions", kEvolveVersion)
       .Owns<v1::Suppression, v1::SoftBounces, v1::DomainSuppression, v1::DomainSuppressionCounter, v1::SuppressedDomain,
             v1::SuppressedDomainCounter, v1::SuppressionHolds>()
-      .Reads<sends::v1::SendChunk, contacts::v1::Contact, contacts::v1::ContactRef, contacts::v1::ContactElsewhere>()
+      .Reads<sends::v1::SendChunk, contacts::v1::Contact, contacts::v1::ContactRef, contacts::v1::ContactElsewhere, messages::v1::Message>()
       .Decides<v1::AddSuppression>(Decide)
       .Decides<v1::RemoveSuppression>(Decide)
       .Decides<v1::AddDomainSuppression>(Decide)
@@ -35,6 +36,8 @@ task::Noun Row() {
       .Evolves<v1::SuppressionRemoved>(Evolve)
       .Evolves<v1::SuppressionUpheld>(Evolve)
       .Evolves<v1::SoftBounceCounted>(Evolve)
+      .Evolves<sends::v1::AttemptDelivered>(Evolve)
+      .Evolves<sends::v1::UnknownResolved>(Evolve)
       .Evolves<sends::v1::AttemptBounced>(Evolve)
       .Evolves<sends::v1::BounceReceived>(Evolve)
       .Evolves<sends::v1::ComplaintReceived>(Evolve)

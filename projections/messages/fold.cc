@@ -20,7 +20,8 @@ class MessagesFold final : public Fold {
  private:
   Result<void> Accepted(const EventAt& at, const maily::messages::v1::MessageAccepted& e) {
     return sql::Do(*accept_, at.tenant.value(), e.message_id(), at.ContactId(e.ordinal()), e.template_id(), e.template_version(),
-                   std::string_view(e.source()), int{e.test()}, at.time.us, e.expires_at_us(), sql::Blob{e.contact_key()});
+                   std::string_view(e.source()), int{e.test()}, at.time.us, e.expires_at_us(), sql::Blob{e.contact_key()}, at.sequence(),
+                   e.attachments());
   }
 
   sql::Statement* accept_ = nullptr;
@@ -30,7 +31,7 @@ class MessagesFold final : public Fold {
 
 ReadModel MessagesReadModel() {
   return {.name = "messages",
-          .version = 1,
+          .version = 2,
           .schema_sql = messages_sql::kSchema,
           .queries_sql = messages_sql::kQueries,
           .tables = {{"messages"}},

@@ -70,5 +70,26 @@ TEST_F(MessagesFoldTest, IsNoCampaignInAnySum) {
   EXPECT_EQ(Ask("message", {tenant_, {"message_id", Value::Integer(static_cast<int64_t>(kId))}}).size(), 1u);
 }
 
+TEST_F(MessagesFoldTest, SaysWhereTheJournalTellsOfItsAcceptanceAndOfItsAttempts) {
+  const Parameter message{"message_id", Value::Integer(static_cast<int64_t>(kId))};
+  auto accepted = Accepted(kId);
+  accepted.set_attachments(2);
+  Happens(0, Accepted(kId + 1));
+  Happens(0, Accepted(kId + 2), accepted);
+  Happens(0, Of<maily::sends::v1::AttemptOpened>(kId));
+  Happens(0, Of<maily::sends::v1::AttemptDeferred>(kId));
+  Happens(0, Of<maily::sends::v1::AttemptUnknown>(kId));
+  EXPECT_EQ(Ask("message", {tenant_, message}).at(0, "attachments"), Value::Integer(2));
+  const Rows told = Ask("message_place", {tenant_, message});
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told.at(0, "sequence"), Value::Integer(2 << 8 | 1)) << "the second event of the second decision";
+  const Rows attempts = Ask(
+      "send_attempts", {tenant_, {"campaign_id", message.value}, {"contact_id", told.at(0, "contact_id")}, {"limit", Value::Integer(10)}});
+  ASSERT_EQ(attempts.size(), 2u) << "opened, and unknown";
+  EXPECT_EQ(attempts.at(0, "sequence"), Value::Integer(3 << 8));
+  EXPECT_EQ(attempts.at(1, "sequence"), Value::Integer(5 << 8));
+  RebuildGivesTheSame();
+}
+
 }  // namespace
 }  // namespace maily::projections

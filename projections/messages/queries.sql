@@ -1,7 +1,7 @@
 -- The newest first; the next page begins before (accepted_at_us, message_id) of the last row. :status: a name of send_statuses, '' = any;
 -- :template_id 0 = any; :contact_key empty = any.
 -- name: messages
-SELECT m.message_id, m.contact_id, m.template_id, m.template_version, m.source, m.test, t.name AS status, r.name AS reason, s.attempts,
+SELECT m.message_id, m.contact_id, m.template_id, m.template_version, m.source, m.test, m.attachments, t.name AS status, r.name AS reason, s.attempts,
        m.accepted_at_us, m.expires_at_us, s.attempted_at_us, s.settled_at_us, s.retry_at_us, s.reply_code, s.reply_text
 FROM messages m
 JOIN sends s ON s.tenant = m.tenant AND s.campaign_id = m.message_id AND s.contact_id = m.contact_id
@@ -12,7 +12,7 @@ ORDER BY m.accepted_at_us DESC, m.message_id DESC LIMIT :limit;
 
 -- Those to one address.
 -- name: messages_to
-SELECT m.message_id, m.contact_id, m.template_id, m.template_version, m.source, m.test, t.name AS status, r.name AS reason, s.attempts,
+SELECT m.message_id, m.contact_id, m.template_id, m.template_version, m.source, m.test, m.attachments, t.name AS status, r.name AS reason, s.attempts,
        m.accepted_at_us, m.expires_at_us, s.attempted_at_us, s.settled_at_us, s.retry_at_us, s.reply_code, s.reply_text
 FROM messages m
 JOIN sends s ON s.tenant = m.tenant AND s.campaign_id = m.message_id AND s.contact_id = m.contact_id
@@ -22,7 +22,7 @@ WHERE m.tenant = :tenant AND m.contact_key = :contact_key AND (m.accepted_at_us 
 ORDER BY m.accepted_at_us DESC, m.message_id DESC LIMIT :limit;
 
 -- name: message
-SELECT m.message_id, m.contact_id, m.template_id, m.template_version, m.source, m.test, t.name AS status, r.name AS reason, s.attempts,
+SELECT m.message_id, m.contact_id, m.template_id, m.template_version, m.source, m.test, m.attachments, t.name AS status, r.name AS reason, s.attempts,
        m.accepted_at_us, m.expires_at_us, s.attempted_at_us, s.settled_at_us, s.retry_at_us, s.reply_code, s.reply_text,
        s.bounce_reason, s.bounce_rule, s.bounced_at_us, s.complained_at_us
 FROM messages m
@@ -45,6 +45,11 @@ SELECT l.link, l.target FROM messages m
 JOIN template_links l ON l.tenant = m.tenant AND l.template_id = m.template_id AND l.version = m.template_version
 WHERE m.tenant = :tenant AND m.message_id = :message_id ORDER BY l.link;
 
+-- Where the journal tells of its acceptance.
+-- name: message_place
+SELECT contact_id, sequence FROM messages WHERE tenant = :tenant AND message_id = :message_id;
+
 -- fold: accept
-INSERT INTO messages (tenant, message_id, contact_id, template_id, template_version, source, test, accepted_at_us, expires_at_us, contact_key)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10);
+INSERT INTO messages (tenant, message_id, contact_id, template_id, template_version, source, test, accepted_at_us, expires_at_us, contact_key, sequence,
+                      attachments)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12);

@@ -10,6 +10,8 @@ CREATE TABLE messages (
   accepted_at_us   BIGINT NOT NULL,
   expires_at_us    BIGINT NOT NULL,
   contact_key      BLOB   NOT NULL,
+  sequence         BIGINT NOT NULL,  -- of its acceptance: lsn * 256 + place in the decision
+  attachments      BIGINT NOT NULL,  -- files of its own
   PRIMARY KEY (tenant, message_id)
 ) WITHOUT ROWID;
 CREATE INDEX messages_by_time ON messages (tenant, accepted_at_us, message_id);

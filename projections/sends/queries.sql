@@ -27,6 +27,11 @@ FROM engagements e JOIN engagement_kinds k ON k.kind = e.kind LEFT JOIN engageme
 WHERE e.tenant = :tenant AND e.contact_id = :contact_id AND e.campaign_id = :campaign_id
 ORDER BY sequence LIMIT :limit;
 
+-- Its attempts: when they were opened, and those that ended with the mail in the receiver's hands, or perhaps.
+-- name: send_attempts
+SELECT sequence, kind, attempt, at_us FROM send_history
+WHERE tenant = :tenant AND campaign_id = :campaign_id AND contact_id = :contact_id AND kind IN (1, 2, 5) ORDER BY sequence LIMIT :limit;
+
 -- name: sends_of_contact
 SELECT c.campaign_id, c.name AS campaign, s.arm, t.name AS status, r.name AS reason, s.attempts, s.planned_at_us, s.settled_at_us
 FROM campaigns c

@@ -87,6 +87,8 @@ Key Key::From(std::string_view raw) {
 
 Digest Sha256(std::string_view bytes) { return HashParts(bytes, nullptr, nullptr); }
 
+Digest Sha256(std::string_view first, std::string_view second) { return HashParts(first, &second, &second + 1); }
+
 // RFC 2104 §2, for a key shorter than the 64-byte block. Faster than EVP_MAC, which sets up a context anew for each key.
 Digest HmacSha256(const Key& key, std::initializer_list<std::string_view> parts) {
   char inner[64];

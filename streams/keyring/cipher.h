@@ -36,6 +36,8 @@ using Digest = std::array<uint8_t, 32>;
 inline std::string_view View(const Digest& digest) { return {reinterpret_cast<const char*>(digest.data()), digest.size()}; }
 
 Digest Sha256(std::string_view bytes);
+// Of the two, one after the other.
+Digest Sha256(std::string_view first, std::string_view second);
 
 // HMAC-SHA256 over the parts, one after another with nothing between them.
 Digest HmacSha256(const Key& key, std::initializer_list<std::string_view> parts);

@@ -18,7 +18,8 @@ SHARED = "ann@example.com"  # a contact of both
 PNG = b"\x89PNG\r\n\x1a\n"
 # Answers that are the same for everyone, and why.
 SAME_FOR_ALL = {"/v1/limits": "public", "/v1/tenants": "the operator's", "/v1/sites/{site}/changes": "the operator's", "/v1/sites/{site}": "the operator's",
-                "/v1/deadletters": "amber has none", "/v1/contacts/{id}/erasure": "amber erased nobody", "/v1/bounces/review": "nothing of amber's was refused"}
+                "/v1/deadletters": "amber has none", "/v1/contacts/{id}/erasure": "amber erased nobody", "/v1/bounces/review": "nothing of amber's was refused",
+                "/v1/messages/{id}/mail": "amber's message goes to nobody"}
 WANT_PARAMETER = {"/v1/campaigns/{id}/preview", "/v1/suppressions:check"}  # of one contact that a parameter names
 WAITING = {"min", "wait_ms", "strict", "page_size", "page_token"}
 NOBODY = {"contacts": "281474976799999", "contact_id": "281474976799999", "lists": "990099", "templates": "990099", "campaigns": "990099",

@@ -27,6 +27,8 @@ struct Item {
   std::string id;  // SHA-256 of the bytes, 64 hexadecimal digits in lower case
   MediaType type;
   FileName name;
+  std::string blob = {};  // that one message alone has; empty: an asset of the tenant
+  uint64_t size = 0;      // of the bytes, of an item of an own plan
 };
 
 struct Plan {
@@ -35,6 +37,7 @@ struct Plan {
   std::string domain;             // of Content-IDs, in A-labels
   std::vector<Item> images;       // shown by the HTML part, as cid:…; none without one
   std::vector<Item> attachments;  // in order
+  bool own = false;               // of one mail alone
 
   bool plain() const { return images.empty() && attachments.empty(); }
   // Equal plans, and only they, have equal keys.

@@ -384,6 +384,7 @@ class AttemptMail : public Mail {
     }
     shared_.Count(result, since_);
     record.set_result(result);
+    if (result == sends::v1::DELIVERED || result == sends::v1::RESULT_UNKNOWN) record.set_mail_sha256(MailDigest(made_));
     record.set_reply_code(verdict.code);
     record.set_enhanced_code(verdict.enhanced);
     record.set_reply_text(RedactReply(verdict.text, made_.rcpt_to));

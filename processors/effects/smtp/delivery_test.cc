@@ -792,7 +792,8 @@ struct MachineWithFiles : Machine {
 
   MachineWithFiles() {
     tails = std::make_shared<EncodedTails>(
-        [this](TenantId, const std::string& id) -> Result<std::string> {
+        [this](TenantId, const mime::Item& item) -> Result<std::string> {
+          const std::string& id = item.id;
           ++reads;
           if (broken || id != schema::AssetId(bytes)) return Fail(Code::kNotFound, "the folder is not mounted");
           return bytes;
@@ -863,6 +864,19 @@ TEST(Delivery, WhatWaitsForItsAttachmentWhenAnotherLeadsWasNeverSent) {
   const auto results = machine.Results();
   ASSERT_EQ(results.size(), 2u);
   for (const auto& result : results) EXPECT_EQ(result.result(), sends::v1::NEVER_SENT);
+}
+
+TEST(Delivery, SaysTheHashOfWhatTheReceiverHasAndOfWhatItMayHave) {
+  MachineWithFiles machine;
+  Process process(machine, 4);
+  process.Accept({process.Make(1)});
+  machine.executor.Run();
+  machine.disk_executor.Run();
+  machine.executor.Run();
+  ASSERT_EQ(machine.relay.received.size(), 1u);
+  const auto results = machine.Results();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].mail_sha256(), schema::AssetDigest(schema::AssetId(machine.relay.received[0].data)));
 }
 
 }  // namespace

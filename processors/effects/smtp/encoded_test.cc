@@ -24,7 +24,8 @@ struct EncodedTest : testing::Test {
   size_t size = 3000;
   bool broken = false;
   std::shared_ptr<EncodedTails> tails = std::make_shared<EncodedTails>(
-      [this](TenantId, const std::string& id) -> Result<std::string> {
+      [this](TenantId, const mime::Item& item) -> Result<std::string> {
+        const std::string& id = item.id;
         ++reads;
         if (broken) return Fail(Code::kNotFound, "gone");
         return std::string(size, id[0]);
@@ -80,6 +81,62 @@ TEST_F(EncodedTest, AnAssetThatCannotBeReadIsNamedAndTriedAgain) {
   broken = false;
   EXPECT_TRUE(Load(PlanOf('1', "price list.pdf")));
   EXPECT_EQ(reads, 2);
+}
+
+mime::Plan OwnPlanOf(char digit, uint64_t size) {
+  mime::Plan plan = PlanOf(digit);
+  plan.own = true;
+  plan.images.clear();
+  plan.attachments = {{std::string(64, digit), *mime::MediaType::Parse("application/pdf"), *mime::FileName::Parse("a.pdf"), "blob", size}};
+  return plan;
+}
+
+TEST_F(EncodedTest, WhatOneMailHasAloneIsNotKept) {
+  const auto first = Load(OwnPlanOf('1', 3000));
+  const auto second = Load(OwnPlanOf('1', 3000));
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(**first, **second);
+  EXPECT_EQ(reads, 2);
+  EXPECT_EQ(tails->bytes(), 0u);
+}
+
+TEST_F(EncodedTest, TailsOfOneMailEachWaitForRoomInTheirOrder) {
+  tails = std::make_shared<EncodedTails>([this](TenantId, const mime::Item&) { return Result<std::string>(std::string(size, 'x')); }, disk,
+                                         10'000, 20'000);
+  std::vector<std::pair<int, Tail>> got;
+  for (int i = 0; i < 5; ++i) {
+    tails->Load(kTenant, OwnPlanOf('1', 3000), worker, [&got, i](Result<Tail> tail) { got.emplace_back(i, *std::move(tail)); });
+  }
+  const auto turn = [this] {
+    disk.Run();
+    worker.Run();
+  };
+  turn();
+  ASSERT_EQ(got.size(), 3u) << "6,154 bytes at most each";
+  got.erase(got.begin());
+  turn();
+  ASSERT_EQ(got.size(), 3u);
+  EXPECT_EQ(got.back().first, 3);
+  size = 50'000;
+  std::optional<Tail> large;
+  tails->Load(kTenant, OwnPlanOf('2', 50'000), worker, [&](Result<Tail> tail) { large = *std::move(tail); });
+  got.clear();
+  turn();
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_FALSE(large);
+  got.clear();
+  turn();
+  EXPECT_TRUE(large) << "larger than all the room: alone";
+  large.reset();
+  turn();
+}
+
+TEST_F(EncodedTest, AFileWhoseKeyIsGoneIsNotTriedAgain) {
+  broken = true;
+  EXPECT_EQ(Load(OwnPlanOf('1', 3000)).error().code, Code::kNotFound);
+  mime::Plan asset = OwnPlanOf('1', 3000);
+  asset.attachments[0].blob.clear();
+  EXPECT_EQ(Load(asset).error().code, Code::kRetry) << "an asset has no key of a person";
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "schemas/sealed.h"
 #include "schemas/tracking_id.h"
 #include "schemas/types.h"
+#include "streams/keyring/cipher.h"
 #include "streams/observe/logging.h"
 #include "streams/state/key.h"
 #include "streams/state/table.h"
@@ -85,17 +86,49 @@ struct Content {
   std::string headers;
   std::string subject_prefix;
   uint64_t confirm_number = 0;
+  std::vector<mime::Item> attachments;
 };
 
-Result<Content> ContentOf(TenantId tenant, uint64_t message_id, state::Cache& cache, keyring::Keyring& keyring) {
+Result<messages::v1::MessageContent> OpenContent(TenantId tenant, const std::string& sealed, keyring::Keyring& keyring) {
+  messages::v1::MessageContent read;
+  if (sealed.empty()) return read;
+  MAILY_TRY(const std::string opened, schema::Open(keyring, tenant, kContentField, sealed));
+  if (!read.ParseFromString(opened)) return Fail(Code::kInvalid, "what the message was posted with cannot be read");
+  return read;
+}
+
+Result<std::vector<mime::Item>> ItemsOf(const messages::v1::MessageContent& content) {
+  std::vector<mime::Item> items;
+  for (const messages::v1::MessageAttachment& attachment : content.attachments()) {
+    MAILY_TRY(schema::MediaType type, schema::MediaType::Parse(attachment.content_type()));
+    MAILY_TRY(schema::FileName name, schema::FileName::Parse(attachment.file_name()));
+    items.push_back({.id = schema::AssetIdOf(attachment.digest()),
+                     .type = std::move(type),
+                     .name = std::move(name),
+                     .blob = attachment.blob(),
+                     .size = attachment.size()});
+  }
+  return items;
+}
+
+// The form's plan with what the message encloses.
+mime::Plan OwnPlan(const mime::Plan& shared, std::vector<mime::Item> attachments) {
+  mime::Plan plan = shared;
+  plan.own = true;
+  for (mime::Item& item : attachments) plan.attachments.push_back(std::move(item));
+  return plan;
+}
+
+// `sealed`: instead of what the state has; or null.
+Result<Content> ContentOf(TenantId tenant, uint64_t message_id, state::Cache& cache, keyring::Keyring& keyring, const std::string* sealed) {
   const auto* message = state::View<messages::v1::Message>(cache).Find(state::Key(tenant, message_id));
   if (message == nullptr) return Fail(Code::kInvalid, "the message is not known in this partition");
   Content content;
   content.confirm_number = message->confirm_number();
-  if (!message->content().empty()) {
-    MAILY_TRY(const std::string opened, schema::Open(keyring, tenant, kContentField, message->content()));
-    messages::v1::MessageContent read;
-    if (!read.ParseFromString(opened)) return Fail(Code::kInvalid, "what the message was posted with cannot be read");
+  const std::string& box = sealed != nullptr ? *sealed : message->content();
+  if (!box.empty()) {
+    MAILY_TRY(const messages::v1::MessageContent read, OpenContent(tenant, box, keyring));
+    MAILY_TRY(content.attachments, ItemsOf(read));
     MAILY_TRY(content.variables, personalization::Variables::Parse(read.variables()));
     content.subject_prefix = read.subject_prefix();
     if (!read.reply_to().empty()) {
@@ -147,6 +180,13 @@ std::string WithAssets(const templates::v1::TemplateVersion& version, std::strin
   });
 }
 
+// The message of that id, if it encloses files of its own; or null.
+const messages::v1::Message* AttachingMessage(TenantId tenant, uint64_t campaign_id, state::Cache& cache) {
+  if (!schema::IsMessage(campaign_id)) return nullptr;
+  const auto* message = state::View<messages::v1::Message>(cache).Find(state::Key(tenant, campaign_id));
+  return message == nullptr || message->attachments() == 0 ? nullptr : message;
+}
+
 // The version as an arm gets it: its own subject stands in every language.
 templates::v1::TemplateVersion VersionOf(const templates::v1::TemplateVersion& version, const campaigns::v1::Arm& arm) {
   templates::v1::TemplateVersion own = version;
@@ -179,6 +219,11 @@ Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing
   options.links = links;
   MAILY_TRY_VOID(AddItems(version, options));
   return Mailing::Make(options);
+}
+
+std::string MailDigest(const Made& made) {
+  const keyring::Digest digest = keyring::Sha256(made.data, made.tail ? std::string_view(*made.tail) : std::string_view());
+  return std::string(keyring::View(digest));
 }
 
 const Maker::Compiled& Maker::CompiledFor(TenantId tenant, uint64_t campaign_id, uint32_t arm, state::Cache& cache) {
@@ -259,10 +304,18 @@ const Mailing& Maker::Compiled::For(const sends::v1::AttemptOpened& opened) cons
   return chosen < 0 ? *mailing : *variants[static_cast<size_t>(chosen)].second;
 }
 
-const mime::Plan* Maker::Lacks(TenantId tenant, uint64_t campaign_id, uint32_t arm, state::Cache& cache) {
+const mime::Plan* Maker::Lacks(TenantId tenant, uint64_t campaign_id, uint32_t arm, state::Cache& cache, const std::string* content) {
   if (!tails_) return nullptr;
   const Compiled& compiled = CompiledFor(tenant, campaign_id, arm, cache);
-  if (!compiled.mailing || compiled.mailing->plan().plain() || tails_->Find(tenant, compiled.mailing->plan())) return nullptr;
+  if (!compiled.mailing) return nullptr;
+  if (const auto* message = AttachingMessage(tenant, campaign_id, cache)) {
+    auto read = OpenContent(tenant, content != nullptr ? *content : message->content(), keyring_);
+    auto items = read ? ItemsOf(*read) : Result<std::vector<mime::Item>>(read.error());
+    if (!items) return nullptr;  // Make says why
+    own_plan_ = OwnPlan(compiled.mailing->plan(), *std::move(items));
+    return &own_plan_;
+  }
+  if (compiled.mailing->plan().plain() || tails_->Find(tenant, compiled.mailing->plan())) return nullptr;
   return &compiled.mailing->plan();
 }
 
@@ -300,16 +353,25 @@ Result<std::string> Maker::Signatures(TenantId tenant, const Mailing& mailing, I
 }
 
 Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1::AttemptOpened& opened, Instant first_opened_at,
-                         state::Cache& cache, Made& made, Tail tail) {
+                         state::Cache& cache, Made& made, Tail tail, const std::string* sealed) {
   const Compiled& compiled = CompiledFor(tenant, opened.campaign_id(), opened.arm(), cache);
   if (!compiled.mailing) return Fail(Code::kInvalid, "{}", compiled.error);
   const Mailing& mailing = compiled.For(opened);
-  if (!mailing.plan().plain()) {
+  MAILY_TRY(std::string spelled, schema::Open(keyring_, tenant, "address", opened.address()));
+  made.rcpt_to = OnTheWire(std::move(spelled));
+  Content content;
+  if (schema::IsMessage(opened.campaign_id())) {
+    MAILY_TRY(content, ContentOf(tenant, opened.campaign_id(), cache, keyring_, sealed));
+  }
+  std::optional<mime::Frame> frame;
+  if (!content.attachments.empty()) {
+    frame.emplace(OwnPlan(mailing.plan(), std::move(content.attachments)));
+    made.tail = std::move(tail);
+    if (!made.tail) return Fail(Code::kRetry, "its attachments are not there");
+  } else if (!mailing.plan().plain()) {
     made.tail = tail || !tails_ ? std::move(tail) : tails_->Find(tenant, mailing.plan());
     if (!made.tail) return Fail(Code::kRetry, "its images and attachments are not there");
   }
-  MAILY_TRY(std::string spelled, schema::Open(keyring_, tenant, "address", opened.address()));
-  made.rcpt_to = OnTheWire(std::move(spelled));
   std::vector<personalization::Value> values(mailing.attributes().size());
   std::vector<std::string> texts(values.size());
   bool untracked = false;
@@ -323,10 +385,6 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
     }
   }
   MAILY_TRY(const keyring::TenantKeys* keys, keyring_.Tenant(tenant));
-  Content content;
-  if (schema::IsMessage(opened.campaign_id())) {
-    MAILY_TRY(content, ContentOf(tenant, opened.campaign_id(), cache, keyring_));
-  }
   MAILY_TRY_VOID(mailing.Compose({.partition = partition,
                                   .ordinal = opened.ordinal(),
                                   .address = made.rcpt_to,
@@ -337,7 +395,8 @@ Result<void> Maker::Make(TenantId tenant, PartitionId partition, const sends::v1
                                   .variables = content.variables.value(),
                                   .headers = content.headers,
                                   .subject_prefix = content.subject_prefix,
-                                  .confirm_number = content.confirm_number},
+                                  .confirm_number = content.confirm_number,
+                                  .frame = frame ? &*frame : nullptr},
                                  *keys, made.data));
   std::string return_path;
   MAILY_TRY(const std::string signatures, Signatures(tenant, mailing, first_opened_at, cache, made, return_path));

@@ -31,6 +31,9 @@ struct Made {
   Tail tail;            // of mails with images or attachments, else null
 };
 
+// SHA-256 of the bytes of a mail, head and tail: 32 bytes. What the receiver has, less what servers put in front of it.
+std::string MailDigest(const Made& made);
+
 // The mailing of a template's version: `options` without source, links, images and attachments. `variant`: which one of the version's;
 // -1: what stands in it itself. kInvalid: as Mailing::Make.
 Result<Mailing> MailingOf(const templates::v1::TemplateVersion& version, Mailing::Options options, int variant = -1);
@@ -43,13 +46,13 @@ class Maker {
       : tracking_base_url_(std::move(tracking_base_url)), returns_(std::move(returns)), keyring_(keyring), tails_(std::move(tails)) {}
 
   // The plan whose tail has to be loaded before mails of the campaign can be made, or null. Good until the next call.
-  // `campaign_id`: or the id of a message. `arm`: of the campaign.
-  const mime::Plan* Lacks(TenantId tenant, uint64_t campaign_id, uint32_t arm, state::Cache& cache);
+  // `campaign_id`: or the id of a message. `arm`: of the campaign. `content`: as Make's.
+  const mime::Plan* Lacks(TenantId tenant, uint64_t campaign_id, uint32_t arm, state::Cache& cache, const std::string* content = nullptr);
 
-  // Into `made`. `cache`: the partition's state. `tail`: what Lacks asked for, if it did. kNotFound: a key of the contact is gone.
-  // kInvalid: this mail cannot be made, and never will be. Others: later.
+  // Into `made`. `cache`: the partition's state. `tail`: what Lacks asked for, if it did. `content`: of a message, sealed, if the state has
+  // it no more. kNotFound: a key of the contact is gone. kInvalid: this mail cannot be made, and never will be. Others: later.
   Result<void> Make(TenantId tenant, PartitionId partition, const sends::v1::AttemptOpened& opened, Instant first_opened_at,
-                    state::Cache& cache, Made& made, Tail tail = nullptr);
+                    state::Cache& cache, Made& made, Tail tail = nullptr, const std::string* content = nullptr);
 
  private:
   struct Compiled {
@@ -75,6 +78,7 @@ class Maker {
   const std::shared_ptr<EncodedTails> tails_;
   std::map<std::tuple<TenantId, uint64_t, uint32_t>, Compiled> mailings_;  // by campaign and arm, or form with kFormMark
   std::map<std::string, dkim::Signer> signers_;                            // by tenant, domain, selector and sealed key
+  mime::Plan own_plan_;                                                    // that Lacks gave last
 };
 
 }  // namespace maily::smtp

@@ -264,7 +264,8 @@ TEST_F(MakerTest, ImagesAndAttachmentsAreSharedAndSigned) {
 
   ManualExecutor disk;
   auto tails = std::make_shared<EncodedTails>(
-      [&](TenantId, const std::string& id) -> Result<std::string> {
+      [&](TenantId, const mime::Item& item) -> Result<std::string> {
+        const std::string& id = item.id;
         if (id == schema::AssetId(logo)) return logo;
         if (id == schema::AssetId(list)) return list;
         return Fail(Code::kNotFound, "no such asset");
@@ -296,6 +297,82 @@ TEST_F(MakerTest, ImagesAndAttachmentsAreSharedAndSigned) {
   Made second;
   ASSERT_TRUE(maker.Make(kTenant, kPartition, opened_, kFirst, cache_, second));
   EXPECT_EQ(second.data, made.data) << "the same bytes on every attempt";
+}
+
+TEST_F(MakerTest, AMessageEnclosesFilesOfItsOwnBehindThoseOfItsTemplate) {
+  const uint64_t id = schema::PackMessageId({kPartition, 5});
+  const std::string terms = "%PDF terms", invoice = "%PDF invoice";
+  messages::v1::HeldForm held;
+  held.mutable_form()->set_from("Shop <receipts@shop.example>");
+  auto& version = *held.mutable_form()->mutable_template_version();
+  version.set_subject("Your order");
+  version.set_text("Thanks");
+  auto& used = *version.add_assets();
+  used.set_asset(schema::AssetDigest(schema::AssetId(terms)));
+  used.set_content_type("application/pdf");
+  used.set_file_name("Terms.pdf");
+  used.set_use(templates::v1::UsedAsset::ATTACHED);
+  messages::v1::MessageContent content;
+  auto& own = *content.add_attachments();
+  own.set_digest(schema::AssetDigest(schema::AssetId(invoice)));
+  own.set_content_type("application/pdf");
+  own.set_file_name("Invoice.pdf");
+  own.set_size(invoice.size());
+  own.set_blob("the blob");
+  messages::v1::Message message;
+  message.set_form_id(3);
+  message.set_attachments(1);
+  const auto key = *keys_.ring->GetOrCreate(kTenant, "contact");
+  const std::string sealed = schema::Seal(kTenant, key, "message", content.SerializeAsString(), keys_.entropy);
+  message.set_content(sealed);
+  const auto save = [&] {
+    cache_.Begin();
+    state::Table<messages::v1::HeldForm>(cache_).Edit(state::Key(kTenant, uint64_t{3})) = held;
+    state::Table<messages::v1::Message>(cache_).Edit(state::Key(kTenant, id)) = message;
+    cache_.Commit();
+  };
+  save();
+  opened_.set_campaign_id(id);
+  opened_.set_ordinal(0);
+  ManualExecutor disk;
+  std::vector<std::string> read;
+  auto tails = std::make_shared<EncodedTails>(
+      [&](TenantId, const mime::Item& item) -> Result<std::string> {
+        read.push_back(item.blob);
+        return item.blob.empty() ? terms : invoice;
+      },
+      disk);
+  const auto make = [&](const std::string* said) {
+    Maker maker("https://t.example", {}, *keys_.ring, tails);
+    const mime::Plan* plan = maker.Lacks(kTenant, id, 0, cache_, said);
+    Made made;
+    EXPECT_NE(plan, nullptr);
+    if (plan == nullptr) return made;
+    Tail loaded;
+    tails->Load(kTenant, *plan, disk, [&](Result<Tail> tail) { loaded = tail.value(); });
+    disk.Run();
+    EXPECT_TRUE(maker.Make(kTenant, kPartition, opened_, kFirst, cache_, made, loaded, said));
+    return made;
+  };
+  const Made first = make(nullptr);
+  EXPECT_EQ(read, (std::vector<std::string>{"", "the blob"}));
+  ASSERT_NE(first.tail, nullptr);
+  EXPECT_LT(first.tail->find("Terms.pdf"), first.tail->find("Invoice.pdf"));
+  EXPECT_NE(first.data.find("Content-Type: multipart/mixed"), std::string::npos) << first.data;
+  EXPECT_EQ(MailDigest(first), schema::AssetDigest(schema::AssetId(first.data + *first.tail)));
+  const Made second = make(nullptr);
+  EXPECT_EQ(second.data + *second.tail, first.data + *first.tail) << "the same bytes on every attempt";
+  // Settled: the state has no content any more, and the journal does.
+  message.clear_content();
+  save();
+  const Made later = make(&sealed);
+  EXPECT_EQ(MailDigest(later), MailDigest(first));
+  Maker maker("https://t.example", {}, *keys_.ring, tails);
+  Made unmade;
+  EXPECT_EQ(maker.Make(kTenant, kPartition, opened_, kFirst, cache_, unmade, nullptr, &sealed).error().code, Code::kRetry);
+  ASSERT_TRUE(keys_.ring->Destroy(kTenant, "contact"));
+  EXPECT_EQ(maker.Lacks(kTenant, id, 0, cache_, &sealed), nullptr);
+  EXPECT_EQ(maker.Make(kTenant, kPartition, opened_, kFirst, cache_, unmade, nullptr, &sealed).error().code, Code::kNotFound);
 }
 
 }  // namespace

@@ -404,12 +404,13 @@ Result<void> Mailing::Compose(const Recipient& to, const Tokens& tokens, persona
     out += fmt::format("Content-Type: text/{}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", type);
     AppendQuotedPrintable(body, out);
   };
-  if (frame_) {
-    out += frame_->before_text;
+  const mime::Frame* frame = to.frame != nullptr ? to.frame : frame_ ? &*frame_ : nullptr;
+  if (frame != nullptr) {
+    out += frame->before_text;
     if (plan_.text) part("plain", rendered.text);
-    out += frame_->before_html;
+    out += frame->before_html;
     if (plan_.html) part("html", rendered.html);
-    out += frame_->after;
+    out += frame->after;
   } else if (rendered.html.empty()) {
     part("plain", rendered.text);
   } else if (rendered.text.empty()) {

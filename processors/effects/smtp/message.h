@@ -110,7 +110,8 @@ class Mailing {
     personalization::Value variables = {};
     std::string_view headers = {};  // whole lines, each with its CRLF
     std::string_view subject_prefix = {};
-    uint64_t confirm_number = 0;  // of the contact's ask, whose link the mail carries; 0 = none
+    uint64_t confirm_number = 0;         // of the contact's ask, whose link the mail carries; 0 = none
+    const mime::Frame* frame = nullptr;  // of the mail's own plan; null: of all
   };
   // Puts the whole message into `out`, or the head of one that has a tail; not dot-stuffed. kInvalid: not possible for this recipient, and
   // never will be.
