@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "api/body.h"
 #include "api/contact_gone.h"
@@ -115,8 +116,8 @@ std::optional<Rows> ContactOf(Call& call, uint64_t id) {
   return std::nullopt;
 }
 
-// What would come of each: of an attribute, tag or list that the other has as well, its own stays.
-Json Foreseen(const Rows& from, const Rows& into, const Rows& from_lists, const Rows& into_lists) {
+// What would come of each attribute and tag: where the other has one as well, its own stays.
+Json Foreseen(const Rows& from, const Rows& into) {
   Json attributes = Json::object();
   for (const char* column : {"attributes", "personal_attributes"}) {
     const Json given = Json::parse(from.at(0, column).bytes, nullptr, false);
@@ -130,15 +131,8 @@ Json Foreseen(const Rows& from, const Rows& into, const Rows& from_lists, const 
   for (const Json& tag : given) {
     if (std::ranges::find(known, tag) == known.end()) tags.push_back(tag);
   }
-  Json lists = Json::array();
-  for (size_t row = 0; row < from_lists.size(); ++row) {
-    bool both = false;
-    for (size_t other = 0; other < into_lists.size(); ++other)
-      both = both || into_lists.at(other, "list_id").integer == from_lists.at(row, "list_id").integer;
-    if (!both) lists.push_back(from_lists.at(row, "list_id").integer);
-  }
   const auto is = [](const Rows& rows, const char* column) { return rows.at(0, column).type != sql::Type::kNull; };
-  Json out{{"attributes", std::move(attributes)}, {"tags", std::move(tags)}, {"lists", std::move(lists)}};
+  Json out{{"attributes", std::move(attributes)}, {"tags", std::move(tags)}};
   out["opted_out"] = is(from, "unsubscribed_at_us") || is(into, "unsubscribed_at_us");
   out["suppressed"] = is(into, "suppressed_reason")   ? CellJson("suppressed_reason", into.at(0, "suppressed_reason"))
                       : is(from, "suppressed_reason") ? CellJson("suppressed_reason", from.at(0, "suppressed_reason"))
@@ -146,7 +140,7 @@ Json Foreseen(const Rows& from, const Rows& into, const Rows& from_lists, const 
   return out;
 }
 
-// The lists on which either has withdrawn its consent, or has not confirmed it: the most restrictive wins.
+// What either has withdrawn its consent to, or has not confirmed: the most restrictive wins.
 Result<Json> Withdrawn(Call& call, uint64_t id, uint64_t into) {
   Json withdrawn = Json::array();
   for (const uint64_t one : {id, into}) {
@@ -163,15 +157,35 @@ Result<Json> Withdrawn(Call& call, uint64_t id, uint64_t into) {
   return withdrawn;
 }
 
+// Which lists come, and which the other leaves: `refused` holds for both.
+Json ForeseenLists(const Rows& from, const Rows& into, const Json& refused) {
+  const auto ids = [](const Rows& lists) {
+    std::set<int64_t> all;
+    for (size_t row = 0; row < lists.size(); ++row) all.insert(lists.at(row, "list_id").integer);
+    return all;
+  };
+  const auto may = [&](int64_t list_id) { return std::ranges::find(refused, Json(fmt::format("list/{}", list_id))) == refused.end(); };
+  const std::set<int64_t> own = ids(into);
+  Json out{{"come", Json::array()}, {"left", Json::array()}};
+  for (const int64_t list_id : ids(from)) {
+    if (!own.contains(list_id) && may(list_id)) out["come"].push_back(list_id);
+  }
+  for (const int64_t list_id : own) {
+    if (!may(list_id)) out["left"].push_back(list_id);
+  }
+  return out;
+}
+
 void Foresee(Call& call, uint64_t id, uint64_t into, const Rows& from, const Rows& other, const Order& order) {
   const auto from_lists = QueryOwn(call, "lists_of_contact", {{"contact_id", Number(id)}});
   if (!from_lists) return Refuse(call, from_lists.error());
   const auto into_lists = QueryOwn(call, "lists_of_contact", {{"contact_id", Number(into)}});
   if (!into_lists) return Refuse(call, into_lists.error());
-  Json would = Foreseen(from, other, *from_lists, *into_lists);
-  auto withdrawn = Withdrawn(call, id, into);
-  if (!withdrawn) return Refuse(call, withdrawn.error());
-  would["not_granted"] = *std::move(withdrawn);
+  auto refused = Withdrawn(call, id, into);
+  if (!refused) return Refuse(call, refused.error());
+  Json would = Foreseen(from, other);
+  would["lists"] = ForeseenLists(*from_lists, *into_lists, *refused);
+  would["not_granted"] = *std::move(refused);
   AnswerDry(call, std::span(&order, 1), Json{{"id", std::to_string(id)}, {"into", std::to_string(into)}, {"would", std::move(would)}});
 }
 
