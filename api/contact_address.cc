@@ -21,7 +21,8 @@ constexpr Duration kLookAgain = Milliseconds(20);
 std::string UrlOf(uint64_t id) { return fmt::format("/v1/contacts/{}/address", id); }
 
 std::string_view SentenceOf(std::string_view code) {
-  if (code == "address_taken") return "another contact has this address; merge what you know of both by hand, or erase one of them";
+  if (code == "address_taken")
+    return "another contact has this address; merge one into the other (POST /v1/contacts/{id}/merge), or erase one of them";
   if (code == "address_suppressed") return "this address, or its domain, is suppressed; lift that first, or take another";
   if (code == "erased") return "whose address this was has been erased; only they can come back, by consent given anew";
   return "the contact cannot have this address";

@@ -30,7 +30,7 @@ Result<Json> All(Call& call, const Value& contact_id, std::string_view query, co
   }
 }
 
-Result<Json> WholeTimeline(Call& call, const Value& contact_id, bool& complete) {
+Result<Json> WholeTimeline(Call& call, const std::vector<int64_t>& contact_id, bool& complete) {
   Json items = Json::array();
   TimelinePlace before;
   while (true) {
@@ -44,27 +44,54 @@ Result<Json> WholeTimeline(Call& call, const Value& contact_id, bool& complete) 
   }
 }
 
-Result<Json> Export(Call& call, const Registry& registry, const Rows& found) {
+// Puts what is known of one contact to that of the others, saying whose it is.
+void Append(Json& to, const Json& items, const Value& contact_id) {
+  if (!to.is_array()) to = Json::array();
+  for (Json item : items) {
+    item["contact_id"] = std::to_string(contact_id.integer);
+    to.push_back(std::move(item));
+  }
+}
+
+// Of one contact, beside the others that are the same person.
+Result<void> ExportOne(Call& call, const Rows& found, Json& out, bool& complete) {
   const Value contact_id = found.at(0, "contact_id");
   const Parameter which{"contact_id", contact_id};
+  MAILY_TRY(const Rows lists, QueryOwn(call, "lists_of_contact", {which}));
+  Append(out["lists"], RowsJson(lists, "list_id"), contact_id);
+  MAILY_TRY(const Rows past, QueryOwn(call, "past_lists_of_contact", {which}));
+  Append(out["past_lists"], RowsJson(past, "list_id"), contact_id);
+  MAILY_TRY(const Rows suppressions, QueryOwn(call, "suppression", {{"contact_key", found.at(0, "contact_key")}}));
+  Json entries = RowsJson(suppressions);
+  for (Json& entry : entries) {
+    entry.erase("entry_key");
+    entry.erase("added_by");
+  }
+  Append(out["suppressions"], entries, contact_id);
+  MAILY_TRY(const Json mails, All(call, contact_id, "sends_of_contact", "campaign_id", complete));
+  Append(out["mails"], mails, contact_id);
+  MAILY_TRY(const Json engagements, All(call, contact_id, "engagements_of_contact", "sequence", complete));
+  Append(out["engagements"], engagements, contact_id);
+  return Ok();
+}
+
+Result<Json> Export(Call& call, const Registry& registry, const Rows& found) {
+  const Value contact_id = found.at(0, "contact_id");
   bool complete = true;
   Json out;
   out["exported_at"] = Rfc3339(call.api->gateway.clock().Now().us);
   out["contact"] = ContactJson(registry, found, 0);
-  MAILY_TRY(const Rows lists, QueryOwn(call, "lists_of_contact", {which}));
-  out["lists"] = RowsJson(lists, "list_id");
-  MAILY_TRY(const Rows past, QueryOwn(call, "past_lists_of_contact", {which}));
-  out["past_lists"] = RowsJson(past, "list_id");
-  MAILY_TRY(const Rows suppressions, QueryOwn(call, "suppression", {{"contact_key", found.at(0, "contact_key")}}));
-  out["suppressions"] = Json::array();
-  for (Json entry : RowsJson(suppressions)) {
-    entry.erase("entry_key");
-    entry.erase("added_by");
-    out["suppressions"].push_back(std::move(entry));
+  MAILY_TRY(const auto contact_ids, MergedContacts(call, contact_id));
+  MAILY_TRY_VOID(ExportOne(call, found, out, complete));
+  out["merged"] = Json::array();
+  for (const int64_t merged : contact_ids) {
+    if (merged == contact_id.integer) continue;
+    MAILY_TRY(const Rows other, QueryOwn(call, "contact", {{"contact_id", Value::Integer(merged)}}));
+    if (other.empty()) continue;  // erased just now
+    out["merged"].push_back(ContactJson(registry, other, 0));
+    MAILY_TRY_VOID(ExportOne(call, other, out, complete));
   }
-  MAILY_TRY(out["mails"], All(call, contact_id, "sends_of_contact", "campaign_id", complete));
-  MAILY_TRY(out["engagements"], All(call, contact_id, "engagements_of_contact", "sequence", complete));
-  MAILY_TRY(out["timeline"], WholeTimeline(call, contact_id, complete));
+  MAILY_TRY(out["timeline"], WholeTimeline(call, contact_ids, complete));
   out["complete"] = complete;
   return out;
 }
@@ -113,6 +140,7 @@ std::string Page(const Json& exported) {
   PutPairs(out, exported["contact"]);
   out += "<h2>Attributes</h2>\n";
   PutPairs(out, exported["contact"]["attributes"]);
+  if (!exported["merged"].empty()) PutTable(out, "Contacts that were merged into this one", exported["merged"]);
   PutTable(out, "Lists", exported["lists"]);
   PutTable(out, "Lists you have left", exported["past_lists"]);
   PutTable(out, "Why you get no mail", exported["suppressions"]);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "api/read.h"
 
@@ -13,6 +14,7 @@ struct TimelinePlace {
   int64_t place = INT64_MAX;  // of kinds that happened at the same time
   int64_t id = INT64_MAX;
   int64_t noun_id = INT64_MAX;
+  int64_t contact_id = INT64_MAX;  // whose it is
   auto operator<=>(const TimelinePlace&) const = default;
 };
 
@@ -22,7 +24,10 @@ struct TimelinePage {
   bool more = false;
 };
 
-// At most `size` entries before `before`. Blocking.
-Result<TimelinePage> ReadTimeline(Call& call, const Value& contact_id, const TimelinePlace& before, int64_t size);
+// The contact and all that were merged into it, itself first. Blocking.
+Result<std::vector<int64_t>> MergedContacts(Call& call, const Value& contact_id);
+
+// At most `size` entries of these contacts before `before`. Blocking.
+Result<TimelinePage> ReadTimeline(Call& call, const std::vector<int64_t>& contact_ids, const TimelinePlace& before, int64_t size);
 
 }  // namespace maily::api

@@ -127,7 +127,8 @@ Json ContactJson(const Registry& registry, const Rows& rows, size_t row) {
   out["attributes"] = std::move(attributes);
   const Json tags = Json::parse(rows.at(row, "tags").bytes, nullptr, false);
   out["tags"] = tags.is_array() ? tags : Json::array();
-  for (const char* column : {"source", "created_at_us", "changed_at_us", "unsubscribed_at_us", "suppressed_reason", "suppressed_at_us"}) {
+  for (const char* column : {"source", "created_at_us", "changed_at_us", "unsubscribed_at_us", "suppressed_reason", "suppressed_at_us",
+                             "merged_into", "merged_at_us"}) {
     out[MemberOf(column)] = CellJson(column, rows.at(row, column));
   }
   return out;
@@ -170,6 +171,14 @@ void ShowContact(Call call) {
       MAILY_TRY(const Rows lists, QueryOwn(c, "lists_of_contact", {{"contact_id", Number(id)}}));
       Json body = ContactJson(*registry, found, 0);
       body["lists"] = RowsJson(lists, "list_id");
+      MAILY_TRY(const Rows merged, QueryOwn(c, "merged_contacts", {{"contact_id", Number(id)}}));
+      body["merged"] = Json::array();
+      for (size_t row = 0; row < merged.size(); ++row) {
+        if (merged.at(row, "contact_id").integer == static_cast<int64_t>(id)) continue;
+        body["merged"].push_back({{"id", CellJson("contact_id", merged.at(row, "contact_id"))},
+                                  {"email", CellJson("address", merged.at(row, "address"))},
+                                  {"merged_at", CellJson("merged_at_us", merged.at(row, "merged_at_us"))}});
+      }
       return body;
     });
   });

@@ -18,6 +18,7 @@ class DryRunTest : public ApiTest {
     const Said bob = Post("/v1/contacts", {{"email", "bob@example.com"}, {"lists", {1}}});
     EXPECT_EQ(bob.status, 201);
     bob_ = bob.body["id"];
+    EXPECT_EQ(Post("/v1/contacts", {{"email", "cara@example.com"}}).status, 201);         // into whom another is merged
     EXPECT_EQ(Post("/v1/consent-texts", {{"name", "t"}, {"text", "test"}}).status, 201);  // that of the examples
     EXPECT_EQ(Post("/v1/templates", {{"name", "t"}, {"subject", "s"}, {"text", "{{ unsubscribe_url }} {{ postal_address }}"}}).status, 201);
     EXPECT_EQ(Post("/v1/campaigns", {{"name", "c"}, {"template_id", 1}, {"from", "news@shop.example.com"}}).status, 201);

@@ -34,6 +34,7 @@ using schema::TrackingKind;
 constexpr Duration kChangeWait = Seconds(5);
 constexpr size_t kBodyMax = 16 * 1024;
 constexpr size_t kFieldsMax = 200;
+constexpr int kMergesMax = 16;                 // in a row (contacts::kMergedAddressesMax)
 constexpr std::string_view kTrap = "website";  // a field that no person sees, and programs fill in
 
 // ---- HTML ----
@@ -97,6 +98,7 @@ struct Visitor {
   const PageTexts* texts = &TextsFor({});
   std::string contact_key = {};
   bool opted_out = false;
+  int64_t contact_id = 0;  // who it is now: whom that one was merged into
 };
 
 std::string LanguageIn(const Value& attributes) {
@@ -152,7 +154,12 @@ struct Pages : std::enable_shared_from_this<Pages> {
   // Blocking.
   Visitor Look(const TrackingId& id) const {
     Visitor visitor{.id = id};
-    const auto rows = Ask("contact", id.tenant, {ContactOf(id)});
+    visitor.contact_id = ContactOf(id).value.integer;
+    auto rows = Ask("contact", id.tenant, {ContactOf(id)});
+    for (int merges = 0; rows && !rows->empty() && rows->at(0, "merged_into").type != sql::Type::kNull && merges < kMergesMax; ++merges) {
+      visitor.contact_id = rows->at(0, "merged_into").integer;
+      rows = Ask("contact", id.tenant, {{"contact_id", rows->at(0, "merged_into")}});
+    }
     if (!rows || rows->empty()) return visitor;
     visitor.known = true;
     std::string language = LanguageIn(rows->at(0, "attributes"));
@@ -244,7 +251,7 @@ void ShowPreferences(const std::shared_ptr<Pages>& pages, const Request& request
     Visitor visitor = pages->Look(id);
     std::set<uint64_t> ticked;
     const auto lists = PublicLists(*pages, id.tenant);
-    const auto mine = pages->Ask("lists_of_contact", id.tenant, {Pages::ContactOf(id)});
+    const auto mine = pages->Ask("lists_of_contact", id.tenant, {{"contact_id", Value::Integer(visitor.contact_id)}});
     if (!lists || !mine) visitor.known = false;
     for (size_t row = 0; mine && !visitor.opted_out && row < mine->size(); ++row)
       ticked.insert(static_cast<uint64_t>(mine->at(row, "list_id").integer));

@@ -85,7 +85,7 @@ Json CellJson(std::string_view column, const Value& value) {
       return nullptr;
     case sql::Type::kInteger:
       if (IsTime(column)) return Rfc3339(value.integer);
-      if (column == "contact_id" || column == "sequence") return std::to_string(value.integer);
+      if (column == "contact_id" || column == "merged_into" || column == "sequence") return std::to_string(value.integer);
       if (column == "campaign_id" && schema::IsMessage(static_cast<uint64_t>(value.integer))) return std::to_string(value.integer);
       if (column == "holdout" || column == "personal" || column == "public" || column == "double_opt_in") return value.integer != 0;
       return value.integer;

@@ -3,6 +3,7 @@
 
 #include "api/contact_address.h"
 #include "api/attachments.h"
+#include "api/contact_merge.h"
 #include "api/engagements.h"
 #include "api/esp/notice.h"
 #include "api/handlers.h"
@@ -63,6 +64,12 @@ constexpr RouteRow kRoutes[] = {
      "ChangeAddress", R"({"email":"ann@new.example"})", ChangeContactAddress},
     {kGet, "/v1/contacts/{id}/address", Scope::kRead, "The address of a contact, and what became of the newest change", "address_change",
      "", ShowContactAddress},
+    {kPost, "/v1/contacts/{id}/merge", Scope::kWrite,
+     "Merge a contact into another: that one gets what it lacks, the most restrictive consent of both, and the address; 409 or 422 says "
+     "why not, 202 if that is not known yet",
+     "MergeContact", R"({"into":"cara@example.com"})", MergeContact},
+    {kGet, "/v1/contacts/{id}/merge", Scope::kRead, "Whom a contact was merged into, and what became of the newest merge", "contact_merge",
+     "", ShowContactMerge},
     {kGet, "/v1/contacts/{id}/timeline", Scope::kRead, "Everything that happened to a contact, the newest first", "timeline_of_contact", "",
      ShowContactTimeline},
     {kGet, "/v1/contacts/{id}/export", Scope::kRead,

@@ -223,6 +223,13 @@ const std::vector<Row>& Rows() {
        "/v1/contacts/{id}/address",
        {kId, {"email", "email", As::kText, true, "the new address"}}},
       {"contact",
+       "merge",
+       "maily contact merge 281474976710657 ann@example.com (two contacts become one: the second gets what it lacks, the most restrictive "
+       "consent of both, and the address; with --dry-run what would come of it)",
+       "POST",
+       "/v1/contacts/{id}/merge",
+       {kId, {"into", "into", As::kText, true, "the contact that stays: its id or its address"}}},
+      {"contact",
        "erase",
        "maily contact erase 281474976710657 --yes (for good: the keys of all that is known of the person are destroyed)",
        "DELETE",

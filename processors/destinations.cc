@@ -1,6 +1,7 @@
 // See destinations.h.
 #include "processors/destinations.h"
 
+#include "maily/consents/v1/events.pb.h"
 #include "maily/contacts/v1/events.pb.h"
 #include "maily/suppressions/v1/events.pb.h"
 #include "schemas/keys.h"
@@ -31,6 +32,11 @@ std::optional<Destination> ToHomeOfAddress(std::string_view bytes, uint16_t part
   return Destination{.partition = schema::PartitionOfContact(event->contact_key(), partition_count)};
 }
 template <class Event>
+std::optional<Destination> ToInto(std::string_view bytes) {
+  const auto event = Read<Event>(bytes);
+  return event ? To(event->into_partition()) : std::nullopt;
+}
+template <class Event>
 std::optional<Destination> ToNamed(std::string_view bytes) {
   const auto event = Read<Event>(bytes);
   return event && event->carry_to() > 0 ? To(event->carry_to() - 1) : std::nullopt;
@@ -59,6 +65,21 @@ std::optional<Destination> ToOwner(std::string_view forwarded, uint16_t) {
   return Destination{.partition = PartitionId(static_cast<uint16_t>(event->partition())),
                      .type = static_cast<TypeNumber>(event->command_type()),
                      .payload = std::move(*event->mutable_command())};
+}
+std::optional<Destination> ToAsked(std::string_view asked, uint16_t) { return ToInto<contacts::v1::MergeAsked>(asked); }
+std::optional<Destination> ToAsker(std::string_view agreed, uint16_t) { return ToContact<contacts::v1::MergeAgreed>(agreed); }
+std::optional<Destination> ToDeniedMerge(std::string_view denied, uint16_t) { return ToContact<contacts::v1::MergeDenied>(denied); }
+std::optional<Destination> ToGivenUp(std::string_view given_up, uint16_t) { return ToInto<contacts::v1::MergeGivenUp>(given_up); }
+std::optional<Destination> ToTaker(std::string_view handed, uint16_t) { return ToInto<contacts::v1::ContactHandedOver>(handed); }
+std::optional<Destination> ToClaimed(std::string_view claimed, uint16_t partition_count) {
+  return ToHomeOfAddress<contacts::v1::AddressClaimed>(claimed, partition_count);
+}
+std::optional<Destination> ToClaimer(std::string_view passed, uint16_t) { return ToContact<contacts::v1::AddressPassedOn>(passed); }
+std::optional<Destination> ToMerged(std::string_view forgotten, uint16_t) { return ToContact<contacts::v1::MergedForgotten>(forgotten); }
+std::optional<Destination> ToOptedOut(std::string_view passed, uint16_t) { return ToContact<consents::v1::OptOutPassedOn>(passed); }
+std::optional<Destination> ToMergedOf(std::string_view destroyed, uint16_t) {
+  const auto event = Read<contacts::v1::ContactKeysDestroyed>(destroyed);
+  return event && event->has_merged() ? To(event->merged().partition()) : std::nullopt;
 }
 std::optional<Destination> ToOther(std::string_view added, uint16_t) { return ToNamed<suppressions::v1::SuppressionAdded>(added); }
 std::optional<Destination> ToOtherRemoved(std::string_view removed, uint16_t) {

@@ -3,6 +3,7 @@
 
 #include "maily/campaigns/v1/events.pb.h"
 #include "maily/consents/v1/commands.pb.h"
+#include "maily/consents/v1/events.pb.h"
 #include "maily/contacts/v1/commands.pb.h"
 #include "maily/contacts/v1/events.pb.h"
 #include "maily/domains/v1/events.pb.h"
@@ -75,6 +76,16 @@ task::Pipeline MakePipeline() {
           {TypeNumberOf<contacts::v1::AddressReleased>(), CarryTo::kNamed, ToReleased},
           {TypeNumberOf<contacts::v1::AddressForgotten>(), CarryTo::kNamed, ToForgotten},
           {TypeNumberOf<contacts::v1::CommandForwarded>(), CarryTo::kNamed, ToOwner},
+          {TypeNumberOf<contacts::v1::MergeAsked>(), CarryTo::kNamed, ToAsked},
+          {TypeNumberOf<contacts::v1::MergeAgreed>(), CarryTo::kNamed, ToAsker},
+          {TypeNumberOf<contacts::v1::MergeDenied>(), CarryTo::kNamed, ToDeniedMerge},
+          {TypeNumberOf<contacts::v1::MergeGivenUp>(), CarryTo::kNamed, ToGivenUp},
+          {TypeNumberOf<contacts::v1::ContactHandedOver>(), CarryTo::kNamed, ToTaker},
+          {TypeNumberOf<contacts::v1::AddressClaimed>(), CarryTo::kNamed, ToClaimed},
+          {TypeNumberOf<contacts::v1::AddressPassedOn>(), CarryTo::kNamed, ToClaimer},
+          {TypeNumberOf<contacts::v1::MergedForgotten>(), CarryTo::kNamed, ToMerged},
+          {TypeNumberOf<contacts::v1::ContactKeysDestroyed>(), CarryTo::kNamed, ToMergedOf},
+          {TypeNumberOf<consents::v1::OptOutPassedOn>(), CarryTo::kNamed, ToOptedOut},
           {TypeNumberOf<domains::v1::DomainAdded>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainKeysActivated>(), CarryTo::kAll},
           {TypeNumberOf<domains::v1::DomainRemoved>(), CarryTo::kAll},

@@ -44,7 +44,9 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
   // JoinUndone is followed by MemberLeft. SuppressionUpheld changes nothing that is shown: a suppression stays for another reason, too.
   // ErasedContactMet asks that keys be destroyed. AddressReserved, AddressDenied, AddressReleased, AddressFreed and AddressForgotten are
   // steps of a change of address or an erasure, of which ContactAddressChanged, AddressChangeRefused and ContactErased tell;
-  // CommandForwarded is decided elsewhere. MessageFormMade and MessageFormHeld repeat a version of a template; MessageWanted and
+  // CommandForwarded is decided elsewhere. MergeAgreed, MergeDenied, MergeGivenUp, ContactHandedOver, AddressClaimed, AddressPassedOn,
+  // IntakeSettled, MergedForgotten and OptOutPassedOn are steps of a merge, of which ContactMerged, MergeRefused, ContactTakenOver,
+  // ContactErased and ConsentWithdrawn tell. MessageFormMade and MessageFormHeld repeat a version of a template; MessageWanted and
   // MessageWithdrawn are followed by what comes of them. JourneyOpened, JourneyClosed and JourneyHeld repeat what a journey's home
   // announced; JourneysDue is followed by who went on, ContactUpdateWanted by ContactChanged. AudienceReached is for the last check of an
   // attempt. CampaignStartDue is followed by a launch or CampaignHeld. RunThrottled and SendingRulesAnnounced repeat what was asked,
@@ -60,7 +62,10 @@ TEST_F(ReadModelsTest, EveryEventTypeIsFoldedOrNamedHere) {
                                                 "ZoneClosed",          "ZoneOpened",       "PaceWaited",         "SendingRulesAnnounced",
                                                 "SendingRulesSet",     "RunTestClosed",    "RunWinnerSet",       "MessagesFlushed",
                                                 "AddressReserved",     "AddressDenied",    "AddressReleased",    "AddressFreed",
-                                                "AddressForgotten",    "CommandForwarded", "PinnedTemplateHeld", "AssetEnclosed"};
+                                                "AddressForgotten",    "CommandForwarded", "PinnedTemplateHeld", "AssetEnclosed",
+                                                "MergeAgreed",         "MergeDenied",      "MergeGivenUp",       "ContactHandedOver",
+                                                "AddressClaimed",      "AddressPassedOn",  "IntakeSettled",      "MergedForgotten",
+                                                "OptOutPassedOn"};
   EventHandlers handlers;
   std::vector<std::unique_ptr<Fold>> folds;
   std::vector<std::unique_ptr<sql::Connection>> connections;

@@ -11,6 +11,8 @@ namespace maily::schema {
 // Why somebody is suppressed.
 inline constexpr std::string_view kSuppressionReasons[] = {"manual",  "hard_bounce", "soft_bounces", "complaint", "unsubscribed",
                                                            "blocked", "invalid",     "erased",       "other"};
+// Whether it says something of an address alone; any other reason is the person's.
+constexpr bool IsOfAddress(std::string_view reason) { return reason == "hard_bounce" || reason == "soft_bounces" || reason == "invalid"; }
 // Who said so by a command; what Maily learned by itself is of "bounce" or "complaint".
 inline constexpr std::string_view kSuppressionSources[] = {"operator", "import", "webhook"};
 

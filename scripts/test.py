@@ -46,6 +46,7 @@ END_TO_END = [
     ("imports", ["python3", "tests/e2e/imports.py", "--maily", RELEASE]),
     ("suppressions", ["python3", "tests/e2e/suppressions.py", "--maily", RELEASE]),
     ("contacts", ["python3", "tests/e2e/contacts.py", "--maily", RELEASE]),
+    ("merge", ["python3", "tests/e2e/merge.py", "--maily", RELEASE]),
     ("segments", ["python3", "tests/e2e/segments.py", "--maily", RELEASE]),
     ("consents", ["python3", "tests/e2e/consents.py", "--maily", RELEASE]),
     ("journeys", ["python3", "tests/e2e/journeys.py", "--maily", RELEASE]),

@@ -113,6 +113,10 @@ bool MayMail(const task::Context& context, const v1::Person& person) {
   return person.mailed_at_us() == 0 || context.now() - Instant{person.mailed_at_us()} >= kAskPause;
 }
 
+const contacts::v1::MergedContact* MergedOf(const task::Context& context, uint64_t ordinal) {
+  return context.view<contacts::v1::MergedContact>().Find(state::Key(context.tenant(), ordinal));
+}
+
 // The mail with the link of `asked`, which is emitted by now.
 void WantMail(task::Context& context, const v1::ConfirmationAsked& asked) {
   const auto* contact = ContactOf(context, asked.ordinal());
@@ -365,6 +369,16 @@ void Decide(task::Context& context, const v1::AskAgain& command) {
 
 void Decide(task::Context& context, const v1::ChangePreferences& command) {
   constexpr std::string_view kSource = "preference_page";
+  if (const auto* merged = MergedOf(context, command.ordinal())) {  // the link is of a mail to whom it was before
+    v1::ChangePreferences own = command;
+    own.set_ordinal(merged->into_ordinal());
+    own.clear_campaign_id();
+    contacts::v1::CommandForwarded forwarded;
+    forwarded.set_partition(merged->into_partition());
+    forwarded.set_command_type(TypeNumberOf<v1::ChangePreferences>());
+    forwarded.set_command(own.SerializeAsString());
+    return context.Emit(forwarded);
+  }
   if (ContactOf(context, command.ordinal()) == nullptr)
     return context.Refuse(Outcome::kNotFound, "unknown_contact", "there is no such contact");
   const auto ascending = [](const auto& ids) { return std::ranges::adjacent_find(ids, std::greater_equal()) == ids.end(); };
@@ -405,6 +419,53 @@ void Decide(task::Context& context, const v1::ChangePreferences& command) {
     SetReader(withdrawn, command);
     context.Emit(withdrawn);
   }
+}
+
+// ---- Of contacts that were merged ----
+
+void React(task::Context& context, const contacts::v1::ContactTakenOver& event) {
+  constexpr std::string_view kSource = "merge";
+  const v1::Person person = PersonOf(context, event.ordinal());
+  const auto known = [&](std::string_view purpose) {
+    const auto found = std::ranges::find_if(person.purposes(), [&](const auto& one) { return one.purpose() == purpose; });
+    return found == person.purposes().end() ? nullptr : &*found;
+  };
+  for (const uint64_t list_id : event.person().withdrawn_list_ids()) {
+    if (known(fmt::format("{}{}", kWithdrawnList, list_id)) == nullptr)
+      context.Emit(EventOf<v1::ConsentWithdrawn>(event.ordinal(), list_id, {}, kSource));
+  }
+  for (const std::string& purpose : event.person().withdrawn()) {
+    const auto* own = known(purpose);
+    if (own == nullptr || own->granted()) context.Emit(EventOf<v1::ConsentWithdrawn>(event.ordinal(), 0, purpose, kSource));
+  }
+  for (const std::string& purpose : event.person().granted()) {
+    if (known(purpose) != nullptr) continue;
+    auto granted = EventOf<v1::ConsentGranted>(event.ordinal(), 0, purpose, kSource);
+    granted.set_proof(
+        fmt::format("of contact {}, which was merged",
+                    schema::PackContactId({PartitionId(static_cast<uint16_t>(event.from_partition())), event.from_ordinal()})));
+    context.Emit(granted);
+  }
+}
+
+void React(task::Context& context, const engagements::v1::Unsubscribed& event) {
+  const auto* merged = MergedOf(context, event.ordinal());
+  if (merged == nullptr) return;
+  v1::OptOutPassedOn passed;
+  passed.set_partition(merged->into_partition());
+  passed.set_ordinal(merged->into_ordinal());
+  context.Emit(passed);
+}
+
+void Decide(task::Context& context, const v1::OptOutPassedOn& passed) {
+  if (const auto* merged = MergedOf(context, passed.ordinal())) {
+    v1::OptOutPassedOn further;
+    further.set_partition(merged->into_partition());
+    further.set_ordinal(merged->into_ordinal());
+    return context.Emit(further);
+  }
+  if (ContactOf(context, passed.ordinal()) == nullptr || OptedOut(SubscriberOf(context, passed.ordinal()))) return context.Unchanged();
+  context.Emit(EventOf<v1::ConsentWithdrawn>(passed.ordinal(), 0, kMarketing, "merge"));
 }
 
 }  // namespace maily::consents

@@ -5,6 +5,9 @@
 #pragma once
 
 #include "maily/consents/v1/commands.pb.h"
+#include "maily/consents/v1/events.pb.h"
+#include "maily/contacts/v1/events.pb.h"
+#include "maily/engagements/v1/events.pb.h"
 #include "streams/base/time.h"
 #include "streams/task/processor.h"
 
@@ -55,5 +58,12 @@ void Decide(task::Context& context, const v1::ConfirmConsent& command);
 void Decide(task::Context& context, const v1::AskAgain& command);
 // A list that is ticked after an opt-out takes it back as ConfirmConsent does. "unknown_contact", "invalid_consent", "too_many_lists".
 void Decide(task::Context& context, const v1::ChangePreferences& command);
+
+// Of a contact into which another was merged: what either has withdrawn is withdrawn, and what the other agreed to and this one was never
+// asked is agreed to. Memberships that come over are lists' to make.
+void React(task::Context& context, const contacts::v1::ContactTakenOver& event);
+// By a mail to a contact that was merged: whom it was merged into has opted out.
+void React(task::Context& context, const engagements::v1::Unsubscribed& event);
+void Decide(task::Context& context, const v1::OptOutPassedOn& passed);
 
 }  // namespace maily::consents

@@ -96,4 +96,6 @@ void Evolve(task::Fold& fold, const v1::ConfirmationAsked& event) {
   if (event.mail()) person.set_mailed_at_us(fold.now().us);
 }
 
+void Evolve(task::Fold&, const v1::OptOutPassedOn&) {}
+
 }  // namespace maily::consents

@@ -14,5 +14,6 @@ void Evolve(task::Fold& fold, const v1::FormArchived& event);
 void Evolve(task::Fold& fold, const v1::ConsentGranted& event);
 void Evolve(task::Fold& fold, const v1::ConsentWithdrawn& event);
 void Evolve(task::Fold& fold, const v1::ConfirmationAsked& event);
+void Evolve(task::Fold& fold, const v1::OptOutPassedOn& event);
 
 }  // namespace maily::consents

@@ -7,9 +7,11 @@
 
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/suppressions/v1/state.pb.h"
+#include "processors/contacts/merge.h"
 #include "processors/contacts/upsert.h"
 #include "schemas/keys.h"
 #include "schemas/message_id.h"
+#include "schemas/suppressions.h"
 #include "schemas/types.h"
 #include "streams/state/key.h"
 
@@ -18,13 +20,9 @@ namespace {
 
 using journal::Outcome;
 
-// What says something of the address alone; any other reason is the person's.
-bool IsOfAddress(std::string_view reason) { return reason == "hard_bounce" || reason == "soft_bounces" || reason == "invalid"; }
-
 // The entry of no address: one of this tenant has moved, to here or from here, ever. Where it is missing nothing else is looked for, and
 // it is asked for so often that it, or that it is missing, stays in memory.
 std::string MovedKey(TenantId tenant) { return state::Key(tenant); }
-void NoteMoved(task::Fold& fold) { fold.table<v1::ContactElsewhere>().Edit(MovedKey(fold.tenant())); }
 
 const v1::AddressChange* ChangeOf(const task::Context& context, uint64_t ordinal) {
   return context.view<v1::AddressChange>().Find(state::Key(context.tenant(), ordinal));
@@ -79,6 +77,8 @@ void Keep(google::protobuf::RepeatedField<uint64_t>& campaigns, uint64_t campaig
 
 }  // namespace
 
+void NoteMoved(task::Fold& fold) { fold.table<v1::ContactElsewhere>().Edit(MovedKey(fold.tenant())); }
+
 // ---- In the contact's partition ----
 
 void Decide(task::Context& context, const v1::ChangeAddress& command) {
@@ -92,16 +92,22 @@ void Decide(task::Context& context, const v1::ChangeAddress& command) {
     return context.Refuse(Outcome::kConflict, "address_change_under_way",
                           "the address of this contact is being changed; ask again in a moment");
   }
+  if (IsMerging(context, command.ordinal()))
+    return context.Refuse(Outcome::kConflict, "merge_under_way", "this contact is being merged; ask again in a moment");
   if (contact->contact_key() == command.contact_key()) {
     context.Answer("result", "unchanged");
     return context.Unchanged();
+  }
+  if (std::ranges::any_of(contact->merged(), [&](const auto& one) { return one.contact_key() == command.contact_key(); })) {
+    return context.Refuse(Outcome::kConflict, "address_taken",
+                          "this contact has that address already, by one that was merged into it; mail goes to the other");
   }
   if (contact->former_size() >= kFormerAddressesMax) {
     return context.Refuse(Outcome::kInvalid, "too_many_addresses",
                           fmt::format("a contact changes its address at most {} times", kFormerAddressesMax));
   }
   const auto* suppressed = context.view<suppressions::v1::Suppression>().Find(state::Key(context.tenant(), contact->contact_key()));
-  if (suppressed != nullptr && !IsOfAddress(suppressed->reason())) {
+  if (suppressed != nullptr && !schema::IsOfAddress(suppressed->reason())) {
     return context.Refuse(Outcome::kConflict, "contact_suppressed",
                           fmt::format("this person is suppressed ({}), which another address would undo; lift that first if they want mail",
                                       suppressed->reason()));
@@ -232,9 +238,22 @@ void Forward(task::Context& context, PartitionId partition, TypeNumber type, std
   context.Emit(forwarded);
 }
 
+namespace {
+
+// Of one that a link has brought, which does not say by what key it is routed: its first field, as of all that are forwarded.
+std::string KeyOf(const command::Command& command) {
+  if (!command.key.empty()) return std::string(command.key);
+  v1::UpsertContact first;
+  return first.ParseFromArray(command.payload.data(), static_cast<int>(command.payload.size())) ? first.contact_key() : std::string();
+}
+
+}  // namespace
+
 bool ForwardToOwner(task::Context& context, const command::Command& command) {
-  if (command.key.size() != schema::kContactKeyBytes) return false;
-  const auto* elsewhere = OwnerElsewhere(context, command.key);
+  if (context.view<v1::ContactElsewhere>().Find(MovedKey(context.tenant())) == nullptr) return false;
+  const std::string contact_key = KeyOf(command);
+  if (contact_key.size() != schema::kContactKeyBytes) return false;
+  const auto* elsewhere = OwnerElsewhere(context, contact_key);
   if (elsewhere == nullptr) return false;
   const v1::ContactElsewhere owner = *elsewhere;
   Forward(context, PartitionId(static_cast<uint16_t>(owner.partition())), command.type, command.payload);
@@ -303,8 +322,14 @@ void Evolve(task::Fold& fold, const v1::AddressErased& event) {
   const std::string key = state::Key(fold.tenant(), event.contact_key());
   auto elsewhere = fold.table<v1::ContactElsewhere>();
   if (elsewhere.Find(key) != nullptr) elsewhere.Erase(key);
-  fold.table<v1::ErasedContact>().Edit(key).set_erased_at_us(fold.now().us);
-  fold.table<v1::KeysPending>().Edit(key).set_generation(event.generation());
+  if (event.ordinal() != 0) EraseIf(fold, event.contact_key(), event.ordinal());
+  v1::ErasedContact& erased = fold.table<v1::ErasedContact>().Edit(key);
+  erased.set_ordinal(event.ordinal());
+  erased.set_erased_at_us(fold.now().us);
+  v1::KeysPending& pending = fold.table<v1::KeysPending>().Edit(key);
+  pending.set_ordinal(event.ordinal());
+  pending.set_generation(event.generation());
+  if (event.has_merged()) *pending.mutable_merged() = event.merged();
 }
 
 void Evolve(task::Fold& fold, const sends::v1::AttemptOpened& event) {

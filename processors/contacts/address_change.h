@@ -33,6 +33,8 @@ void Decide(task::Context& context, const v1::AddressForgotten& forgotten);
 
 // Whether an address of the contact changes now.
 bool IsChanging(const task::Context& context, uint64_t ordinal);
+// Some address of the tenant leads elsewhere, or has come from there: from now on it is asked which.
+void NoteMoved(task::Fold& fold);
 // Of a contact that was just erased: tells the partitions of its former addresses. `contact` as it was.
 void ForgetAddresses(task::Context& context, uint64_t ordinal, const v1::Contact& contact);
 // The same for the address that it had in the end, if that lives elsewhere: once its keys are gone, so that nobody is admitted there under

@@ -11,6 +11,7 @@
 #include "maily/contacts/v1/state.pb.h"
 #include "maily/lists/v1/state.pb.h"
 #include "processors/contacts/address_change.h"
+#include "processors/contacts/merge.h"
 #include "processors/contacts/upsert.h"
 #include "schemas/keys.h"
 #include "schemas/sealed.h"
@@ -355,6 +356,7 @@ void Decide(task::Context& context, const v1::ImportContacts& command) {
 
 const v1::Contact* ContactOrRefuse(task::Context& context, uint64_t ordinal) {
   if (const auto* contact = context.view<v1::Contact>().Find(state::Key(context.tenant(), ordinal))) return contact;
+  if (RefuseIfMerged(context, ordinal)) return nullptr;
   const auto* counter = context.view<v1::ContactCounter>().Find(state::Key(context.tenant()));
   if (counter != nullptr && ordinal > 0 && ordinal <= counter->last_ordinal()) {
     context.Refuse(Outcome::kGone, "erased", "this contact was erased");
@@ -411,6 +413,7 @@ void React(task::Context& context, const journeys::v1::ContactUpdateWanted& want
 void Decide(task::Context& context, const v1::EraseContact& command) {
   const auto* contact = context.view<v1::Contact>().Find(state::Key(context.tenant(), command.ordinal()));
   if (contact == nullptr) {
+    if (RefuseIfMerged(context, command.ordinal())) return;
     const auto* counter = context.view<v1::ContactCounter>().Find(state::Key(context.tenant()));
     if (counter != nullptr && command.ordinal() > 0 && command.ordinal() <= counter->last_ordinal()) return context.Unchanged();
     return context.Refuse(Outcome::kNotFound, "unknown_contact", "there is no such contact");
@@ -419,7 +422,10 @@ void Decide(task::Context& context, const v1::EraseContact& command) {
     return context.Refuse(Outcome::kConflict, "address_change_under_way",
                           "the address of this contact is being changed; ask again in a moment");
   }
+  if (IsMerging(context, command.ordinal()))
+    return context.Refuse(Outcome::kConflict, "merge_under_way", "this contact is being merged; ask again in a moment");
   const v1::Contact was = *contact;
+  ForgetMerged(context, command.ordinal(), was);
   v1::ContactErased erased;
   erased.set_ordinal(command.ordinal());
   erased.set_contact_key(was.contact_key());
@@ -435,6 +441,7 @@ void Decide(task::Context& context, const v1::RecordKeysDestroyed& command) {
   destroyed.set_contact_key(command.contact_key());
   destroyed.set_ordinal(pending->ordinal());
   destroyed.set_generation(command.generation());
+  if (pending->has_merged()) *destroyed.mutable_merged() = pending->merged();
   context.Emit(destroyed);
   ForgetElsewhere(context, destroyed.ordinal(), destroyed.contact_key());
 }

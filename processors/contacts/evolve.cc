@@ -62,6 +62,11 @@ void Evolve(task::Fold& fold, const v1::ContactChanged& event) {
 }
 
 void Evolve(task::Fold& fold, const v1::ContactErased& event) {
+  if (event.merged()) {
+    fold.table<v1::MergedContact>().Erase(state::Key(fold.tenant(), event.ordinal()));
+    for (const std::string& passed : event.passed()) fold.table<v1::ContactElsewhere>().Erase(state::Key(fold.tenant(), passed));
+    return;
+  }
   const std::string key = state::Key(fold.tenant(), event.contact_key());
   fold.table<v1::ContactRef>().Erase(key);
   fold.table<v1::Contact>().Erase(state::Key(fold.tenant(), event.ordinal()));

@@ -244,12 +244,18 @@ void LeaveAll(task::Context& context, uint64_t ordinal, const std::string& why) 
 
 void React(task::Context& context, const contacts::v1::ContactErased& event) { LeaveAll(context, event.ordinal(), "erased"); }
 
+void React(task::Context& context, const contacts::v1::ContactMerged& event) { LeaveAll(context, event.ordinal(), "merged"); }
+
 void React(task::Context& context, const engagements::v1::Unsubscribed& event) { LeaveAll(context, event.ordinal(), "unsubscribed"); }
 
 void React(task::Context& context, const suppressions::v1::SuppressionAdded& event) {
   if (!compliance::Covers(event.stream(), compliance::kCampaignStream)) return;
   const auto* ref = context.view<contacts::v1::ContactRef>().Find(state::Key(context.tenant(), event.contact_key()));
-  if (ref != nullptr) LeaveAll(context, ref->ordinal(), "suppressed");
+  if (ref == nullptr) return;
+  const uint64_t ordinal = ref->ordinal();
+  const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), ordinal));
+  // Another address of the contact, by one that was merged into it, gets none of these mails.
+  if (contact != nullptr && contact->contact_key() == event.contact_key()) LeaveAll(context, ordinal, "suppressed");
 }
 
 void React(task::Context& context, const segments::v1::MembershipsDecided& event) {

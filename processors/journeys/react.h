@@ -21,6 +21,7 @@ void React(task::Context& context, const engagements::v1::Unsubscribed& event);
 void LeaveAll(task::Context& context, uint64_t ordinal, const std::string& why);
 void React(task::Context& context, const suppressions::v1::SuppressionAdded& event);
 void React(task::Context& context, const contacts::v1::ContactErased& event);
+void React(task::Context& context, const contacts::v1::ContactMerged& event);
 void React(task::Context& context, const segments::v1::MembershipsDecided& event);
 void React(task::Context& context, const segments::v1::SegmentPlanned& event);
 

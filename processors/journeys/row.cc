@@ -50,6 +50,7 @@ task::Noun Row() {
       .Reacts<engagements::v1::Unsubscribed>(React)
       .Reacts<suppressions::v1::SuppressionAdded>(React)
       .Reacts<contacts::v1::ContactErased>(React)
+      .Reacts<contacts::v1::ContactMerged>(React)
       .Reacts<segments::v1::MembershipsDecided>(React)
       .Reacts<segments::v1::SegmentPlanned>(React)
       .Slices(kStepJourneys, "contacts in journeys go on", StepJourneys)

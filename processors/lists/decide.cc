@@ -195,6 +195,22 @@ void React(task::Context& context, const contacts::v1::JoinUndone& event) {
   context.Emit(left);
 }
 
+void React(task::Context& context, const contacts::v1::ContactTakenOver& event) {
+  constexpr std::string_view kMerge = "merge";
+  for (const uint64_t list_id : event.person().pending_list_ids()) {
+    if (!IsMember(SubscriberOf(context, event.ordinal()), list_id)) continue;
+    v1::MemberLeft left;
+    left.set_ordinal(event.ordinal());
+    left.set_list_id(list_id);
+    left.set_source(kMerge.data(), kMerge.size());
+    context.Emit(left);
+  }
+  for (const uint64_t list_id : event.person().list_ids()) {
+    const bool member = IsMember(SubscriberOf(context, event.ordinal()), list_id);
+    if (!member && !HasWithdrawn(context, event.ordinal(), list_id)) Join(context, event.ordinal(), list_id, kMerge);
+  }
+}
+
 void React(task::Context& context, const consents::v1::ConsentGranted& event) {
   const v1::Subscriber* subscriber = SubscriberOf(context, event.ordinal());
   if (event.list_id() != 0) {

@@ -37,6 +37,9 @@ void React(task::Context& context, const contacts::v1::ContactChanged& event);
 // A membership that an undone import made ends.
 void React(task::Context& context, const contacts::v1::JoinUndone& event);
 
+// Of a contact into which another was merged: on the lists of both, but not where either was asked to confirm and has not.
+void React(task::Context& context, const contacts::v1::ContactTakenOver& event);
+
 // The memberships, and the opt-out taken back, that a consent means. What is so already, or is no membership, follows nothing.
 void React(task::Context& context, const consents::v1::ConsentGranted& event);
 void React(task::Context& context, const consents::v1::ConsentWithdrawn& event);

@@ -57,6 +57,10 @@ void Evolve(task::Fold& fold, const contacts::v1::ContactErased& event) {
   if (fold.table<v1::Subscriber>().Find(key) != nullptr) fold.table<v1::Subscriber>().Erase(key);
 }
 
+void Evolve(task::Fold& fold, const contacts::v1::ContactMerged& event) {
+  fold.table<v1::Subscriber>().Erase(state::Key(fold.tenant(), event.ordinal()));
+}
+
 void Evolve(task::Fold& fold, const v1::MemberJoined& event) {
   v1::Subscriber& subscriber = fold.table<v1::Subscriber>().Edit(state::Key(fold.tenant(), event.ordinal()));
   Add(*subscriber.mutable_list_ids(), event.list_id());

@@ -15,6 +15,7 @@ void Evolve(task::Fold& fold, const v1::ListCreated& event);
 void Evolve(task::Fold& fold, const v1::ListChanged& event);
 void Evolve(task::Fold& fold, const contacts::v1::ContactCreated& event);  // a new contact is on no list
 void Evolve(task::Fold& fold, const contacts::v1::ContactErased& event);   // nor is one who was erased
+void Evolve(task::Fold& fold, const contacts::v1::ContactMerged& event);   // nor one who was merged: the other one is
 void Evolve(task::Fold& fold, const v1::MemberJoined& event);
 void Evolve(task::Fold& fold, const v1::MemberLeft& event);
 void Evolve(task::Fold& fold, const v1::Resubscribed& event);

@@ -24,9 +24,9 @@ task::Noun Row() {
       .Owns<v1::MessageFormRef, v1::MessageFormCounter, v1::HeldForm, v1::MessageRun, v1::Message, v1::MessageQueued, v1::MessageLane,
             v1::AttachmentBlob>()
       .Reads<tenants::v1::Tenant, templates::v1::Template, templates::v1::TemplateName, domains::v1::Domain, contacts::v1::Contact,
-             contacts::v1::ContactRef, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
-             suppressions::v1::SuppressedDomainCounter, sends::v1::OpenAttempt, lists::v1::Subscriber, consents::v1::Person,
-             sites::v1::SiteFlush, sites::v1::SiteFlushes, assets::v1::Asset, assets::v1::AssetName>()
+             contacts::v1::ContactRef, contacts::v1::MergedContact, contacts::v1::ContactElsewhere, suppressions::v1::Suppression,
+             suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter, sends::v1::OpenAttempt, lists::v1::Subscriber,
+             consents::v1::Person, sites::v1::SiteFlush, sites::v1::SiteFlushes, assets::v1::Asset, assets::v1::AssetName>()
       .Decides<v1::PrepareMessages>(Decide)
       .Decides<v1::MessageFormMade>(Decide)
       .Decides<v1::PostMessage>(Decide)

@@ -84,9 +84,18 @@ void Open(task::Context& context, const Next& next, const task::CreditHolder& ho
   context.Emit(opened);
 }
 
+// Its contact was merged: what that one has agreed to is known where the other is, and the other is whom to write to.
+bool IsOfMerged(const task::Context& context, const v1::Message& message) {
+  if (message.ordinal() != 0)
+    return context.view<contacts::v1::MergedContact>().Find(state::Key(context.tenant(), message.ordinal())) != nullptr;
+  const auto* elsewhere = context.view<contacts::v1::ContactElsewhere>().Find(state::Key(context.tenant(), message.contact_key()));
+  return elsewhere != nullptr && elsewhere->merged();
+}
+
 // The confirmation of a double opt-in goes to who is still asked, and is suppressed for nothing: it must not be what he complains of.
 std::string WhyNoConfirmation(const task::Context& context, const v1::Message& message) {
-  if (context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), message.ordinal())) == nullptr) return "erased";
+  if (context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), message.ordinal())) == nullptr)
+    return IsOfMerged(context, message) ? "merged" : "erased";
   const auto* person = context.view<consents::v1::Person>().Find(state::Key(context.tenant(), message.ordinal()));
   if (person == nullptr || person->ask().number() != message.confirm_number())
     return person != nullptr && message.confirm_number() <= person->confirmed_number() ? "confirmed" : "not_asked_any_more";
@@ -127,6 +136,10 @@ std::string SkipIfSuppressed(task::Context& context, uint64_t message_id) {
   if (marketing && compliance::IsUnsubscribed(context.view<lists::v1::Subscriber>().Find(state::Key(context.tenant(), found.ordinal())))) {
     why = "unsubscribed";
     reason = campaigns::v1::UNSUBSCRIBED;
+  }
+  if (marketing && why.empty() && IsOfMerged(context, found)) {
+    why = "merged";
+    reason = campaigns::v1::MERGED;
   }
   const auto* entry = context.view<suppressions::v1::Suppression>().Find(state::Key(context.tenant(), message->contact_key()));
   if (why.empty() && entry != nullptr && compliance::Covers(entry->stream(), kStream))

@@ -271,6 +271,10 @@ void Evolve(task::Fold& fold, const contacts::v1::ContactErased& event) {
   if (Index(fold) != nullptr) CheckNow(fold, event.ordinal()).set_all(true);
 }
 
+void Evolve(task::Fold& fold, const contacts::v1::ContactMerged& event) {
+  if (Index(fold) != nullptr) CheckNow(fold, event.ordinal()).set_all(true);
+}
+
 void Evolve(task::Fold& fold, const contacts::v1::ContactAddressChanged& event) {
   if (Index(fold) != nullptr) Wake(fold, event.ordinal(), v1::WAKE_SUPPRESSED, 0, {});
 }

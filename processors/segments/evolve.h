@@ -39,6 +39,7 @@ void Evolve(task::Fold& fold, const contacts::v1::ContactCreated& event);
 void Evolve(task::Fold& fold, const contacts::v1::ContactChanged& event);
 void Evolve(task::Fold& fold, const contacts::v1::ContactAddressChanged& event);
 void Evolve(task::Fold& fold, const contacts::v1::ContactErased& event);
+void Evolve(task::Fold& fold, const contacts::v1::ContactMerged& event);
 void Evolve(task::Fold& fold, const lists::v1::MemberJoined& event);
 void Evolve(task::Fold& fold, const lists::v1::MemberLeft& event);
 void Evolve(task::Fold& fold, const lists::v1::Resubscribed& event);

@@ -41,6 +41,7 @@ task::Noun Row() {
       .Evolves<contacts::v1::ContactChanged>(Evolve)
       .Evolves<contacts::v1::ContactAddressChanged>(Evolve)
       .Evolves<contacts::v1::ContactErased>(Evolve)
+      .Evolves<contacts::v1::ContactMerged>(Evolve)
       .Evolves<lists::v1::MemberJoined>(Evolve)
       .Evolves<lists::v1::MemberLeft>(Evolve)
       .Evolves<lists::v1::Resubscribed>(Evolve)

@@ -58,7 +58,8 @@ bool WasSent(const google::protobuf::RepeatedField<uint64_t>& campaigns, uint64_
 }
 
 // The address of the contact that the campaign's mail went to: a bounce says nothing of another.
-const std::string& WentTo(const contacts::v1::Contact& contact, uint64_t campaign_id) {
+template <class Contact>
+const std::string& WentTo(const Contact& contact, uint64_t campaign_id) {
   if (contact.former().empty() || WasSent(contact.campaigns(), campaign_id)) return contact.contact_key();
   for (int i = contact.former_size() - 1; i > 0; --i) {
     if (WasSent(contact.former(i).campaigns(), campaign_id)) return contact.former(i).contact_key();
@@ -70,7 +71,9 @@ const std::string& WentTo(const contacts::v1::Contact& contact, uint64_t campaig
 std::string ContactKeyOf(const task::Context& context, uint64_t campaign_id, uint64_t ordinal) {
   if (const auto* message = MessageOf(context, campaign_id, ordinal)) return message->contact_key();
   const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), ordinal));
-  return contact == nullptr ? std::string() : WentTo(*contact, campaign_id);
+  if (contact != nullptr) return WentTo(*contact, campaign_id);
+  const auto* merged = context.view<contacts::v1::MergedContact>().Find(state::Key(context.tenant(), ordinal));
+  return merged == nullptr ? std::string() : WentTo(*merged, campaign_id);
 }
 
 // Not this mail is unwelcome, but so many from here (RFC 5321 §4.2.3, RFC 3463 §3.8); greylisting speaks of one mail.

@@ -25,9 +25,9 @@ task::Noun Row() {
       .Owns<v1::SendChunk, v1::SendRun, v1::OpenAttempt, v1::RetryQueued, v1::SendLane, v1::SiteTally, v1::ReclassifiedBounce,
             v1::ZoneChunk, v1::ZoneBucket, v1::ZoneLane, v1::SendPace, v1::ContactMails, v1::TestTally, v1::TestPerson>()
       .Reads<campaigns::v1::CampaignRun, campaigns::v1::CampaignByList, campaigns::v1::CampaignEntrants, campaigns::v1::SendingRules,
-             contacts::v1::Contact, lists::v1::Subscriber, suppressions::v1::Suppression, suppressions::v1::SuppressedDomain,
-             suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes, messages::v1::Message,
-             templates::v1::PinnedTemplate>()
+             contacts::v1::Contact, contacts::v1::MergedContact, lists::v1::Subscriber, suppressions::v1::Suppression,
+             suppressions::v1::SuppressedDomain, suppressions::v1::SuppressedDomainCounter, sites::v1::SiteFlush, sites::v1::SiteFlushes,
+             messages::v1::Message, templates::v1::PinnedTemplate>()
       .Decides<v1::RecordAttempt>(Decide)
       .Decides<v1::ResolveUnknown>(Decide)
       .Decides<v1::RecordNotice>(Decide)

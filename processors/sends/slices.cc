@@ -159,7 +159,11 @@ class Sending {
     if (cancelled_) return Skip(ordinal, campaigns::v1::CANCELLED);
     if (skip_all_ != campaigns::v1::SKIP_REASON_UNSPECIFIED) return Skip(ordinal, skip_all_);
     const auto* contact = context_.view<contacts::v1::Contact>().Find(state::Key(context_.tenant(), ordinal));
-    if (contact == nullptr) return Skip(ordinal, campaigns::v1::ERASED);  // it was there when the audience was planned
+    if (contact == nullptr) {  // it was there when the audience was planned
+      const bool merged = context_.view<contacts::v1::MergedContact>().Find(state::Key(context_.tenant(), ordinal)) != nullptr;
+      return Skip(ordinal, merged ? campaigns::v1::MERGED : campaigns::v1::ERASED);
+    }
+    if (std::ranges::find(contact->had(), campaign_id_) != contact->had().end()) return Skip(ordinal, campaigns::v1::MERGED);
     if (contact->address().empty()) return Skip(ordinal, campaigns::v1::NO_ADDRESS);
     const auto subscribers = context_.view<lists::v1::Subscriber>();
     compliance::Standing standing =

@@ -316,6 +316,60 @@ void React(task::Context& context, const contacts::v1::ContactAddressChanged& ev
 
 void React(task::Context& context, const contacts::v1::ContactErased& event) { DropCopy(context, event.contact_key()); }
 
+void React(task::Context& context, const contacts::v1::ContactMerged& event) { DropCopy(context, event.contact_key()); }
+
+namespace {
+
+void SuppressContact(task::Context& context, const contacts::v1::Contact& contact, const std::string& reason, v1::Stream stream) {
+  const v1::Suppression* known = Find(context, contact.contact_key());
+  if (Holds(known, stream)) return;
+  v1::SuppressionAdded added;
+  added.set_contact_key(contact.contact_key());
+  added.set_reason(reason);
+  added.set_stream(With(known, stream));
+  added.set_source("merge");
+  added.set_address(contact.address());
+  added.set_domain_key(contact.domain_key());
+  Place(context, added);
+  context.Emit(added);
+}
+
+}  // namespace
+
+void React(task::Context& context, const contacts::v1::ContactTakenOver& event) {
+  const contacts::v1::Contact contact = *context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), event.ordinal()));
+  if (!event.person().suppressed_reason().empty())
+    SuppressContact(context, contact, event.person().suppressed_reason(), static_cast<v1::Stream>(event.person().suppressed_stream()));
+  // At an address that is at home here it may have come while the other contact was on its way.
+  for (const auto& address : event.person().addresses()) {
+    const v1::Suppression* known = Find(context, address.contact_key());
+    if (known != nullptr && !schema::IsOfAddress(known->reason()))
+      SuppressContact(context, contact, std::string(known->reason()), known->stream());
+  }
+}
+
+void React(task::Context& context, const v1::SuppressionAdded& event) {
+  if (schema::IsOfAddress(event.reason())) return;
+  const auto* ref = context.view<contacts::v1::ContactRef>().Find(state::Key(context.tenant(), event.contact_key()));
+  if (ref == nullptr) return;
+  const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), ref->ordinal()));
+  if (contact == nullptr || contact->contact_key() == event.contact_key()) return;
+  const bool merged = std::ranges::any_of(contact->merged(), [&](const auto& one) { return one.contact_key() == event.contact_key(); });
+  if (merged) SuppressContact(context, contacts::v1::Contact(*contact), event.reason(), event.stream());
+}
+
+void React(task::Context& context, const contacts::v1::AddressPassedOn& event) {
+  const v1::Suppression* known = Find(context, event.contact_key());
+  if (known == nullptr || schema::IsOfAddress(known->reason())) return;
+  v1::SuppressionAdded added;
+  added.set_contact_key(event.contact_key());
+  added.set_reason(known->reason());
+  added.set_stream(known->stream());
+  added.set_source("merge");
+  Place(context, added);
+  context.Emit(added);
+}
+
 void React(task::Context& context, const sends::v1::ComplaintReceived& event) { Suppress(context, event, kComplaint, kComplaint); }
 
 }  // namespace maily::suppressions

@@ -30,6 +30,12 @@ void Decide(task::Context& context, const v1::SuppressionRemoved& other);
 // A copy goes with the contact that it was made for.
 void React(task::Context& context, const contacts::v1::ContactAddressChanged& event);
 void React(task::Context& context, const contacts::v1::ContactErased& event);
+void React(task::Context& context, const contacts::v1::ContactMerged& event);
+// Two contacts that are one: what holds the person of either holds both. What holds an address alone stays with it.
+void React(task::Context& context, const contacts::v1::ContactTakenOver& event);
+void React(task::Context& context, const v1::SuppressionAdded& event);
+// The address leads to another contact from now on: what holds its person is told there.
+void React(task::Context& context, const contacts::v1::AddressPassedOn& event);
 
 // ---- In the home ----
 // "invalid_suppression", "too_many_domain_suppressions". A domain that is suppressed already: as an address.

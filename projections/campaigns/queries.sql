@@ -38,6 +38,11 @@ SELECT partition, state, planned, settled, last_ordinal, audience, to_send, deli
        entrants, opened_at_us, changed_at_us
 FROM campaign_partitions WHERE tenant = :tenant AND campaign_id = :campaign_id ORDER BY partition;
 
+-- The newest first.
+-- name: campaigns_under_way
+SELECT campaign_id FROM campaigns
+WHERE tenant = :tenant AND launched_at_us IS NOT NULL AND ended_at_us IS NULL ORDER BY campaign_id DESC LIMIT :limit;
+
 -- name: campaign_link
 SELECT target FROM campaign_links WHERE tenant = :tenant AND campaign_id = :campaign_id AND link = :link;
 

@@ -98,6 +98,12 @@ class ContactsFold final : public Fold {
     MAILY_TRY(fold->remember_addresses_, setup.Prepare("remember_addresses"));
     MAILY_TRY(fold->erase_address_changes_, setup.Prepare("erase_address_changes"));
     MAILY_TRY(fold->erase_addresses_, setup.Prepare("erase_addresses"));
+    MAILY_TRY(fold->ask_merge_, setup.Prepare("ask_merge"));
+    MAILY_TRY(fold->settle_merge_, setup.Prepare("settle_merge"));
+    MAILY_TRY(fold->merge_contact_, setup.Prepare("merge_contact"));
+    MAILY_TRY(fold->take_contact_, setup.Prepare("take_contact"));
+    MAILY_TRY(fold->erase_merges_, setup.Prepare("erase_merges"));
+    MAILY_TRY(fold->erase_taken_, setup.Prepare("erase_taken"));
     fold->keyring_ = setup.keyring();
     setup.handlers.On(fold.get(), &ContactsFold::Created);
     setup.handlers.On(fold.get(), &ContactsFold::Changed);
@@ -106,6 +112,10 @@ class ContactsFold final : public Fold {
     setup.handlers.On(fold.get(), &ContactsFold::AddressAsked);
     setup.handlers.On(fold.get(), &ContactsFold::AddressRefused);
     setup.handlers.On(fold.get(), &ContactsFold::AddressChanged);
+    setup.handlers.On(fold.get(), &ContactsFold::MergeAsked);
+    setup.handlers.On(fold.get(), &ContactsFold::MergeRefused);
+    setup.handlers.On(fold.get(), &ContactsFold::Merged);
+    setup.handlers.On(fold.get(), &ContactsFold::TakenOver);
     setup.handlers.On(fold.get(), &ContactsFold::OptedOut);
     setup.handlers.On(fold.get(), &ContactsFold::OptedIn);
     setup.handlers.On(fold.get(), &ContactsFold::Suppressed);
@@ -249,13 +259,16 @@ class ContactsFold final : public Fold {
     MAILY_TRY_VOID(sql::Do(*erase_history_, at.tenant.value(), contact_id));
     MAILY_TRY_VOID(sql::Do(*erase_address_changes_, at.tenant.value(), contact_id));
     MAILY_TRY_VOID(sql::Do(*erase_addresses_, at.tenant.value(), contact_id));
-    --added_[at.tenant.value()];
+    MAILY_TRY_VOID(sql::Do(*erase_merges_, at.tenant.value(), contact_id));
+    MAILY_TRY_VOID(sql::Do(*erase_taken_, at.tenant.value(), contact_id));
+    if (!e.merged()) --added_[at.tenant.value()];  // one that was merged is counted no more
     forgot_ = keyring_ != nullptr;
     const std::string chain = fmt::format("{:016x}", at.chain);
     return sql::Do(*remember_erased_, at.tenant.value(), contact_id, sql::Blob{e.contact_key()}, at.time.us, at.partition.value(),
                    at.lsn.value(), at.index, std::string_view(chain));
   }
   Result<void> KeysDestroyed(const EventAt& at, const contacts::ContactKeysDestroyed& e) {
+    if (e.has_merged()) return Ok();  // of a contact of another partition, which tells so itself
     return sql::Do(*destroy_keys_, at.tenant.value(), at.ContactId(e.ordinal()), at.time.us);
   }
 
@@ -281,6 +294,36 @@ class ContactsFold final : public Fold {
     MAILY_TRY(const auto former, Open(at.tenant, "address", e.former_address()));
     MAILY_TRY_VOID(sql::Do(*change_personal_address_, at.tenant.value(), contact_id, value(address)));
     return sql::Do(*remember_addresses_, at.tenant.value(), contact_id, at.sequence(), value(former), value(address));
+  }
+
+  static int64_t IdOf(uint32_t partition, uint64_t ordinal) {
+    return static_cast<int64_t>(schema::PackContactId({PartitionId(static_cast<uint16_t>(partition)), ordinal}));
+  }
+  Result<void> MergeAsked(const EventAt& at, const contacts::MergeAsked& e) {
+    return sql::Do(*ask_merge_, at.tenant.value(), at.ContactId(e.ordinal()), at.sequence(), IdOf(e.into_partition(), e.into_ordinal()),
+                   at.time.us);
+  }
+  Result<void> MergeRefused(const EventAt& at, const contacts::MergeRefused& e) {
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    const sql::Value other =
+        e.other_contact_id() == 0 ? sql::Value::Null() : sql::Value::Integer(static_cast<int64_t>(e.other_contact_id()));
+    MAILY_TRY_VOID(sql::Do(*settle_merge_, at.tenant.value(), contact_id, "refused", std::string_view(e.code()),
+                           std::string_view(e.message()), other, at.time.us));
+    return Remember(at, contact_id, "merge_refused", "", e.code());
+  }
+  Result<void> Merged(const EventAt& at, const contacts::ContactMerged& e) {
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    const int64_t into = IdOf(e.into_partition(), e.into_ordinal());
+    MAILY_TRY_VOID(sql::Do(*merge_contact_, at.tenant.value(), contact_id, into, at.time.us));
+    MAILY_TRY_VOID(sql::Do(*settle_merge_, at.tenant.value(), contact_id, "merged", "", "", sql::Value::Null(), at.time.us));
+    --added_[at.tenant.value()];
+    return Remember(at, contact_id, "merged", e.source(), fmt::format("into contact {}", into));
+  }
+  Result<void> TakenOver(const EventAt& at, const contacts::ContactTakenOver& e) {
+    const int64_t from = IdOf(e.from_partition(), e.from_ordinal());
+    const std::string left_out = json(std::vector<std::string>(e.left_out().begin(), e.left_out().end())).dump();
+    MAILY_TRY_VOID(sql::Do(*take_contact_, at.tenant.value(), from, at.ContactId(e.ordinal()), std::string_view(left_out), at.time.us));
+    return Remember(at, at.ContactId(e.ordinal()), "took_over", e.source(), fmt::format("contact {}", from));
   }
 
   Result<void> OptedOut(const EventAt& at, const maily::engagements::v1::Unsubscribed& e) {
@@ -329,6 +372,12 @@ class ContactsFold final : public Fold {
   sql::Statement* remember_addresses_ = nullptr;
   sql::Statement* erase_address_changes_ = nullptr;
   sql::Statement* erase_addresses_ = nullptr;
+  sql::Statement* ask_merge_ = nullptr;
+  sql::Statement* settle_merge_ = nullptr;
+  sql::Statement* merge_contact_ = nullptr;
+  sql::Statement* take_contact_ = nullptr;
+  sql::Statement* erase_merges_ = nullptr;
+  sql::Statement* erase_taken_ = nullptr;
   keyring::Keyring* keyring_ = nullptr;
   bool forgot_ = false;  // somebody since the last commit
   std::string text_;     // used again for every contact
@@ -340,7 +389,7 @@ class ContactsFold final : public Fold {
 
 ReadModel ContactsReadModel() {
   return {.name = "contacts",
-          .version = 3,
+          .version = 4,
           .schema_sql = contacts_sql::kSchema,
           .queries_sql = contacts_sql::kQueries,
           .tables = {{"contacts"},
@@ -349,6 +398,8 @@ ReadModel ContactsReadModel() {
                      {"erased_contacts"},
                      {"contact_history"},
                      {"address_changes"},
+                     {"contact_merges"},
+                     {"taken_contacts"},
                      {"address_changes_pii", TableKind::kPersonal}},
           .make = &ContactsFold::Make};
 }

@@ -172,6 +172,93 @@ TEST_F(ContactsFoldTest, AnotherAddressIsTheSamePersonAndTheTimelineHasBoth) {
   RebuildGivesTheSame();
 }
 
+TEST_F(ContactsFoldTest, WhoWasMergedIsHistoryAndFoundByEitherAddressUntilTheOtherIsErased) {
+  constexpr int64_t kBo = (int64_t{1} << 48) + 2;
+  constexpr std::string_view kOther = "fedcba9876543210";
+  const Parameter tenant{"tenant", Value::Integer(1)};
+  Happens(1, Created());
+  contacts::ContactCreated other;
+  other.set_ordinal(2);
+  other.set_contact_key(std::string(kOther));
+  other.set_address(Sealed("address", "bo@example.com"));
+  Happens(1, other);
+  contacts::MergeAsked asked;
+  asked.set_ordinal(1);
+  asked.set_partition(1);
+  asked.set_into_partition(1);
+  asked.set_into_ordinal(2);
+  Happens(1, asked);
+  const auto merge = [&] { return Ask("contact_merge", {tenant, {"contact_id", Value::Integer(kAnn)}}); };
+  EXPECT_EQ(merge().at(0, "state"), Value::Text("asked"));
+  contacts::MergeRefused refused;
+  refused.set_ordinal(1);
+  refused.set_code("merge_under_way");
+  refused.set_message("later");
+  Happens(1, refused);
+  EXPECT_EQ(merge().at(0, "code"), Value::Text("merge_under_way"));
+  Happens(1, asked);
+  contacts::ContactMerged merged;
+  merged.set_ordinal(1);
+  merged.set_into_partition(1);
+  merged.set_into_ordinal(2);
+  merged.set_contact_key(std::string(kKey));
+  merged.add_addresses(std::string(kKey));
+  Happens(1, merged);
+  EXPECT_EQ(merge().at(0, "state"), Value::Text("merged"));
+  EXPECT_EQ(merge().at(0, "taken_at_us"), Value::Null());
+  contacts::ContactTakenOver taken;
+  taken.set_ordinal(2);
+  taken.set_from_partition(1);
+  taken.set_from_ordinal(1);
+  taken.add_left_out("tag vip");
+  Happens(1, taken);
+  EXPECT_EQ(merge().at(0, "left_out"), Value::Text(R"(["tag vip"])"));
+  EXPECT_EQ(Contact().at(0, "merged_into"), Value::Integer(kBo));
+  EXPECT_EQ(Contact().at(0, "address"), Value::Text("Ann@Example.com"));
+  EXPECT_EQ(Ask("contact_count", {tenant}).at(0, "contacts"), Value::Integer(1));
+  for (const std::string_view key : {kKey, kOther}) {
+    const Rows found = Ask("contact_by_key", {tenant, {"contact_key", Value::Blob(std::string(key))}});
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found.at(0, "contact_id"), Value::Integer(kBo));
+  }
+  EXPECT_EQ(Ask("contact_ids", {tenant, {"after", Value::Integer(0)}, {"limit", Value::Integer(10)}}).size(), 1u);
+  const Rows both = Ask("merged_contacts", {tenant, {"contact_id", Value::Integer(kBo)}});
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_EQ(both.at(0, "contact_id"), Value::Integer(kBo));
+  EXPECT_EQ(both.at(1, "contact_id"), Value::Integer(kAnn));
+  EXPECT_EQ(Timeline().at(0, "kind"), Value::Text("merged"));
+  RebuildGivesTheSame();
+
+  contacts::ContactErased erased;
+  erased.set_ordinal(2);
+  erased.set_contact_key(std::string(kOther));
+  Happens(1, erased);
+  erased.set_ordinal(1);
+  erased.set_contact_key(std::string(kKey));
+  erased.set_merged(true);
+  Happens(1, erased);
+  contacts::ContactKeysDestroyed destroyed;
+  destroyed.set_ordinal(2);
+  destroyed.mutable_merged()->set_ordinal(1);
+  Happens(1, destroyed);  // of the first one's address: says nothing of the second one's
+  const auto keys_of = [&](int64_t contact) {
+    return Ask("erased_contact", {tenant, {"contact_id", Value::Integer(contact)}}).at(0, "keys_destroyed_at_us");
+  };
+  EXPECT_EQ(keys_of(kBo), Value::Null());
+  contacts::ContactKeysDestroyed own;
+  own.set_ordinal(1);
+  Happens(1, own);
+  EXPECT_NE(keys_of(kAnn), Value::Null());
+  EXPECT_EQ(Ask("contact_count", {tenant}).at(0, "contacts"), Value::Integer(0));
+  auto r = databases->Open("people-v1", sql::Purpose::kRead).value();
+  for (const char* table : {"contacts_pii", "contacts", "contact_history", "contact_merges", "taken_contacts"}) {
+    sql::Statement* all = r->Prepare(fmt::format("SELECT * FROM {}", table)).value();
+    EXPECT_FALSE(all->Step().value()) << table;
+    all->Reset();
+  }
+  RebuildGivesTheSame();
+}
+
 TEST_F(ContactsFoldTest, OfTheErasedTheReceiptAloneIsLeft) {
   Happens(1, Created());
   contacts::ContactErased erased;

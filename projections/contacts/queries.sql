@@ -1,6 +1,6 @@
 -- name: contact
 SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS personal_attributes, c.tags, c.source, c.created_at_us, c.changed_at_us,
-       u.unsubscribed_at_us, s.reason AS suppressed_reason, s.added_at_us AS suppressed_at_us
+       u.unsubscribed_at_us, s.reason AS suppressed_reason, s.added_at_us AS suppressed_at_us, c.merged_into, c.merged_at_us
 FROM contacts c
 LEFT JOIN contacts_pii p ON p.tenant = c.tenant AND p.contact_id = c.contact_id
 LEFT JOIN unsubscribed u ON u.tenant = c.tenant AND u.contact_id = c.contact_id
@@ -9,24 +9,46 @@ WHERE c.tenant = :tenant AND c.contact_id = :contact_id;
 
 -- name: contact_by_key
 SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS personal_attributes, c.tags, c.source, c.created_at_us, c.changed_at_us,
-       u.unsubscribed_at_us, s.reason AS suppressed_reason, s.added_at_us AS suppressed_at_us
+       u.unsubscribed_at_us, s.reason AS suppressed_reason, s.added_at_us AS suppressed_at_us, c.merged_into, c.merged_at_us
 FROM contacts c
 LEFT JOIN contacts_pii p ON p.tenant = c.tenant AND p.contact_id = c.contact_id
 LEFT JOIN unsubscribed u ON u.tenant = c.tenant AND u.contact_id = c.contact_id
 LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.entry_key = c.contact_key
-WHERE c.tenant = :tenant AND c.contact_key = :contact_key;
+WHERE c.tenant = :tenant AND c.merged_into IS NULL AND c.contact_id IN (
+  WITH RECURSIVE owner (id) AS (
+    SELECT contact_id FROM contacts WHERE tenant = :tenant AND contact_key = :contact_key
+    UNION
+    SELECT o.merged_into FROM contacts o JOIN owner ON owner.id = o.contact_id WHERE o.tenant = :tenant AND o.merged_into IS NOT NULL)
+  SELECT id FROM owner);
+
+-- The contact, and all that were merged into it, one after another; itself first.
+-- name: merged_contacts
+WITH RECURSIVE one (id) AS (
+  SELECT contact_id FROM contacts WHERE tenant = :tenant AND contact_id = :contact_id
+  UNION
+  SELECT m.contact_id FROM contacts m JOIN one ON one.id = m.merged_into WHERE m.tenant = :tenant)
+SELECT c.contact_id, p.address, c.merged_into, c.merged_at_us
+FROM one JOIN contacts c ON c.tenant = :tenant AND c.contact_id = one.id
+LEFT JOIN contacts_pii p ON p.tenant = c.tenant AND p.contact_id = c.contact_id
+ORDER BY c.merged_at_us IS NOT NULL, c.merged_at_us, c.contact_id;
+
+-- The newest merge that was asked for, and whether the other one has it all.
+-- name: contact_merge
+SELECT m.sequence, m.into_id, m.state, m.code, m.message, m.other_contact_id, m.asked_at_us, m.decided_at_us, t.left_out, t.taken_at_us
+FROM contact_merges m LEFT JOIN taken_contacts t ON t.tenant = m.tenant AND t.from_id = m.contact_id
+WHERE m.tenant = :tenant AND m.contact_id = :contact_id ORDER BY m.sequence DESC LIMIT 1;
 
 -- name: contacts
 SELECT c.contact_id, c.contact_key, p.address, c.attributes, p.attributes AS personal_attributes, c.tags, c.source, c.created_at_us, c.changed_at_us,
-       u.unsubscribed_at_us, s.reason AS suppressed_reason, s.added_at_us AS suppressed_at_us
+       u.unsubscribed_at_us, s.reason AS suppressed_reason, s.added_at_us AS suppressed_at_us, c.merged_into, c.merged_at_us
 FROM contacts c
 LEFT JOIN contacts_pii p ON p.tenant = c.tenant AND p.contact_id = c.contact_id
 LEFT JOIN unsubscribed u ON u.tenant = c.tenant AND u.contact_id = c.contact_id
 LEFT JOIN suppressions s ON s.tenant = c.tenant AND s.entry_key = c.contact_key
-WHERE c.tenant = :tenant AND c.contact_id > :after ORDER BY c.contact_id LIMIT :limit;
+WHERE c.tenant = :tenant AND c.contact_id > :after AND c.merged_into IS NULL ORDER BY c.contact_id LIMIT :limit;
 
 -- name: contact_ids
-SELECT contact_id FROM contacts WHERE tenant = :tenant AND contact_id > :after ORDER BY contact_id LIMIT :limit;
+SELECT contact_id FROM contacts WHERE tenant = :tenant AND contact_id > :after AND merged_into IS NULL ORDER BY contact_id LIMIT :limit;
 
 -- name: contact_count
 SELECT coalesce(sum(contacts), 0) AS contacts FROM contact_totals WHERE tenant = :tenant;
@@ -140,3 +162,23 @@ DELETE FROM address_changes WHERE tenant = ?1 AND contact_id = ?2;
 
 -- fold: erase_addresses
 DELETE FROM address_changes_pii WHERE tenant = ?1 AND contact_id = ?2;
+
+-- fold: ask_merge
+INSERT INTO contact_merges (tenant, contact_id, sequence, into_id, state, code, message, other_contact_id, asked_at_us, decided_at_us)
+VALUES (?1, ?2, ?3, ?4, 'asked', '', '', NULL, ?5, NULL);
+
+-- fold: settle_merge
+UPDATE contact_merges SET state = ?3, code = ?4, message = ?5, other_contact_id = ?6, decided_at_us = ?7
+WHERE tenant = ?1 AND contact_id = ?2 AND state = 'asked';
+
+-- fold: merge_contact
+UPDATE contacts SET merged_into = ?3, merged_at_us = ?4 WHERE tenant = ?1 AND contact_id = ?2;
+
+-- fold: take_contact
+INSERT INTO taken_contacts (tenant, from_id, contact_id, left_out, taken_at_us) VALUES (?1, ?2, ?3, ?4, ?5);
+
+-- fold: erase_merges
+DELETE FROM contact_merges WHERE tenant = ?1 AND contact_id = ?2;
+
+-- fold: erase_taken
+DELETE FROM taken_contacts WHERE tenant = ?1 AND contact_id = ?2;

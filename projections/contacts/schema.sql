@@ -8,8 +8,12 @@ CREATE TABLE contacts (
   source        TEXT   NOT NULL,  -- of the last change
   created_at_us BIGINT NOT NULL,
   changed_at_us BIGINT NOT NULL,
+  merged_into   BIGINT,           -- the contact that it was merged into: it is history; null = it was not
+  merged_at_us  BIGINT,
   PRIMARY KEY (tenant, contact_id)
 ) WITHOUT ROWID;
+-- Few: those that were merged, by whom they were merged into.
+CREATE INDEX contacts_by_merge ON contacts (tenant, merged_into) WHERE merged_into IS NOT NULL;
 -- An address that went from a contact of one partition to one of another may be both's for as long as one is behind the other.
 CREATE INDEX contacts_by_key ON contacts (tenant, contact_key);
 
@@ -53,6 +57,31 @@ CREATE TABLE address_changes (
   PRIMARY KEY (tenant, contact_id, sequence)
 ) WITHOUT ROWID;
 
+-- What became of the merges that were asked for.
+CREATE TABLE contact_merges (
+  tenant           BIGINT NOT NULL,
+  contact_id       BIGINT NOT NULL,
+  sequence         BIGINT NOT NULL,  -- lsn * 256 + place in the decision, of the asking
+  into_id          BIGINT NOT NULL,  -- that it was to be merged into
+  state            TEXT   NOT NULL,  -- asked, merged, refused
+  code             TEXT   NOT NULL,  -- why it was refused; empty = it was not
+  message          TEXT   NOT NULL,
+  other_contact_id BIGINT,           -- what the other one was merged into
+  asked_at_us      BIGINT NOT NULL,
+  decided_at_us    BIGINT,           -- null = not yet
+  PRIMARY KEY (tenant, contact_id, sequence)
+) WITHOUT ROWID;
+
+-- Of a contact into which another was merged: it has what that one was.
+CREATE TABLE taken_contacts (
+  tenant      BIGINT NOT NULL,
+  from_id     BIGINT NOT NULL,  -- the contact that is history
+  contact_id  BIGINT NOT NULL,
+  left_out    TEXT   NOT NULL,  -- JSON array of what there was no room for
+  taken_at_us BIGINT NOT NULL,
+  PRIMARY KEY (tenant, from_id)
+) WITHOUT ROWID;
+
 CREATE TABLE address_changes_pii (
   tenant         BIGINT NOT NULL,
   contact_id     BIGINT NOT NULL,
@@ -69,7 +98,7 @@ CREATE TABLE contact_history (
   sequence   BIGINT NOT NULL,  -- lsn * 256 + place in the decision
   at_us      BIGINT NOT NULL,
   kind       TEXT   NOT NULL,  -- changed, readmitted, opted_out, opted_in, suppressed, suppression_lifted,
-                               -- address_changed, address_change_refused
+                               -- address_changed, address_change_refused, merged, merge_refused, took_over
   source     TEXT   NOT NULL,  -- who or what asked for it
   detail     TEXT   NOT NULL,  -- names of what changed, a reason; never a value
   PRIMARY KEY (tenant, contact_id, sequence)

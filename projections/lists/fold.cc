@@ -39,6 +39,7 @@ class ListsFold final : public Fold {
     setup.handlers.On(fold.get(), &ListsFold::MemberJoined);
     setup.handlers.On(fold.get(), &ListsFold::MemberLeft);
     setup.handlers.On(fold.get(), &ListsFold::ContactErased);
+    setup.handlers.On(fold.get(), &ListsFold::ContactMerged);
     setup.handlers.On(fold.get(), &ListsFold::Unsubscribed);
     setup.handlers.On(fold.get(), &ListsFold::Resubscribed);
     setup.handlers.On(fold.get(), &ListsFold::ImportStarted);
@@ -100,17 +101,34 @@ class ListsFold final : public Fold {
     return sql::Do(*resubscribe_, at.tenant.value(), at.ContactId(e.ordinal()));
   }
 
-  // On no list any more, and nothing is left of having been on any. Which lists there are say the totals of those whom this read model
-  // has seen join: a list itself comes from another partition, which may be folded later.
-  Result<void> ContactErased(const EventAt& at, const maily::contacts::v1::ContactErased& e) {
+  // Which lists there are say the totals of those whom this read model has seen join: a list itself comes from another partition, which
+  // may be folded later.
+  Result<std::vector<int64_t>> ListsOf(TenantId tenant, int64_t contact_id) {
     MAILY_TRY_VOID(Flush());
-    const int64_t contact_id = at.ContactId(e.ordinal());
     std::vector<int64_t> list_ids;
-    sql::BindAll(*lists_of_, at.tenant.value(), contact_id);
+    sql::BindAll(*lists_of_, tenant.value(), contact_id);
     Result<bool> row = lists_of_->Step();
     for (; row && *row; row = lists_of_->Step()) list_ids.push_back(lists_of_->integer(0));
     lists_of_->Reset();
     if (!row) return row.error();
+    return list_ids;
+  }
+  // On no list any more: whom it was merged into is.
+  Result<void> ContactMerged(const EventAt& at, const maily::contacts::v1::ContactMerged& e) {
+    MAILY_TRY(const auto list_ids, ListsOf(at.tenant, at.ContactId(e.ordinal())));
+    for (const int64_t list_id : list_ids) {
+      lists::MemberLeft left;
+      left.set_ordinal(e.ordinal());
+      left.set_list_id(static_cast<uint64_t>(list_id));
+      left.set_source("merge");
+      MAILY_TRY_VOID(MemberLeft(at, left));
+    }
+    return Ok();
+  }
+  // On no list any more, and nothing is left of having been on any.
+  Result<void> ContactErased(const EventAt& at, const maily::contacts::v1::ContactErased& e) {
+    const int64_t contact_id = at.ContactId(e.ordinal());
+    MAILY_TRY(const auto list_ids, ListsOf(at.tenant, contact_id));
     for (const int64_t list_id : list_ids) {
       MAILY_TRY_VOID(Consent(at, e.ordinal(), static_cast<uint64_t>(list_id)));
       sql::BindAll(*leave_list_, at.tenant.value(), list_id, contact_id);

@@ -68,7 +68,7 @@ CREATE TABLE skip_reasons (reason BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NUL
 INSERT INTO skip_reasons (reason, name)
 VALUES (0, ''), (1, 'unsubscribed'), (2, 'suppressed'), (3, 'holdout'), (4, 'no_arm'), (5, 'render_error'), (6, 'cancelled'), (7, 'no_address'),
        (8, 'erased'), (9, 'unconfirmed'),
-       (15, 'quiet_hours'), (16, 'frequency_cap'), (17, 'late');
+       (15, 'quiet_hours'), (16, 'frequency_cap'), (17, 'late'), (30, 'merged');
 
 CREATE TABLE send_history_kinds (kind BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
 INSERT INTO send_history_kinds (kind, name)

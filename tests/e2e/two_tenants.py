@@ -174,6 +174,7 @@ def attempts(amber, blue, message_ids):
             ("post", "/v1/contacts"): ({"email": SHARED, "attributes": {"secret": word}, "lists": [list_id]}, (422,)),
             ("patch", "/v1/contacts/{id}"): ({"attributes": {"secret": word}}, gone),
             ("post", "/v1/contacts/{id}/address"): ({"email": f"{word}@example.com"}, gone),
+            ("post", "/v1/contacts/{id}/merge"): ({"into": blue.ids["contacts"]}, gone),
             ("delete", "/v1/contacts/{id}"): (None, gone),
             ("post", "/v1/contacts/{id}:erase"): (None, gone),
             ("post", "/v1/imports"): (f"email,secret\n{ids['email']},{word}\n", own + (404,)),

@@ -196,7 +196,7 @@ void Eraser::Accepted(const journal::AcceptedFrame& frame) {
     for (const journal::Event& event : decision.events) {
       if (event.type == TypeNumberOf<contacts::v1::ContactErased>()) {
         contacts::v1::ContactErased erased;
-        if (read(event, erased)) impl_->Ask({decision.tenant, erased.contact_key()}, erased.generation());
+        if (read(event, erased) && !erased.merged()) impl_->Ask({decision.tenant, erased.contact_key()}, erased.generation());
       } else if (event.type == TypeNumberOf<contacts::v1::ErasedContactMet>()) {
         contacts::v1::ErasedContactMet met;
         if (read(event, met)) impl_->Ask({decision.tenant, met.contact_key()}, met.generation());
