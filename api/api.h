@@ -44,8 +44,9 @@ struct AssetSettings {
   size_t bytes_max = 2 << 20;                      // of one
   uint64_t mail_bytes_max = 0;                     // of a whole mail; 0: not said
   std::vector<std::string> types = {};             // that are taken: "image/png"
-  // Null: assets are not scanned. kRetry: nobody knows whether it is clean. On `bulk`.
+  // Null: assets are not scanned. kRetry: nobody knows whether it is clean. Blocks.
   std::function<Result<AssetVerdict>(std::string_view bytes)> scan = {};
+  Executor* scans_on = nullptr;  // with `scan`: where nobody else waits; outlives the API
 };
 
 // What the author of a template may want to know.
@@ -183,7 +184,7 @@ struct OperatorRoute {
 };
 
 // All of it outlives the router. `executor` never blocks; those of `blocking` (at least one, reads are spread over them) wait for SQL and
-// for keys to become durable; on `bulk` imports are parsed and sealed, and others' programs run.
+// for keys to become durable; on `bulk` imports are parsed and sealed, and MJML is compiled.
 struct Dependencies {
   command::Sender& sender;
   command::Replies& replies;

@@ -121,7 +121,8 @@ void AddAsset(Call call) {
   std::string type;
   if (const auto wrong = CheckUpload(call, name, type)) return Refuse(call, *wrong);
   // A scanner may take its time, and reads do not wait behind it.
-  Executor& executor = call.api->parts.assets.scan ? call.api->parts.bulk : call.api->blocking();
+  const AssetSettings& settings = call.api->parts.assets;
+  Executor& executor = settings.scan ? *settings.scans_on : call.api->blocking();
   executor.Post([call = std::move(call), name, type]() mutable {
     const std::string bytes = std::move(call.request.body);
     if (const auto wrong = ScanFile(call, bytes)) return Refuse(call, *wrong);

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/http/problem.h"
 #include "api/http/router.h"
 #include "schemas/asset_store.h"
 #include "streams/port/env.h"
@@ -57,7 +58,7 @@ std::vector<http::Route> HostedRoutes(std::shared_ptr<Shared> api);
 bool LooksLike(std::string_view content_type, std::string_view bytes);
 
 // By the scanner of the operator, if there is one. A problem: it is not clean, or nobody knows, and it is refused before it is stored.
-// Where there is a scanner it blocks, on `bulk`.
+// Where there is a scanner it blocks, on its executor.
 std::optional<http::Problem> ScanFile(const Call& call, std::string_view bytes);
 
 }  // namespace maily::api

@@ -181,7 +181,8 @@ void PostMessages(Call call, Posting posting, AllDone done) {
                          if (!made) return Refuse(call, made.error());
                          if (!brings) return send(std::move(call), std::move(*made));
                          // Others wait for their keys behind this one, and a scanner takes its time.
-                         Executor& other = call.api->parts.assets.scan ? call.api->parts.bulk : call.api->blocking();
+                         const AssetSettings& assets = call.api->parts.assets;
+                         Executor& other = assets.scan ? *assets.scans_on : call.api->blocking();
                          other.Post([call = std::move(call), send = std::move(send), keys = std::move(*made)]() mutable {
                            send(std::move(call), std::move(keys));
                          });

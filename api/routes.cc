@@ -1,8 +1,8 @@
 // See routes.h.
 #include "api/routes.h"
 
-#include "api/contact_address.h"
 #include "api/attachments.h"
+#include "api/contact_address.h"
 #include "api/contact_merge.h"
 #include "api/engagements.h"
 #include "api/esp/notice.h"

@@ -127,6 +127,7 @@ struct Runtime {
   std::unique_ptr<asio_net::Worker> api_worker;        // answers of the API: never blocks
   std::unique_ptr<asio_net::Worker> query_workers[2];  // queries, and keys that become durable
   std::unique_ptr<asio_net::Worker> bulk_worker;       // imports: parsing and sealing
+  std::unique_ptr<asio_net::Worker> scan_worker;       // waits for the scanner of assets; null: there is none
   std::unique_ptr<asio_net::Worker> mail_worker;       // mail that comes in
   std::unique_ptr<asio_net::Worker> snapshot_worker;   // null: there are none
 
@@ -301,6 +302,7 @@ void MakeWorkers(Runtime& run, const Config& config) {
   run.api_worker = std::make_unique<asio_net::Worker>("api");
   for (auto& worker : run.query_workers) worker = std::make_unique<asio_net::Worker>("query");
   run.bulk_worker = std::make_unique<asio_net::Worker>("bulk");
+  if (!config.Text("asset_scanner").empty()) run.scan_worker = std::make_unique<asio_net::Worker>("scan");
   run.mail_worker = std::make_unique<asio_net::Worker>("mail");
   run.sender = std::make_unique<command::Sender>(*run.log, static_cast<size_t>(config.Number("command_queue_mb")) << 20);
   run.replies = std::make_unique<command::Replies>(kWaitingMax);
@@ -582,6 +584,7 @@ Result<void> StartApi(Runtime& run, const Config& config) {
   if (run.roles.api) {
     MAILY_TRY(run.api->assets.types, AssetTypes(config));
     MAILY_TRY(run.api->assets.scan, AssetScan(config));
+    run.api->assets.scans_on = run.scan_worker.get();
     MAILY_TRY(run.api->scanner_networks, ScannerNetworks(config));
   }
   api::AssetSweep::NameMetrics();
@@ -766,6 +769,7 @@ void StopWorkers(Runtime& run) {
   run.views_worker->Stop();
   run.disk_worker->Stop();
   run.bulk_worker->Stop();
+  if (run.scan_worker) run.scan_worker->Stop();
   run.mail_worker->Stop();
   for (auto& worker : run.query_workers) worker->Stop();
   run.api_worker->Stop();

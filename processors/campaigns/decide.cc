@@ -212,6 +212,7 @@ bool RefusesSpec(task::Context& context, const v1::CampaignSpec& spec, const v1:
   }
   if (spec.evergreen() && spec.has_derived())
     wrong.emplace_back("/evergreen", "a resend is for recipients of another campaign, and nobody comes into it later");
+  if (spec.evergreen() && spec.pace().over_minutes() != 0) wrong.emplace_back("/throttle", std::string(kNoEnd));
   for (std::string& sentence : audience::CheckTest(spec)) wrong.emplace_back("/test", std::move(sentence));
   CheckTemplates(context, spec, before, wrong);
   CheckArmTexts(tenant, spec, wrong);

@@ -39,6 +39,8 @@ void Decide(task::Context& context, const v1::ThrottleCampaign& command) {
         journal::Outcome::kInvalid, "campaign_invalid",
         fmt::format("a throttle is either per_minute, up to {}, or over_minutes, up to {}", kPerMinuteMax, kOverMinutesMax));
   }
+  if (campaign->spec().evergreen() && command.pace().over_minutes() != 0)
+    return context.Refuse(journal::Outcome::kInvalid, "campaign_invalid", kNoEnd);
   const v1::Pace& is = campaign->has_pace() ? campaign->pace() : campaign->spec().pace();
   context.Answer("campaign_id", command.campaign_id());
   if (is.SerializeAsString() == command.pace().SerializeAsString()) return context.Unchanged();

@@ -10,6 +10,9 @@
 
 namespace maily::campaigns {
 
+inline constexpr std::string_view kNoEnd =
+    "over_minutes spreads those who are there at the launch, and into an evergreen campaign people come later, too: say per_minute";
+
 // In the home. Codes of refusal: "campaign_not_found", "campaign_ended", "campaign_invalid".
 void Decide(task::Context& context, const v1::ThrottleCampaign& command);
 // In each partition: what the home announced.

@@ -367,17 +367,34 @@ void Decide(task::Context& context, const v1::AskAgain& command) {
   }
 }
 
+namespace {
+
+// To whom the contact was merged into. Nobody waits for the answer there, so what would be too much for one decision goes in parts.
+void SendOn(task::Context& context, const contacts::v1::MergedContact& merged, v1::ChangePreferences command) {
+  command.set_ordinal(merged.into_ordinal());
+  command.clear_campaign_id();
+  const std::vector<uint64_t> unwanted(command.unwanted().begin(), command.unwanted().end());
+  size_t done = 0;
+  do {
+    const auto room = static_cast<size_t>(std::max(kChangesMax - command.wanted_size(), 1));
+    const size_t end = std::min(unwanted.size(), done + room);
+    command.clear_unwanted();
+    for (; done < end; ++done) command.add_unwanted(unwanted[done]);
+    contacts::v1::CommandForwarded forwarded;
+    forwarded.set_partition(merged.into_partition());
+    forwarded.set_command_type(TypeNumberOf<v1::ChangePreferences>());
+    forwarded.set_command(command.SerializeAsString());
+    context.Emit(forwarded);
+    command.clear_wanted();
+  } while (done < unwanted.size());
+}
+
+}  // namespace
+
 void Decide(task::Context& context, const v1::ChangePreferences& command) {
   constexpr std::string_view kSource = "preference_page";
   if (const auto* merged = MergedOf(context, command.ordinal())) {  // the link is of a mail to whom it was before
-    v1::ChangePreferences own = command;
-    own.set_ordinal(merged->into_ordinal());
-    own.clear_campaign_id();
-    contacts::v1::CommandForwarded forwarded;
-    forwarded.set_partition(merged->into_partition());
-    forwarded.set_command_type(TypeNumberOf<v1::ChangePreferences>());
-    forwarded.set_command(own.SerializeAsString());
-    return context.Emit(forwarded);
+    return SendOn(context, contacts::v1::MergedContact(*merged), command);
   }
   if (ContactOf(context, command.ordinal()) == nullptr)
     return context.Refuse(Outcome::kNotFound, "unknown_contact", "there is no such contact");

@@ -68,6 +68,15 @@ void Forget(task::Context& context, uint64_t ordinal, const std::string& contact
   context.Emit(forgotten);
 }
 
+// What was reserved is not taken: it is free again.
+void Release(task::Context& context, const v1::AddressReserved& reserved) {
+  v1::AddressReleased released;
+  released.set_contact_key(reserved.contact_key());
+  released.set_partition(context.partition().value());
+  released.set_ordinal(reserved.ordinal());
+  context.Emit(released);
+}
+
 void Keep(google::protobuf::RepeatedField<uint64_t>& campaigns, uint64_t campaign_id) {
   if (!campaigns.empty() && campaigns[campaigns.size() - 1] == campaign_id) return;
   if (std::ranges::find(campaigns, campaign_id) != campaigns.end()) return;
@@ -131,11 +140,16 @@ void Decide(task::Context& context, const v1::AddressReserved& reserved) {
   const auto* change = ChangeOf(context, reserved.ordinal());
   const auto* contact = context.view<v1::Contact>().Find(state::Key(context.tenant(), reserved.ordinal()));
   if (change == nullptr || contact == nullptr || !change->former_key().empty() || change->contact_key() != reserved.contact_key()) {
-    v1::AddressReleased released;  // nobody waits for it any more: it is free again
-    released.set_contact_key(reserved.contact_key());
-    released.set_partition(context.partition().value());
-    released.set_ordinal(reserved.ordinal());
-    return context.Emit(released);
+    return Release(context, reserved);  // nobody waits for it any more
+  }
+  // What the person has said meanwhile.
+  const auto* suppressed = context.view<suppressions::v1::Suppression>().Find(state::Key(context.tenant(), contact->contact_key()));
+  if (suppressed != nullptr && !schema::IsOfAddress(suppressed->reason())) {
+    Release(context, reserved);
+    v1::AddressChangeRefused refused;
+    refused.set_ordinal(reserved.ordinal());
+    refused.set_code("contact_suppressed");
+    return context.Emit(refused);
   }
   v1::ContactAddressChanged changed;
   changed.set_ordinal(reserved.ordinal());
@@ -249,12 +263,27 @@ std::string KeyOf(const command::Command& command) {
 
 }  // namespace
 
+namespace {
+
+// What a link has brought for an address that its contact has given up meanwhile goes back to where that is free or somebody else's: the
+// release went before it on the same link, so it is not sent to and fro. An upsert sees to that itself.
+bool GoesBack(task::Context& context, const command::Command& command, const std::string& contact_key) {
+  const PartitionId home = schema::PartitionOfContact(contact_key, context.partition_count());
+  if (!command.key.empty() || home == context.partition() || command.type == TypeNumberOf<v1::UpsertContact>()) return false;
+  const std::string key = state::Key(context.tenant(), contact_key);
+  if (context.view<v1::ContactRef>().Find(key) != nullptr || context.view<v1::KeysPending>().Find(key) != nullptr) return false;
+  Forward(context, home, command.type, command.payload);
+  return true;
+}
+
+}  // namespace
+
 bool ForwardToOwner(task::Context& context, const command::Command& command) {
   if (context.view<v1::ContactElsewhere>().Find(MovedKey(context.tenant())) == nullptr) return false;
   const std::string contact_key = KeyOf(command);
   if (contact_key.size() != schema::kContactKeyBytes) return false;
   const auto* elsewhere = OwnerElsewhere(context, contact_key);
-  if (elsewhere == nullptr) return false;
+  if (elsewhere == nullptr) return GoesBack(context, command, contact_key);
   const v1::ContactElsewhere owner = *elsewhere;
   Forward(context, PartitionId(static_cast<uint16_t>(owner.partition())), command.type, command.payload);
   context.Answer("contact_ordinal", owner.ordinal());

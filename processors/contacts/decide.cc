@@ -183,9 +183,15 @@ std::string WhyNotTags(const Tags& add, const Tags& remove) {
   return {};
 }
 
+// Something comes; a contact that is too large by a merge may still lose something.
+bool Grows(const v1::ContactChanged& changed) {
+  const auto set = [](const v1::Attribute& attribute) { return attribute.value_case() != v1::Attribute::VALUE_NOT_SET; };
+  return changed.add_tags_size() > 0 || std::ranges::any_of(changed.attributes(), set);
+}
+
 // Of what is there and would come.
 std::optional<Upserted> WhyTooMuch(const v1::Contact& contact, const v1::ContactChanged& changed) {
-  if (contact.ByteSizeLong() + changed.ByteSizeLong() > kContactBytesMax) {
+  if (contact.ByteSizeLong() + changed.ByteSizeLong() > kContactBytesMax && Grows(changed)) {
     return Refused("contact_too_large", fmt::format("all that is remembered of a contact has at most {} bytes", kContactBytesMax));
   }
   if (contact.tags_size() + changed.add_tags_size() - changed.remove_tags_size() > kTagsMax) {
@@ -307,9 +313,6 @@ std::string_view Word(char result) {
   return result == 'c' ? "created" : result == 'u' ? "updated" : result == 'f' ? "forwarded" : "unchanged";
 }
 
-// By a link from the address's partition, without the key that it was routed by: nobody waits for the answer.
-bool IsForwarded(const task::Context& context) { return context.command() != nullptr && context.command()->key.empty(); }
-
 }  // namespace
 
 void Decide(task::Context& context, const v1::UpsertContact& command) {
@@ -319,7 +322,6 @@ void Decide(task::Context& context, const v1::UpsertContact& command) {
     context.Answer("reason", upserted.code);
     return context.Answer("message", upserted.message);
   }
-  if (upserted.result == 'r' && IsForwarded(context)) return context.Reject(upserted.code, upserted.message);
   if (upserted.result == 'f') return context.Answer("result", Word(upserted.result));
   if (upserted.code == "erasure_under_way" || upserted.code == "address_changing")
     return context.Refuse(Outcome::kConflict, upserted.code, upserted.message);

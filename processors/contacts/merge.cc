@@ -80,6 +80,12 @@ Denial WhyNot(const task::Context& context, const v1::MergeAsked& asked) {
   return {std::move(too_much.code), std::move(too_much.message)};
 }
 
+// A person goes from partition to partition as one command of a link.
+constexpr size_t kCarriedBytesMax = 60 << 10;
+constexpr std::string_view kTooLarge =
+    "this contact with its lists and consents is more than 60 KiB, which is the most that is carried; unset attributes of it, or take it "
+    "off lists first";
+
 void Refused(task::Context& context, uint64_t ordinal, std::string code, std::string message, uint64_t other_contact_id = 0) {
   v1::MergeRefused refused;
   refused.set_ordinal(ordinal);
@@ -166,6 +172,7 @@ void Decide(task::Context& context, const v1::MergeContact& command) {
   *asked.mutable_person() = PersonOf(context, ordinal, command.campaigns());
   *asked.mutable_campaigns() = command.campaigns();
   asked.set_source(command.source());
+  if (asked.ByteSizeLong() > kCarriedBytesMax) return context.Refuse(Outcome::kInvalid, "too_much_to_merge", std::string(kTooLarge));
   context.Emit(asked);
   context.Answer("result", "asked");
 }
@@ -187,6 +194,10 @@ void Decide(task::Context& context, const v1::MergeAgreed& agreed) {
     return give_up();
   }
   handed.set_source(merge.source());
+  if (handed.ByteSizeLong() > kCarriedBytesMax) {
+    Refused(context, agreed.ordinal(), "too_much_to_merge", std::string(kTooLarge));
+    return give_up();
+  }
   v1::ContactMerged merged;
   merged.set_ordinal(agreed.ordinal());
   merged.set_into_partition(agreed.into_partition());

@@ -101,6 +101,14 @@ v1::MergedPerson PersonOf(const task::Context& context, uint64_t ordinal, const 
   return person;
 }
 
+// What else of it the other contact keeps, at most, bytes.
+static size_t BesidesAttributes(const v1::MergedPerson& person) {
+  size_t bytes = 10 * static_cast<size_t>(person.had_size());
+  for (const std::string& tag : person.tags()) bytes += tag.size() + 2;
+  for (const v1::MergedAddress& address : person.addresses()) bytes += address.ByteSizeLong() + 2;
+  return bytes;
+}
+
 int ChangesOf(const v1::MergedPerson& person) {
   return 2 * person.withdrawn_list_ids_size() + person.withdrawn_size() + person.granted_size() + person.pending_list_ids_size() +
          person.list_ids_size();
@@ -120,7 +128,7 @@ TooMuch WhyTooMuch(const task::Context& context, uint64_t ordinal, const v1::Con
   const auto& subscriber = SubscriberOf(context, ordinal);
   if (subscriber.list_ids_size() + Further(person.list_ids(), subscriber.list_ids()) > kListsMax)
     return {"too_many_lists", fmt::format("both together are on more than {} lists; take one of them off some first", kListsMax)};
-  size_t bytes = contact.ByteSizeLong();
+  size_t bytes = contact.ByteSizeLong() + BesidesAttributes(person);
   for (const v1::Attribute& attribute : person.attributes()) {
     if (!HasAttribute(contact, attribute.name())) bytes += attribute.ByteSizeLong();
   }
@@ -139,7 +147,7 @@ TooMuch WhyTooMuch(const task::Context& context, uint64_t ordinal, const v1::Con
 
 void Trim(const task::Context& context, uint64_t ordinal, const v1::Contact& contact, v1::MergedPerson& person,
           google::protobuf::RepeatedPtrField<std::string>& left_out) {
-  size_t room = kContactBytesMax - std::min(kContactBytesMax, contact.ByteSizeLong());
+  size_t room = kContactBytesMax - std::min(kContactBytesMax, contact.ByteSizeLong() + BesidesAttributes(person));
   google::protobuf::RepeatedPtrField<v1::Attribute> attributes;
   for (v1::Attribute& attribute : *person.mutable_attributes()) {
     if (HasAttribute(contact, attribute.name())) continue;

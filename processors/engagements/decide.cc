@@ -101,7 +101,9 @@ void Decide(task::Context& context, const v1::RecordUnsubscribe& command) {
   if (!KnowsSend(context, command.campaign_id(), command.ordinal())) return;
   if (command.ordinal() == 0) return context.Unchanged();  // who is no contact is on no list
   const auto* subscriber = context.view<lists::v1::Subscriber>().Find(state::Key(context.tenant(), command.ordinal()));
-  if (subscriber != nullptr && subscriber->unsubscribed_at_us() != 0) return context.Unchanged();
+  // Whom a merged contact leads to may have asked for mail again since.
+  const bool merged = context.view<contacts::v1::MergedContact>().Find(state::Key(context.tenant(), command.ordinal())) != nullptr;
+  if (subscriber != nullptr && subscriber->unsubscribed_at_us() != 0 && !merged) return context.Unchanged();
   v1::Unsubscribed unsubscribed;
   unsubscribed.set_campaign_id(command.campaign_id());
   unsubscribed.set_ordinal(command.ordinal());

@@ -16,8 +16,8 @@ namespace maily::engagements {
 task::Noun Row() {
   return task::Noun("engagements", kEvolveVersion)
       .Owns<v1::EngagementCounts>()
-      .Reads<campaigns::v1::CampaignRun, sends::v1::SendChunk, contacts::v1::ContactRef, lists::v1::Subscriber, messages::v1::Message,
-             messages::v1::HeldForm>()
+      .Reads<campaigns::v1::CampaignRun, sends::v1::SendChunk, contacts::v1::ContactRef, contacts::v1::MergedContact, lists::v1::Subscriber,
+             messages::v1::Message, messages::v1::HeldForm>()
       .Decides<v1::RecordOpen>(Decide)
       .Decides<v1::RecordClick>(Decide)
       .Decides<v1::RecordHoneypot>(Decide)

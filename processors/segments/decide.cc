@@ -246,6 +246,21 @@ void Decide(task::Context& context, const v1::DefineSegment& command) {
   context.Emit(defined);
 }
 
+namespace {
+
+// An evergreen campaign that asks for it; 0: none. As this partition knows them.
+uint64_t OpenCampaignBy(const task::Context& context, uint64_t segment_id) {
+  const auto* index = context.view<campaigns::v1::EvergreenIndex>().Find(state::Key(context.tenant()));
+  if (index == nullptr) return 0;
+  const auto names = [&](const auto& ids) { return std::ranges::find(ids, segment_id) != ids.end(); };
+  for (const campaigns::v1::Evergreen& campaign : index->campaigns()) {
+    if (names(campaign.segment_ids()) || names(campaign.exclude_segment_ids())) return campaign.campaign_id();
+  }
+  return 0;
+}
+
+}  // namespace
+
 void Decide(task::Context& context, const v1::ArchiveSegment& command) {
   const v1::Segment* segment = Find(context, command.segment_id());
   if (segment != nullptr && segment->archived()) return context.Unchanged();
@@ -257,6 +272,11 @@ void Decide(task::Context& context, const v1::ArchiveSegment& command) {
       by = other.name();
     return !by.empty();
   });
+  if (const uint64_t campaign_id = OpenCampaignBy(context, command.segment_id()); campaign_id != 0) {
+    return context.Refuse(
+        Outcome::kConflict, "segment_in_use",
+        fmt::format("people come into campaign {} by it, or not because of it; finish or cancel that one first", campaign_id));
+  }
   if (!by.empty()) {
     return context.Refuse(Outcome::kConflict, "segment_in_use",
                           fmt::format("segment \"{}\" asks for it; change or archive that one first", by));

@@ -19,8 +19,9 @@ task::Noun Row() {
   return task::Noun("segments", kEvolveVersion)
       .Owns<v1::Segment, v1::SegmentCounter, v1::SegmentRun, v1::SegmentMembers, v1::Signal, v1::SegmentIndex, v1::SegmentCheck,
             v1::SegmentWatch, v1::SegmentClock, v1::PreviewRun>()
-      .Reads<tenants::v1::Tenant, lists::v1::List, lists::v1::Subscriber, campaigns::v1::Campaign, contacts::v1::Contact,
-             contacts::v1::ContactRef, contacts::v1::ContactCounter, suppressions::v1::Suppression, sends::v1::SendChunk>()
+      .Reads<tenants::v1::Tenant, lists::v1::List, lists::v1::Subscriber, campaigns::v1::Campaign, campaigns::v1::EvergreenIndex,
+             contacts::v1::Contact, contacts::v1::ContactRef, contacts::v1::ContactCounter, suppressions::v1::Suppression,
+             sends::v1::SendChunk>()
       .Decides<v1::DefineSegment>(Decide)
       .Decides<v1::ArchiveSegment>(Decide)
       .Decides<v1::PreviewSegment>(Decide)

@@ -181,6 +181,7 @@ void TakeIn(task::Fold& fold, const campaigns::v1::AudiencePlanned& event) {
     run->set_waiting(run->waiting() + 1);
     run.Queue(ordinal, 1);
   }
+  run.Advance();
   found.PutInto(run);
   run.Plus(&CampaignCounts::set_entrants, &CampaignCounts::entrants, found.audience());
   const auto* of = fold.view<campaigns::v1::CampaignRun>().Find(state::Key(fold.tenant(), event.campaign_id()));

@@ -163,7 +163,11 @@ class Sending {
       const bool merged = context_.view<contacts::v1::MergedContact>().Find(state::Key(context_.tenant(), ordinal)) != nullptr;
       return Skip(ordinal, merged ? campaigns::v1::MERGED : campaigns::v1::ERASED);
     }
-    if (std::ranges::find(contact->had(), campaign_id_) != contact->had().end()) return Skip(ordinal, campaigns::v1::MERGED);
+    // Whom it took over has had it, or the one that this is a second try of.
+    const auto had = [contact](uint64_t id) { return std::ranges::find(contact->had(), id) != contact->had().end(); };
+    const auto& derived = run_.spec().derived();
+    if (had(campaign_id_) || (derived.as() == campaigns::v1::FAILED && had(derived.campaign_id())))
+      return Skip(ordinal, campaigns::v1::MERGED);
     if (contact->address().empty()) return Skip(ordinal, campaigns::v1::NO_ADDRESS);
     const auto subscribers = context_.view<lists::v1::Subscriber>();
     compliance::Standing standing =

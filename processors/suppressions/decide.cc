@@ -24,6 +24,7 @@ using journal::Outcome;
 constexpr std::string_view kHardBounce = "hard_bounce";
 constexpr std::string_view kBounce = "bounce";
 constexpr std::string_view kComplaint = "complaint";
+constexpr std::string_view kMerge = "merge";
 constexpr uint64_t kChunkOrdinals = 4096;  // of a SendChunk
 
 // How much of a domain's name is taken (RFC 1035 2.3.4).
@@ -39,6 +40,15 @@ const v1::Suppression* Find(const task::Context& context, std::string_view conta
 template <class Entry>
 bool Holds(const Entry* entry, v1::Stream stream) {
   return entry != nullptr && (entry->stream() == v1::ALL || entry->stream() == stream);
+}
+// It stands already, and says no less: that a mailbox is dead does not say that the person wants no mail.
+bool Stands(const v1::Suppression* known, v1::Stream stream, std::string_view reason) {
+  return Holds(known, stream) && (schema::IsOfAddress(reason) || !schema::IsOfAddress(known->reason()));
+}
+// Of two reasons the person's stays.
+std::string Why(const v1::Suppression* known, std::string_view reason) {
+  const bool keeps = known != nullptr && schema::IsOfAddress(reason) && !schema::IsOfAddress(known->reason());
+  return keeps ? known->reason() : std::string(reason);
 }
 // With what there is already: two kinds of mails are all.
 template <class Entry>
@@ -96,10 +106,11 @@ bool WordsFit(task::Context& context, std::string_view reason) {
 // A contact that is gone has no key. The address is taken along as it is sealed, so that it can be named as long as its key is there.
 template <class Event>
 void Suppress(task::Context& context, const Event& event, std::string_view reason, std::string_view source) {
-  if (event.contact_key().empty() || Holds(Find(context, event.contact_key()), v1::ALL)) return;
+  const v1::Suppression* known = Find(context, event.contact_key());
+  if (event.contact_key().empty() || Stands(known, v1::ALL, reason)) return;
   v1::SuppressionAdded added;
   added.set_contact_key(event.contact_key());
-  added.set_reason(std::string(reason));
+  added.set_reason(Why(known, reason));
   added.set_source(std::string(source));
   const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), event.ordinal()));
   if (contact != nullptr && contact->contact_key() == event.contact_key()) {  // else the mail went to an address that it had
@@ -186,13 +197,14 @@ void Decide(task::Context& context, const v1::AddSuppression& command) {
   if (why.empty() && command.address().size() > kSealedAddressBytesMax) why = "the address is too long";
   if (!why.empty()) return context.Refuse(Outcome::kInvalid, "invalid_suppression", why);
   const v1::Suppression* known = Find(context, command.contact_key());
-  if (Holds(known, command.stream())) {
+  const std::string_view reason = command.reason().empty() ? kManual : std::string_view(command.reason());
+  if (Stands(known, command.stream(), reason)) {
     Uphold(context, command);
     return context.Unchanged();
   }
   v1::SuppressionAdded added;
   added.set_contact_key(command.contact_key());
-  added.set_reason(command.reason().empty() ? std::string(kManual) : command.reason());
+  added.set_reason(Why(known, reason));
   added.set_stream(With(known, command.stream()));
   added.set_source(command.source());
   added.set_address(command.address());
@@ -220,8 +232,9 @@ void Decide(task::Context& context, const v1::SuppressionAdded& other) {
   const v1::Suppression* known = Find(context, other.contact_key());
   const bool home = IsHome(context, other.contact_key());
   const bool asked = home || context.view<contacts::v1::ContactRef>().Find(state::Key(context.tenant(), other.contact_key())) != nullptr;
-  if (!asked || Holds(known, other.stream())) return context.Unchanged();
+  if (!asked || Stands(known, other.stream(), other.reason())) return context.Unchanged();
   v1::SuppressionAdded added = other;
+  added.set_reason(Why(known, other.reason()));
   added.set_stream(With(known, other.stream()));
   Place(context, added);
   if (!home) {  // nobody reads a copy but the gate
@@ -320,14 +333,15 @@ void React(task::Context& context, const contacts::v1::ContactMerged& event) { D
 
 namespace {
 
-void SuppressContact(task::Context& context, const contacts::v1::Contact& contact, const std::string& reason, v1::Stream stream) {
+void SuppressContact(task::Context& context, const contacts::v1::Contact& contact, const std::string& reason, v1::Stream stream,
+                     std::string_view source) {
   const v1::Suppression* known = Find(context, contact.contact_key());
-  if (Holds(known, stream)) return;
+  if (Stands(known, stream, reason)) return;
   v1::SuppressionAdded added;
   added.set_contact_key(contact.contact_key());
-  added.set_reason(reason);
+  added.set_reason(Why(known, reason));
   added.set_stream(With(known, stream));
-  added.set_source("merge");
+  added.set_source(std::string(source));
   added.set_address(contact.address());
   added.set_domain_key(contact.domain_key());
   Place(context, added);
@@ -339,12 +353,13 @@ void SuppressContact(task::Context& context, const contacts::v1::Contact& contac
 void React(task::Context& context, const contacts::v1::ContactTakenOver& event) {
   const contacts::v1::Contact contact = *context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), event.ordinal()));
   if (!event.person().suppressed_reason().empty())
-    SuppressContact(context, contact, event.person().suppressed_reason(), static_cast<v1::Stream>(event.person().suppressed_stream()));
+    SuppressContact(context, contact, event.person().suppressed_reason(), static_cast<v1::Stream>(event.person().suppressed_stream()),
+                    kMerge);
   // At an address that is at home here it may have come while the other contact was on its way.
   for (const auto& address : event.person().addresses()) {
     const v1::Suppression* known = Find(context, address.contact_key());
     if (known != nullptr && !schema::IsOfAddress(known->reason()))
-      SuppressContact(context, contact, std::string(known->reason()), known->stream());
+      SuppressContact(context, contact, std::string(known->reason()), known->stream(), kMerge);
   }
 }
 
@@ -353,9 +368,9 @@ void React(task::Context& context, const v1::SuppressionAdded& event) {
   const auto* ref = context.view<contacts::v1::ContactRef>().Find(state::Key(context.tenant(), event.contact_key()));
   if (ref == nullptr) return;
   const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), ref->ordinal()));
+  // It led to whoever has another address by now: merged into it, or leaving it.
   if (contact == nullptr || contact->contact_key() == event.contact_key()) return;
-  const bool merged = std::ranges::any_of(contact->merged(), [&](const auto& one) { return one.contact_key() == event.contact_key(); });
-  if (merged) SuppressContact(context, contacts::v1::Contact(*contact), event.reason(), event.stream());
+  SuppressContact(context, contacts::v1::Contact(*contact), event.reason(), event.stream(), event.source());
 }
 
 void React(task::Context& context, const contacts::v1::AddressPassedOn& event) {
@@ -370,6 +385,18 @@ void React(task::Context& context, const contacts::v1::AddressPassedOn& event) {
   context.Emit(added);
 }
 
-void React(task::Context& context, const sends::v1::ComplaintReceived& event) { Suppress(context, event, kComplaint, kComplaint); }
+// The mail went to an address that the person has left: it is the person who complains.
+void React(task::Context& context, const sends::v1::ComplaintReceived& event) {
+  Suppress(context, event, kComplaint, kComplaint);
+  const auto* contact = context.view<contacts::v1::Contact>().Find(state::Key(context.tenant(), event.ordinal()));
+  if (contact != nullptr && contact->contact_key() != event.contact_key())
+    SuppressContact(context, contacts::v1::Contact(*contact), std::string(kComplaint), v1::ALL, kComplaint);
+  // Or was merged into another, to which its last address leads.
+  const auto* merged = context.view<contacts::v1::MergedContact>().Find(state::Key(context.tenant(), event.ordinal()));
+  if (merged == nullptr || merged->contact_key() == event.contact_key()) return;
+  sends::v1::ComplaintReceived last = event;
+  last.set_contact_key(merged->contact_key());
+  Suppress(context, last, kComplaint, kComplaint);
+}
 
 }  // namespace maily::suppressions

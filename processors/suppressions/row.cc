@@ -15,7 +15,8 @@ task::Noun Row() {
   return task::Noun("suppressions", kEvolveVersion)
       .Owns<v1::Suppression, v1::SoftBounces, v1::DomainSuppression, v1::DomainSuppressionCounter, v1::SuppressedDomain,
             v1::SuppressedDomainCounter, v1::SuppressionHolds>()
-      .Reads<sends::v1::SendChunk, contacts::v1::Contact, contacts::v1::ContactRef, contacts::v1::ContactElsewhere, messages::v1::Message>()
+      .Reads<sends::v1::SendChunk, contacts::v1::Contact, contacts::v1::ContactRef, contacts::v1::ContactElsewhere,
+             contacts::v1::MergedContact, messages::v1::Message>()
       .Decides<v1::AddSuppression>(Decide)
       .Decides<v1::RemoveSuppression>(Decide)
       .Decides<v1::AddDomainSuppression>(Decide)

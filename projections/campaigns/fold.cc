@@ -248,7 +248,7 @@ class CampaignsFold final : public Fold {
 
 ReadModel CampaignsReadModel() {
   return {.name = "campaigns",
-          .version = 7,
+          .version = 8,
           .schema_sql = campaigns_sql::kSchema,
           .queries_sql = campaigns_sql::kQueries,
           .tables = {{"campaigns"},

@@ -38,10 +38,10 @@ SELECT partition, state, planned, settled, last_ordinal, audience, to_send, deli
        entrants, opened_at_us, changed_at_us
 FROM campaign_partitions WHERE tenant = :tenant AND campaign_id = :campaign_id ORDER BY partition;
 
--- The newest first.
+-- Those that stay open first, then the newest.
 -- name: campaigns_under_way
 SELECT campaign_id FROM campaigns
-WHERE tenant = :tenant AND launched_at_us IS NOT NULL AND ended_at_us IS NULL ORDER BY campaign_id DESC LIMIT :limit;
+WHERE tenant = :tenant AND launched_at_us IS NOT NULL AND ended_at_us IS NULL ORDER BY evergreen DESC, campaign_id DESC LIMIT :limit;
 
 -- name: campaign_link
 SELECT target FROM campaign_links WHERE tenant = :tenant AND campaign_id = :campaign_id AND link = :link;
@@ -56,7 +56,8 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11);
 
 -- fold: insert_arm
 INSERT INTO campaign_arms (tenant, campaign_id, arm, name, holdout, where_attribute, where_value, weight, subject, from_name, template_id)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11);
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+ON CONFLICT (tenant, campaign_id, arm) DO NOTHING;
 
 -- fold: pin_template
 UPDATE campaign_arms SET template_version = ?4 WHERE tenant = ?1 AND campaign_id = ?2 AND template_id = ?3;
@@ -138,8 +139,10 @@ WHERE tenant = ?1 AND campaign_id = ?2;
 -- fold: edit_draft
 UPDATE campaign_drafts SET revision = ?3, audience = ?4 WHERE tenant = ?1 AND campaign_id = ?2;
 
+-- Not of one that was launched: its arms stay, with what they were launched with.
 -- fold: delete_arms
-DELETE FROM campaign_arms WHERE tenant = ?1 AND campaign_id = ?2;
+DELETE FROM campaign_arms WHERE tenant = ?1 AND campaign_id = ?2
+AND NOT EXISTS (SELECT 1 FROM campaigns c WHERE c.tenant = ?1 AND c.campaign_id = ?2 AND c.launched_at_us IS NOT NULL);
 
 -- fold: delete_draft
 DELETE FROM campaign_drafts WHERE tenant = ?1 AND campaign_id = ?2;

@@ -172,7 +172,7 @@ class ListsFold final : public Fold {
 
 ReadModel ListsReadModel() {
   return {.name = "lists",
-          .version = 3,
+          .version = 4,
           .schema_sql = lists_sql::kSchema,
           .queries_sql = lists_sql::kQueries,
           .tables = {{"lists"}, {"list_members"}, {"past_members"}, {"list_totals"}, {"unsubscribed"}, {"imports"}},

@@ -85,6 +85,9 @@ void Context::Refuse(Outcome outcome, std::string_view code, std::string_view me
   refused_ = true;
   Answer("code", code);
   Answer("message", message);
+  // What was forwarded comes without the key that it was routed by, and nobody hears the answer: a dead letter keeps it.
+  if (command_ != nullptr && command_->key.empty() && engine_->pipeline_.decider(command_->type).forwarded)
+    rejection_ = {std::string(code), std::string(message)};
 }
 
 void Context::Reject(std::string_view code, std::string_view reason) {

@@ -114,8 +114,8 @@ class History {
     std::set<std::string> addresses{};  // of those that were merged into it
     std::set<Id> merged{};
     bool opted_out = false;
-    bool withdrawn = false;   // of kPurpose
-    bool complained = false;  // by an address of which nobody asked another meanwhile
+    bool withdrawn = false;  // of kPurpose
+    bool complained = false;
   };
 
   uint32_t Below(uint32_t n) { return std::uniform_int_distribution<uint32_t>(0, n - 1)(random_); }
@@ -243,7 +243,6 @@ class History {
         owners_.erase(event.former_key());
         Own({at, event.ordinal()}, event.contact_key());
         living_.at({at, event.ordinal()}).address = event.contact_key();
-        living_.at({at, event.ordinal()}).complained = false;  // the complaint came while the change was under way
         filing_[{at, event.ordinal()}] = event.former_key();
         changing_.erase({at, event.ordinal()});
       } else if (seen.type == TypeNumberOf<contacts::AddressChangeRefused>()) {

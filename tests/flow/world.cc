@@ -119,7 +119,9 @@ bool World::Deliver(PartitionId from) {
       received.time = now_;
       auto draft = Draft();
       const auto decided = destination.engine.Command(received, now_, draft);
-      const bool rejected = decided.outcome == journal::Outcome::kRejected && !decided.answer.contains("ask again in a moment");
+      // What was forwarded may be refused, which is a dead letter; a step of a link may not.
+      const bool forwarded = pipeline_.decider(item.type).forwarded;
+      const bool rejected = decided.outcome == journal::Outcome::kRejected && !forwarded;
       MAILY_CHECK(decided.outcome != journal::Outcome::kOutOfOrder && !rejected, "link {} -> {}: {}", from.value(), to, decided.answer);
       Keep(PartitionId(to), draft);
       destination.engine.work().WakeAll();
