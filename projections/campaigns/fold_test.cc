@@ -84,6 +84,13 @@ TEST_F(CampaignsFoldTest, ArmsShowTheTemplatesThatTheLaunchHasPinnedAndLinksOfAl
   ASSERT_EQ(links.size(), 2u);
   EXPECT_EQ(links.at(1, "link"), Value::Integer(1));
   EXPECT_EQ(links.at(1, "target"), Value::Text("https://example.com/b"));
+  // Its name may change while it runs; what its arms were launched with does not.
+  auto renamed = Of<campaigns::CampaignEdited>();
+  *renamed.mutable_spec() = created.spec();
+  renamed.mutable_spec()->set_name("later");
+  Happens(0, renamed);
+  EXPECT_EQ(Campaign().at(0, "name"), Value::Text("later"));
+  EXPECT_EQ(Ask("campaign_report", parameters_).at(1, "template_version"), Value::Integer(3));
   RebuildGivesTheSame();
 }
 
