@@ -3,6 +3,7 @@
 
 #include "api/body.h"
 #include "api/contact_gone.h"
+#include "api/contact_outcome.h"
 #include "api/read.h"
 #include "api/submit.h"
 #include "maily/contacts/v1/commands.pb.h"
@@ -15,15 +16,14 @@ namespace {
 using gateway::Order;
 using gateway::Verdict;
 
-constexpr Duration kOutcomeWait = Seconds(2);
-constexpr Duration kLookAgain = Milliseconds(20);
-
 std::string UrlOf(uint64_t id) { return fmt::format("/v1/contacts/{}/address", id); }
 
 std::string_view SentenceOf(std::string_view code) {
   if (code == "address_taken")
     return "another contact has this address; merge one into the other (POST /v1/contacts/{id}/merge), or erase one of them";
   if (code == "address_suppressed") return "this address, or its domain, is suppressed; lift that first, or take another";
+  if (code == "contact_suppressed")
+    return "this person has said meanwhile that they want no mail, which another address would undo; lift that first";
   if (code == "erased") return "whose address this was has been erased; only they can come back, by consent given anew";
   return "the contact cannot have this address";
 }
@@ -39,43 +39,14 @@ http::Problem RefusalOf(const std::string& code, const Value& other) {
 // The newest change that was asked for: null, or {"state": "asked" | "changed" | "refused", …}. Blocking.
 Result<Rows> NewestChange(Call& call, uint64_t id) { return QueryOwn(call, "address_change", {{"contact_id", Number(id)}}); }
 
-// Looks until it is decided, or `until`, on the blocking executor.
-void Await(Call call, uint64_t id, Verdict verdict, Duration until) {
-  const auto change = NewestChange(call, id);
-  if (!change) return Refuse(call, change.error());
-  http::Headers headers = TokenOf(call, std::span(&verdict, 1));
-  const std::string state = change->empty() ? "asked" : change->at(0, "state").bytes;
-  if (state == "refused") {
-    http::Problem problem = RefusalOf(change->at(0, "code").bytes, change->at(0, "other_contact_id"));
-    problem.headers = std::move(headers);
-    return Refuse(call, problem);
-  }
-  if (state == "changed") return Answer(call, 200, Json{{"id", std::to_string(id)}, {"result", "changed"}}, std::move(headers));
-  if (call.api->parts.clock.Steady() < until) {
-    call.api->blocking().After(kLookAgain, [call = std::move(call), id, verdict = std::move(verdict), until]() mutable {
-      Await(std::move(call), id, std::move(verdict), until);
-    });
-    return;
-  }
-  headers.Add("location", UrlOf(id));
-  Answer(call, 202, Json{{"id", std::to_string(id)}, {"result", "asked"}, {"status_url", UrlOf(id)}}, std::move(headers));
-}
-
-void Asked(Call& call, uint64_t id, std::vector<Verdict>& verdicts) {
-  Verdict verdict = std::move(verdicts.front());
-  if (verdict.kind != Verdict::Kind::kDecided || !IsDone(verdict)) return Conclude(call, verdict);
-  if (AnswerOf(verdict).value("result", "") == "unchanged") {
-    return Answer(call, 200, Json{{"id", std::to_string(id)}, {"result", "unchanged"}}, TokenOf(call, std::span(&verdict, 1)));
-  }
-  std::vector<CommandAt> at;
-  if (verdict.at) at.push_back(*verdict.at);
-  const Duration until = call.api->parts.clock.Steady() + kOutcomeWait;
-  projections::Views& views = call.api->parts.views;
-  Executor& blocking = call.api->blocking();
-  views.freshness().Wait(views.GroupOf("address_change"), std::move(at), kOutcomeWait, blocking,
-                         [call = std::move(call), id, verdict = std::move(verdict), until](bool) mutable {
-                           Await(std::move(call), id, std::move(verdict), until);
-                         });
+ContactQuestion QuestionOf(uint64_t id) {
+  return {
+      .contact_id = id, .query = "address_change", .url = UrlOf(id), .outcome = [id](const Rows& change) -> std::optional<ContactOutcome> {
+        const std::string state = change.empty() ? "asked" : change.at(0, "state").bytes;
+        if (state == "refused") return RefusalOf(change.at(0, "code").bytes, change.at(0, "other_contact_id"));
+        if (state == "changed") return Json{{"id", std::to_string(id)}, {"result", "changed"}};
+        return std::nullopt;
+      }};
 }
 
 // What a dry run can foresee: nobody else has the address as far as the view shows, and it is not suppressed.
@@ -132,7 +103,7 @@ void ChangeContactAddress(Call call) {
     schema::SealPersonal(command, call.caller.tenant, (*made)[0], call.api->parts.entropy);
     order.payload = command.SerializeAsString();
     SubmitBatch(std::move(call), {std::move(order)}, kDecisionTimeout,
-                [id](Call& c, std::vector<Verdict>& verdicts) { Asked(c, id, verdicts); });
+                [id](Call& c, std::vector<Verdict>& verdicts) { AnswerOutcome(c, verdicts, QuestionOf(id)); });
   };
   keys_of_contacts.Get(tenant, {std::move(subject)}, std::move(sealed));
 }

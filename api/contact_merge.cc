@@ -8,6 +8,7 @@
 
 #include "api/body.h"
 #include "api/contact_gone.h"
+#include "api/contact_outcome.h"
 #include "api/read.h"
 #include "api/submit.h"
 #include "maily/contacts/v1/commands.pb.h"
@@ -19,8 +20,6 @@ namespace {
 using gateway::Order;
 using gateway::Verdict;
 
-constexpr Duration kOutcomeWait = Seconds(2);
-constexpr Duration kLookAgain = Milliseconds(20);
 constexpr size_t kIntoBytesMax = 320;   // an address, or the digits of an id
 constexpr int64_t kCampaignsMax = 200;  // more are refused (contacts::kMergeCampaignsMax)
 
@@ -62,47 +61,17 @@ Json MergeJson(const Rows& merge) {
   return out;
 }
 
-// Looks until it is decided and taken over, or `until`, on the blocking executor.
-void Await(Call call, uint64_t id, Verdict verdict, Duration until) {
-  const auto merge = NewestMerge(call, id);
-  if (!merge) return Refuse(call, merge.error());
-  http::Headers headers = TokenOf(call, std::span(&verdict, 1));
-  if (IsOver(*merge)) {
-    if (merge->at(0, "state").bytes == "refused") {
-      http::Problem problem = RefusalOf(merge->at(0, "code").bytes, merge->at(0, "message").bytes, merge->at(0, "other_contact_id"));
-      problem.headers = std::move(headers);
-      return Refuse(call, problem);
-    }
-    Json body{{"id", std::to_string(id)}, {"result", "merged"}};
-    body["merged_into"] = std::to_string(merge->at(0, "into_id").integer);
-    body["left_out"] = Json::parse(merge->at(0, "left_out").bytes, nullptr, false);
-    return Answer(call, 200, body, std::move(headers));
-  }
-  if (call.api->parts.clock.Steady() < until) {
-    call.api->blocking().After(kLookAgain, [call = std::move(call), id, verdict = std::move(verdict), until]() mutable {
-      Await(std::move(call), id, std::move(verdict), until);
-    });
-    return;
-  }
-  headers.Add("location", UrlOf(id));
-  Answer(call, 202, Json{{"id", std::to_string(id)}, {"result", "asked"}, {"status_url", UrlOf(id)}}, std::move(headers));
-}
-
-void Asked(Call& call, uint64_t id, std::vector<Verdict>& verdicts) {
-  Verdict verdict = std::move(verdicts.front());
-  if (verdict.kind != Verdict::Kind::kDecided || !IsDone(verdict)) return Conclude(call, verdict);
-  if (AnswerOf(verdict).value("result", "") == "unchanged") {
-    return Answer(call, 200, Json{{"id", std::to_string(id)}, {"result", "unchanged"}}, TokenOf(call, std::span(&verdict, 1)));
-  }
-  std::vector<CommandAt> at;
-  if (verdict.at) at.push_back(*verdict.at);
-  const Duration until = call.api->parts.clock.Steady() + kOutcomeWait;
-  projections::Views& views = call.api->parts.views;
-  Executor& blocking = call.api->blocking();
-  views.freshness().Wait(views.GroupOf("contact_merge"), std::move(at), kOutcomeWait, blocking,
-                         [call = std::move(call), id, verdict = std::move(verdict), until](bool) mutable {
-                           Await(std::move(call), id, std::move(verdict), until);
-                         });
+ContactQuestion QuestionOf(uint64_t id) {
+  return {
+      .contact_id = id, .query = "contact_merge", .url = UrlOf(id), .outcome = [id](const Rows& merge) -> std::optional<ContactOutcome> {
+        if (!IsOver(merge)) return std::nullopt;
+        if (merge.at(0, "state").bytes == "refused")
+          return RefusalOf(merge.at(0, "code").bytes, merge.at(0, "message").bytes, merge.at(0, "other_contact_id"));
+        Json body{{"id", std::to_string(id)}, {"result", "merged"}};
+        body["merged_into"] = std::to_string(merge.at(0, "into_id").integer);
+        body["left_out"] = Json::parse(merge.at(0, "left_out").bytes, nullptr, false);
+        return body;
+      }};
 }
 
 // Its row of the query "contact"; none: the call was refused.
@@ -227,7 +196,7 @@ void Merge(Call call, uint64_t id, const std::string& text, const std::string& c
   order.partition = contact.partition;
   if (call.dry_run()) return Foresee(call, id, **into, *from, *other, order);
   SubmitBatch(std::move(call), {std::move(order)}, kDecisionTimeout,
-              [id](Call& c, std::vector<Verdict>& verdicts) { Asked(c, id, verdicts); });
+              [id](Call& c, std::vector<Verdict>& verdicts) { AnswerOutcome(c, verdicts, QuestionOf(id)); });
 }
 
 }  // namespace

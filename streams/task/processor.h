@@ -98,8 +98,7 @@ class Context {
     event.AppendToString(&bytes);
     FinishEvent(TypeNumberOf<E>(), &event);
   }
-  // A business "no": nothing was emitted, the caller gets the outcome with a stable code and a sentence. Of a command that was forwarded
-  // (task::Forwarding) there is no caller: it is kept as Reject keeps it.
+  // A business "no": nothing was emitted, the caller gets the outcome with a stable code and a sentence.
   void Refuse(journal::Outcome outcome, std::string_view code, std::string_view message);
   // Nobody can decide this command yet: nothing was emitted, and it is kept with its bytes as a dead letter, with a stable code and a
   // sentence. Of commands, not of slices and timers.
